@@ -1,0 +1,60 @@
+package resolve
+
+import "cmp"
+
+// Ref names a resource and, where Field is set, one field of it. Every reason
+// the tool gives points at a Ref.
+type Ref struct {
+	// Group is the API group; it tells Istio's Gateway from the Gateway API's.
+	Group string
+	// Kind, Namespace and Name are as kubectl prints them. Namespace is empty
+	// for cluster-scoped resources.
+	Kind, Namespace, Name string
+	// Field is the path as a user would type it: spec.http[1].route[0].destination.subset.
+	Field string
+}
+
+// IsZero reports whether the Ref names nothing.
+func (r Ref) IsZero() bool { return r == Ref{} }
+
+// At returns the Ref with its field path replaced.
+func (r Ref) At(field string) Ref {
+	r.Field = field
+	return r
+}
+
+// Object returns the Ref without a field path.
+func (r Ref) Object() Ref { return r.At("") }
+
+// String is kind, namespace/name and field, in the order in which a person reads them.
+func (r Ref) String() string {
+	s := r.Kind + " " + r.QualifiedName()
+	if r.Field != "" {
+		s += " " + r.Field
+	}
+	return s
+}
+
+// QualifiedName is namespace/name, or the name alone for cluster-scoped resources.
+func (r Ref) QualifiedName() string {
+	if r.Namespace == "" {
+		return r.Name
+	}
+	return r.Namespace + "/" + r.Name
+}
+
+// CompareRefs orders Refs by group, kind, namespace, name and field.
+func CompareRefs(a, b Ref) int {
+	return cmp.Or(
+		cmp.Compare(a.Group, b.Group), cmp.Compare(a.Kind, b.Kind),
+		cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
+		cmp.Compare(a.Field, b.Field),
+	)
+}
+
+// Origin is where a resource was read from.
+type Origin interface {
+	// Locate returns "file:line" of the field (of the document, if the field
+	// is empty or not written there), or "cluster".
+	Locate(field string) string
+}

@@ -1,0 +1,67 @@
+package resolve
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// RuleID is the stable id of one sentence of Istio's behaviour, "concept/rule".
+// It stands in the JSON of every step; ids are never reused for something else.
+type RuleID string
+
+// Rule is one sentence of Istio's behaviour.
+type Rule struct {
+	ID RuleID
+	// Stage is where on a hop the rule decides.
+	Stage Stage
+	// Says is the rule in one sentence, for docs/rules.md.
+	Says string
+	// Template makes a step's reason from its facts (fmt verbs, in the order of Step.Args).
+	Template string
+	// Source is the function of Istio's (or Envoy's) source or document the rule was read from.
+	Source string
+	// Detail marks rules whose steps are shown only with --explain full.
+	Detail bool
+}
+
+// Rules returns every rule, ordered by id.
+func Rules() []Rule { return slices.Clone(rules) }
+
+// LookupRule returns the rule with that id. An id that is not listed gives a
+// rule that shows the id itself, so that a slip is visible and not fatal.
+func LookupRule(id RuleID) Rule {
+	i, ok := slices.BinarySearchFunc(rules, id, func(r Rule, id RuleID) int { return cmp.Compare(r.ID, id) })
+	if !ok {
+		return Rule{ID: id, Template: fmt.Sprintf("unlisted rule %s", id)}
+	}
+	return rules[i]
+}
+
+// rules is the closed list. Each concept's file declares its own part beside
+// the code that follows it.
+var rules = slices.SortedFunc(slices.Values(slices.Concat(
+	virtualServiceRules,
+	delegateRules,
+	routeRules,
+	routeActionRules,
+	gatewayRules,
+	destinationRuleRules,
+	clusterRules,
+	endpointRules,
+	clientTLSRules,
+	peerAuthenticationRules,
+	requestAuthenticationRules,
+	authorizationPolicyRules,
+	workloadRules,
+	injectionRules,
+	serviceRules,
+	sidecarRules,
+	listenerRules,
+	virtualHostRules,
+	inboundRules,
+	dnsRules,
+	captureRules,
+	walkRules,
+	extensionRules,
+)), func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })

@@ -1,0 +1,358 @@
+package resolve
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	extensions "istio.io/client-go/pkg/apis/extensions/v1alpha1"
+	networking "istio.io/client-go/pkg/apis/networking/v1"
+	networkingv1alpha3 "istio.io/client-go/pkg/apis/networking/v1alpha3"
+	networkingv1beta1 "istio.io/client-go/pkg/apis/networking/v1beta1"
+	security "istio.io/client-go/pkg/apis/security/v1"
+	telemetry "istio.io/client-go/pkg/apis/telemetry/v1"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingk8s "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
+
+	meshconfig "istio.io/api/mesh/v1alpha1"
+)
+
+// Object is any Kubernetes resource in its typed form.
+type Object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// Sourced is a resource together with where it was read from.
+type Sourced struct {
+	Object Object
+	// GroupKind is the API group and kind the resource was written as.
+	GroupKind schema.GroupKind
+	Origin    Origin
+}
+
+// GapReason says why something is not known. It is a closed list.
+type GapReason string
+
+// The closed list of reasons for a gap. A kind that is not installed is no gap: it is empty.
+const (
+	// GapForbidden is a kind (in a namespace, if one is named) that the user may not list.
+	GapForbidden GapReason = "forbidden"
+	// GapFailed is a kind whose list failed for another reason.
+	GapFailed GapReason = "failed"
+	// GapUnreadable is an object that did not parse.
+	GapUnreadable GapReason = "unreadable"
+)
+
+// Gap is something the loader could not read. A stage that would have used it lowers the certainty.
+type Gap struct {
+	GroupKind schema.GroupKind
+	// Namespace is empty where the gap is the whole kind.
+	Namespace string
+	// Name is set where the gap is one object.
+	Name   string
+	Reason GapReason
+	// Detail is the error in one line.
+	Detail string
+}
+
+// Input is what a loader hands over: all resources, the mesh config, and what could not be read.
+type Input struct {
+	Resources []Sourced
+	// MeshConfig is the effective mesh configuration, Istio's defaults filled
+	// in; nil stands for the defaults alone.
+	MeshConfig *meshconfig.MeshConfig
+	// MeshConfigFrom names where MeshConfig came from: a Ref with its origin, or
+	// zero when it is Istio's default.
+	MeshConfigRef Ref
+	MeshOrigin    Origin
+	Gaps          []Gap
+	// Notes are things the loader saw that the reader of a trace must know
+	// (a skipped document, a version that was converted).
+	Notes []Note
+	// IstioVersion is the control plane's release, "1.31", or empty if it is not known.
+	IstioVersion string
+	// IstioVersionFrom is cluster, flag or default.
+	IstioVersionFrom string
+	// Revision is the control plane revision that is followed; "default" where none is named.
+	Revision string
+	// Offline is true for manifests: what an API server and a kubelet would have
+	// filled in is then assumed (workloads have ready pods, Services have addresses).
+	Offline bool
+}
+
+// Note is a remark of the loader about one resource or document.
+type Note struct {
+	Ref     Ref
+	Message string
+}
+
+// Snapshot is everything known about the mesh at one moment, and everything
+// known to be missing. It is immutable; its indexes are made on first use and
+// are safe for concurrent readers.
+//
+// Every slice is in Istio's order of age: creation time, then name, then
+// namespace (pilot/pkg/model/config.go, configCompareByCreationTime).
+type Snapshot struct {
+	Namespaces      map[string]*corev1.Namespace
+	Nodes           map[string]*corev1.Node
+	ServiceAccounts []*corev1.ServiceAccount
+	Pods            []*corev1.Pod
+	KubeServices    []*corev1.Service
+	EndpointSlices  []*discoveryv1.EndpointSlice
+
+	Deployments  []*appsv1.Deployment
+	StatefulSets []*appsv1.StatefulSet
+	DaemonSets   []*appsv1.DaemonSet
+	ReplicaSets  []*appsv1.ReplicaSet
+	Jobs         []*batchv1.Job
+	CronJobs     []*batchv1.CronJob
+
+	Gateways           []*networking.Gateway
+	RawVirtualServices []*networking.VirtualService
+	DestinationRules   []*networking.DestinationRule
+	ServiceEntries     []*networking.ServiceEntry
+	WorkloadEntries    []*networking.WorkloadEntry
+	WorkloadGroups     []*networking.WorkloadGroup
+	Sidecars           []*networking.Sidecar
+	EnvoyFilters       []*networkingv1alpha3.EnvoyFilter
+	ProxyConfigs       []*networkingv1beta1.ProxyConfig
+
+	PeerAuthentications    []*security.PeerAuthentication
+	RequestAuthentications []*security.RequestAuthentication
+	AuthorizationPolicies  []*security.AuthorizationPolicy
+
+	WasmPlugins       []*extensions.WasmPlugin
+	TrafficExtensions []*extensions.TrafficExtension
+	Telemetries       []*telemetry.Telemetry
+
+	// Injectors are the MutatingWebhookConfigurations; empty offline.
+	Injectors []*admissionv1.MutatingWebhookConfiguration
+
+	KubeGateways   []*k8sgateway.Gateway
+	HTTPRoutes     []*k8sgateway.HTTPRoute
+	GRPCRoutes     []*k8sgateway.GRPCRoute
+	Ingresses      []*networkingk8s.Ingress
+	IngressClasses []*networkingk8s.IngressClass
+
+	// Others are resources of kinds the trace does not read, by kind.
+	Others map[schema.GroupKind]int
+
+	Mesh     *Mesh
+	Gaps     []Gap
+	Notes    []Note
+	Version  Version
+	Revision string
+	Offline  bool
+
+	origins map[Ref]Origin
+	index   indexes
+}
+
+// Version is the Istio release whose behaviour is followed.
+type Version struct {
+	// Release is "1.31".
+	Release string
+	// From is cluster, flag or default.
+	From string
+}
+
+// NewestRelease is the newest Istio release whose rules the project knows.
+const NewestRelease = "1.31"
+
+// Locate returns "file:line" of the resource's field, or "cluster"; empty for a Ref that is not in the snapshot.
+func (s *Snapshot) Locate(r Ref) string {
+	if o, ok := s.origins[r.Object()]; ok && o != nil {
+		return o.Locate(r.Field)
+	}
+	return ""
+}
+
+// GapsOf returns the gaps of a kind that could hide an object in one of the namespaces.
+func (s *Snapshot) GapsOf(gk schema.GroupKind, namespaces ...string) []Gap {
+	var out []Gap
+	for _, g := range s.Gaps {
+		if g.GroupKind == gk && (g.Namespace == "" || len(namespaces) == 0 || slices.Contains(namespaces, g.Namespace)) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// refOf is the Ref of a resource of that group and kind.
+func refOf(group, kind string, o metav1.Object) Ref {
+	return Ref{Group: group, Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}
+}
+
+// byAge is Istio's order: creation time, then name, then namespace.
+// Source: pilot/pkg/model/config.go, configCompareByCreationTime.
+func byAge[T metav1.Object](a, b T) int {
+	return cmp.Or(
+		compareTimes(a.GetCreationTimestamp().Time, b.GetCreationTimestamp().Time),
+		cmp.Compare(a.GetName(), b.GetName()),
+		cmp.Compare(a.GetNamespace(), b.GetNamespace()),
+	)
+}
+
+func compareTimes(a, b time.Time) int { return a.Compare(b) }
+
+// indexes are made on first use, one function a concept, and are then shared
+// by concurrent readers.
+type indexes struct {
+	workloads        func() *workloadIndex
+	services         func() *serviceIndex
+	virtualServices  func() []*VirtualService
+	scopes           scopeCache
+	gateways         gatewayCache
+	destinationRules func() *destinationRuleIndex
+	policies         func() *policyIndex
+}
+
+// NewSnapshot sorts the input into Istio's order and makes a Snapshot of it.
+func NewSnapshot(in Input) *Snapshot {
+	s := &Snapshot{
+		Namespaces: map[string]*corev1.Namespace{},
+		Nodes:      map[string]*corev1.Node{},
+		Others:     map[schema.GroupKind]int{},
+		Mesh:       newMesh(in.MeshConfig, in.MeshConfigRef),
+		Gaps:       in.Gaps,
+		Notes:      in.Notes,
+		Version:    Version{Release: in.IstioVersion, From: in.IstioVersionFrom},
+		Revision:   in.Revision,
+		Offline:    in.Offline,
+		origins:    make(map[Ref]Origin, len(in.Resources)+1),
+	}
+	if s.Version.Release == "" {
+		s.Version = Version{Release: NewestRelease, From: "default"}
+	}
+	if in.MeshOrigin != nil {
+		s.origins[in.MeshConfigRef.Object()] = in.MeshOrigin
+	}
+	for _, r := range in.Resources {
+		s.origins[refOf(r.GroupKind.Group, r.GroupKind.Kind, r.Object)] = r.Origin
+		s.add(r)
+	}
+	s.sort()
+	s.index.workloads = sync.OnceValue(func() *workloadIndex { return indexWorkloads(s) })
+	s.index.services = sync.OnceValue(func() *serviceIndex { return indexServices(s) })
+	s.index.virtualServices = sync.OnceValue(func() []*VirtualService { return prepareVirtualServices(s) })
+	s.index.destinationRules = sync.OnceValue(func() *destinationRuleIndex { return indexDestinationRules(s) })
+	s.index.policies = sync.OnceValue(func() *policyIndex { return indexPolicies(s) })
+	return s
+}
+
+func (s *Snapshot) add(r Sourced) {
+	switch o := r.Object.(type) {
+	case *corev1.Namespace:
+		s.Namespaces[o.Name] = o
+	case *corev1.Node:
+		s.Nodes[o.Name] = o
+	case *corev1.ServiceAccount:
+		s.ServiceAccounts = append(s.ServiceAccounts, o)
+	case *corev1.Pod:
+		s.Pods = append(s.Pods, o)
+	case *corev1.Service:
+		s.KubeServices = append(s.KubeServices, o)
+	case *discoveryv1.EndpointSlice:
+		s.EndpointSlices = append(s.EndpointSlices, o)
+	case *appsv1.Deployment:
+		s.Deployments = append(s.Deployments, o)
+	case *appsv1.StatefulSet:
+		s.StatefulSets = append(s.StatefulSets, o)
+	case *appsv1.DaemonSet:
+		s.DaemonSets = append(s.DaemonSets, o)
+	case *appsv1.ReplicaSet:
+		s.ReplicaSets = append(s.ReplicaSets, o)
+	case *batchv1.Job:
+		s.Jobs = append(s.Jobs, o)
+	case *batchv1.CronJob:
+		s.CronJobs = append(s.CronJobs, o)
+	case *networking.Gateway:
+		s.Gateways = append(s.Gateways, o)
+	case *networking.VirtualService:
+		s.RawVirtualServices = append(s.RawVirtualServices, o)
+	case *networking.DestinationRule:
+		s.DestinationRules = append(s.DestinationRules, o)
+	case *networking.ServiceEntry:
+		s.ServiceEntries = append(s.ServiceEntries, o)
+	case *networking.WorkloadEntry:
+		s.WorkloadEntries = append(s.WorkloadEntries, o)
+	case *networking.WorkloadGroup:
+		s.WorkloadGroups = append(s.WorkloadGroups, o)
+	case *networking.Sidecar:
+		s.Sidecars = append(s.Sidecars, o)
+	case *networkingv1alpha3.EnvoyFilter:
+		s.EnvoyFilters = append(s.EnvoyFilters, o)
+	case *networkingv1beta1.ProxyConfig:
+		s.ProxyConfigs = append(s.ProxyConfigs, o)
+	case *security.PeerAuthentication:
+		s.PeerAuthentications = append(s.PeerAuthentications, o)
+	case *security.RequestAuthentication:
+		s.RequestAuthentications = append(s.RequestAuthentications, o)
+	case *security.AuthorizationPolicy:
+		s.AuthorizationPolicies = append(s.AuthorizationPolicies, o)
+	case *extensions.WasmPlugin:
+		s.WasmPlugins = append(s.WasmPlugins, o)
+	case *extensions.TrafficExtension:
+		s.TrafficExtensions = append(s.TrafficExtensions, o)
+	case *telemetry.Telemetry:
+		s.Telemetries = append(s.Telemetries, o)
+	case *admissionv1.MutatingWebhookConfiguration:
+		s.Injectors = append(s.Injectors, o)
+	case *k8sgateway.Gateway:
+		s.KubeGateways = append(s.KubeGateways, o)
+	case *k8sgateway.HTTPRoute:
+		s.HTTPRoutes = append(s.HTTPRoutes, o)
+	case *k8sgateway.GRPCRoute:
+		s.GRPCRoutes = append(s.GRPCRoutes, o)
+	case *networkingk8s.Ingress:
+		s.Ingresses = append(s.Ingresses, o)
+	case *networkingk8s.IngressClass:
+		s.IngressClasses = append(s.IngressClasses, o)
+	default:
+		s.Others[r.GroupKind]++
+	}
+}
+
+func (s *Snapshot) sort() {
+	slices.SortStableFunc(s.ServiceAccounts, byAge)
+	slices.SortStableFunc(s.Pods, byAge)
+	slices.SortStableFunc(s.KubeServices, byAge)
+	slices.SortStableFunc(s.EndpointSlices, byAge)
+	slices.SortStableFunc(s.Deployments, byAge)
+	slices.SortStableFunc(s.StatefulSets, byAge)
+	slices.SortStableFunc(s.DaemonSets, byAge)
+	slices.SortStableFunc(s.ReplicaSets, byAge)
+	slices.SortStableFunc(s.Jobs, byAge)
+	slices.SortStableFunc(s.CronJobs, byAge)
+	slices.SortStableFunc(s.Gateways, byAge)
+	slices.SortStableFunc(s.RawVirtualServices, byAge)
+	slices.SortStableFunc(s.DestinationRules, byAge)
+	slices.SortStableFunc(s.ServiceEntries, byAge)
+	slices.SortStableFunc(s.WorkloadEntries, byAge)
+	slices.SortStableFunc(s.WorkloadGroups, byAge)
+	slices.SortStableFunc(s.Sidecars, byAge)
+	slices.SortStableFunc(s.EnvoyFilters, byAge)
+	slices.SortStableFunc(s.ProxyConfigs, byAge)
+	slices.SortStableFunc(s.PeerAuthentications, byAge)
+	slices.SortStableFunc(s.RequestAuthentications, byAge)
+	slices.SortStableFunc(s.AuthorizationPolicies, byAge)
+	slices.SortStableFunc(s.WasmPlugins, byAge)
+	slices.SortStableFunc(s.TrafficExtensions, byAge)
+	slices.SortStableFunc(s.Telemetries, byAge)
+	slices.SortStableFunc(s.Injectors, byAge)
+	slices.SortStableFunc(s.KubeGateways, byAge)
+	slices.SortStableFunc(s.HTTPRoutes, byAge)
+	slices.SortStableFunc(s.GRPCRoutes, byAge)
+	slices.SortStableFunc(s.Ingresses, byAge)
+	slices.SortStableFunc(s.IngressClasses, byAge)
+}

@@ -1,0 +1,54 @@
+package trace
+
+// Decision is the fate of a request. It is a closed list.
+type Decision string
+
+// The decisions of the contract.
+const (
+	// Delivered reaches an application, or, outside the mesh, the addressed host.
+	Delivered Decision = "Delivered"
+	// Redirected is a 3xx answered by a proxy.
+	Redirected Decision = "Redirected"
+	// Responded is an answer a proxy gives by itself as configured: direct response, fault abort, CORS preflight.
+	Responded Decision = "Responded"
+	// NotRouted is a request that no route, virtual host, listener or port takes.
+	NotRouted Decision = "NotRouted"
+	// Denied is refused by AuthorizationPolicy, RequestAuthentication or external authorization.
+	Denied Decision = "Denied"
+	// Unavailable is a chosen route with nothing healthy behind it.
+	Unavailable Decision = "Unavailable"
+	// Reset is a connection that breaks between hops.
+	Reset Decision = "Reset"
+)
+
+// Certainty is how sure an outcome is.
+type Certainty string
+
+// The closed list of certainties, from the best to the worst.
+const (
+	// Certain follows from the resources alone.
+	Certain Certainty = "certain"
+	// Assumed rests on an assumption that a warning names.
+	Assumed Certainty = "assumed"
+	// Undetermined can not be known from here.
+	Undetermined Certainty = "undetermined"
+)
+
+// worse returns the less certain of two.
+func worse(a, b Certainty) Certainty {
+	rank := func(c Certainty) int {
+		switch c {
+		case Certain:
+			return 0
+		case Assumed:
+			return 1
+		case Undetermined:
+			return 2
+		}
+		return 2
+	}
+	if rank(b) > rank(a) {
+		return b
+	}
+	return a
+}
