@@ -1,8 +1,68 @@
 package resolve
 
 import (
+	"slices"
+	"strconv"
+	"strings"
+
 	networking "istio.io/api/networking/v1alpha3"
 )
+
+// Rules of outbound clusters.
+const (
+	RuleClusterAlias         RuleID = "cluster/alias"
+	RuleClusterProtocol      RuleID = "cluster/protocol"
+	RuleClusterDNSNoEndpoint RuleID = "cluster/dns-no-endpoint"
+	RuleClusterPassthrough   RuleID = "cluster/load-balancer-passthrough"
+	RuleClusterNoSubsets     RuleID = "cluster/dynamic-dns-no-subsets"
+	RuleSubset               RuleID = "subset/defined"
+	RuleSubsetUndefined      RuleID = "subset/undefined"
+)
+
+var clusterRules = append([]Rule{
+	{
+		ID: RuleClusterAlias, Stage: StageDestinationRule,
+		Says:     "A Service of type ExternalName has no cluster of its own.",
+		Template: "Service %s is an ExternalName for %s: Envoy has no cluster for it",
+		Source:   "pilot/pkg/networking/core/cluster.go, buildOutboundClusters",
+	},
+	{
+		ID: RuleClusterProtocol, Stage: StageDestinationRule,
+		Says:     "No cluster is made for UDP ports, nor, with resolution DYNAMIC_DNS, for ports other than HTTP, HTTP2, GRPC and TLS.",
+		Template: "port %d of %s is %s: Envoy has no cluster for it",
+		Source:   "pilot/pkg/networking/core/cluster.go, buildOutboundClusters",
+	},
+	{
+		ID: RuleClusterDNSNoEndpoint, Stage: StageDestinationRule,
+		Says:     "A cluster that resolves DNS is not sent to Envoy when it has no endpoint (after subset labels).",
+		Template: "%s resolves by DNS and has no endpoint%s: Envoy has no cluster %s",
+		Source:   "pilot/pkg/networking/core/cluster_builder.go, buildCluster",
+	},
+	{
+		ID: RuleClusterPassthrough, Stage: StageDestinationRule,
+		Says:     "loadBalancer.simple PASSTHROUGH makes the cluster ORIGINAL_DST: the connection goes to the address that the application dialled, and subset labels are not looked at.",
+		Template: "loadBalancer.simple PASSTHROUGH: %s goes to the address the application dialled",
+		Source:   "pilot/pkg/networking/core/cluster_traffic_policy.go, applyLoadBalancer",
+	},
+	{
+		ID: RuleClusterNoSubsets, Stage: StageDestinationRule,
+		Says:     "A ServiceEntry with resolution DYNAMIC_DNS has no subset clusters.",
+		Template: "%s resolves by DYNAMIC_DNS, which has no subsets: Envoy has no cluster %s",
+		Source:   "pilot/pkg/networking/core/cluster_builder.go, applyDestinationRule",
+	},
+	{
+		ID: RuleSubset, Stage: StageDestinationRule,
+		Says:     "A subset is looked up by name in the DestinationRule that applies to the client.",
+		Template: "subset %s is %s",
+		Source:   "pilot/pkg/networking/core/cluster_builder.go, buildSubsetCluster",
+	},
+	{
+		ID: RuleSubsetUndefined, Stage: StageDestinationRule,
+		Says:     "A subset that the DestinationRule applying to the client does not define has no cluster: 503 with flag NC.",
+		Template: "no subset %s for this client: %s; Envoy has no cluster %s",
+		Source:   "pilot/pkg/networking/core/cluster_builder.go, applyDestinationRule",
+	},
+}, trafficPolicyRules...)
 
 // ClusterType is how Envoy finds the endpoints of a cluster.
 type ClusterType string
@@ -26,6 +86,8 @@ type Cluster struct {
 	Subset  string
 	// SubsetLabels select endpoints; empty means all of them.
 	SubsetLabels map[string]string
+	// SubsetRef is where the subset was written; zero without one.
+	SubsetRef Ref
 	// Rule is the DestinationRule that applies to the client; zero if none does.
 	Rule Ref
 	// Policy is the effective policy for the port and subset; nil if there is none.
@@ -36,8 +98,20 @@ type Cluster struct {
 	// from Policy.Tls when portLevelSettings leave tls out
 	// (pilot/pkg/xds/endpoints/mtls_checker.go, trafficPolicyTLSModeForPort); nil if unset.
 	EndpointTLS *networking.ClientTLSSettings
+	// EndpointTLSRef is the field that set EndpointTLS; zero if it is not set.
+	EndpointTLSRef Ref
 	// SimplePassthrough is loadBalancer.simple PASSTHROUGH.
 	SimplePassthrough bool
+	// InferPassthrough is the PASSTHROUGH that counts when istiod infers whether
+	// the service can do mTLS: trafficPolicy.loadBalancer without port level, and
+	// for a subset only the subset's own (BestEffortInferServiceMTLSMode).
+	InferPassthrough bool
+	// HasWorkloadSelector is set where the DestinationRule has a workloadSelector.
+	HasWorkloadSelector bool
+	// MeshOutlierDetection is set where Policy.OutlierDetection is
+	// meshConfig.defaultTrafficPolicy's, which does not switch locality failover
+	// on for EDS clusters.
+	MeshOutlierDetection bool
 }
 
 // Health is whether an endpoint gets traffic.
@@ -75,7 +149,8 @@ type Endpoint struct {
 // ClientTLS is what the client's proxy puts on the connection to one endpoint.
 type ClientTLS struct {
 	Mode ClientTLSMode
-	// SNI is the server name sent; empty for plaintext.
+	// SNI is the server name sent; empty for plaintext, and where Envoy takes the
+	// name from the request's Host (auto_sni).
 	SNI  string
 	Step Step
 }
@@ -94,3 +169,153 @@ const (
 	// ClientMutualTLSOrigination is TLS with a client certificate of the user's own (mode MUTUAL).
 	ClientMutualTLSOrigination ClientTLSMode = "mutual TLS"
 )
+
+// ClusterName is the name of an outbound cluster.
+//
+// Source: pilot/pkg/model/service.go, BuildSubsetKey.
+func ClusterName(port int, subset, host string) string {
+	return "outbound|" + strconv.Itoa(port) + "|" + subset + "|" + host
+}
+
+// Cluster is the outbound cluster for a service port and subset as the client's
+// proxy has it, with the DestinationRule that shapes it. A nil Cluster means
+// that Envoy has none (503, flag NC); the steps say why.
+//
+//  1. ExternalName Services and UDP ports have no cluster; DYNAMIC_DNS has one only
+//     for some protocols, and none for subsets.
+//  2. The DestinationRule that applies to the client; a named subset must be in it.
+//  3. The type follows from the service's resolution. A cluster that resolves DNS
+//     and has no endpoint is left out, and so is its subset without endpoint.
+//  4. The effective trafficPolicy. Its loadBalancer.simple PASSTHROUGH turns the
+//     type into ORIGINAL_DST, for a subset also where the top level says it.
+//
+// Source: pilot/pkg/networking/core/cluster.go, buildOutboundClusters;
+// cluster_builder.go, applyDestinationRule, buildSubsetCluster.
+func (s *Snapshot) Cluster(client *Workload, svc *Service, port Port, subset string) (*Cluster, []Step) {
+	if svc == nil {
+		return nil, nil
+	}
+	// 1. Services without clusters.
+	if step, none := withoutCluster(svc, port); none {
+		return nil, []Step{step}
+	}
+	c := &Cluster{Name: ClusterName(port.Number, subset, svc.Hostname), Service: svc, Port: port, Subset: subset}
+
+	// 2. DestinationRule and subset.
+	match := s.DestinationRule(client, svc)
+	steps := match.Steps
+	c.Rule, c.HasWorkloadSelector = match.Ref, match.Rule.GetWorkloadSelector() != nil
+	var sub *networking.Subset
+	if subset != "" {
+		var step Step
+		sub, c.SubsetRef, step = chooseSubset(c, match)
+		steps = append(steps, step)
+		if sub == nil {
+			return nil, steps
+		}
+		c.SubsetLabels = sub.GetLabels()
+	}
+
+	// 3. Type.
+	c.Type = s.clusterType(client, svc)
+	if step, none := s.dnsWithoutEndpoint(c, match.Rule, sub); none {
+		return nil, append(steps, step)
+	}
+
+	// 4. Policy.
+	return c, append(steps, s.applyTrafficPolicy(c, match, sub)...)
+}
+
+func withoutCluster(svc *Service, port Port) (Step, bool) {
+	if svc.Resolution == Alias {
+		return NewStep(RuleClusterAlias, None, svc.Ref, svc.Ref.QualifiedName(), svc.ExternalName), true
+	}
+	unsupported := port.Protocol == ProtocolUDP
+	if svc.Resolution == DynamicDNS && IsWildcardHost(svc.Hostname) {
+		unsupported = !slices.Contains([]Protocol{ProtocolHTTP, ProtocolTLS, ProtocolGRPC, ProtocolHTTP2}, port.Protocol)
+	}
+	if unsupported {
+		return NewStep(RuleClusterProtocol, None, svc.Ref.At(port.Field), port.Number, svc.Hostname, string(port.Protocol)), true
+	}
+	return Step{}, false
+}
+
+// chooseSubset finds the subset by name; nil if the DestinationRule has none of that name.
+func chooseSubset(c *Cluster, match DestinationRuleMatch) (*networking.Subset, Ref, Step) {
+	if c.Service.Resolution == DynamicDNS && IsWildcardHost(c.Service.Hostname) {
+		return nil, Ref{}, NewStep(RuleClusterNoSubsets, None, c.Service.Ref, c.Service.Hostname, c.Name)
+	}
+	if sub, ref := match.Subset(c.Subset); sub != nil {
+		labels := "every endpoint of the service (it has no labels)"
+		if len(sub.GetLabels()) > 0 {
+			labels = labelsText(sub.GetLabels())
+		}
+		return sub, ref, NewStep(RuleSubset, Matched, ref, c.Subset, labels)
+	}
+	if match.Rule == nil {
+		return nil, Ref{}, NewStep(RuleSubsetUndefined, None, Ref{}, c.Subset, "no DestinationRule applies", c.Name).Unlike(c.Subset, "(no subsets)")
+	}
+	defined := "(no subsets)"
+	if names := subsetNames(match.Rule); len(names) > 0 {
+		defined = strings.Join(names, ", ")
+	}
+	return nil, Ref{}, NewStep(RuleSubsetUndefined, None, match.Ref.At("spec.subsets"), c.Subset,
+		match.Ref.String()+" defines "+defined, c.Name).Unlike(c.Subset, defined)
+}
+
+func subsetNames(rule *networking.DestinationRule) []string {
+	var names []string
+	for _, subset := range rule.GetSubsets() {
+		names = append(names, subset.GetName())
+	}
+	return names
+}
+
+// clusterType is the type before trafficPolicy.
+//
+// Source: pilot/pkg/networking/core/cluster.go, convertResolution.
+func (s *Snapshot) clusterType(client *Workload, svc *Service) ClusterType {
+	switch svc.Resolution {
+	case ClientSideLB, Alias:
+		return ClusterEDS
+	case DNSLB:
+		if s.racesFirstConnect(svc) {
+			return ClusterLogicalDNS
+		}
+		return ClusterStrictDNS
+	case DNSRoundRobinLB:
+		return ClusterLogicalDNS
+	case DynamicDNS:
+		if IsWildcardHost(svc.Hostname) {
+			return ClusterDynamicDNS
+		}
+		return ClusterEDS
+	case Passthrough:
+		if client != nil && client.Dataplane == DataplaneGateway { // a gateway has no original destination
+			return ClusterEDS
+		}
+		return ClusterOriginalDst
+	}
+	return ClusterEDS
+}
+
+// dnsWithoutEndpoint reports whether a DNS cluster is left out, or its subset is.
+// A subset that PASSTHROUGH turns into ORIGINAL_DST needs no endpoint.
+func (s *Snapshot) dnsWithoutEndpoint(c *Cluster, rule *networking.DestinationRule, sub *networking.Subset) (Step, bool) {
+	if c.Type != ClusterStrictDNS && c.Type != ClusterLogicalDNS {
+		return Step{}, false
+	}
+	eps, _ := s.instances(c.Service, c.Port)
+	labels := ""
+	if len(eps) > 0 {
+		top, _ := policyAt{policy: rule.GetTrafficPolicy()}.forPort(uint32(c.Port.Number))
+		if sub == nil || isPassthrough(sub.GetTrafficPolicy()) || isPassthrough(top.policy) {
+			return Step{}, false
+		}
+		if slices.ContainsFunc(eps, func(e *Endpoint) bool { return Selects(sub.GetLabels(), topologyLabels(e)) }) {
+			return Step{}, false
+		}
+		labels = " with labels " + labelsText(sub.GetLabels())
+	}
+	return NewStep(RuleClusterDNSNoEndpoint, None, c.Service.Ref, c.Service.Hostname, labels, c.Name), true
+}

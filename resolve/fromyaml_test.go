@@ -12,7 +12,9 @@ import (
 	networking "istio.io/client-go/pkg/apis/networking/v1"
 	networkingv1alpha3 "istio.io/client-go/pkg/apis/networking/v1alpha3"
 	security "istio.io/client-go/pkg/apis/security/v1"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -80,6 +82,16 @@ func newObject(kind string) Object {
 		return &appsv1.StatefulSet{}
 	case "DaemonSet":
 		return &appsv1.DaemonSet{}
+	case "ReplicaSet":
+		return &appsv1.ReplicaSet{}
+	case "Job":
+		return &batchv1.Job{}
+	case "CronJob":
+		return &batchv1.CronJob{}
+	case "ServiceAccount":
+		return &corev1.ServiceAccount{}
+	case "MutatingWebhookConfiguration":
+		return &admissionv1.MutatingWebhookConfiguration{}
 	case "Gateway":
 		return &networking.Gateway{}
 	case "VirtualService":

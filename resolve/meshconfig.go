@@ -63,6 +63,16 @@ func newMesh(config *meshconfig.MeshConfig, ref Ref) *Mesh {
 		if c.InboundTrafficPolicy != nil {
 			m.InboundTrafficPolicy = nil
 		}
+		// Wrappers and durations would be merged field by field, so that false or 0s could not be said.
+		if c.EnableAutoMtls != nil {
+			m.EnableAutoMtls = nil
+		}
+		if c.ProtocolDetectionTimeout != nil {
+			m.ProtocolDetectionTimeout = nil
+		}
+		if c.ConnectTimeout != nil {
+			m.ConnectTimeout = nil
+		}
 		proto.Merge(m, c)
 	}
 	return &Mesh{MeshConfig: m, Ref: ref, Domain: "cluster.local"}

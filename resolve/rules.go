@@ -55,7 +55,6 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	authorizationPolicyRules,
 	workloadRules,
 	injectionRules,
-	serviceRules,
 	sidecarRules,
 	listenerRules,
 	virtualHostRules,
@@ -64,4 +63,6 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	captureRules,
 	walkRules,
 	extensionRules,
+	gapRules,
+	unmodelledRules,
 )), func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })

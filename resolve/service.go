@@ -119,3 +119,24 @@ func (a Address) String() string {
 	}
 	return a.Symbol
 }
+
+// TargetOn returns the port on the workload that the service port is sent to:
+// the target port's number, a named target looked up among the workload's
+// container ports, or the service port itself.
+// Source: pilot/pkg/serviceregistry/kube/controller/util.go, findPort and FindPort.
+func (p Port) TargetOn(w *Workload) (int, bool) {
+	if p.TargetName == "" {
+		if p.TargetPort != 0 {
+			return p.TargetPort, true
+		}
+		return p.Number, true
+	}
+	for _, c := range w.Containers {
+		for _, cp := range c.Ports {
+			if cp.Name == p.TargetName {
+				return int(cp.ContainerPort), true
+			}
+		}
+	}
+	return 0, false
+}

@@ -58,6 +58,8 @@ type Gap struct {
 	GroupKind schema.GroupKind
 	// Namespace is empty where the gap is the whole kind.
 	Namespace string
+	// Except are the namespaces that were read all the same, where the gap is the whole kind.
+	Except []string
 	// Name is set where the gap is one object.
 	Name   string
 	Reason GapReason
@@ -147,9 +149,12 @@ type Snapshot struct {
 	// Others are resources of kinds the trace does not read, by kind.
 	Others map[schema.GroupKind]int
 
-	Mesh     *Mesh
-	Gaps     []Gap
-	Notes    []Note
+	Mesh  *Mesh
+	Gaps  []Gap
+	Notes []Note
+	// Hidden are resources that istiod does not see (discoverySelectors,
+	// istio.io/rev), ordered, each with the reason.
+	Hidden   []Note
 	Version  Version
 	Revision string
 	Offline  bool
@@ -181,11 +186,24 @@ func (s *Snapshot) Locate(r Ref) string {
 func (s *Snapshot) GapsOf(gk schema.GroupKind, namespaces ...string) []Gap {
 	var out []Gap
 	for _, g := range s.Gaps {
-		if g.GroupKind == gk && (g.Namespace == "" || len(namespaces) == 0 || slices.Contains(namespaces, g.Namespace)) {
+		if g.GroupKind == gk && g.concerns(namespaces) {
 			out = append(out, g)
 		}
 	}
 	return out
+}
+
+// concerns reports whether the gap reaches into one of the namespaces; none stands for all.
+func (g Gap) concerns(namespaces []string) bool {
+	if len(namespaces) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(namespaces, func(ns string) bool {
+		if g.Namespace == "" {
+			return !slices.Contains(g.Except, ns)
+		}
+		return g.Namespace == ns
+	})
 }
 
 // refOf is the Ref of a resource of that group and kind.
@@ -208,13 +226,16 @@ func compareTimes(a, b time.Time) int { return a.Compare(b) }
 // indexes are made on first use, one function a concept, and are then shared
 // by concurrent readers.
 type indexes struct {
-	workloads        func() *workloadIndex
-	services         func() *serviceIndex
-	virtualServices  func() []*VirtualService
-	scopes           scopeCache
-	gateways         gatewayCache
-	destinationRules func() *destinationRuleIndex
-	policies         func() *policyIndex
+	workloads           func() *workloadIndex
+	services            func() *serviceIndex
+	virtualServices     func() []*VirtualService
+	virtualServiceHosts func() *virtualServiceHostIndex
+	scopes              scopeCache
+	sidecars            func() map[string][]*networking.Sidecar
+	gateways            gatewayCache
+	destinationRules    func() *destinationRuleIndex
+	endpoints           func() *endpointIndex
+	policies            func() *policyIndex
 }
 
 // NewSnapshot sorts the input into Istio's order and makes a Snapshot of it.
@@ -238,22 +259,35 @@ func NewSnapshot(in Input) *Snapshot {
 		s.origins[in.MeshConfigRef.Object()] = in.MeshOrigin
 	}
 	for _, r := range in.Resources {
-		s.origins[refOf(r.GroupKind.Group, r.GroupKind.Kind, r.Object)] = r.Origin
+		if ns, ok := r.Object.(*corev1.Namespace); ok {
+			s.Namespaces[ns.Name] = ns // discovery selectors read their labels
+		}
+	}
+	for _, r := range in.Resources {
+		ref := refOf(r.GroupKind.Group, r.GroupKind.Kind, r.Object)
+		s.origins[ref] = r.Origin
+		if why, ok := s.visible(r); !ok {
+			s.Hidden = append(s.Hidden, Note{Ref: ref, Message: why})
+			continue
+		}
 		s.add(r)
 	}
+	slices.SortFunc(s.Hidden, func(a, b Note) int { return CompareRefs(a.Ref, b.Ref) })
 	s.sort()
 	s.index.workloads = sync.OnceValue(func() *workloadIndex { return indexWorkloads(s) })
 	s.index.services = sync.OnceValue(func() *serviceIndex { return indexServices(s) })
+	s.index.sidecars = sync.OnceValue(func() map[string][]*networking.Sidecar { return indexSidecars(s) })
 	s.index.virtualServices = sync.OnceValue(func() []*VirtualService { return prepareVirtualServices(s) })
+	s.index.virtualServiceHosts = sync.OnceValue(func() *virtualServiceHostIndex { return indexVirtualServiceHosts(s) })
 	s.index.destinationRules = sync.OnceValue(func() *destinationRuleIndex { return indexDestinationRules(s) })
+	s.index.endpoints = sync.OnceValue(func() *endpointIndex { return indexEndpoints(s) })
 	s.index.policies = sync.OnceValue(func() *policyIndex { return indexPolicies(s) })
 	return s
 }
 
 func (s *Snapshot) add(r Sourced) {
 	switch o := r.Object.(type) {
-	case *corev1.Namespace:
-		s.Namespaces[o.Name] = o
+	case *corev1.Namespace: // already there
 	case *corev1.Node:
 		s.Nodes[o.Name] = o
 	case *corev1.ServiceAccount:

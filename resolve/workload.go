@@ -3,6 +3,7 @@ package resolve
 import (
 	"net/netip"
 
+	networking "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -51,6 +52,12 @@ type Workload struct {
 	Ready, Terminating bool
 	// FromTemplate is set where the pods are assumed from a template.
 	FromTemplate bool
+	// AssumedInjection is set where the labels of the namespace are not known and
+	// Dataplane rests on the assumption that DataplaneStep names.
+	AssumedInjection bool
+	// Entry is the WorkloadEntry the workload is, for its address (which may be a
+	// DNS name), ports and weight; nil for pods.
+	Entry *networking.WorkloadEntry
 	// Locality is region/zone/subzone, as far as the node's labels or the WorkloadEntry tell.
 	Locality Locality
 	// Network is the label topology.istio.io/network.

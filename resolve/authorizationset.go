@@ -1,0 +1,90 @@
+package resolve
+
+import (
+	"cmp"
+	"slices"
+
+	apisecurity "istio.io/api/security/v1beta1"
+)
+
+// attachedPolicies are the policies of one action that apply, oldest first.
+type attachedPolicies struct{ enforced, dryRun []*authorizationPolicy }
+
+// attached are those of the policies that apply to the proxy, by action.
+func (a *authorizing) attached(policies map[string][]*authorizationPolicy) map[apisecurity.AuthorizationPolicy_Action]attachedPolicies {
+	out := map[apisecurity.AuthorizationPolicy_Action]attachedPolicies{}
+	var who any = a.who
+	for _, ns := range a.target.namespaces() {
+		a.Steps = slices.Grow(a.Steps, len(policies[ns]))
+		for _, p := range policies[ns] {
+			if at := a.target.attach(ns, p.spec, p.selector); at != attached {
+				a.Steps = append(a.Steps, a.target.passedOver(at, p.ref, p.spec, p.selector, attachmentRules{
+					otherLabels: RuleAuthorizationOtherLabels, targetRefs: RuleAuthorizationTargetRefs,
+					waypoint: RuleAuthorizationWaypoint,
+				}, who))
+				continue
+			}
+			of := out[p.spec.GetAction()]
+			if p.dryRun {
+				of.dryRun = append(of.dryRun, p)
+			} else {
+				of.enforced = append(of.enforced, p)
+			}
+			out[p.spec.GetAction()] = of
+		}
+	}
+	return out
+}
+
+// evaluated is a rule with its result.
+type evaluated struct {
+	*authorizationRule
+	ruleResult
+}
+
+// evaluate evaluates all rules of the policies in the order in which Envoy tries
+// them: by name, as text. Rules that istiod leaves out, and parts of rules, become steps.
+func (a *authorizing) evaluate(policies []*authorizationPolicy) []evaluated {
+	var out []evaluated
+	for _, p := range policies {
+		rules := p.http
+		if a.tcp {
+			rules = p.tcp
+		}
+		for _, r := range rules() {
+			a.Steps = append(a.Steps, r.narrowed...)
+			if r.dropped != nil {
+				a.Steps = append(a.Steps, *r.dropped)
+				continue
+			}
+			out = append(out, evaluated{r, r.evaluate(&a.in)})
+		}
+	}
+	slices.SortStableFunc(out, func(x, y evaluated) int { return cmp.Compare(x.name, y.name) })
+	return out
+}
+
+// missed adds a step for each clause by which a rule does not match, or cannot be decided.
+func (a *authorizing) missed(rule RuleID, r evaluated) {
+	for _, c := range r.unknown {
+		a.Steps = append(a.Steps, NewStep(RuleAuthorizationUnknown, Warned, r.ref.At(c.field), r.ref.Field, c.short, c.attribute.actual(&a.in)).
+			Unlike(c.expected(), c.attribute.actual(&a.in)))
+	}
+	if r.truth != False {
+		return
+	}
+	for _, c := range r.missed {
+		actual := c.attribute.actual(&a.in)
+		a.Steps = append(a.Steps, NewStep(rule, Skipped, r.ref.At(c.field), r.ref.Field, c.short, actual).
+			Unlike(c.expected(), actual))
+	}
+}
+
+// withoutRules adds a step for policies, other than ALLOW, that match nothing.
+func (a *authorizing) withoutRules(policies []*authorizationPolicy) {
+	for _, p := range policies {
+		if len(p.spec.GetRules()) == 0 {
+			a.Steps = append(a.Steps, NewStep(RuleAuthorizationDenyNothing, Skipped, p.ref.At("spec"), p.spec.GetAction().String()))
+		}
+	}
+}

@@ -1,0 +1,266 @@
+package resolve
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Rules of name resolution before a request leaves the application.
+const (
+	RuleDNSService      RuleID = "dns/service"
+	RuleDNSHeadless     RuleID = "dns/headless"
+	RuleDNSAlias        RuleID = "dns/external-name"
+	RuleDNSAddress      RuleID = "dns/address"
+	RuleDNSExternal     RuleID = "dns/external-assumed"
+	RuleDNSEntryAddress RuleID = "dns/service-entry-address-assumed"
+	RuleDNSNotFound     RuleID = "dns/not-found"
+	RuleDNSCapture      RuleID = "dns/proxy"
+	RuleDNSNoEndpoints  RuleID = "dns/headless-empty"
+)
+
+var dnsRules = []Rule{
+	{
+		ID: RuleDNSService, Stage: StageDNS,
+		Says:     "A Service's name resolves to its ClusterIP, in the short forms that the pod's search domains allow.",
+		Template: "%s resolves to Service %s (%s)",
+		Source:   "Kubernetes, DNS for Services and Pods",
+		Detail:   true,
+	},
+	{
+		ID: RuleDNSHeadless, Stage: StageDNS,
+		Says:     "A headless Service's name resolves to the addresses of its ready pods.",
+		Template: "%s resolves to the pods of headless Service %s",
+		Source:   "Kubernetes, DNS for Services and Pods",
+		Detail:   true,
+	},
+	{
+		ID: RuleDNSNoEndpoints, Stage: StageDNS,
+		Says:     "A headless Service without ready pods resolves to nothing.",
+		Template: "%s is a headless Service without ready pods: its name does not resolve",
+		Source:   "Kubernetes, DNS for Services and Pods",
+	},
+	{
+		ID: RuleDNSAlias, Stage: StageDNS,
+		Says:     "A Service of type ExternalName is a CNAME; the Host header stays as the application wrote it.",
+		Template: "%s is a CNAME to %s",
+		Source:   "Kubernetes, Services of type ExternalName",
+	},
+	{
+		ID: RuleDNSAddress, Stage: StageDNS,
+		Says:     "An IP address needs no DNS.",
+		Template: "%s is an address%s",
+		Source:   "Kubernetes, DNS for Services and Pods",
+		Detail:   true,
+	},
+	{
+		ID: RuleDNSExternal, Stage: StageDNS,
+		Says:     "A name outside the cluster is taken to resolve by public DNS, to an address that is not known from here.",
+		Template: "%s is no Service: taken to resolve outside the cluster",
+		Source:   "assumption of the tool",
+	},
+	{
+		ID: RuleDNSEntryAddress, Stage: StageDNS,
+		Says:     "Without DNS capture the addresses of a ServiceEntry are not in DNS; the application is taken to resolve the name to the first of them.",
+		Template: "taken to resolve %s to %s, as spec.addresses says",
+		Source:   "assumption of the tool",
+	},
+	{
+		ID: RuleDNSNotFound, Stage: StageDNS,
+		Says:     "A name in the cluster's domain that is no Service does not resolve, and the request never leaves the application.",
+		Template: "no Service %s: cluster DNS does not know %s, the request never leaves the application%s",
+		Source:   "Kubernetes, DNS for Services and Pods",
+	},
+	{
+		ID: RuleDNSCapture, Stage: StageDNS,
+		Says:     "With DNS capture the sidecar answers for every host it knows, also for those no DNS server has.",
+		Template: "DNS capture is on: the sidecar resolves %s for ServiceEntry %s",
+		Source:   "pkg/dns/server/name_table.go, BuildNameTable",
+	},
+}
+
+// Resolved is what the application's name resolution gives.
+type Resolved struct {
+	Dialled
+	// Found is false where the name does not resolve.
+	Found bool
+	// Assumed is set where the answer can not be known from here.
+	Assumed bool
+}
+
+// ResolveName answers as cluster DNS does for a pod of the workload's namespace.
+//
+//  1. An IP is itself; the Service that has it as an address is found.
+//  2. The name with the pod's search domains (NAMESPACE.svc.DOMAIN, svc.DOMAIN, DOMAIN),
+//     then as it is.
+//  3. A name in the cluster's domain, or a single label, that is no Service does not resolve.
+//  4. Everything else is outside the cluster and taken to resolve.
+//
+// Source: Kubernetes, DNS for Services and Pods; pkg/dns/server/name_table.go for DNS capture.
+func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (Resolved, []Step) {
+	out := Resolved{Found: true, Dialled: Dialled{Port: port}}
+	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		out.Address = singleAddress(ip)
+		out.Service = s.serviceAt(ip)
+		note := ""
+		if out.Service != nil {
+			note = " of Service " + out.Service.Ref.QualifiedName()
+		} else if pod := s.WorkloadAt(ip); pod != nil {
+			note = " of " + pod.Owner.String()
+		}
+		return out, []Step{NewStep(RuleDNSAddress, None, Ref{}, host, note)}
+	}
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	if svc := s.lookupKube(name, w.Namespace); svc != nil {
+		return s.resolveKube(out, svc, host)
+	}
+	if svc := entryFor(sc, name); svc != nil {
+		return resolveEntry(out, svc, w, s.Mesh, name)
+	}
+	if !strings.Contains(name, ".") || inClusterDomain(name, s.Mesh.Domain) {
+		out.Found = false
+		return out, []Step{NewStep(RuleDNSNotFound, None, Ref{}, name, host, s.nearestService(name, w.Namespace))}
+	}
+	out.Assumed = true
+	return out, []Step{NewStep(RuleDNSExternal, None, Ref{}, host)}
+}
+
+func inClusterDomain(name, domain string) bool {
+	return strings.HasSuffix(name, ".svc") || strings.HasSuffix(name, ".svc."+domain)
+}
+
+// lookupKube finds the Kubernetes Service a name means for a pod of the namespace.
+func (s *Snapshot) lookupKube(name, namespace string) *Service {
+	for _, suffix := range []string{"." + namespace + ".svc." + s.Mesh.Domain, ".svc." + s.Mesh.Domain, "." + s.Mesh.Domain, ""} {
+		full := name + suffix
+		for _, svc := range s.ServicesForHost(full) {
+			if svc.Registry == RegistryKubernetes {
+				return svc
+			}
+		}
+		// pod-0.NAME.NAMESPACE.svc is one endpoint of a headless Service.
+		if _, parent, ok := strings.Cut(full, "."); ok && inClusterDomain(full, s.Mesh.Domain) {
+			for _, svc := range s.ServicesForHost(parent) {
+				if svc.Headless() {
+					return svc
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Snapshot) resolveKube(out Resolved, svc *Service, host string) (Resolved, []Step) {
+	var steps []Step
+	for hops := 0; svc.Resolution == Alias && hops < 8; hops++ {
+		steps = append(steps, NewStep(RuleDNSAlias, Applied, svc.Ref.At("spec.externalName"), svc.Hostname, svc.ExternalName))
+		next := s.lookupKube(strings.ToLower(strings.TrimSuffix(svc.ExternalName, ".")), svc.Namespace)
+		if next == nil || next == svc {
+			if inClusterDomain(svc.ExternalName, s.Mesh.Domain) {
+				out.Found = false
+				return out, append(steps, NewStep(RuleDNSNotFound, None, svc.Ref.At("spec.externalName"), svc.ExternalName, svc.ExternalName, ""))
+			}
+			out.Assumed = true
+			return out, append(steps, NewStep(RuleDNSExternal, None, svc.Ref.At("spec.externalName"), svc.ExternalName))
+		}
+		svc = next
+	}
+	out.Service = svc
+	if svc.Headless() {
+		out.Headless = true
+		return out, append(steps, NewStep(RuleDNSHeadless, Matched, svc.Ref, host, svc.Ref.QualifiedName()))
+	}
+	if len(svc.Addresses) > 0 {
+		out.Address = svc.Addresses[0]
+	}
+	return out, append(steps, NewStep(RuleDNSService, Matched, svc.Ref, host, svc.Ref.QualifiedName(), out.Address))
+}
+
+// entryFor finds the ServiceEntry host that a proxy has for a name.
+func entryFor(sc *Scope, name string) *Service {
+	if sc == nil {
+		return nil
+	}
+	if svc := sc.byHost[name]; svc != nil {
+		return svc
+	}
+	best := ""
+	for h := range sc.byHost {
+		if IsWildcardHost(h) && HostSubsetOf(name, h) && (best == "" || CompareHostSpecificity(h, best) < 0) {
+			best = h
+		}
+	}
+	return sc.byHost[best]
+}
+
+func resolveEntry(out Resolved, svc *Service, w *Workload, mesh *Mesh, name string) (Resolved, []Step) {
+	out.Service = svc
+	for _, a := range svc.Addresses {
+		if !a.IsCIDR() {
+			out.Address = a
+			break
+		}
+	}
+	if capturesDNS(w, mesh) {
+		return out, []Step{NewStep(RuleDNSCapture, Matched, svc.Ref, name, svc.Ref.QualifiedName())}
+	}
+	if out.Address.Prefix.IsValid() {
+		out.Assumed = true
+		return out, []Step{NewStep(RuleDNSEntryAddress, None, svc.Ref.At("spec.addresses[0]"), name, out.Address)}
+	}
+	if !strings.Contains(name, ".") {
+		out.Found = false
+		return out, []Step{NewStep(RuleDNSNotFound, None, svc.Ref, name, name, "")}
+	}
+	out.Assumed = true
+	return out, []Step{NewStep(RuleDNSExternal, None, svc.Ref, name)}
+}
+
+// capturesDNS reports whether the sidecar answers the application's DNS queries.
+func capturesDNS(w *Workload, mesh *Mesh) bool {
+	if w.Dataplane != DataplaneSidecar {
+		return false
+	}
+	v := mesh.GetDefaultConfig().GetProxyMetadata()["ISTIO_META_DNS_CAPTURE"]
+	if own, ok := proxyConfigOf(w).GetProxyMetadata()["ISTIO_META_DNS_CAPTURE"]; ok {
+		v = own
+	}
+	return v == "true" || v == "1"
+}
+
+// serviceAt finds the service that has the address.
+func (s *Snapshot) serviceAt(ip netip.Addr) *Service {
+	for _, svc := range s.Services() {
+		for _, a := range svc.Addresses {
+			if a.Prefix.IsValid() && a.Prefix.IsSingleIP() && a.Prefix.Addr() == ip {
+				return svc
+			}
+		}
+	}
+	return nil
+}
+
+// WorkloadAt finds the pod or WorkloadEntry that has the address.
+func (s *Snapshot) WorkloadAt(ip netip.Addr) *Workload {
+	for _, w := range s.Workloads() {
+		if slices.Contains(w.Addresses, ip) && !w.HostNetwork {
+			return w
+		}
+	}
+	return nil
+}
+
+// nearestService suggests what a name that does not resolve could have meant.
+func (s *Snapshot) nearestService(name, namespace string) string {
+	short, _, _ := strings.Cut(name, ".")
+	var found []string
+	for _, svc := range s.KubeServices {
+		if svc.Name == short && svc.Namespace != namespace {
+			found = append(found, svc.Namespace+"/"+svc.Name)
+		}
+	}
+	if len(found) == 0 {
+		return ""
+	}
+	return " (there is " + joinLimited(found, 3) + ")"
+}

@@ -1,0 +1,199 @@
+package resolve
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	networking "istio.io/client-go/pkg/apis/networking/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// instances are the endpoints istiod has for the service's host, namespace and
+// port, whoever asks. The result is kept: it does not depend on the client.
+//
+//  1. A Kubernetes Service: its EndpointSlices; without any, the pods and
+//     templates that its selector matches.
+//  2. WorkloadEntries of the namespace that a ClusterIP Service's selector matches.
+//  3. Every ServiceEntry of the same host and namespace: its endpoints, or what its
+//     workloadSelector matches, or, for DNS, the host itself. They join by port name,
+//     for services that resolve by DNS by port number.
+//  4. Addresses that are no IP are left out unless the service resolves by DNS;
+//     DNS_ROUND_ROBIN keeps one.
+//
+// Source: pilot/pkg/serviceregistry/kube/controller/controller.go, buildEndpointsForService;
+// serviceregistry/serviceentry/conversion.go, services; model/endpointshards.go, CopyEndpoints.
+func (s *Snapshot) instances(svc *Service, port Port) ([]*Endpoint, []Step) {
+	ix := s.index.endpoints()
+	key := instanceKey{svc.Namespace, svc.Hostname, port.Name, port.Number, svc.Registry}
+	if got, ok := ix.cache.Load(key); ok {
+		set := got.(*instanceSet)
+		return slices.Clip(set.endpoints), set.steps
+	}
+	set := &instanceSet{}
+	if svc.Registry == RegistryKubernetes {
+		s.kubernetesInstances(set, svc, port)     // 1.
+		s.selectedWorkloadEntries(set, svc, port) // 2.
+	}
+	s.serviceEntryInstances(set, svc, port) // 3.
+	set.keepDialable(svc)                   // 4.
+	ix.cache.Store(key, set)
+	return slices.Clip(set.endpoints), set.steps
+}
+
+type instanceKey struct {
+	namespace, host, portName string
+	port                      int
+	registry                  Registry
+}
+
+// instanceSet collects the endpoints of one service port.
+type instanceSet struct {
+	endpoints []*Endpoint
+	steps     []Step
+}
+
+func (i *instanceSet) add(e *Endpoint) { i.endpoints = append(i.endpoints, e) }
+func (i *instanceSet) say(step Step)   { i.steps = append(i.steps, step) }
+func (i *instanceSet) skip(r RuleID, ref Ref, args ...any) {
+	i.say(NewStep(r, Skipped, ref, args...))
+}
+
+// keepDialable is step 4 of instances.
+func (i *instanceSet) keepDialable(svc *Service) {
+	var kept []*Endpoint
+	for _, e := range i.endpoints {
+		switch {
+		case svc.Resolution == DNSRoundRobinLB && len(kept) > 0:
+			i.skip(RuleEndpointRoundRobin, e.Ref, e.name())
+			continue
+		case svc.Resolution != DNSLB && svc.Resolution != DNSRoundRobinLB && e.Address != "" && e.Port != 0 && !isIP(e.Address):
+			i.skip(RuleEndpointNotIP, e.Ref, e.Address, svc.Hostname)
+			continue
+		}
+		kept = append(kept, e)
+	}
+	i.endpoints = kept
+}
+
+func isIP(address string) bool {
+	_, err := netip.ParseAddr(address)
+	return err == nil
+}
+
+// tlsModeOf is the endpoint's label, or disabled without one.
+//
+// Source: pilot/pkg/model/service.go, GetTLSModeFromEndpointLabels.
+func tlsModeOf(labels map[string]string) string {
+	if mode, ok := labels[endpointTLSLabel]; ok {
+		return mode
+	}
+	return endpointTLSDisabled
+}
+
+// endpointIndex finds what brings endpoints.
+type endpointIndex struct {
+	// slices are by namespace and Service name.
+	slices map[destinationKey][]*discoveryv1.EndpointSlice
+	// serviceEntries are by namespace and host.
+	serviceEntries map[destinationKey][]*networking.ServiceEntry
+	serviceEntry   map[destinationKey]*networking.ServiceEntry
+	entries        map[destinationKey]*networking.WorkloadEntry
+	services       map[destinationKey]*corev1.Service
+	// idle are the workloads of a namespace that are scaled to zero.
+	idle map[string][]idleTemplate
+	// pods holds a *podIndex for each namespace that was asked for.
+	pods sync.Map
+	// cache holds an *instanceSet for each instanceKey that was asked for.
+	cache sync.Map
+}
+
+// idleTemplate is a Deployment or StatefulSet with 0 replicas, and the labels its pods would have.
+type idleTemplate struct {
+	ref    Ref
+	labels map[string]string
+}
+
+// podIndex finds the pods of one namespace.
+type podIndex struct {
+	byName map[string]*Workload
+	byIP   map[netip.Addr]*Workload
+}
+
+func indexEndpoints(s *Snapshot) *endpointIndex {
+	ix := &endpointIndex{
+		slices:         map[destinationKey][]*discoveryv1.EndpointSlice{},
+		serviceEntries: map[destinationKey][]*networking.ServiceEntry{},
+		serviceEntry:   make(map[destinationKey]*networking.ServiceEntry, len(s.ServiceEntries)),
+		entries:        make(map[destinationKey]*networking.WorkloadEntry, len(s.WorkloadEntries)),
+		services:       make(map[destinationKey]*corev1.Service, len(s.KubeServices)),
+		idle:           map[string][]idleTemplate{},
+	}
+	addIdle := func(kind string, o Object, replicas *int32, template *corev1.PodTemplateSpec) {
+		if replicas != nil && *replicas == 0 {
+			ix.idle[o.GetNamespace()] = append(ix.idle[o.GetNamespace()], idleTemplate{refOf("apps", kind, o), template.Labels})
+		}
+	}
+	for _, d := range s.Deployments {
+		addIdle("Deployment", d, d.Spec.Replicas, &d.Spec.Template)
+	}
+	for _, d := range s.StatefulSets {
+		addIdle("StatefulSet", d, d.Spec.Replicas, &d.Spec.Template)
+	}
+	for _, slice := range s.EndpointSlices {
+		if name := slice.Labels[discoveryv1.LabelServiceName]; name != "" {
+			key := destinationKey{slice.Namespace, name}
+			ix.slices[key] = append(ix.slices[key], slice)
+		}
+	}
+	for _, se := range s.ServiceEntries {
+		ix.serviceEntry[destinationKey{se.Namespace, se.Name}] = se
+		seen := map[string]bool{}
+		for _, host := range se.Spec.GetHosts() {
+			host = strings.ToLower(host)
+			if !seen[host] {
+				seen[host] = true
+				ix.serviceEntries[destinationKey{se.Namespace, host}] = append(ix.serviceEntries[destinationKey{se.Namespace, host}], se)
+			}
+		}
+	}
+	for _, we := range s.WorkloadEntries {
+		ix.entries[destinationKey{we.Namespace, we.Name}] = we
+	}
+	for _, svc := range s.KubeServices {
+		ix.services[destinationKey{svc.Namespace, svc.Name}] = svc
+	}
+	return ix
+}
+
+// podsIn indexes a namespace's pods on first use.
+func (s *Snapshot) podsIn(namespace string) *podIndex {
+	ix := s.index.endpoints()
+	if got, ok := ix.pods.Load(namespace); ok {
+		return got.(*podIndex)
+	}
+	pods := &podIndex{byName: map[string]*Workload{}, byIP: map[netip.Addr]*Workload{}}
+	for _, w := range s.WorkloadsIn(namespace) {
+		if w.Pod == "" {
+			continue
+		}
+		pods.byName[w.Pod] = w
+		for _, ip := range w.Addresses {
+			if pods.byIP[ip] == nil {
+				pods.byIP[ip] = w
+			}
+		}
+	}
+	got, _ := ix.pods.LoadOrStore(namespace, pods)
+	return got.(*podIndex)
+}
+
+// racesFirstConnect reports whether the ServiceEntry asks for LOGICAL_DNS by annotation.
+//
+// Source: pilot/pkg/model/service.go, GetDNSConnectStrategy.
+func (s *Snapshot) racesFirstConnect(svc *Service) bool {
+	se := s.index.endpoints().serviceEntry[destinationKey{svc.Ref.Namespace, svc.Ref.Name}]
+	return svc.Registry == RegistryExternal && se != nil && strings.EqualFold(se.Annotations["istio.io/connect-strategy"], "RACE_FIRST_TCP_CONNECT")
+}

@@ -1,0 +1,172 @@
+package resolve
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+
+	api "istio.io/api/networking/v1alpha3"
+	networking "istio.io/client-go/pkg/apis/networking/v1"
+)
+
+const unixPrefix = "unix://"
+
+// serviceEntryInstances adds the endpoints of every ServiceEntry that has the
+// service's host in the service's namespace, oldest first.
+//
+// Source: pilot/pkg/serviceregistry/serviceentry/conversion.go, services, convertServiceEntryToInstances.
+func (s *Snapshot) serviceEntryInstances(set *instanceSet, svc *Service, port Port) {
+	for _, se := range s.index.endpoints().serviceEntries[destinationKey{svc.Namespace, svc.Hostname}] {
+		at, ok := entryPort(se, svc, port)
+		if !ok {
+			continue
+		}
+		ref := refOf(istioNetworking, "ServiceEntry", se)
+		if svc.Ref.Object() != ref {
+			set.say(NewStep(RuleEndpointPooled, Applied, ref, svc.Ref.Object().String(), port.Name))
+		}
+		switch {
+		case se.Spec.GetWorkloadSelector() != nil:
+			s.selectedByServiceEntry(set, se, at)
+		case len(se.Spec.GetEndpoints()) > 0:
+			for i, we := range se.Spec.GetEndpoints() {
+				set.addInline(se, we, ref.At(pathIndex("spec.endpoints", i)), at)
+			}
+		case resolvesByDNS(se):
+			set.say(NewStep(RuleEndpointDNSHost, Applied, ref, svc.Hostname))
+			set.add(endpointOf(nil, svc.Hostname, int(cmp.Or(at.GetTargetPort(), at.GetNumber())), ref))
+		}
+	}
+}
+
+func resolvesByDNS(se *networking.ServiceEntry) bool {
+	r := se.Spec.GetResolution()
+	return r == api.ServiceEntry_DNS || r == api.ServiceEntry_DNS_ROUND_ROBIN
+}
+
+// entryPort is the ServiceEntry's port that serves a port of the service: the
+// same name for clusters whose endpoints come by EDS, the same number for DNS clusters.
+func entryPort(se *networking.ServiceEntry, svc *Service, port Port) (*api.ServicePort, bool) {
+	for _, p := range se.Spec.GetPorts() {
+		if svc.Resolution == DNSLB || svc.Resolution == DNSRoundRobinLB {
+			if int(p.GetNumber()) == port.Number {
+				return p, true
+			}
+		} else if p.GetName() == port.Name {
+			return p, true
+		}
+	}
+	return nil, false
+}
+
+// instancePort is unix socket > the endpoint's own port of that name > targetPort > number.
+//
+// Source: pilot/pkg/serviceregistry/serviceentry/conversion.go, convertWorkloadInstanceToServiceInstance.
+func instancePort(p *api.ServicePort, own uint32, address string) int {
+	if strings.HasPrefix(address, unixPrefix) {
+		return 0
+	}
+	return int(cmp.Or(own, p.GetTargetPort(), p.GetNumber()))
+}
+
+// entryTLSMode is the label, else istio for an entry with a service account.
+//
+// Source: pilot/pkg/serviceregistry/serviceentry/conversion.go, getTLSModeFromWorkloadEntry.
+func entryTLSMode(labels map[string]string, serviceAccount string) string {
+	if mode, ok := labels[endpointTLSLabel]; ok {
+		return mode
+	}
+	if serviceAccount != "" {
+		return endpointTLSIstio
+	}
+	return endpointTLSDisabled
+}
+
+// addInline adds an endpoint written in the ServiceEntry itself.
+func (i *instanceSet) addInline(se *networking.ServiceEntry, we *api.WorkloadEntry, ref Ref, p *api.ServicePort) {
+	address := strings.TrimPrefix(we.GetAddress(), unixPrefix)
+	e := endpointOf(nil, address, instancePort(p, we.GetPorts()[p.GetName()], we.GetAddress()), ref)
+	e.Labels, e.TLSMode = we.GetLabels(), entryTLSMode(we.GetLabels(), we.GetServiceAccount())
+	e.Network, e.Locality = we.GetNetwork(), splitLocality(we.GetLocality())
+	if we.GetWeight() > 0 {
+		e.Weight = int(we.GetWeight())
+	}
+	if se.Spec.GetLocation() == api.ServiceEntry_MESH_INTERNAL {
+		e.Workload = inlineWorkload(se, we, e)
+	}
+	i.add(e)
+}
+
+// inlineWorkload is the workload that an endpoint of a MESH_INTERNAL ServiceEntry stands for.
+func inlineWorkload(se *networking.ServiceEntry, we *api.WorkloadEntry, e *Endpoint) *Workload {
+	w := &Workload{
+		Owner: e.Ref, Namespace: se.Namespace, Labels: we.GetLabels(), ServiceAccount: we.GetServiceAccount(),
+		Dataplane: DataplaneNone, Replicas: 1, Ready: true, Locality: e.Locality, Network: e.Network,
+	}
+	if e.TLSMode == endpointTLSIstio {
+		w.Dataplane = DataplaneSidecar
+	}
+	from := "Istio's default"
+	if _, ok := we.GetLabels()[endpointTLSLabel]; ok {
+		from = "label " + endpointTLSLabel
+	} else if we.GetServiceAccount() != "" {
+		from = "serviceAccount " + we.GetServiceAccount()
+	}
+	w.DataplaneStep = NewStep(RuleEndpointInline, Applied, e.Ref, e.TLSMode, from)
+	if ip, err := netip.ParseAddr(e.Address); err == nil {
+		w.Addresses = []netip.Addr{ip}
+	}
+	return w
+}
+
+// selectedByServiceEntry adds the pods and WorkloadEntries of the namespace that
+// the workloadSelector matches; an empty selector matches all. Pods must be
+// ready. Entries whose address is no IP count only for DNS.
+func (s *Snapshot) selectedByServiceEntry(set *instanceSet, se *networking.ServiceEntry, p *api.ServicePort) {
+	selector := se.Spec.GetWorkloadSelector().GetLabels()
+	set.sayIdle(s.index.endpoints().idle[se.Namespace], selector)
+	var pods []*Workload
+	for _, w := range s.WorkloadsIn(se.Namespace) {
+		if Selects(selector, w.Labels) {
+			pods = append(pods, w)
+		}
+	}
+	slices.SortStableFunc(pods, func(a, b *Workload) int { return CompareRefs(workloadRef(a), workloadRef(b)) })
+	for _, w := range pods {
+		ref := workloadRef(w)
+		own, _ := namedPort(w, p.GetName(), ProtocolTCP)
+		e := endpointOf(w, firstAddress(w), instancePort(p, uint32(own), ""), ref)
+		e.Count = w.Replicas
+		switch {
+		case w.Terminating:
+			set.skip(RuleEndpointTerminating, ref, e.name())
+		case !w.Ready:
+			set.skip(RuleEndpointNotReady, ref, e.name())
+		default:
+			set.add(e)
+		}
+	}
+	entries := slices.Clone(s.WorkloadEntriesIn(se.Namespace))
+	slices.SortStableFunc(entries, func(a, b *Workload) int { return cmp.Compare(a.Owner.Name, b.Owner.Name) })
+	for _, w := range entries {
+		we := s.index.endpoints().entries[destinationKey{w.Namespace, w.Owner.Name}]
+		if we == nil || !Selects(selector, w.Labels) || !set.healthy(we, w) {
+			continue
+		}
+		address := we.Spec.GetAddress()
+		if address != "" && !isIP(address) && !resolvesByDNS(se) {
+			set.skip(RuleEndpointNotIP, w.Owner.At("spec.address"), address, se.Name)
+			continue
+		}
+		e := entryEndpoint(we, w, instancePort(p, we.Spec.GetPorts()[p.GetName()], address))
+		e.Address = strings.TrimPrefix(address, unixPrefix)
+		set.add(e)
+	}
+}
+
+// splitLocality reads region/zone/subzone.
+func splitLocality(l string) Locality {
+	parts := append(strings.SplitN(l, "/", 4), "", "")
+	return Locality{Region: parts[0], Zone: parts[1], SubZone: parts[2]}
+}

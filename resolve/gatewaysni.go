@@ -1,0 +1,203 @@
+package resolve
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Rules of the choice of a filter chain.
+const (
+	RuleGatewayServerName      RuleID = "gatewaylistener/server-name"
+	RuleGatewayServerNameWider RuleID = "gatewaylistener/wider-server-name"
+	RuleGatewayAnyServerName   RuleID = "gatewaylistener/any-connection"
+	RuleGatewayNoFilterChain   RuleID = "gatewaylistener/no-filter-chain"
+	RuleGatewayPlaintextToTLS  RuleID = "gatewaylistener/plaintext-to-tls"
+	RuleGatewayTLSToPlaintext  RuleID = "gatewaylistener/tls-to-plaintext"
+	RuleGatewayALPN            RuleID = "gatewaylistener/istio-alpn"
+)
+
+var gatewaySNIRules = []Rule{
+	{
+		ID: RuleGatewayServerName, Stage: StageTLS,
+		Says:     "The filter chain is chosen by the server name the client sends: the exact name, else the longest wildcard.",
+		Template: "server name %s is taken by %s",
+		Source:   "Envoy, FilterChainMatch; pilot/pkg/networking/core/listener.go, toFilterChainMatch",
+	},
+	{
+		ID: RuleGatewayServerNameWider, Stage: StageTLS, Detail: true,
+		Says:     "A filter chain with a wider server name is not tried once a narrower one matches.",
+		Template: "%s matches %s too, but %s is more specific",
+		Source:   "Envoy, FilterChainMatch",
+	},
+	{
+		ID: RuleGatewayAnyServerName, Stage: StageTLS, Detail: true,
+		Says:     "A filter chain without server names (plaintext, or a TLS server with host *) takes every connection that no server name takes.",
+		Template: "the %s server takes connections of %s",
+		Source:   "pilot/pkg/networking/core/listener.go, toFilterChainMatch",
+	},
+	{
+		ID: RuleGatewayNoFilterChain, Stage: StageTLS,
+		Says:     "Envoy closes a connection that no filter chain matches (filter_chain_not_found).",
+		Template: "no server of listener %s takes %s: Envoy closes the connection",
+		Source:   "Envoy, FilterChainMatch",
+	},
+	{
+		ID: RuleGatewayPlaintextToTLS, Stage: StageTLS,
+		Says:     "Plaintext bytes fail the handshake of a filter chain that terminates TLS.",
+		Template: "the client does not speak TLS, but the server is %s: the handshake fails",
+		Source:   "Envoy, transport socket; pilot/pkg/simulation/traffic.go, Run",
+	},
+	{
+		ID: RuleGatewayTLSToPlaintext, Stage: StageTLS,
+		Says:     "A TLS handshake is no HTTP: a plaintext HTTP server answers 400 and closes.",
+		Template: "the client speaks TLS, but the server is plaintext %s: Envoy answers 400 and closes the connection",
+		Source:   "Envoy, HTTP connection manager; pilot/pkg/simulation/traffic.go, Run",
+	},
+	{
+		ID: RuleGatewayALPN, Stage: StageTLS,
+		Says:     "A chain of an AUTO_PASSTHROUGH server is taken only with an ALPN of Istio's mutual TLS.",
+		Template: "taken only if the client sends an ALPN of Istio's mutual TLS, as proxies of the mesh do",
+		Source:   "pilot/pkg/networking/core/gateway.go, builtAutoPassthroughFilterChains",
+	},
+}
+
+// FilterChain chooses the filter chain of a connection as Envoy does.
+//
+//  1. With a server name: the chain that has the name, else the one with the longest wildcard
+//     ("*.example.com" takes any depth below example.com).
+//  2. Else, and for clients that send no server name or no TLS: the chain without server names.
+//  3. Else none: Envoy closes the connection. Nothing falls back to a wider chain.
+//  4. Bytes that do not fit the chain (plaintext where it terminates TLS, TLS where it
+//     speaks plaintext HTTP) end the connection.
+//
+// The chain is nil if the connection ends here; the last step's Rule then is
+// RuleGatewayListenerRefused, RuleGatewayNoFilterChain, RuleGatewayPlaintextToTLS or RuleGatewayTLSToPlaintext.
+//
+// Source: Envoy, config/listener/v3 FilterChainMatch; pilot/pkg/simulation/traffic.go, matchFilterChain.
+func (l *GatewayListener) FilterChain(tls bool, sni string) (*GatewayFilterChain, []Step) {
+	if l.Rejected != nil {
+		return nil, []Step{*l.Rejected}
+	}
+	if !tls {
+		sni = ""
+	}
+	sni = strings.ToLower(sni)
+	chain, steps := l.chainFor(tls, sni)
+	if chain == nil {
+		return nil, steps
+	}
+	ref := chain.Server().Ref
+	switch {
+	case !tls && chain.Terminates():
+		return nil, append(steps, NewStep(RuleGatewayPlaintextToTLS, DeniedBy, ref.At(ref.Field+".tls"), gatewayProtocolWord(chain.Server())).
+			Unlike("TLS", "plaintext"))
+	case tls && chain.Kind == GatewayHTTP:
+		return nil, append(steps, NewStep(RuleGatewayTLSToPlaintext, DeniedBy, ref.At(ref.Field+".port.protocol"), gatewayProtocolWord(chain.Server())).
+			Unlike("plaintext", "TLS"))
+	}
+	return chain, steps
+}
+
+// chainFor is steps 1 to 3.
+func (l *GatewayListener) chainFor(tls bool, sni string) (*GatewayFilterChain, []Step) {
+	type candidate struct {
+		name  string
+		chain *GatewayFilterChain
+	}
+	var candidates []candidate
+	if sni != "" {
+		if c := l.byName[sni]; c != nil {
+			candidates = append(candidates, candidate{sni, c})
+		}
+		if c := l.autoPassthrough(sni); c != nil {
+			candidates = append(candidates, candidate{sni, c})
+		}
+		for i := 1; i < len(sni); i++ {
+			if sni[i] == '.' {
+				if c := l.bySuffix[sni[i:]]; c != nil {
+					candidates = append(candidates, candidate{"*" + sni[i:], c})
+				}
+			}
+		}
+	}
+	if l.any != nil {
+		candidates = append(candidates, candidate{"*", l.any})
+	}
+	if len(candidates) == 0 {
+		return nil, []Step{l.noFilterChain(tls, sni)}
+	}
+	chosen := candidates[0]
+	var steps []Step
+	for _, c := range candidates[1:] {
+		steps = append(steps, NewStep(RuleGatewayServerNameWider, Skipped, c.chain.Server().Ref, c.name, sni, chosen.name))
+	}
+	server := chosen.chain.Server()
+	switch {
+	case len(chosen.chain.ServerNames) == 0 && chosen.chain.Kind != GatewayAutoPassthrough:
+		steps = append(steps, NewStep(RuleGatewayAnyServerName, Matched, server.Ref, gatewayProtocolWord(server), "every server name and of none"))
+	default:
+		steps = append(steps, NewStep(RuleGatewayServerName, Matched, server.Ref.At(server.Ref.Field+".hosts"), sni, chosen.name))
+	}
+	if chosen.chain.Kind == GatewayAutoPassthrough {
+		steps = append(steps, NewStep(RuleGatewayALPN, Warned, server.Ref.At(server.Ref.Field+".tls.mode")))
+	}
+	return chosen.chain, steps
+}
+
+// noFilterChain is step 3, with the names that come nearest.
+func (l *GatewayListener) noFilterChain(tls bool, sni string) Step {
+	var names []string
+	for _, c := range l.Chains {
+		names = append(names, c.ServerNames...)
+	}
+	what, actual := "plaintext", "no TLS"
+	switch {
+	case tls && sni == "":
+		what, actual = "TLS without a server name", "no server name"
+	case tls:
+		what, actual = "server name "+sni, sni
+	}
+	expected := "server name " + strings.Join(nearestNames(sni, names, 3), " or ")
+	return NewStep(RuleGatewayNoFilterChain, None, l.Chains[0].Server().Ref, l.Name, what).Unlike(expected, actual)
+}
+
+// autoPassthrough is the AUTO_PASSTHROUGH server that takes the server name of a
+// mesh cluster, outbound_.PORT_.SUBSET_.HOST: the host must lie within its hosts and be
+// a service inside the mesh with that port.
+// Source: pilot/pkg/networking/core/gateway.go, builtAutoPassthroughFilterChains.
+func (l *GatewayListener) autoPassthrough(sni string) *GatewayFilterChain {
+	if len(l.auto) == 0 {
+		return nil
+	}
+	parts := strings.SplitN(sni, "_.", 4)
+	if len(parts) != 4 || parts[0] != "outbound" {
+		return nil
+	}
+	port, err := strconv.Atoi(parts[1])
+	if err != nil || !l.gateway.hasMeshPort(parts[3], port) {
+		return nil
+	}
+	for _, c := range l.auto {
+		for _, h := range c.Server().Hosts {
+			if _, host, qualified := strings.Cut(h, "/"); qualified {
+				h = host
+			}
+			if HostSubsetOf(parts[3], h) {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+func (g *MergedGateway) hasMeshPort(host string, port int) bool {
+	for _, svc := range g.snapshot.Services() {
+		if svc.Hostname != host || svc.MeshExternal || !svc.ExportTo.VisibleIn(g.Workload.Namespace) {
+			continue
+		}
+		if p, ok := svc.PortByNumber(port); ok && p.Protocol != ProtocolUDP {
+			return true
+		}
+	}
+	return false
+}

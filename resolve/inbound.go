@@ -1,0 +1,156 @@
+package resolve
+
+import (
+	"fmt"
+	"strings"
+
+	api "istio.io/api/networking/v1alpha3"
+)
+
+// Rules of the receiving side of a sidecar.
+const (
+	RuleInboundPort       RuleID = "inbound/service-port"
+	RuleInboundConflict   RuleID = "inbound/older-service-wins"
+	RuleInboundUndeclared RuleID = "inbound/undeclared-port"
+	RuleInboundIngress    RuleID = "inbound/sidecar-ingress"
+	RuleInboundUnlisted   RuleID = "inbound/sidecar-ingress-unlisted"
+)
+
+var inboundRules = []Rule{
+	{
+		ID: RuleInboundPort, Stage: StageListener,
+		Says:     "The receiving sidecar has a filter chain for each pod port that a Service (or ServiceEntry) of the workload targets; the Service's port gives the protocol.",
+		Template: "pod port %d is %s, as port %s of Service %s says",
+		Source:   "pilot/pkg/networking/core/listener_inbound.go, buildInboundChainConfigs",
+	},
+	{
+		ID: RuleInboundConflict, Stage: StageListener,
+		Says:     "Where several Services target one pod port, the oldest gives the protocol.",
+		Template: "also targets pod port %d, as %s, but Service %s is older and gives the protocol",
+		Source:   "pilot/pkg/networking/core/listener_inbound.go, reportInboundConflict",
+		Detail:   true,
+	},
+	{
+		ID: RuleInboundUndeclared, Stage: StageListener,
+		Says:     "A pod port that no Service targets takes the passthrough chains: the protocol is detected, PeerAuthentication and AuthorizationPolicy still apply.",
+		Template: "no Service of the workload targets pod port %d: it takes the passthrough chain, protocol detected",
+		Source:   "pilot/pkg/networking/core/listener_inbound.go, buildInboundPassthroughChains",
+	},
+	{
+		ID: RuleInboundIngress, Stage: StageListener,
+		Says:     "Sidecar.ingress replaces all chains made from Services; the port is the pod port, the protocol the Sidecar's.",
+		Template: "pod port %d is %s and goes to %s",
+		Source:   "pilot/pkg/networking/core/listener_inbound.go, buildInboundChainConfigs",
+	},
+	{
+		ID: RuleInboundUnlisted, Stage: StageListener,
+		Says:     "A port that Sidecar.ingress does not list is still open: it takes the passthrough chains.",
+		Template: "spec.ingress does not list pod port %d: it takes the passthrough chain, protocol detected",
+		Source:   "pilot/pkg/networking/core/listener_inbound.go, buildInboundPassthroughChains",
+	},
+}
+
+// InboundPort is what the receiving sidecar makes of a pod port.
+type InboundPort struct {
+	Port     int
+	Protocol Protocol
+	// Declared is false for a port that takes the passthrough chains.
+	Declared bool
+	// FilterChain, RouteConfig, VirtualHost and Cluster are Envoy's names.
+	FilterChain, RouteConfig, VirtualHost, Cluster string
+	// Endpoint is Sidecar.ingress's defaultEndpoint; empty for the pod port itself.
+	Endpoint string
+}
+
+// Inbound returns the receiving side of a workload's pod port. Host and
+// VirtualServices play no part there.
+//
+//  1. Sidecar.ingress, where it is set, replaces everything made from Services.
+//  2. Else the oldest Service that targets the port gives the protocol.
+//  3. Every other port takes the passthrough chains.
+//
+// Source: pilot/pkg/networking/core/listener_inbound.go, buildInboundListeners.
+func (s *Snapshot) Inbound(w *Workload, sc *Scope, port int) (InboundPort, []Step) {
+	if sc != nil && sc.Sidecar != nil && len(sc.Sidecar.Spec.GetIngress()) > 0 {
+		return inboundFromSidecar(sc, w, port)
+	}
+	var steps []Step
+	var out InboundPort
+	var winner *Service
+	for _, svc := range s.ServicesOf(w) {
+		for _, p := range svc.Ports {
+			target, ok := p.TargetOn(w)
+			if !ok || target != port || p.Protocol == ProtocolUDP {
+				continue
+			}
+			if winner != nil {
+				steps = append(steps, NewStep(RuleInboundConflict, Skipped, svc.Ref.At(p.Field), port, describeProtocol(p.Protocol), winner.Ref.QualifiedName()))
+				continue
+			}
+			winner = svc
+			out = InboundPort{
+				Port: port, Protocol: p.Protocol, Declared: true,
+				FilterChain: fmt.Sprintf("0.0.0.0_%d", port),
+				RouteConfig: fmt.Sprintf("inbound|%d||", port),
+				VirtualHost: fmt.Sprintf("inbound|http|%d", p.Number),
+				Cluster:     fmt.Sprintf("inbound|%d||", port),
+			}
+			steps = append(steps, NewStep(RuleInboundPort, Matched, svc.Ref.At(p.Field), port, describeProtocol(p.Protocol), portName(p), svc.Ref.QualifiedName()))
+		}
+	}
+	if winner == nil {
+		return passthroughPort(port), []Step{NewStep(RuleInboundUndeclared, None, w.Owner, port)}
+	}
+	return out, steps
+}
+
+func portName(p Port) string {
+	if p.Name == "" {
+		return fmt.Sprint(p.Number)
+	}
+	return fmt.Sprintf("%d (%s)", p.Number, p.Name)
+}
+
+func passthroughPort(port int) InboundPort {
+	return InboundPort{
+		Port: port, Protocol: ProtocolUnsupported, FilterChain: "virtualInbound",
+		RouteConfig: "InboundPassthroughCluster", VirtualHost: "inbound|http|0", Cluster: "InboundPassthroughCluster",
+	}
+}
+
+func inboundFromSidecar(sc *Scope, w *Workload, port int) (InboundPort, []Step) {
+	for i, in := range sc.Sidecar.Spec.GetIngress() {
+		if int(in.GetPort().GetNumber()) != port {
+			continue
+		}
+		protocol := ParseProtocol(in.GetPort().GetProtocol())
+		address := "podIP"
+		if len(w.Addresses) > 0 {
+			address = w.Addresses[0].String()
+		}
+		endpoint := ingressEndpoint(in, port)
+		return InboundPort{
+				Port: port, Protocol: protocol, Declared: true,
+				FilterChain: fmt.Sprintf("%s_%d", address, port),
+				RouteConfig: fmt.Sprintf("inbound|%d||", port),
+				VirtualHost: fmt.Sprintf("inbound|http|%d", port),
+				Cluster:     fmt.Sprintf("inbound|%d||", port),
+				Endpoint:    endpoint,
+			}, []Step{NewStep(RuleInboundIngress, Matched, sc.Ref.At(fmt.Sprintf("spec.ingress[%d]", i)),
+				port, describeProtocol(protocol), endpoint)}
+	}
+	return passthroughPort(port), []Step{NewStep(RuleInboundUnlisted, None, sc.Ref.At("spec.ingress"), port)}
+}
+
+// ingressEndpoint reads defaultEndpoint: empty is the port itself, 0.0.0.0 the pod's address.
+// Source: pilot/pkg/networking/core/cluster.go, buildInboundCluster for Sidecar ingress.
+func ingressEndpoint(in *api.IstioIngressListener, port int) string {
+	e := in.GetDefaultEndpoint()
+	switch {
+	case e == "":
+		return fmt.Sprintf("the pod's port %d", port)
+	case strings.HasPrefix(e, "0.0.0.0:"):
+		return "the pod's port " + strings.TrimPrefix(e, "0.0.0.0:")
+	}
+	return e
+}

@@ -1,0 +1,187 @@
+package resolve
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	networking "istio.io/api/networking/v1alpha3"
+)
+
+// The rules of tls and tcp routes. What they share with http routes (port,
+// gateways, sourceLabels, sourceNamespace) is in route.go.
+const (
+	RuleL4Matched       RuleID = "l4route/matched"
+	RuleL4NoneMatches   RuleID = "l4route/none-matches"
+	RuleL4NoneApplies   RuleID = "l4route/none-applies"
+	RuleL4SNI           RuleID = "l4route/sni"
+	RuleL4Subnet        RuleID = "l4route/destination-subnets"
+	RuleL4SubnetUnknown RuleID = "l4route/destination-subnets-unknown"
+	RuleL4SubnetCarried RuleID = "l4route/destination-subnets-carried-over"
+	RuleL4SourceSubnet  RuleID = "l4route/source-subnet-unread"
+	RuleL4NoDestination RuleID = "l4route/no-destination"
+	RuleL4Duplicate     RuleID = "l4route/duplicate"
+	RuleL4SNITaken      RuleID = "l4route/sni-taken"
+	RuleL4Refused       RuleID = "l4route/listener-refused"
+	RuleL4BehindFirst   RuleID = "l4route/behind-first"
+)
+
+var l4RouteRules = []Rule{
+	{
+		ID: RuleL4Matched, Stage: StageRoute,
+		Says:     "The connection goes to the tls or tcp route whose filter chain Envoy chooses.",
+		Template: "this rule takes the connection",
+		Source:   "pilot/pkg/networking/core/tls.go; pilot/pkg/networking/core/gateway.go",
+	},
+	{
+		ID: RuleL4NoneMatches, Stage: StageRoute,
+		Says:     "Once some tls match applies to a proxy and port there is no chain for other server names; what tcp rules with destinationSubnets leave goes to the service.",
+		Template: "none of the %d %s rules that apply here takes this connection",
+		Source:   "pilot/pkg/networking/core/tls.go, buildSidecarOutboundTLSFilterChainOpts",
+	},
+	{
+		ID: RuleL4NoneApplies, Stage: StageRoute,
+		Says:     "Without a tls or tcp rule that applies, a sidecar sends the connection to the service it was addressed to; a gateway has no chain for it.",
+		Template: "no VirtualService has a %s rule that applies here",
+		Source:   "pilot/pkg/networking/core/tls.go; pilot/pkg/networking/core/gateway.go",
+	},
+	{
+		ID: RuleL4SNI, Stage: StageRoute,
+		Says:     "A tls match takes the server names it lists: exact before the longest wildcard.",
+		Template: "its match is for server names %s, and this connection's is %s",
+		Source:   "Envoy, docs, FilterChainMatch",
+	},
+	{
+		ID: RuleL4Subnet, Stage: StageRoute,
+		Says:     "destinationSubnets take connections by the address they were sent to, the narrowest subnet first.",
+		Template: "its match is for destinations %s; %s goes elsewhere",
+		Source:   "pilot/pkg/networking/core/tls.go; Envoy, docs, FilterChainMatch",
+	},
+	{
+		ID: RuleL4SubnetUnknown, Stage: StageRoute,
+		Says:     "destinationSubnets can not be decided where the destination's address is not known.",
+		Template: "its match is for destinations %s; the address of this destination is not known, so it is taken not to apply",
+		Source:   "pilot/pkg/networking/core/tls.go",
+	},
+	{
+		ID: RuleL4SubnetCarried, Stage: StageRoute,
+		Says:     "The destinationSubnets of a tls match stay in force for later matches without any.",
+		Template: "the destinationSubnets %s of an earlier match stay in force here",
+		Source:   "pilot/pkg/networking/core/tls.go, buildSidecarOutboundTLSFilterChainOpts",
+	},
+	{
+		ID: RuleL4SourceSubnet, Stage: StageRoute,
+		Says:     "sourceSubnet of a tcp match is not read.",
+		Template: "sourceSubnet %s is not read by Istio; the match applies to every source",
+		Source:   "pilot/pkg/networking/core/tls.go, matchTCP",
+	},
+	{
+		ID: RuleL4NoDestination, Stage: StageRoute,
+		Says:     "A tls or tcp rule without route is left out.",
+		Template: "the rule has no route",
+		Source:   "pilot/pkg/networking/core/tls.go; pilot/pkg/networking/core/gateway.go",
+	},
+	{
+		ID: RuleL4Duplicate, Stage: StageRoute,
+		Says:     "A tls match with the same server names and subnets as an earlier one is left out.",
+		Template: "%s has the same server names and subnets and comes first",
+		Source:   "pilot/pkg/networking/core/tls.go, hashRuntimeTLSMatchPredicates",
+	},
+	{
+		ID: RuleL4SNITaken, Stage: StageRoute,
+		Says:     "On a gateway port a tls match with any server name that an earlier one has is left out whole.",
+		Template: "server name %s is already taken by %s, so the whole match is left out",
+		Source:   "pilot/pkg/model/gateway.go, CheckDuplicates",
+	},
+	{
+		ID: RuleL4Refused, Stage: StageRoute,
+		Says:     "Envoy refuses a listener in which two filter chains have the same server name and subnets.",
+		Template: "%s claims the same connections: Envoy refuses the listener",
+		Source:   "Envoy, docs, FilterChainMatch",
+	},
+	{
+		ID: RuleL4BehindFirst, Stage: StageRoute,
+		Says:     "Behind a tcp rule that takes every address nothing more is looked at.",
+		Template: "it stands after %s, which takes every connection",
+		Source:   "pilot/pkg/networking/core/tls.go, buildSidecarOutboundTCPFilterChainOpts",
+		Detail:   true,
+	},
+}
+
+// L4Query is a connection as a listener sees it.
+type L4Query struct {
+	// AtGateway follows the rules of gateways: of a match only port, gateways and sniHosts count.
+	AtGateway bool
+	// Hosts are the service's hostname on a sidecar, the server's hosts on a gateway (host or namespace/host).
+	Hosts []string
+	// Port is the service port on a sidecar, server.port.number on a gateway.
+	Port     int
+	Gateways map[string]bool
+	Proxy    *Workload
+	// SNI is the server name of the TLS handshake.
+	SNI string
+	// DestinationIP is the address that was dialled; invalid if it is not known.
+	DestinationIP netip.Addr
+	// Taken are the server names that matches of earlier PASSTHROUGH servers on the
+	// same gateway port use, and where; MatchTLSRoute adds to it. It may be nil.
+	Taken map[string]Ref
+}
+
+// L4Route is one filter chain made of a tls or tcp rule.
+type L4Route struct {
+	// Ref is spec.tls[i].match[j] or spec.tcp[i].match[j], or the entry where it has no match.
+	Ref Ref
+	// Entry is spec.tls[i] or spec.tcp[i].
+	Entry Ref
+	// SNIHosts and Subnets limit the chain; empty means all.
+	SNIHosts, Subnets []string
+	Routes            []*networking.RouteDestination
+	VirtualService    *VirtualService
+}
+
+// Destinations are where the route sends connections; weights as for http routes.
+// Source: pilot/pkg/networking/core/networkfilter.go, buildOutboundNetworkFilters.
+func (r *L4Route) Destinations() []WeightedDestination {
+	return shareOut(r.Routes, func(j int) Ref { return r.Entry.At(fmt.Sprintf("%s.route[%d]", r.Entry.Field, j)) },
+		func(*networking.RouteDestination, *WeightedDestination) {})
+}
+
+// L4Match is which rule takes a connection.
+type L4Match struct {
+	// Route is nil if no rule takes it.
+	Route *L4Route
+	// Exclusive is set where nothing but the rules takes connections: what they
+	// leave does not go to the service's own cluster.
+	Exclusive bool
+	// Certain is Unknown where the choice hangs on something not known.
+	Certain Truth
+	Steps   []Step
+}
+
+// overlaps reports whether a host of the VirtualService overlaps one of the query's.
+// Source: pilot/pkg/networking/core/tls.go, getConfigsForHost;
+// pilot/pkg/networking/core/gateway.go, pickMatchingGatewayHosts.
+func (q *L4Query) overlaps(vs *VirtualService) bool {
+	for _, h := range q.Hosts {
+		if namespace, host, ok := strings.Cut(h, "/"); ok {
+			if namespace != vs.Ref.Namespace && namespace != "*" {
+				continue
+			}
+			h = host
+		}
+		if slices.ContainsFunc(vs.Spec.GetHosts(), func(own string) bool { return HostMatches(own, h) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// static is staticMatch with what a gateway looks at left to port and gateways.
+// Source: pilot/pkg/networking/core/gateway.go, l4SingleMatch.
+func (q *L4Query) static(m sourceMatch, ref Ref) (bool, []Step) {
+	if q.AtGateway {
+		m = &networking.L4MatchAttributes{Port: m.GetPort(), Gateways: m.GetGateways()}
+	}
+	return staticMatch(m, ref, q.Port, q.Gateways, q.Proxy)
+}

@@ -1,0 +1,466 @@
+package resolve
+
+import (
+	"strconv"
+	"sync"
+)
+
+// Rules of the outbound listeners of a sidecar.
+const (
+	RuleListenerWildcard    RuleID = "listener/wildcard-port"
+	RuleListenerAddress     RuleID = "listener/service-address"
+	RuleListenerHeadless    RuleID = "listener/headless-endpoint"
+	RuleListenerNone        RuleID = "listener/none"
+	RuleListenerHTTPChain   RuleID = "listener/http-chain"
+	RuleListenerTCPChain    RuleID = "listener/tcp-chain"
+	RuleListenerSNIChain    RuleID = "listener/sni-chain"
+	RuleListenerNoChain     RuleID = "listener/default-chain"
+	RuleListenerPassthrough RuleID = "listener/passthrough"
+	RuleListenerBlackhole   RuleID = "listener/blackhole"
+	RuleListenerOtherAddr   RuleID = "listener/other-address"
+)
+
+var listenerRules = []Rule{
+	{
+		ID: RuleListenerWildcard, Stage: StageListener,
+		Says:     "All HTTP services of a port share the listener 0.0.0.0_PORT; there the Host header decides, not the address.",
+		Template: "port %d of service %s is %s: the shared listener %s takes it, and the Host header decides",
+		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
+	},
+	{
+		ID: RuleListenerAddress, Stage: StageListener,
+		Says:     "A TCP, TLS or auto-detected port of a service with an address has a listener of its own on that address; there the Host header does not matter.",
+		Template: "port %d of service %s is %s: it has the listener %s of its own",
+		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
+	},
+	{
+		ID: RuleListenerHeadless, Stage: StageListener,
+		Says:     "A TCP, TLS or auto-detected port of a headless service has a listener on each endpoint's address.",
+		Template: "port %d of headless service %s is %s: each endpoint has a listener %s of its own",
+		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListeners",
+	},
+	{
+		ID: RuleListenerNone, Stage: StageListener,
+		Says:     "Traffic to an address and port without a listener goes to virtualOutbound, which the outbound traffic policy decides about.",
+		Template: "no service this proxy knows has port %d: no listener takes it, the outbound traffic policy decides",
+		Source:   "pilot/pkg/networking/core/listener_builder.go, buildOutboundCatchAllNetworkFilterChains",
+	},
+	{
+		ID: RuleListenerOtherAddr, Stage: StageListener,
+		Says:     "A listener on one service's address takes only traffic to that address.",
+		Template: "the listeners on port %d are on other addresses (%s): none takes %s, the outbound traffic policy decides",
+		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
+	},
+	{
+		ID: RuleListenerHTTPChain, Stage: StageListener, Detail: true,
+		Says:     "Plaintext HTTP takes the listener's HTTP filter chain, if it has one.",
+		Template: "plaintext HTTP: route configuration %s",
+		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundHTTPListenerOpts",
+	},
+	{
+		ID: RuleListenerTCPChain, Stage: StageListener,
+		Says:     "Bytes that are not HTTP, or any bytes on a TCP port, are forwarded as a TCP stream; http routes do not apply.",
+		Template: "%s goes on as a TCP stream to %s: http routes do not apply on a %s port",
+		Source:   "pilot/pkg/networking/core/tls.go, buildSidecarOutboundTCPFilterChainOpts",
+	},
+	{
+		ID: RuleListenerSNIChain, Stage: StageListener,
+		Says:     "TLS is forwarded unopened by its server name: to the service whose host (or alias, or tls route) it names.",
+		Template: "TLS with server name %s is forwarded unopened to %s: http routes do not apply",
+		Source:   "pilot/pkg/networking/core/tls.go, buildSidecarOutboundTLSFilterChainOpts",
+	},
+	{
+		ID: RuleListenerNoChain, Stage: StageListener,
+		Says:     "Bytes that no filter chain of the listener takes go to its default chain, which the outbound traffic policy decides about.",
+		Template: "%s fits no filter chain of %s: the outbound traffic policy decides",
+		Source:   "pilot/pkg/networking/core/listener.go, buildListenerFromEntry",
+	},
+	{
+		ID: RuleListenerPassthrough, Stage: StageListener,
+		Says:     "With outboundTrafficPolicy ALLOW_ANY unmatched traffic goes to the address the application dialled, as it is: no mTLS, no routes, no DestinationRule.",
+		Template: "outboundTrafficPolicy %s: forwarded as it is to the address the application dialled (PassthroughCluster): no mTLS, no routes",
+		Source:   "pilot/pkg/networking/core/listener_builder.go, buildOutboundCatchAllNetworkFilterChains; httproute.go, buildCatchAllVirtualHost",
+	},
+	{
+		ID: RuleListenerBlackhole, Stage: StageListener,
+		Says:     "With outboundTrafficPolicy REGISTRY_ONLY unmatched traffic is refused: HTTP on a shared listener with 502, everything else by closing the connection.",
+		Template: "outboundTrafficPolicy %s: %s",
+		Source:   "pilot/pkg/networking/core/listener_builder.go, buildOutboundCatchAllNetworkFilterChains; httproute.go, buildCatchAllVirtualHost",
+	},
+}
+
+// Payload is what the first bytes of a connection look like to Envoy's inspectors.
+type Payload string
+
+// The closed list of payloads.
+const (
+	// PayloadHTTP is plaintext HTTP/1.1 or HTTP/2.
+	PayloadHTTP Payload = "plaintext HTTP"
+	// PayloadTLS is a TLS handshake of the application's own.
+	PayloadTLS Payload = "TLS"
+	// PayloadTCP is anything else.
+	PayloadTCP Payload = "TCP"
+)
+
+// OutboundListener is a listener of a sidecar for traffic that leaves the workload.
+type OutboundListener struct {
+	// Name is as Envoy shows it: 0.0.0.0_9080, 10.96.1.5_443.
+	Name string
+	Port int
+	// Wildcard is set for 0.0.0.0_PORT.
+	Wildcard bool
+	// RouteConfig is the HTTP chain's route configuration; empty without an HTTP chain.
+	RouteConfig string
+	// HTTPService is the service the HTTP chain belongs to where it belongs to only one.
+	HTTPService *Service
+	TCP         []TCPChain
+	// Owner is the service that opened the listener.
+	Owner     *Service
+	OwnerPort Port
+	Egress    *Egress
+
+	state  Protocol
+	locked bool
+}
+
+// TCPChain forwards bytes to one service.
+type TCPChain struct {
+	Service *Service
+	Port    Port
+	// CIDRs limit the chain to destination addresses; empty for any.
+	CIDRs []Address
+	// SNI limits the chain to server names; empty for any bytes.
+	SNI []string
+}
+
+func (c TCPChain) contains(dest Address) bool {
+	for _, cidr := range c.CIDRs {
+		if dest.Prefix.IsValid() && cidr.Prefix.Contains(dest.Prefix.Addr()) {
+			return true
+		}
+	}
+	return false
+}
+
+// tableCache holds the listeners and route tables of a scope, made on first use.
+type tableCache struct {
+	sync.Mutex
+	listeners map[int]*portListeners
+	routes    map[string]*RouteTable
+}
+
+// portListeners are the listeners of one port by the address they are on.
+type portListeners struct {
+	byBind map[string]*OutboundListener
+	order  []*OutboundListener
+}
+
+const wildcardBind = "0.0.0.0"
+
+// Listeners returns the outbound listeners of the port, made once.
+func (sc *Scope) listenersOn(port int) *portListeners {
+	sc.tables.Lock()
+	defer sc.tables.Unlock()
+	if l := sc.tables.listeners[port]; l != nil {
+		return l
+	}
+	l := sc.buildListeners(port)
+	if sc.tables.listeners == nil {
+		sc.tables.listeners = map[int]*portListeners{}
+	}
+	sc.tables.listeners[port] = l
+	return l
+}
+
+// buildListeners makes the listeners of one port.
+//
+//  1. Egress listeners in order; the catch-all one adds nothing to listeners that
+//     a listener with a port has made.
+//  2. Services by age. Aliases and UDP ports make none.
+//  3. HTTP ports share 0.0.0.0_PORT. TCP, TLS and auto-detected ports listen on the
+//     service's addresses; on 0.0.0.0 if it has none or a CIDR; on each
+//     endpoint's address for a headless Service.
+//
+// Source: pilot/pkg/networking/core/listener.go, buildSidecarOutboundListeners.
+func (sc *Scope) buildListeners(port int) *portListeners {
+	ls := &portListeners{byBind: map[string]*OutboundListener{}}
+	for _, e := range sc.Egress {
+		if e.Port() == 0 {
+			for _, l := range ls.order {
+				l.locked = true
+			}
+		} else if e.Port() != port {
+			continue
+		}
+		for _, svc := range e.Services {
+			p, ok := svc.PortByNumber(port)
+			if !ok {
+				continue
+			}
+			if e.Port() != 0 {
+				p.Protocol = ParseProtocol(e.Listener.GetPort().GetProtocol())
+			}
+			for _, bind := range bindsFor(svc, p, e) {
+				ls.add(bind, svc, p, e)
+			}
+		}
+	}
+	return ls
+}
+
+// bind is an address a service port listens on, with the CIDR that limits its TCP chain.
+type bind struct {
+	address string
+	cidrs   []Address
+}
+
+func bindsFor(svc *Service, p Port, e *Egress) []bind {
+	if svc.Resolution == Alias || p.Protocol == ProtocolUDP {
+		return nil
+	}
+	if b := e.Listener.GetBind(); b != "" {
+		return []bind{{address: b}}
+	}
+	if p.Protocol.IsHTTP() {
+		if reservedPorts[p.Number] {
+			return nil
+		}
+		return []bind{{address: wildcardBind}}
+	}
+	if svc.Headless() {
+		return []bind{{address: headlessBind(svc)}}
+	}
+	var out []bind
+	var cidrs []Address
+	for _, a := range svc.Addresses {
+		if a.IsCIDR() {
+			cidrs = append(cidrs, a)
+		} else {
+			out = append(out, bind{address: a.String()})
+		}
+	}
+	if len(cidrs) > 0 || len(svc.Addresses) == 0 {
+		out = append(out, bind{address: wildcardBind, cidrs: cidrs})
+	}
+	return out
+}
+
+// reservedPorts are Envoy's own: HTTP services on them get no shared listener.
+// Source: pilot/pkg/model/context.go, conflictWithReservedListener.
+var reservedPorts = map[int]bool{15001: true, 15006: true, 15021: true, 15090: true}
+
+// headlessBind stands for "the address of each endpoint".
+func headlessBind(svc *Service) string { return "podIP-of-" + svc.Name + "." + svc.Namespace }
+
+// add puts a service port on the listener of an address, as istiod settles conflicts:
+// HTTP with TCP gives both chains; a second HTTP or auto port joins silently; of two
+// TCP chains with the same condition the first is kept; Mongo and MySQL share with nobody.
+//
+// Source: pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener,
+// mergeTCPFilterChains, isConflictWithWellKnownPort.
+func (ls *portListeners) add(b bind, svc *Service, p Port, e *Egress) {
+	old := ls.byBind[b.address]
+	if old != nil && old.locked {
+		return
+	}
+	wildcard := b.address == wildcardBind
+	if old != nil && old.state != p.Protocol && (isServerFirst(p.Protocol) || isServerFirst(old.state)) {
+		return
+	}
+	http := p.Protocol.IsHTTP()
+	auto := p.Protocol.IsAuto()
+	if old == nil || auto && old.state.IsHTTP() {
+		l := &OutboundListener{
+			Name: b.address + "_" + strconv.Itoa(p.Number), Port: p.Number, Wildcard: wildcard,
+			Owner: svc, OwnerPort: p, Egress: e, state: p.Protocol,
+		}
+		if http && wildcard && p.Protocol != ProtocolHTTPProxy {
+			l.state = ProtocolUnsupported
+		}
+		l.addChains(b, svc, p)
+		if old == nil {
+			ls.order = append(ls.order, l)
+		} else {
+			ls.order[indexOf(ls.order, old)] = l
+		}
+		ls.byBind[b.address] = l
+		return
+	}
+	switch {
+	case (http || auto) && (old.state.IsHTTP() || old.state.IsAuto()):
+		return // the route table takes the service; the listener stays as it is
+	case http || auto:
+		old.addChains(b, svc, p)
+		old.state = ProtocolUnsupported
+	default:
+		old.addTCP(b, svc, p)
+		if old.state.IsHTTP() {
+			old.state = ProtocolUnsupported
+		}
+	}
+}
+
+func indexOf(list []*OutboundListener, l *OutboundListener) int {
+	for i, x := range list {
+		if x == l {
+			return i
+		}
+	}
+	return 0
+}
+
+func isServerFirst(p Protocol) bool { return p == ProtocolMongo || p == ProtocolMySQL }
+
+func (l *OutboundListener) addChains(b bind, svc *Service, p Port) {
+	if p.Protocol.IsHTTP() || p.Protocol.IsAuto() {
+		if l.RouteConfig == "" {
+			l.RouteConfig = strconv.Itoa(p.Number)
+			if p.Protocol.IsAuto() && !l.Wildcard {
+				l.RouteConfig = svc.Hostname + ":" + strconv.Itoa(p.Number)
+				l.HTTPService = svc
+			}
+		}
+	}
+	if !p.Protocol.IsHTTP() {
+		l.addTCP(b, svc, p)
+	}
+}
+
+func (l *OutboundListener) addTCP(b bind, svc *Service, p Port) {
+	chain := TCPChain{Service: svc, Port: p, CIDRs: b.cidrs}
+	if p.Protocol.IsTLS() && l.Wildcard {
+		chain.SNI = append(chain.SNI, svc.Hostname)
+		for _, a := range svc.Aliases {
+			chain.SNI = append(chain.SNI, a.Hostname)
+		}
+	}
+	for _, old := range l.TCP {
+		if sameAddresses(old.CIDRs, chain.CIDRs) && sameStrings(old.SNI, chain.SNI) {
+			return
+		}
+	}
+	l.TCP = append(l.TCP, chain)
+}
+
+func sameAddresses(a, b []Address) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Prefix.Masked() != b[i].Prefix.Masked() {
+			return false
+		}
+	}
+	return true
+}
+
+func sameStrings(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	seen := map[string]bool{}
+	for _, x := range a {
+		seen[x] = true
+	}
+	for _, x := range b {
+		if !seen[x] {
+			return false
+		}
+	}
+	return true
+}
+
+// Dialled is where the application's connection goes, as its DNS told it.
+type Dialled struct {
+	// Address is zero where it is not known from here (a name outside the cluster).
+	Address Address
+	Port    int
+	// Service is the service whose name the application looked up; nil if it is none.
+	Service *Service
+	// Headless is set where the address is one of the service's endpoints.
+	Headless bool
+}
+
+// Listener returns the listener that takes a captured connection: the one on
+// the very address, then 0.0.0.0_PORT, or nil for virtualOutbound.
+// Source: Envoy, listener manager (original destination); routing by use_original_dst.
+func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
+	ls := sc.listenersOn(d.Port)
+	if d.Headless && d.Service != nil {
+		if l := ls.byBind[headlessBind(d.Service)]; l != nil {
+			return l, []Step{NewStep(RuleListenerHeadless, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
+		}
+	} else if l := ls.byBind[d.Address.String()]; l != nil && !l.Wildcard {
+		return l, []Step{NewStep(RuleListenerAddress, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
+	}
+	if l := ls.byBind[wildcardBind]; l != nil {
+		owner, port := l.Owner, l.OwnerPort
+		if d.Service != nil {
+			if p, ok := d.Service.PortByNumber(d.Port); ok {
+				owner, port = d.Service, p
+			}
+		}
+		return l, []Step{NewStep(RuleListenerWildcard, Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name)}
+	}
+	if len(ls.order) > 0 {
+		var names []string
+		for _, l := range ls.order {
+			names = append(names, l.Name)
+		}
+		to := d.Address.String()
+		if to == "" {
+			to = "the dialled address"
+		}
+		return nil, []Step{NewStep(RuleListenerOtherAddr, None, Ref{}, d.Port, joinLimited(names, 3), to)}
+	}
+	return nil, []Step{NewStep(RuleListenerNone, None, Ref{}, d.Port)}
+}
+
+// describeProtocol names a port's protocol as a person would.
+func describeProtocol(p Protocol) string {
+	if p.IsAuto() {
+		return "auto-detected"
+	}
+	return string(p)
+}
+
+// Chain is the filter chain that takes a connection: HTTP, one service's TCP
+// chains to choose from, or neither, which is the default chain.
+type Chain struct {
+	HTTP bool
+	// TCP are the chains that could take it, in order; several only for TLS, where the server name decides.
+	TCP []TCPChain
+}
+
+// Chain returns what takes a connection of that payload: destination ranges
+// first, then the server name, then the protocol, as Envoy matches filter chains.
+// Source: Envoy, config.listener.v3.FilterChainMatch.
+func (l *OutboundListener) Chain(payload Payload, dest Address) Chain {
+	var ranged, open []TCPChain
+	for _, c := range l.TCP {
+		switch {
+		case len(c.CIDRs) == 0:
+			open = append(open, c)
+		case c.contains(dest):
+			ranged = append(ranged, c)
+		}
+	}
+	if usable := forPayload(ranged, payload); len(usable) > 0 {
+		return Chain{TCP: usable}
+	}
+	if payload == PayloadHTTP && l.RouteConfig != "" {
+		return Chain{HTTP: true}
+	}
+	return Chain{TCP: forPayload(open, payload)}
+}
+
+// forPayload drops the chains that demand a server name where the payload has none.
+func forPayload(chains []TCPChain, payload Payload) []TCPChain {
+	var out []TCPChain
+	for _, c := range chains {
+		if len(c.SNI) == 0 || payload == PayloadTLS {
+			out = append(out, c)
+		}
+	}
+	return out
+}

@@ -1,0 +1,129 @@
+package resolve
+
+import (
+	"strings"
+
+	meshconfig "istio.io/api/mesh/v1alpha1"
+)
+
+// NormalizePath is a request path (a query stays as it is) as routes and policies
+// see it, after the mesh's pathNormalization.
+//
+// 1. A fragment is cut off, whatever the mode.
+// 2. NONE leaves the rest as it was sent.
+// 3. DECODE_AND_MERGE_SLASHES first decodes %2F and %5C.
+// 4. Every other mode (DEFAULT is BASE) makes backslashes slashes, resolves "."
+// and ".." segments, also where the dots are written %2E, decodes escaped
+// letters, digits and "-_.~", and escapes what may not stand in a path. Repeated
+// slashes and other escapes stay.
+// 5. MERGE_SLASHES and DECODE_AND_MERGE_SLASHES then merge repeated slashes.
+//
+//	sent           NONE         BASE        MERGE_SLASHES  DECODE_AND_MERGE_SLASHES
+//	/app/../admin  as is        /admin      /admin         /admin
+//	/app//         as is        /app//      /app/          /app/
+//	/app%2fx       as is        /app%2fx    /app%2fx       /app/x
+//	/app\admin     as is        /app/admin  /app/admin     /app/admin
+//	/app#f         /app         /app        /app           /app
+//
+// Source: pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager;
+// Envoy, source/common/http/path_utility.cc, and the googleurl it is built with.
+func NormalizePath(path string, mode meshconfig.MeshConfig_ProxyPathNormalization_NormalizationType) string {
+	path, _, _ = strings.Cut(path, "#")
+	if before, query, ok := strings.Cut(path, "?"); ok {
+		return NormalizePath(before, mode) + "?" + query
+	}
+	switch mode {
+	case meshconfig.MeshConfig_ProxyPathNormalization_NONE:
+		return path
+	case meshconfig.MeshConfig_ProxyPathNormalization_DECODE_AND_MERGE_SLASHES:
+		path = escapedSlashes.Replace(path)
+		return mergeSlashes(canonicalPath(path))
+	case meshconfig.MeshConfig_ProxyPathNormalization_MERGE_SLASHES:
+		return mergeSlashes(canonicalPath(path))
+	case meshconfig.MeshConfig_ProxyPathNormalization_BASE, meshconfig.MeshConfig_ProxyPathNormalization_DEFAULT:
+	}
+	return canonicalPath(path)
+}
+
+// PathRefused reports whether Envoy answers 400 instead of normalizing the
+// path: it holds an escaped NUL, and the mode is not NONE.
+func PathRefused(path string, mode meshconfig.MeshConfig_ProxyPathNormalization_NormalizationType) bool {
+	return mode != meshconfig.MeshConfig_ProxyPathNormalization_NONE && strings.Contains(path, "%00")
+}
+
+var escapedSlashes = strings.NewReplacer("%2F", "/", "%2f", "/", "%5C", `\`, "%5c", `\`)
+
+// canonicalPath resolves the segments of a path.
+func canonicalPath(path string) string {
+	path = canonicalBytes(path)
+	path = strings.TrimPrefix(path, "/")
+	segments := strings.Split(path, "/")
+	kept := segments[:0]
+	for i, s := range segments {
+		last := i == len(segments)-1
+		switch s {
+		case ".":
+		case "..":
+			if len(kept) > 0 {
+				kept = kept[:len(kept)-1]
+			}
+		default:
+			kept = append(kept, s)
+			continue
+		}
+		if last { // "/a/." and "/a/b/.." end with a slash
+			kept = append(kept, "")
+		}
+	}
+	return "/" + strings.Join(kept, "/")
+}
+
+// canonicalBytes decodes what need not be escaped and escapes what must be.
+func canonicalBytes(path string) string {
+	const hex = "0123456789ABCDEF"
+	out := make([]byte, 0, len(path))
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		switch {
+		case c == '\\':
+			out = append(out, '/')
+		case c == '%' && i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2]):
+			if d := unhex(path[i+1])<<4 | unhex(path[i+2]); isUnreserved(d) {
+				out = append(out, d)
+			} else {
+				out = append(out, path[i:i+3]...)
+			}
+			i += 2
+		case c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>?^`{|}", c) >= 0:
+			out = append(out, '%', hex[c>>4], hex[c&15])
+		default:
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}
+
+func isUnreserved(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.IndexByte("-_.~", c) >= 0
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+func unhex(c byte) byte {
+	switch {
+	case c <= '9':
+		return c - '0'
+	case c <= 'F':
+		return c - 'A' + 10
+	}
+	return c - 'a' + 10
+}
+
+func mergeSlashes(path string) string {
+	for strings.Contains(path, "//") {
+		path = strings.ReplaceAll(path, "//", "/")
+	}
+	return path
+}

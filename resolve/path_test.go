@@ -1,0 +1,71 @@
+package resolve
+
+import (
+	"testing"
+
+	meshconfig "istio.io/api/mesh/v1alpha1"
+)
+
+const (
+	pathNone    = meshconfig.MeshConfig_ProxyPathNormalization_NONE
+	pathBase    = meshconfig.MeshConfig_ProxyPathNormalization_BASE
+	pathMerge   = meshconfig.MeshConfig_ProxyPathNormalization_MERGE_SLASHES
+	pathDecode  = meshconfig.MeshConfig_ProxyPathNormalization_DECODE_AND_MERGE_SLASHES
+	pathDefault = meshconfig.MeshConfig_ProxyPathNormalization_DEFAULT
+)
+
+func TestNormalizePath(t *testing.T) {
+	tests := []struct{ sent, none, base, merge, decode string }{
+		{"/app/../admin", "/app/../admin", "/admin", "/admin", "/admin"},
+		{"/app//", "/app//", "/app//", "/app/", "/app/"},
+		{"/app%2fx", "/app%2fx", "/app%2fx", "/app%2fx", "/app/x"},
+		{`/app\admin`, `/app\admin`, "/app/admin", "/app/admin", "/app/admin"},
+		{"/app#f", "/app", "/app", "/app", "/app"},
+		{"/a%5Cb", "/a%5Cb", "/a%5Cb", "/a%5Cb", "/a/b"},
+		{"/a/%2E%2e/b", "/a/%2E%2e/b", "/b", "/b", "/b"},
+		{"/a/.%2e/b", "/a/.%2e/b", "/b", "/b", "/b"},
+		{"/a/..%2fb", "/a/..%2fb", "/a/..%2fb", "/a/..%2fb", "/b"},
+		{"/%61b%2Dc", "/%61b%2Dc", "/ab-c", "/ab-c", "/ab-c"},
+		{"/%c0%af%25", "/%c0%af%25", "/%c0%af%25", "/%c0%af%25", "/%c0%af%25"},
+		{"/a%zz%", "/a%zz%", "/a%zz%", "/a%zz%", "/a%zz%"},
+		{"/a b\u00e9", "/a b\u00e9", "/a%20b%C3%A9", "/a%20b%C3%A9", "/a%20b%C3%A9"},
+		{"/a/.", "/a/.", "/a/", "/a/", "/a/"},
+		{"/a/b/..", "/a/b/..", "/a/", "/a/", "/a/"},
+		{"/../../a", "/../../a", "/a", "/a", "/a"},
+		{"/a//../b", "/a//../b", "/a/b", "/a/b", "/a/b"},
+		{"/.hidden/..x", "/.hidden/..x", "/.hidden/..x", "/.hidden/..x", "/.hidden/..x"},
+		{"a/./b", "a/./b", "/a/b", "/a/b", "/a/b"},
+		{"", "", "/", "/", "/"},
+		{"/a//b?x=//..", "/a//b?x=//..", "/a//b?x=//..", "/a/b?x=//..", "/a/b?x=//.."},
+	}
+	for _, tt := range tests {
+		t.Run(tt.sent, func(t *testing.T) {
+			for mode, want := range map[meshconfig.MeshConfig_ProxyPathNormalization_NormalizationType]string{
+				pathNone: tt.none, pathBase: tt.base, pathDefault: tt.base, pathMerge: tt.merge, pathDecode: tt.decode,
+			} {
+				if got := NormalizePath(tt.sent, mode); got != want {
+					t.Errorf("%s: want %q, got %q", mode, want, got)
+				}
+			}
+		})
+	}
+}
+
+func TestPathRefused(t *testing.T) {
+	if !PathRefused("/a%00b", pathBase) || PathRefused("/a%00b", pathNone) || PathRefused("/a", pathBase) {
+		t.Error("an escaped NUL is refused, unless nothing is normalized")
+	}
+}
+
+// A normalized path is not changed by normalizing it once more.
+func FuzzNormalizePath(f *testing.F) {
+	f.Add("/a/../b//c%2e%2E/%5c")
+	f.Fuzz(func(t *testing.T, path string) {
+		for _, mode := range []meshconfig.MeshConfig_ProxyPathNormalization_NormalizationType{pathNone, pathBase, pathMerge} {
+			once := NormalizePath(path, mode)
+			if again := NormalizePath(once, mode); again != once {
+				t.Errorf("%s: %q becomes %q, and then %q", mode, path, once, again)
+			}
+		}
+	})
+}

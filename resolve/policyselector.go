@@ -1,0 +1,240 @@
+package resolve
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"istio.io/api/annotation"
+	"istio.io/api/label"
+	apisecurity "istio.io/api/security/v1beta1"
+	typev1beta1 "istio.io/api/type/v1beta1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+const securityGroup = "security.istio.io"
+
+var (
+	peerAuthenticationKind    = schema.GroupKind{Group: securityGroup, Kind: "PeerAuthentication"}
+	requestAuthenticationKind = schema.GroupKind{Group: securityGroup, Kind: "RequestAuthentication"}
+	authorizationPolicyKind   = schema.GroupKind{Group: securityGroup, Kind: "AuthorizationPolicy"}
+)
+
+// policyIndex holds the security policies by namespace, oldest first, and what
+// they refer to. It is built once a snapshot.
+type policyIndex struct {
+	peer          map[string]*peerPolicies
+	request       map[string][]*requestPolicy
+	authorization map[string][]*authorizationPolicy
+	// custom are the AuthorizationPolicies of action CUSTOM, which the others do not hold.
+	custom      map[string][]*authorizationPolicy
+	authorizers map[string]authorizer
+}
+
+// requestPolicy is one RequestAuthentication.
+type requestPolicy struct {
+	ref      Ref
+	spec     *apisecurity.RequestAuthentication
+	selector labelSelector
+}
+
+// authorizationPolicy is one AuthorizationPolicy with its rules prepared for
+// HTTP and for TCP filter chains, each on first use.
+type authorizationPolicy struct {
+	ref      Ref
+	spec     *apisecurity.AuthorizationPolicy
+	selector labelSelector
+	dryRun   bool
+	http     func() []*authorizationRule
+	tcp      func() []*authorizationRule
+}
+
+func indexPolicies(s *Snapshot) *policyIndex {
+	x := &policyIndex{
+		peer:          indexPeerAuthentications(s),
+		request:       map[string][]*requestPolicy{},
+		authorization: map[string][]*authorizationPolicy{},
+		custom:        map[string][]*authorizationPolicy{},
+		authorizers:   indexAuthorizers(s),
+	}
+	for _, o := range s.RequestAuthentications {
+		p := &requestPolicy{ref: refOf(securityGroup, requestAuthenticationKind.Kind, o), spec: &o.Spec, selector: newLabelSelector(&o.Spec)}
+		x.request[o.Namespace] = append(x.request[o.Namespace], p)
+	}
+	trustDomains := s.Mesh.TrustDomains()
+	for _, o := range s.AuthorizationPolicies {
+		p := &authorizationPolicy{ref: refOf(securityGroup, authorizationPolicyKind.Kind, o), spec: &o.Spec, selector: newLabelSelector(&o.Spec)}
+		// An annotation that is no boolean counts as false, as in isDryRun.
+		p.dryRun, _ = strconv.ParseBool(o.Annotations[annotation.IoIstioDryRun.Name])
+		p.http = sync.OnceValue(func() []*authorizationRule { return prepareRules(p, false, trustDomains) })
+		p.tcp = sync.OnceValue(func() []*authorizationRule { return prepareRules(p, true, trustDomains) })
+		if o.Spec.GetAction() == apisecurity.AuthorizationPolicy_CUSTOM {
+			x.custom[o.Namespace] = append(x.custom[o.Namespace], p)
+		} else {
+			x.authorization[o.Namespace] = append(x.authorization[o.Namespace], p)
+		}
+	}
+	return x
+}
+
+// policyTarget is the proxy that policies attach to.
+type policyTarget struct {
+	namespace, rootNamespace string
+	labels                   map[string]string
+	// gateway is the label gateway.networking.k8s.io/gateway-name; managed is whether it is set.
+	gateway  string
+	managed  bool
+	waypoint bool
+}
+
+func (s *Snapshot) policyTarget(w *Workload) policyTarget {
+	gateway, managed := w.Labels[label.IoK8sNetworkingGatewayGatewayName.Name]
+	return policyTarget{
+		namespace: w.Namespace, rootNamespace: s.Mesh.GetRootNamespace(), labels: w.Labels,
+		gateway: gateway, managed: managed, waypoint: w.Dataplane == DataplaneWaypoint,
+	}
+}
+
+// namespaces are those in which policies are looked for.
+func (t policyTarget) namespaces() []string {
+	if t.namespace == t.rootNamespace {
+		return []string{t.rootNamespace}
+	}
+	return []string{t.rootNamespace, t.namespace}
+}
+
+// targetablePolicy is what RequestAuthentication and AuthorizationPolicy have in common.
+type targetablePolicy interface {
+	GetTargetRef() *typev1beta1.PolicyTargetReference
+	GetTargetRefs() []*typev1beta1.PolicyTargetReference
+	GetSelector() *typev1beta1.WorkloadSelector
+}
+
+// attachment is whether a policy attaches to a proxy and, if not, why.
+type attachment int
+
+const (
+	attached attachment = iota
+	// otherLabels is a selector that the proxy's labels do not fulfil.
+	otherLabels
+	// targetRefsElsewhere is a policy whose targetRefs name something else than the proxy.
+	targetRefsElsewhere
+	// selectorOnWaypoint is a policy without targetRefs, which waypoints never take.
+	selectorOnWaypoint
+)
+
+// attach decides whether a policy of the namespace attaches to the proxy.
+//
+//  1. A proxy without the label gateway.networking.k8s.io/gateway-name (sidecars and
+//     classic gateways) takes policies without targetRefs whose selector its labels
+//     fulfil; policies with targetRefs never attach to it.
+//  2. A proxy with that label takes policies without targetRefs in the same way,
+//     except that a waypoint takes none of them.
+//  3. targetRefs attach to such a proxy if one of them is: GatewayClass istio-waypoint,
+//     from the root namespace, for waypoints; or Gateway with the proxy's name, in
+//     the proxy's namespace.
+//
+// Source: pilot/pkg/model/policyattachment.go, ShouldAttachPolicy.
+func (t policyTarget) attach(namespace string, p targetablePolicy, selector labelSelector) attachment {
+	refs := p.GetTargetRefs()
+	if len(refs) == 0 && p.GetTargetRef() != nil {
+		refs = []*typev1beta1.PolicyTargetReference{p.GetTargetRef()}
+	}
+	switch {
+	case len(refs) == 0 && t.managed && t.waypoint:
+		return selectorOnWaypoint
+	case len(refs) == 0 && selector.selects(t.labels):
+		return attached
+	case len(refs) == 0:
+		return otherLabels
+	case !t.managed:
+		return targetRefsElsewhere
+	}
+	for _, r := range refs {
+		if t.waypoint && namespace == t.rootNamespace && r.GetGroup() == targetRefGatewayGroup &&
+			r.GetKind() == "GatewayClass" && r.GetName() == "istio-waypoint" {
+			return attached
+		}
+		if namespace == t.namespace && (r.GetNamespace() == "" || r.GetNamespace() == t.namespace) &&
+			r.GetGroup() == targetRefGatewayGroup && r.GetKind() == "Gateway" && r.GetName() == t.gateway {
+			return attached
+		}
+	}
+	return targetRefsElsewhere
+}
+
+const targetRefGatewayGroup = "gateway.networking.k8s.io"
+
+// attachmentRules are the rules by which one kind of policy says why it does not attach.
+type attachmentRules struct{ otherLabels, targetRefs, waypoint RuleID }
+
+// passedOver is the step for a policy that does not attach to the proxy.
+func (t policyTarget) passedOver(a attachment, ref Ref, p targetablePolicy, selector labelSelector, rules attachmentRules, who any) Step {
+	switch a {
+	case otherLabels:
+		expected, actual := selector.miss(t.labels)
+		return NewStep(rules.otherLabels, Skipped, ref.At("spec.selector.matchLabels"), expected, who).Unlike(expected, actual)
+	case selectorOnWaypoint:
+		return NewStep(rules.waypoint, Skipped, ref.At("spec.selector"), who)
+	case targetRefsElsewhere, attached:
+	}
+	names, field := make([]string, 0, len(p.GetTargetRefs())), "spec.targetRefs"
+	for _, r := range p.GetTargetRefs() {
+		names = append(names, r.GetKind()+" "+r.GetName())
+	}
+	if len(names) == 0 {
+		names, field = append(names, p.GetTargetRef().GetKind()+" "+p.GetTargetRef().GetName()), "spec.targetRef"
+	}
+	actual := "no label " + label.IoK8sNetworkingGatewayGatewayName.Name
+	if t.managed {
+		actual = "Gateway " + t.gateway
+	}
+	list := strings.Join(names, ", ")
+	return NewStep(rules.targetRefs, Skipped, ref.At(field), list, who).Unlike(list, actual)
+}
+
+// labelSelector is matchLabels, by name, so that the label that is told as missing is always the same.
+type labelSelector []labelTerm
+
+type labelTerm struct {
+	key, value string
+	// text is key=value.
+	text string
+}
+
+func newLabelSelector(p interface {
+	GetSelector() *typev1beta1.WorkloadSelector
+},
+) labelSelector {
+	var out labelSelector
+	for k, v := range p.GetSelector().GetMatchLabels() {
+		out = append(out, labelTerm{k, v, k + "=" + v})
+	}
+	slices.SortFunc(out, func(a, b labelTerm) int { return strings.Compare(a.key, b.key) })
+	return out
+}
+
+// selects reports whether the labels fulfil the selector; an empty one selects everything.
+// Source: pkg/config/labels/instance.go, SubsetOf.
+func (l labelSelector) selects(labels map[string]string) bool {
+	for _, t := range l {
+		if got, ok := labels[t.key]; !ok || got != t.value {
+			return false
+		}
+	}
+	return true
+}
+
+// miss is the first label that the selector asks for and the labels do not have.
+func (l labelSelector) miss(labels map[string]string) (expected, actual string) {
+	for _, t := range l {
+		switch got, ok := labels[t.key]; {
+		case !ok:
+			return t.text, "no label " + t.key
+		case got != t.value:
+			return t.text, t.key + "=" + got
+		}
+	}
+	return "", ""
+}

@@ -1,0 +1,218 @@
+package resolve
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// requestAuth writes RequestAuthentications: "namespace/name spec", one each.
+func requestAuth(lines ...string) string {
+	var docs []string
+	for _, l := range lines {
+		id, spec, _ := strings.Cut(l, " ")
+		namespace, name, _ := strings.Cut(id, "/")
+		docs = append(docs, "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {name: \""+name+"\", namespace: "+namespace+"}\nspec: "+spec+"\n")
+	}
+	return strings.Join(docs, "---\n")
+}
+
+func token(claims ...any) *Token {
+	t := &Token{Claims: map[string]any{"iss": "idp", "sub": "jason"}}
+	for i := 0; i < len(claims); i += 2 {
+		t.Claims[claims[i].(string)] = claims[i+1]
+	}
+	return t
+}
+
+func TestRequestAuthentication(t *testing.T) {
+	idp := requestAuth("shop/r {jwtRules: [{issuer: idp}]}")
+	issuers := requestAuth("shop/r {jwtRules: [{issuer: other}, {issuer: idp}]}")
+	tests := []struct {
+		name     string
+		policies string
+		request  HTTPRequest
+		token    *Token
+		want     JWTResult // Steps and Gaps apart
+		steps    []string
+	}{
+		{
+			name: "nothing applies", token: token(), want: JWTResult{Forwarded: true},
+			steps: []string{"none requestauthentication/none: no RequestAuthentication applies to Deployment shop/web: tokens are not looked at and no claim is known"},
+		},
+		{
+			name: "no token", policies: idp, want: JWTResult{},
+			steps: []string{"none requestauthentication/no-token: no token at the places the RequestAuthentications read: passes, with no request principal"},
+		},
+		{
+			name: "valid token", policies: idp, token: token(), want: JWTResult{Rule: jwtRef("shop", "r", 0), Token: token()},
+			steps: []string{
+				"allowed requestauthentication/accepted shop/r spec.jwtRules[0]: token of issuer \"idp\" accepted; request principal idp/jason",
+				"applied requestauthentication/token-removed shop/r spec.jwtRules[0].forwardOriginalToken: forwardOriginalToken is not set: the token is removed, the next hop sees none",
+			},
+		},
+		{
+			name: "forwarded", policies: requestAuth("shop/r {jwtRules: [{issuer: idp, forwardOriginalToken: true}]}"), token: token(),
+			want: JWTResult{Rule: jwtRef("shop", "r", 0), Token: token(), Forwarded: true},
+		},
+		{
+			name: "unknown issuer", policies: idp, token: token("iss", "evil"),
+			want: JWTResult{Status: 401, Details: "jwt_authn_access_denied{Jwt_issuer_is_not_configured}", Message: "Jwt issuer is not configured", Rule: jwtRef("shop", "r", 0)},
+			steps: []string{
+				"skipped requestauthentication/issuer shop/r spec.jwtRules[0].issuer: issuer \"idp\" is not the token's \"evil\" (want idp, got evil)",
+				"denied requestauthentication/refused shop/r spec.jwtRules[0]: 401: Jwt issuer is not configured",
+			},
+		},
+		{name: "rule without issuer takes any", policies: requestAuth("shop/r {jwtRules: [{jwksUri: x}]}"), token: token("iss", "any"), want: JWTResult{Rule: jwtRef("shop", "r", 0), Token: token("iss", "any")}},
+		{
+			name: "wrong audience", policies: requestAuth("shop/r {jwtRules: [{issuer: idp, audiences: [a, b]}]}"), token: token("aud", "c"),
+			want: JWTResult{Status: 403, Details: "jwt_authn_access_denied{Audiences_in_Jwt_are_not_allowed}", Message: "Audiences in Jwt are not allowed", Rule: jwtRef("shop", "r", 0)},
+			steps: []string{
+				"skipped requestauthentication/audience shop/r spec.jwtRules[0].audiences: the token's audience c is not among a, b (want a, b, got c)",
+				"denied requestauthentication/refused shop/r spec.jwtRules[0]: 403: Audiences in Jwt are not allowed",
+			},
+		},
+		{
+			name: "no audience", policies: requestAuth("shop/r {jwtRules: [{issuer: idp, audiences: [a]}]}"), token: token(),
+			want: JWTResult{Status: 403, Details: "jwt_authn_access_denied{Audiences_in_Jwt_are_not_allowed}", Message: "Audiences in Jwt are not allowed", Rule: jwtRef("shop", "r", 0)},
+		},
+		{
+			name: "one audience of several", policies: requestAuth("shop/r {jwtRules: [{issuer: idp, audiences: [\"https://a/\"]}]}"), token: token("aud", []any{"b", "a"}),
+			want: JWTResult{Rule: jwtRef("shop", "r", 0), Token: token("aud", []any{"b", "a"})},
+		},
+		{
+			name: "one rule that accepts is enough", policies: issuers, token: token(),
+			want: JWTResult{Rule: jwtRef("shop", "r", 1), Token: token()},
+		},
+		{
+			name: "same issuer, one rule without audiences", token: token(),
+			policies: requestAuth("shop/r {jwtRules: [{issuer: idp, audiences: [a]}, {issuer: idp}]}"),
+			want:     JWTResult{Rule: jwtRef("shop", "r", 1), Token: token()},
+		},
+		{
+			name: "audience is reported before an unknown issuer of a later rule", token: token("iss", "a"),
+			policies: requestAuth("shop/r {jwtRules: [{issuer: b}, {issuer: a, audiences: [x]}]}"),
+			want:     JWTResult{Status: 403, Details: "jwt_authn_access_denied{Audiences_in_Jwt_are_not_allowed}", Message: "Audiences in Jwt are not allowed", Rule: jwtRef("shop", "r", 1)},
+		},
+		{
+			name: "and of an earlier one", token: token("iss", "b"),
+			policies: requestAuth("shop/r {jwtRules: [{issuer: a}, {issuer: b, audiences: [x]}]}"),
+			want:     JWTResult{Status: 403, Details: "jwt_authn_access_denied{Audiences_in_Jwt_are_not_allowed}", Message: "Audiences in Jwt are not allowed", Rule: jwtRef("shop", "r", 1)},
+		},
+		{
+			name: "rules add up: root, namespace, workload", token: token("iss", "root"),
+			policies: requestAuth("istio-system/m {jwtRules: [{issuer: root}]}", "shop/r {jwtRules: [{issuer: idp}]}", "shop/w {selector: {matchLabels: {app: web}}, jwtRules: [{issuer: w}]}"),
+			want:     JWTResult{Rule: jwtRef("istio-system", "m", 0), Token: token("iss", "root")},
+		},
+		{
+			name: "other labels", token: token(), policies: requestAuth("shop/w {selector: {matchLabels: {app: api}}, jwtRules: [{issuer: idp}]}"),
+			want: JWTResult{Forwarded: true},
+			steps: []string{
+				"skipped requestauthentication/other-labels shop/w spec.selector.matchLabels: selects app=api; Deployment shop/web is another workload (want app=api, got app=web)",
+				"none requestauthentication/none: no RequestAuthentication applies to Deployment shop/web: tokens are not looked at and no claim is known",
+			},
+		},
+		{
+			name: "targetRefs", token: token(), policies: requestAuth("shop/w {targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: gw}], jwtRules: [{issuer: idp}]}"),
+			want: JWTResult{Forwarded: true},
+			steps: []string{
+				"skipped requestauthentication/target-refs shop/w spec.targetRefs: targets Gateway gw, which is not the proxy of Deployment shop/web (want Gateway gw, got no label gateway.networking.k8s.io/gateway-name)",
+				"none requestauthentication/none: no RequestAuthentication applies to Deployment shop/web: tokens are not looked at and no claim is known",
+			},
+		},
+		{
+			name: "custom location switches Authorization off", token: token(), policies: requestAuth("shop/r {jwtRules: [{issuer: other, fromHeaders: [{name: x-jwt}], fromParams: [t], fromCookies: [c]}]}"),
+			want: JWTResult{Forwarded: true},
+			steps: []string{
+				"skipped requestauthentication/other-location shop/r spec.jwtRules[0]: reads tokens from header x-jwt, parameter t, cookie c only, not from Authorization: Bearer (want header x-jwt, parameter t, cookie c, got header Authorization: Bearer)",
+				"none requestauthentication/no-token: no token at the places the RequestAuthentications read: passes, with no request principal",
+			},
+		},
+		{
+			name: "Authorization named with its prefix", token: token(), policies: requestAuth("shop/r {jwtRules: [{issuer: idp, fromHeaders: [{name: authorization, prefix: \"Bearer \"}]}]}"),
+			want: JWTResult{Rule: jwtRef("shop", "r", 0), Token: token()},
+		},
+		{
+			name: "Authorization without prefix", token: token(), policies: requestAuth("shop/r {jwtRules: [{issuer: idp, fromHeaders: [{name: Authorization}]}]}"),
+			want: JWTResult{Status: 401, Details: "jwt_authn_access_denied{Jwt_header_is_an_invalid_Base64url_encoded}", Message: "Jwt header is an invalid Base64url encoded", Rule: jwtRef("shop", "r", 0)},
+			steps: []string{
+				"skipped requestauthentication/header-prefix shop/r spec.jwtRules[0].fromHeaders: reads Authorization without the prefix \"Bearer \", so the whole value is taken for the token (want prefix \"Bearer \", got no prefix)",
+				"denied requestauthentication/refused shop/r spec.jwtRules[0]: 401: Jwt header is an invalid Base64url encoded",
+			},
+		},
+		{
+			name: "Authorization with another prefix", token: token(), policies: requestAuth("shop/r {jwtRules: [{issuer: idp, fromHeaders: [{name: Authorization, prefix: \"JWT \"}]}]}"),
+			want: JWTResult{Forwarded: true},
+		},
+		{
+			name: "tokens that were not given as one", policies: requestAuth("shop/r {jwtRules: [{issuer: idp, fromHeaders: [{name: x-jwt}], fromParams: [t], fromCookies: [c]}]}"),
+			request: HTTPRequest{Headers: map[string]string{"x-jwt": "a.b.c", "cookie": "a=b; c=d"}, Query: "x=1&t=2"}, want: JWTResult{},
+			steps: []string{
+				"warning requestauthentication/token-not-read shop/r spec.jwtRules[0]: header x-jwt may hold a token; it is taken as absent (tokens are given with --jwt or --claim)",
+				"warning requestauthentication/token-not-read shop/r spec.jwtRules[0]: parameter t may hold a token; it is taken as absent (tokens are given with --jwt or --claim)",
+				"warning requestauthentication/token-not-read shop/r spec.jwtRules[0]: cookie c may hold a token; it is taken as absent (tokens are given with --jwt or --claim)",
+				"none requestauthentication/no-token: no token at the places the RequestAuthentications read: passes, with no request principal",
+			},
+		},
+		{
+			name: "CORS preflight", policies: idp, token: token("iss", "evil"), want: JWTResult{Forwarded: true},
+			request: HTTPRequest{Method: "OPTIONS", Headers: map[string]string{"origin": "o", "access-control-request-method": "GET"}},
+			steps:   []string{"allowed requestauthentication/cors-preflight: a CORS preflight passes without a look at its token"},
+		},
+		{
+			name: "OPTIONS without origin is no preflight", policies: idp, token: token("iss", "evil"),
+			request: HTTPRequest{Method: "OPTIONS", Headers: map[string]string{"access-control-request-method": "GET"}},
+			want:    JWTResult{Status: 401, Details: "jwt_authn_access_denied{Jwt_issuer_is_not_configured}", Message: "Jwt issuer is not configured", Rule: jwtRef("shop", "r", 0)},
+		},
+		{
+			name: "time is not checked", policies: requestAuth("shop/r {jwtRules: [{issuer: idp, forwardOriginalToken: true}]}"), token: token("exp", 1.0, "nbf", 4102444800.0),
+			want: JWTResult{Rule: jwtRef("shop", "r", 0), Token: token("exp", 1.0, "nbf", 4102444800.0), Forwarded: true},
+			steps: []string{
+				"allowed requestauthentication/accepted shop/r spec.jwtRules[0]: token of issuer \"idp\" accepted; request principal idp/jason",
+				"warning requestauthentication/time-not-checked shop/r spec.jwtRules[0]: the token's exp is 1970-01-01T00:00:01Z; it is taken as valid now",
+				"warning requestauthentication/time-not-checked shop/r spec.jwtRules[0]: the token's nbf is 2100-01-01T00:00:00Z; it is taken as valid now",
+			},
+		},
+		{
+			name: "space delimited claims", policies: requestAuth("shop/r {jwtRules: [{issuer: idp, spaceDelimitedClaims: [roles]}]}"), token: token("scope", "a  b", "roles", "x y", "name", "p q"),
+			want: JWTResult{Rule: jwtRef("shop", "r", 0), Token: token("scope", []any{"a", "b"}, "roles", []any{"x", "y"}, "name", "p q")},
+		},
+		{
+			name: "claims to headers", token: token("n", 42.0, "f", 1.5, "b", true, "m", map[string]any{"x": "y"}, "l", []any{"z"}),
+			policies: requestAuth("shop/r {jwtRules: [{issuer: idp, outputClaimToHeaders: [{header: X-Sub, claim: sub}, {header: x-n, claim: \"n\"}, {header: x-f, claim: f}, {header: x-b, claim: b}, {header: x-m, claim: m.x}, {header: x-l, claim: l}, {header: x-none, claim: none}, {header: x-n, claim: b}]}]}"),
+			want: JWTResult{
+				Rule: jwtRef("shop", "r", 0), Token: token("n", 42.0, "f", 1.5, "b", true, "m", map[string]any{"x": "y"}, "l", []any{"z"}),
+				Headers: map[string]string{"x-sub": "jason", "x-n": "42,true", "x-f": "1.500000", "x-b": "true", "x-m": "y"},
+			},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := snapshotOf(t, tt.policies).RequestAuthentication(guarded(), &tt.request, tt.token)
+			if got := stepLines(r.Steps); tt.steps != nil {
+				if diff := cmp.Diff(tt.steps, got); diff != "" {
+					t.Error(diff)
+				}
+			}
+			r.Steps, r.Gaps = nil, nil
+			if diff := cmp.Diff(tt.want, r); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func jwtRef(namespace, name string, rule int) Ref {
+	return Ref{Group: securityGroup, Kind: "RequestAuthentication", Namespace: namespace, Name: name, Field: "spec.jwtRules[" + string(rune('0'+rule)) + "]"}
+}
+
+func TestRequestAuthenticationAtWaypoint(t *testing.T) {
+	w := guarded("gateway.networking.k8s.io/gateway-name=gw")
+	w.Dataplane = DataplaneWaypoint
+	r := snapshotOf(t, requestAuth("shop/r {jwtRules: [{issuer: idp}]}")).RequestAuthentication(w, &HTTPRequest{}, token())
+	want := []RuleID{RuleRequestAuthenticationWaypoint, RuleRequestAuthenticationNone}
+	if diff := cmp.Diff(want, ruleIDs(r.Steps)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,110 @@
+package resolve
+
+// The rules of RequestAuthentication.
+const (
+	RuleRequestAuthenticationNone        RuleID = "requestauthentication/none"
+	RuleRequestAuthenticationPreflight   RuleID = "requestauthentication/cors-preflight"
+	RuleRequestAuthenticationNoToken     RuleID = "requestauthentication/no-token"
+	RuleRequestAuthenticationLocation    RuleID = "requestauthentication/other-location"
+	RuleRequestAuthenticationUnread      RuleID = "requestauthentication/token-not-read"
+	RuleRequestAuthenticationIssuer      RuleID = "requestauthentication/issuer"
+	RuleRequestAuthenticationAudience    RuleID = "requestauthentication/audience"
+	RuleRequestAuthenticationPrefix      RuleID = "requestauthentication/header-prefix"
+	RuleRequestAuthenticationAccepted    RuleID = "requestauthentication/accepted"
+	RuleRequestAuthenticationRefused     RuleID = "requestauthentication/refused"
+	RuleRequestAuthenticationTime        RuleID = "requestauthentication/time-not-checked"
+	RuleRequestAuthenticationConsumed    RuleID = "requestauthentication/token-removed"
+	RuleRequestAuthenticationOtherLabels RuleID = "requestauthentication/other-labels"
+	RuleRequestAuthenticationTargetRefs  RuleID = "requestauthentication/target-refs"
+	RuleRequestAuthenticationWaypoint    RuleID = "requestauthentication/waypoint-selector"
+	RuleRequestAuthenticationUnreadable  RuleID = "requestauthentication/unreadable"
+)
+
+const (
+	jwtConfigSource = "pilot/pkg/security/authn/policy_applier.go, convertToEnvoyJwtConfig"
+	jwtFilterSource = "Envoy: source/extensions/filters/http/jwt_authn/authenticator.cc, verifier.cc"
+	attachSource    = "pilot/pkg/model/policyattachment.go, ShouldAttachPolicy"
+)
+
+var requestAuthenticationRules = []Rule{
+	{
+		ID: RuleRequestAuthenticationNone, Stage: StageRequestAuthentication, Detail: true, Source: "pilot/pkg/security/authn/policy_applier.go, JwtFilter",
+		Says:     "Where no RequestAuthentication applies, tokens are not looked at and no claim is known.",
+		Template: "no RequestAuthentication applies to %s: tokens are not looked at and no claim is known",
+	},
+	{
+		ID: RuleRequestAuthenticationPreflight, Stage: StageRequestAuthentication, Source: jwtConfigSource,
+		Says:     "CORS preflight requests pass without a look at their tokens; AuthorizationPolicies still apply.",
+		Template: "a CORS preflight passes without a look at its token",
+	},
+	{
+		ID: RuleRequestAuthenticationNoToken, Stage: StageRequestAuthentication, Source: jwtConfigSource,
+		Says:     "A RequestAuthentication never requires a token: a request without one passes, with no principal.",
+		Template: "no token at the places the RequestAuthentications read: passes, with no request principal",
+	},
+	{
+		ID: RuleRequestAuthenticationLocation, Stage: StageRequestAuthentication, Source: jwtConfigSource,
+		Says:     "A rule that names fromHeaders, fromParams or fromCookies reads only those; Authorization is then not read.",
+		Template: "reads tokens from %s only, not from Authorization: Bearer",
+	},
+	{
+		ID: RuleRequestAuthenticationUnread, Stage: StageRequestAuthentication, Source: "this tool",
+		Says:     "A token that was given as a plain header or parameter is not read; it is taken as absent.",
+		Template: "%s may hold a token; it is taken as absent (tokens are given with --jwt or --claim)",
+	},
+	{
+		ID: RuleRequestAuthenticationIssuer, Stage: StageRequestAuthentication, Source: jwtFilterSource,
+		Says:     "The token's iss must equal the rule's issuer, if it has one; else 401.",
+		Template: "issuer %q is not the token's %q",
+	},
+	{
+		ID: RuleRequestAuthenticationAudience, Stage: StageRequestAuthentication, Source: jwtFilterSource,
+		Says:     "Where a rule lists audiences, the token's aud must hold one of them; else 403.",
+		Template: "the token's audience %s is not among %s",
+	},
+	{
+		ID: RuleRequestAuthenticationPrefix, Stage: StageRequestAuthentication, Source: "Envoy: source/extensions/filters/http/jwt_authn/extractor.cc",
+		Says:     "A rule that reads Authorization without a prefix takes the word Bearer for a part of the token; 401.",
+		Template: "reads Authorization without the prefix \"Bearer \", so the whole value is taken for the token",
+	},
+	{
+		ID: RuleRequestAuthenticationAccepted, Stage: StageRequestAuthentication, Source: jwtConfigSource,
+		Says:     "One rule that accepts the token is enough, whatever the others say.",
+		Template: "token of issuer %q accepted; request principal %s",
+	},
+	{
+		ID: RuleRequestAuthenticationRefused, Stage: StageRequestAuthentication, Source: jwtConfigSource,
+		Says:     "A token that is there and that no rule accepts is refused: 403 for a wrong audience, else 401.",
+		Template: "%d: %s",
+	},
+	{
+		ID: RuleRequestAuthenticationTime, Stage: StageRequestAuthentication, Source: "this tool",
+		Says:     "exp and nbf are not compared with a clock, so that the same input gives the same answer.",
+		Template: "the token's %s is %s; it is taken as valid now",
+	},
+	{
+		ID: RuleRequestAuthenticationConsumed, Stage: StageRequestAuthentication, Source: jwtFilterSource, Detail: true,
+		Says:     "An accepted token is removed from the request unless forwardOriginalToken is set.",
+		Template: "forwardOriginalToken is not set: the token is removed, the next hop sees none",
+	},
+	{
+		ID: RuleRequestAuthenticationOtherLabels, Stage: StageRequestAuthentication, Source: attachSource, Detail: true,
+		Says:     "A RequestAuthentication's selector must be a subset of the proxy's labels.",
+		Template: "selects %s; %s is another workload",
+	},
+	{
+		ID: RuleRequestAuthenticationTargetRefs, Stage: StageRequestAuthentication, Source: attachSource, Detail: true,
+		Says:     "targetRefs attach a RequestAuthentication to Gateway API gateways and waypoints only, by name.",
+		Template: "targets %s, which is not the proxy of %s",
+	},
+	{
+		ID: RuleRequestAuthenticationWaypoint, Stage: StageRequestAuthentication, Source: attachSource, Detail: true,
+		Says:     "A waypoint takes no RequestAuthentication without targetRefs.",
+		Template: "has no targetRefs, and the waypoint %s takes only policies with targetRefs",
+	},
+	{
+		ID: RuleRequestAuthenticationUnreadable, Stage: StageRequestAuthentication, Source: "this tool",
+		Says:     "A RequestAuthentication that could not be read may change the answer.",
+		Template: "RequestAuthentications could not be read (%s); the answer may be another",
+	},
+}

@@ -1,0 +1,128 @@
+package resolve
+
+// Rules for what happens to the request itself between the places where
+// resources are chosen: the route's action, the destination, the application.
+const (
+	RuleRouteWeight            RuleID = "route/weight"
+	RuleHTTPSRedirect          RuleID = "gateway/https-redirect"
+	RuleDestinationUnknown     RuleID = "destination/host-unknown"
+	RuleDestinationNotExported RuleID = "destination/host-not-exported"
+	RuleDestinationNotImported RuleID = "destination/host-not-imported"
+	RuleDestinationPort        RuleID = "destination/port-unknown"
+	RuleOriginalDestination    RuleID = "destination/original-destination"
+	RuleServicePortMissing     RuleID = "service/port-missing"
+	RuleNoneHealthy            RuleID = "endpoint/none-healthy"
+	RuleMTLSToPlaintext        RuleID = "tls/mtls-to-plaintext"
+	RuleMTLSOutside            RuleID = "tls/mtls-outside-mesh"
+	RuleApplicationDelivered   RuleID = "application/delivered"
+	RuleApplicationOutside     RuleID = "application/outside-mesh"
+	RuleGatewayNotHTTP         RuleID = "gateway/not-http"
+	RuleGatewayAutoPassthrough RuleID = "gateway/auto-passthrough"
+	RuleGatewayNoL4Route       RuleID = "gateway/no-l4-route"
+	RuleTooManyHops            RuleID = "walk/too-many-hops"
+)
+
+var walkRules = []Rule{
+	{
+		ID: RuleRouteWeight, Stage: StageRoute,
+		Says:     "Of several destinations each gets its weight's share of the sum; weight 0 is dropped.",
+		Template: "%s of such requests go to %s%s",
+		Source:   "pilot/pkg/networking/core/route/route.go, applyHTTPRouteDestination",
+	},
+	{
+		ID: RuleHTTPSRedirect, Stage: StageRoute,
+		Says:     "A server with tls.httpsRedirect answers plaintext requests for its virtual hosts with 301 to https.",
+		Template: "plaintext is redirected to %s",
+		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayHTTPRouteConfig (RequireTls)",
+	},
+	{
+		ID: RuleDestinationUnknown, Stage: StageDestinationRule,
+		Says:     "A destination host that is no service leaves the route without a cluster: 503 NC.",
+		Template: "destination host %s is no Service or ServiceEntry%s",
+		Source:   "Envoy, router (NC cluster_not_found)",
+	},
+	{
+		ID: RuleDestinationNotExported, Stage: StageDestinationRule,
+		Says:     "A destination that is not exported to the proxy's namespace leaves the route without a cluster: 503 NC.",
+		Template: "destination host %s: %s %s is not exported to namespace %s",
+		Source:   "pilot/pkg/model/push_context.go, IsServiceVisible",
+	},
+	{
+		ID: RuleDestinationNotImported, Stage: StageDestinationRule,
+		Says:     "A destination that neither the Sidecar's egress hosts nor an imported VirtualService brings in leaves the route without a cluster: 503 NC.",
+		Template: "destination host %s is outside what Sidecar %s imports",
+		Source:   "pilot/pkg/model/sidecar.go, collectImportedServices",
+	},
+	{
+		ID: RuleDestinationPort, Stage: StageDestinationRule,
+		Says:     "A destination port the service does not have leaves the route without a cluster: 503 NC. A port that is not written is the listener's on a sidecar, the service's only one on a gateway.",
+		Template: "%s has no port %d (it has %s)",
+		Source:   "pilot/pkg/networking/core/route/route.go, GetDestinationCluster",
+	},
+	{
+		ID: RuleOriginalDestination, Stage: StageLoadBalance,
+		Says:     "The cluster of a headless service keeps the address the application dialled, whatever the route says.",
+		Template: "%s is headless: the connection keeps the address the application dialled, which is %s",
+		Source:   "pilot/pkg/networking/core/cluster.go, convertResolution (ORIGINAL_DST)",
+	},
+	{
+		ID: RuleServicePortMissing, Stage: StageLoadBalance,
+		Says:     "A connection to a ClusterIP on a port the Service does not have goes nowhere.",
+		Template: "Service %s has no port %d (it has %s)",
+		Source:   "Kubernetes, virtual IPs and service proxies",
+	},
+	{
+		ID: RuleNoneHealthy, Stage: StageLoadBalance,
+		Says:     "Endpoints that are not ready get no traffic; with none ready the answer is 503 UH.",
+		Template: "none of the endpoints of %s is ready",
+		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go; Envoy, router (UH no_healthy_upstream)",
+	},
+	{
+		ID: RuleMTLSToPlaintext, Stage: StageTLS,
+		Says:     "mTLS sent to a workload without a sidecar fails in the handshake.",
+		Template: "the client's proxy sends mTLS, but %s has no proxy that speaks it",
+		Source:   "pilot/pkg/networking/core/cluster_tls.go, buildUpstreamTLSSettings",
+	},
+	{
+		ID: RuleMTLSOutside, Stage: StageTLS,
+		Says:     "Istio mTLS sent to an address that is no workload of the mesh is taken to fail.",
+		Template: "the client's proxy sends Istio mTLS to %s, which is no workload of this mesh: the handshake is taken to fail",
+		Source:   "assumption of the tool",
+	},
+	{
+		ID: RuleApplicationDelivered, Stage: StageApplication,
+		Says:     "The application is taken to listen on every target port.",
+		Template: "%s gets the request on port %d",
+		Source:   "assumption of the tool",
+	},
+	{
+		ID: RuleApplicationOutside, Stage: StageApplication,
+		Says:     "What a host outside the mesh does is not known.",
+		Template: "%s port %d is outside the mesh: handed over",
+		Source:   "assumption of the tool",
+	},
+	{
+		ID: RuleTooManyHops, Stage: StageRoute,
+		Says:     "A request that passes more proxies than any sane mesh has is going in circles.",
+		Template: "more than %d proxies passed: the routes lead in a circle",
+		Source:   "limit of the tool",
+	},
+	{
+		ID: RuleGatewayNotHTTP, Stage: StageListener,
+		Says:     "An HTTP listener that gets other bytes answers 400 and closes the connection.",
+		Template: "the listener %[2]s expects HTTP and gets %[1]s",
+		Source:   "Envoy, HTTP connection manager (DPE)",
+	},
+	{
+		ID: RuleGatewayAutoPassthrough, Stage: StageRoute,
+		Says:     "An AUTO_PASSTHROUGH server forwards mTLS by the cluster that the server name spells; the walk ends there.",
+		Template: "AUTO_PASSTHROUGH forwards to the cluster that server name %q spells; the trace ends here",
+		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayListenersForAutoPassthrough",
+	},
+	{
+		ID: RuleGatewayNoL4Route, Stage: StageRoute,
+		Says:     "A gateway server that forwards TCP or TLS without a route that takes the connection has no filter chain for it.",
+		Template: "no tcp or tls route takes the connection on this server",
+		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayNetworkFiltersFromTCPRoutes",
+	},
+}

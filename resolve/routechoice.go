@@ -1,0 +1,155 @@
+package resolve
+
+import (
+	"strconv"
+	"strings"
+
+	networking "istio.io/api/networking/v1alpha3"
+)
+
+// The rules by which Envoy chooses among the routes of a virtual host.
+const (
+	RuleRouteFirstMatch  RuleID = "route/first-match"
+	RuleRoutePlainPrefix RuleID = "route/plain-prefix"
+	RuleRouteNotReached  RuleID = "route/not-reached"
+	RuleRouteAlsoMatches RuleID = "route/also-matches"
+	RuleRouteNoMatch     RuleID = "route/no-match"
+	RuleRouteDefault     RuleID = "route/default"
+)
+
+var routeChoiceRules = []Rule{
+	{
+		ID: RuleRouteFirstMatch, Stage: StageRoute,
+		Says:     "Envoy takes the first route of the virtual host that matches; how closely it matches does not count.",
+		Template: "the first rule that matches: %s",
+		Source:   "Envoy, source/common/router/config_impl.cc, VirtualHostImpl::getRouteFromEntries",
+	},
+	{
+		ID: RuleRoutePlainPrefix, Stage: StageRoute,
+		Says:     "A uri prefix is a plain string: /policy takes /policy-author too.",
+		Template: "prefix %q takes %q too: it is compared as a plain string, not by path segments",
+		Source:   "pilot/pkg/networking/core/route/route.go, TranslateRouteMatch",
+	},
+	{
+		ID: RuleRouteNotReached, Stage: StageRoute,
+		Says:     "Routes behind the first that matches are not looked at.",
+		Template: "not looked at: %s comes first",
+		Source:   "Envoy, source/common/router/config_impl.cc, VirtualHostImpl::getRouteFromEntries",
+		Detail:   true,
+	},
+	{
+		ID: RuleRouteAlsoMatches, Stage: StageRoute,
+		Says:     "A later route that would match too is never asked.",
+		Template: "it would match too (%s), but %s comes first",
+		Source:   "Envoy, source/common/router/config_impl.cc, VirtualHostImpl::getRouteFromEntries",
+		Detail:   true,
+	},
+	{
+		ID: RuleRouteNoMatch, Stage: StageRoute,
+		Says:     "A virtual host in which no route matches answers 404; no other virtual host is tried.",
+		Template: "none of the %d rules for this host matches %s",
+		Source:   "Envoy, source/common/router/config_impl.cc, VirtualHostImpl::getRouteFromEntries",
+	},
+	{
+		ID: RuleRouteDefault, Stage: StageRoute,
+		Says:     "A service without a VirtualService that applies gets one route, to itself.",
+		Template: "no VirtualService applies, so the request goes to %s port %d",
+		Source:   "pilot/pkg/networking/core/route/route.go, BuildDefaultHTTPOutboundRoute",
+	},
+}
+
+// ChooseRoute is Envoy's choice among the routes of one virtual host.
+//
+// 1. The first route in order whose match holds is taken; specificity does not count.
+// 2. If none does, the answer is 404.
+// 3. A route whose match can not be decided leaves the choice uncertain: chosen
+// is then what is taken if that route does not match.
+//
+// Source: Envoy, source/common/router/config_impl.cc, getRouteFromEntries.
+func ChooseRoute(routes []*Route, q *HTTPRequest) (chosen *Route, steps []Step, certain Truth) {
+	certain = True
+	shadowed := false
+	for _, r := range routes {
+		if chosen != nil {
+			steps = append(steps, notReached(r, chosen, q, &shadowed))
+			continue
+		}
+		switch t, miss := r.Matches(q); t {
+		case True:
+			chosen = r
+			steps = append(steps, chosenSteps(r, q)...)
+		case False:
+			step := NewStep(miss.Rule, Skipped, r.clauseRef(miss.Field), miss.subject, miss.Actual, miss.want)
+			steps = append(steps, step.Unlike(miss.Expected, miss.Actual))
+		case Unknown:
+			certain = Unknown
+			steps = append(steps, NewStep(RuleMatchUndecidable, Warned, r.clauseRef(miss.Field), miss.Expected, miss.Doubt))
+		}
+	}
+	if chosen == nil {
+		steps = append(steps, NewStep(RuleRouteNoMatch, None, Ref{}, len(routes), q.Method+" "+q.Path))
+	}
+	return chosen, steps, certain
+}
+
+func chosenSteps(r *Route, q *HTTPRequest) []Step {
+	if r.Default != nil {
+		return []Step{NewStep(RuleRouteDefault, Matched, r.Default.Ref, r.Default.Hostname, r.DefaultPort)}
+	}
+	steps := []Step{NewStep(RuleRouteFirstMatch, Matched, r.Ref, r.describeMatch())}
+	if p, ok := r.Match.GetUri().GetMatchType().(*networking.StringMatch_Prefix); ok && !r.segmentPrefix() {
+		rest := q.Path[min(len(p.Prefix), len(q.Path)):]
+		if rest != "" && rest[0] != '/' && p.Prefix != "" && !strings.HasSuffix(p.Prefix, "/") {
+			steps = append(steps, NewStep(RuleRoutePlainPrefix, Applied, r.clauseRef("uri"), p.Prefix, q.Path))
+		}
+	}
+	return steps
+}
+
+// notReached is the step of a route behind the chosen one; the first of them
+// that would have matched too is named as such.
+func notReached(r, chosen *Route, q *HTTPRequest, shadowed *bool) Step {
+	if !*shadowed {
+		if t, _ := r.Matches(q); t == True {
+			*shadowed = true
+			return NewStep(RuleRouteAlsoMatches, Skipped, r.Ref, r.describeMatch(), chosen.Ref)
+		}
+	}
+	return NewStep(RuleRouteNotReached, Skipped, r.Ref, chosen.Ref)
+}
+
+// describeMatch is the route's match in a few words.
+func (r *Route) describeMatch() string {
+	m := r.Match
+	var parts []string
+	if m.GetUri().GetMatchType() != nil {
+		parts = append(parts, "uri "+describeStringMatch(m.GetUri()))
+	}
+	for _, c := range []struct {
+		name  string
+		match *networking.StringMatch
+	}{{"method", m.GetMethod()}, {"scheme", m.GetScheme()}, {"authority", m.GetAuthority()}} {
+		if c.match != nil {
+			parts = append(parts, c.name+" "+describeStringMatch(c.match))
+		}
+	}
+	for _, c := range []struct {
+		noun string
+		n    int
+	}{
+		{"header", len(m.GetHeaders())},
+		{"excluded header", len(m.GetWithoutHeaders())},
+		{"query parameter", len(m.GetQueryParams())},
+	} {
+		switch {
+		case c.n == 1:
+			parts = append(parts, "1 "+c.noun)
+		case c.n > 1:
+			parts = append(parts, strconv.Itoa(c.n)+" "+c.noun+"s")
+		}
+	}
+	if len(parts) == 0 {
+		return "it takes every request"
+	}
+	return strings.Join(parts, ", ")
+}

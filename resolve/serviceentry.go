@@ -1,0 +1,75 @@
+package resolve
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	api "istio.io/api/networking/v1alpha3"
+	networking "istio.io/client-go/pkg/apis/networking/v1"
+)
+
+// convertServiceEntry turns a ServiceEntry into the services istiod holds: one
+// for each host, with all valid addresses. The port's protocol alone decides
+// (its name is ignored); an empty one is detected.
+//
+// Source: pilot/pkg/serviceregistry/serviceentry/conversion.go, convertServices.
+func convertServiceEntry(se *networking.ServiceEntry, index int, mesh *Mesh) []*Service {
+	ref := refOf("networking.istio.io", "ServiceEntry", se)
+	var addresses []Address
+	for _, text := range se.Spec.GetAddresses() {
+		if ip, err := netip.ParseAddr(text); err == nil {
+			addresses = append(addresses, singleAddress(ip))
+		} else if prefix, err := netip.ParsePrefix(text); err == nil {
+			addresses = append(addresses, Address{Prefix: prefix})
+		}
+	}
+	var ports []Port
+	for i, p := range se.Spec.GetPorts() {
+		ports = append(ports, Port{
+			Name:       p.GetName(),
+			Number:     int(p.GetNumber()),
+			TargetPort: int(p.GetTargetPort()),
+			Protocol:   ParseProtocol(p.GetProtocol()),
+			Field:      fmt.Sprintf("spec.ports[%d]", i),
+		})
+	}
+	var out []*Service
+	for i, host := range se.Spec.GetHosts() {
+		svc := &Service{
+			Hostname:     strings.ToLower(host),
+			Namespace:    se.Namespace,
+			Name:         se.Name,
+			Ref:          ref.At(fmt.Sprintf("spec.hosts[%d]", i)),
+			Registry:     RegistryExternal,
+			Created:      se.CreationTimestamp.Time,
+			Addresses:    addresses,
+			Resolution:   entryResolution(se.Spec.GetResolution()),
+			MeshExternal: se.Spec.GetLocation() == api.ServiceEntry_MESH_EXTERNAL,
+			Ports:        ports,
+			Labels:       se.Labels,
+			ExportTo:     NewExportTo(se.Spec.GetExportTo(), se.Namespace, mesh.GetDefaultServiceExportTo()),
+			Index:        index,
+		}
+		if sel := se.Spec.GetWorkloadSelector(); sel != nil {
+			svc.Selector = sel.GetLabels()
+		}
+		out = append(out, svc)
+	}
+	return out
+}
+
+func entryResolution(r api.ServiceEntry_Resolution) Resolution {
+	switch r {
+	case api.ServiceEntry_STATIC:
+		return ClientSideLB
+	case api.ServiceEntry_DNS:
+		return DNSLB
+	case api.ServiceEntry_DNS_ROUND_ROBIN:
+		return DNSRoundRobinLB
+	case api.ServiceEntry_DYNAMIC_DNS:
+		return DynamicDNS
+	case api.ServiceEntry_NONE:
+	}
+	return Passthrough
+}

@@ -1,0 +1,139 @@
+package resolve
+
+import (
+	"cmp"
+	"slices"
+)
+
+// serviceIndex is istiod's service registry.
+// Source: pilot/pkg/model/push_context.go, initServiceRegistry.
+type serviceIndex struct {
+	// all is in order of age.
+	all []*Service
+	// byHost holds, for a hostname, the one service each namespace contributes:
+	// a Kubernetes Service before a ServiceEntry, else the oldest.
+	byHost map[string]map[string]*Service
+	// bySelector holds the services of a namespace that have a selector.
+	bySelector map[string][]*Service
+	// exported holds services visible in a namespace by name, public those visible everywhere.
+	exported map[string][]*Service
+	public   []*Service
+}
+
+func indexServices(s *Snapshot) *serviceIndex {
+	ix := &serviceIndex{
+		byHost:     map[string]map[string]*Service{},
+		bySelector: map[string][]*Service{},
+		exported:   map[string][]*Service{},
+	}
+	for i, svc := range s.KubeServices {
+		ix.all = append(ix.all, convertKubeService(svc, i, s.Mesh))
+	}
+	for i, se := range s.ServiceEntries {
+		ix.all = append(ix.all, convertServiceEntry(se, i, s.Mesh)...)
+	}
+	slices.SortStableFunc(ix.all, func(a, b *Service) int {
+		return cmp.Or(compareTimes(a.Created, b.Created), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace))
+	})
+	resolveAliases(ix.all)
+	for _, svc := range ix.all {
+		byNamespace := ix.byHost[svc.Hostname]
+		if byNamespace == nil {
+			byNamespace = map[string]*Service{}
+			ix.byHost[svc.Hostname] = byNamespace
+		}
+		if old := byNamespace[svc.Namespace]; old == nil || old.Registry != RegistryKubernetes && svc.Registry == RegistryKubernetes {
+			byNamespace[svc.Namespace] = svc
+		}
+		if len(svc.Selector) > 0 {
+			ix.bySelector[svc.Namespace] = append(ix.bySelector[svc.Namespace], svc)
+		}
+		if svc.ExportTo.Public() {
+			ix.public = append(ix.public, svc)
+			continue
+		}
+		for _, ns := range svc.ExportTo.Namespaces() {
+			ix.exported[ns] = append(ix.exported[ns], svc)
+		}
+	}
+	return ix
+}
+
+// Services returns every service of the registry in order of age.
+func (s *Snapshot) Services() []*Service { return s.index.services().all }
+
+// ServicesOf returns the Services and ServiceEntries of the workload's
+// namespace whose selector selects it, oldest first.
+// Source: pilot/pkg/serviceregistry/kube/controller, GetProxyServiceTargets.
+func (s *Snapshot) ServicesOf(w *Workload) []*Service {
+	var out []*Service
+	for _, svc := range s.index.services().bySelector[w.Namespace] {
+		if Selects(svc.Selector, w.Labels) {
+			out = append(out, svc)
+		}
+	}
+	return out
+}
+
+// KubeService returns the Kubernetes Service of that name.
+func (s *Snapshot) KubeService(namespace, name string) (*Service, bool) {
+	svc := s.index.services().byHost[name+"."+namespace+".svc."+s.Mesh.Domain][namespace]
+	return svc, svc != nil && svc.Registry == RegistryKubernetes
+}
+
+// ServicesForHost returns the service that each namespace has for the hostname, by age.
+func (s *Snapshot) ServicesForHost(hostname string) []*Service {
+	var out []*Service
+	for _, svc := range s.index.services().byHost[hostname] {
+		out = append(out, svc)
+	}
+	slices.SortFunc(out, func(a, b *Service) int {
+		return cmp.Or(compareTimes(a.Created, b.Created), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace))
+	})
+	return out
+}
+
+// exportedTo returns the services that proxies of the namespace see: first
+// those exported by name, then the public ones, each by age.
+// Source: pilot/pkg/model/push_context.go, servicesExportedToNamespace.
+func (ix *serviceIndex) exportedTo(namespace string) []*Service {
+	return slices.Concat(ix.exported[namespace], ix.public)
+}
+
+// resolveAliases hangs every ExternalName service on the concrete service it
+// names, through other ExternalNames; a loop names nothing.
+// Source: pilot/pkg/model/push_context.go, resolveServiceAliases.
+func resolveAliases(all []*Service) {
+	target := map[string]string{}
+	for _, svc := range all {
+		if svc.Resolution == Alias {
+			target[svc.Hostname] = svc.ExternalName
+		}
+	}
+	if len(target) == 0 {
+		return
+	}
+	aliases := map[string][]*Service{}
+	for _, svc := range all {
+		if svc.Resolution != Alias {
+			continue
+		}
+		name, seen := svc.ExternalName, map[string]bool{svc.Hostname: true}
+		for target[name] != "" && !seen[name] {
+			seen[name] = true
+			name = target[name]
+		}
+		if !seen[name] {
+			aliases[name] = append(aliases[name], svc)
+		}
+	}
+	for _, svc := range all {
+		if svc.Resolution == Alias {
+			continue
+		}
+		svc.Aliases = aliases[svc.Hostname]
+		slices.SortFunc(svc.Aliases, func(a, b *Service) int {
+			return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Hostname, b.Hostname))
+		})
+	}
+}

@@ -1,0 +1,61 @@
+package resolve
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// What istiod does not see at all.
+//
+//  1. meshConfig.discoverySelectors are OR-ed label selectors on namespaces;
+//     nothing in a namespace that none selects exists for istiod. The root
+//     namespace is not exempt. An empty list selects every namespace.
+//  2. An Istio resource with the label istio.io/rev counts only for the control
+//     plane of that very revision; tags are not resolved. Without the label it counts for all.
+//
+// Source: pkg/kube/namespace/filter.go; pkg/config/model.go, LabelsInRevision.
+
+// visible says whether istiod sees the resource, and if not, why.
+func (s *Snapshot) visible(r Sourced) (note string, ok bool) {
+	if rev, has := r.Object.GetLabels()["istio.io/rev"]; has && s.Revision != "" && rev != s.Revision && isIstioConfig(r.GroupKind.Group) {
+		return "is for control plane revision " + rev + " (label istio.io/rev); this trace follows revision " + s.Revision + ", which ignores it", false
+	}
+	if ns := r.Object.GetNamespace(); ns != "" && !s.discovered(ns) {
+		return "lives in namespace " + ns + ", which meshConfig.discoverySelectors does not select: istiod does not know it", false
+	}
+	return "", true
+}
+
+func isIstioConfig(group string) bool {
+	switch group {
+	case "networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io":
+		return true
+	}
+	return false
+}
+
+// discovered reports whether a discovery selector takes the namespace.
+func (s *Snapshot) discovered(namespace string) bool {
+	selectors := s.Mesh.GetDiscoverySelectors()
+	if len(selectors) == 0 {
+		return true
+	}
+	set := labels.Set{"kubernetes.io/metadata.name": namespace}
+	if ns := s.Namespaces[namespace]; ns != nil {
+		for k, v := range ns.Labels {
+			set[k] = v
+		}
+	}
+	for _, sel := range selectors {
+		ls := &metav1.LabelSelector{MatchLabels: sel.GetMatchLabels()}
+		for _, e := range sel.GetMatchExpressions() {
+			ls.MatchExpressions = append(ls.MatchExpressions, metav1.LabelSelectorRequirement{
+				Key: e.GetKey(), Operator: metav1.LabelSelectorOperator(e.GetOperator()), Values: e.GetValues(),
+			})
+		}
+		if selector, err := metav1.LabelSelectorAsSelector(ls); err == nil && selector.Matches(set) {
+			return true
+		}
+	}
+	return false
+}

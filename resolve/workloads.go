@@ -1,0 +1,281 @@
+package resolve
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Which pods there are.
+//
+//  1. Every Pod that has not finished (phase Succeeded or Failed) is a workload.
+//     Its owner is the controller people know it by (owner.go).
+//  2. Offline, a Deployment, StatefulSet or DaemonSet without pods of its own
+//     stands for the pods it would run: as many as spec.replicas (one if unset;
+//     a DaemonSet one, for there is no telling how many nodes), ready, and injected as Istio's webhook would (injection.go).
+//  3. Offline, a Pod without status is one that is yet to be created: it is ready, and injected the same way.
+//  4. WorkloadEntries are kept apart (workloadentry.go): Services and ServiceEntries select them by rules of their own.
+//
+// Source: pilot/pkg/serviceregistry/kube/controller/pod.go, shouldPodBeInEndpoints, IsPodReady.
+
+// workloadIndex holds the workloads, each once.
+type workloadIndex struct {
+	all         []*Workload
+	byNamespace map[string][]*Workload
+	entries     map[string][]*Workload
+	// finished are pods that ran to their end.
+	finished []*Workload
+	// controllers are what directly controls a pod: its ReplicaSet or Job.
+	controllers map[*Workload]Ref
+}
+
+// Workloads returns the pods, and the templates that stand for pods, of all namespaces, oldest first.
+func (s *Snapshot) Workloads() []*Workload { return s.index.workloads().all }
+
+// WorkloadsIn returns the workloads of one namespace.
+func (s *Snapshot) WorkloadsIn(namespace string) []*Workload {
+	return s.index.workloads().byNamespace[namespace]
+}
+
+// WorkloadEntriesIn returns the WorkloadEntries of a namespace as workloads.
+func (s *Snapshot) WorkloadEntriesIn(namespace string) []*Workload {
+	return s.index.workloads().entries[namespace]
+}
+
+func indexWorkloads(s *Snapshot) *workloadIndex {
+	ix := &workloadIndex{
+		byNamespace: map[string][]*Workload{},
+		entries:     map[string][]*Workload{},
+		controllers: map[*Workload]Ref{},
+	}
+	owners := indexOwners(s)
+	hasPods := map[Ref]bool{}
+	for _, pod := range s.Pods {
+		controller, owner := owners.of(pod)
+		w := s.podWorkload(pod, owner)
+		hasPods[owner], hasPods[controller] = true, true
+		ix.controllers[w] = controller
+		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+			ix.finished = append(ix.finished, w)
+			continue
+		}
+		ix.all = append(ix.all, w)
+	}
+	if s.Offline {
+		for _, t := range s.templates() {
+			if t.endpoints && !hasPods[t.owner] && t.replicas > 0 {
+				ix.all = append(ix.all, s.templateWorkload(t))
+			}
+		}
+	}
+	for _, w := range ix.all {
+		ix.byNamespace[w.Namespace] = append(ix.byNamespace[w.Namespace], w)
+	}
+	for _, entry := range s.WorkloadEntries {
+		w := entryWorkload(entry)
+		ix.entries[w.Namespace] = append(ix.entries[w.Namespace], w)
+	}
+	return ix
+}
+
+// podWorkload is a Pod as a workload.
+func (s *Snapshot) podWorkload(pod *corev1.Pod, owner Ref) *Workload {
+	w := &Workload{
+		Owner: owner, Pod: pod.Name, Namespace: pod.Namespace,
+		Labels: pod.Labels, Annotations: pod.Annotations,
+		ServiceAccount: accountOf(&pod.Spec),
+		Addresses:      podAddresses(&pod.Status),
+		Containers:     allContainers(&pod.Spec),
+		HostNetwork:    pod.Spec.HostNetwork,
+		NodeName:       pod.Spec.NodeName,
+		Replicas:       1,
+		Ready:          s.podReady(&pod.Status),
+		Terminating:    pod.DeletionTimestamp != nil,
+		Network:        pod.Labels[labelNetwork],
+	}
+	w.Locality = s.podLocality(pod.Labels, pod.Spec.NodeName)
+	t := PodTemplate{
+		Ref: refOf("", "Pod", pod), Namespace: pod.Namespace,
+		Labels: pod.Labels, Annotations: pod.Annotations,
+		HostNetwork: w.HostNetwork, Containers: w.Containers,
+	}
+	if s.Offline && !hasStatus(&pod.Status) {
+		s.created(w, t)
+		return w
+	}
+	w.Dataplane, w.DataplaneStep = s.runningDataplane(t)
+	return w
+}
+
+// hasStatus reports whether a kubelet has seen the pod.
+func hasStatus(status *corev1.PodStatus) bool {
+	return status.Phase != "" || status.PodIP != "" || len(status.PodIPs) > 0 || len(status.Conditions) > 0
+}
+
+// podReady is the Ready condition. Offline, a pod of which no condition is told is ready if nothing says that it is not running.
+func (s *Snapshot) podReady(status *corev1.PodStatus) bool {
+	for _, c := range status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return s.Offline && (status.Phase == "" || status.Phase == corev1.PodRunning)
+}
+
+func podAddresses(status *corev1.PodStatus) []netip.Addr {
+	var out []netip.Addr
+	add := func(ip string) {
+		if a, err := netip.ParseAddr(ip); err == nil && !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	add(status.PodIP)
+	for _, ip := range status.PodIPs {
+		add(ip.IP)
+	}
+	return out
+}
+
+func accountOf(spec *corev1.PodSpec) string {
+	switch {
+	case spec.ServiceAccountName != "":
+		return spec.ServiceAccountName
+	case spec.DeprecatedServiceAccount != "":
+		return spec.DeprecatedServiceAccount
+	}
+	return "default"
+}
+
+// allContainers are the containers and the init containers, among which native sidecars are.
+func allContainers(spec *corev1.PodSpec) []corev1.Container {
+	if len(spec.InitContainers) == 0 {
+		return spec.Containers
+	}
+	return slices.Concat(spec.Containers, spec.InitContainers)
+}
+
+// workloadTemplate is the pod template of a resource that runs pods.
+type workloadTemplate struct {
+	owner Ref
+	// field is where the template stands: spec.template.
+	field string
+	meta  *metav1.ObjectMeta
+	spec  *corev1.PodSpec
+	// replicas is how many pods it runs.
+	replicas int
+	// endpoints is set for the kinds whose templates stand for pods that receive requests.
+	endpoints bool
+}
+
+// templates returns the pod templates, by kind and, within a kind, oldest first.
+func (s *Snapshot) templates() []workloadTemplate {
+	var out []workloadTemplate
+	add := func(group, kind string, o metav1.Object, field string, t *corev1.PodTemplateSpec, replicas *int32, endpoints bool) {
+		n := 1
+		if replicas != nil {
+			n = int(*replicas)
+		}
+		out = append(out, workloadTemplate{refOf(group, kind, o), field, &t.ObjectMeta, &t.Spec, n, endpoints})
+	}
+	for _, o := range s.Deployments {
+		add(appsv1.GroupName, "Deployment", o, "spec.template", &o.Spec.Template, o.Spec.Replicas, true)
+	}
+	for _, o := range s.StatefulSets {
+		add(appsv1.GroupName, "StatefulSet", o, "spec.template", &o.Spec.Template, o.Spec.Replicas, true)
+	}
+	for _, o := range s.DaemonSets {
+		add(appsv1.GroupName, "DaemonSet", o, "spec.template", &o.Spec.Template, nil, true)
+	}
+	for _, o := range s.ReplicaSets {
+		add(appsv1.GroupName, "ReplicaSet", o, "spec.template", &o.Spec.Template, o.Spec.Replicas, false)
+	}
+	for _, o := range s.Jobs {
+		add(batchGroup, "Job", o, "spec.template", &o.Spec.Template, nil, false)
+	}
+	for _, o := range s.CronJobs {
+		add(batchGroup, "CronJob", o, "spec.jobTemplate.spec.template", &o.Spec.JobTemplate.Spec.Template, nil, false)
+	}
+	return out
+}
+
+// templateWorkload is the workload that a template stands for.
+func (s *Snapshot) templateWorkload(t workloadTemplate) *Workload {
+	w := &Workload{
+		Owner: t.owner, Namespace: t.owner.Namespace,
+		Labels: t.meta.Labels, Annotations: t.meta.Annotations,
+		ServiceAccount: accountOf(t.spec),
+		Containers:     allContainers(t.spec),
+		HostNetwork:    t.spec.HostNetwork,
+		NodeName:       t.spec.NodeName,
+		Replicas:       t.replicas,
+		Ready:          true,
+		FromTemplate:   true,
+		Network:        t.meta.Labels[labelNetwork],
+	}
+	w.Locality = s.podLocality(w.Labels, t.spec.NodeName)
+	s.created(w, PodTemplate{
+		Ref: t.owner.At(t.field), Namespace: w.Namespace,
+		Labels: w.Labels, Annotations: w.Annotations,
+		HostNetwork: w.HostNetwork, Containers: w.Containers,
+	})
+	return w
+}
+
+// created makes of the workload what the cluster would at its pod's creation.
+func (s *Snapshot) created(w *Workload, t PodTemplate) {
+	injection := s.Injection(t)
+	w.Dataplane, w.DataplaneStep, w.AssumedInjection = injection.Dataplane, injection.Step, injection.Assumed
+	if injection.Template != "" {
+		w.Labels = injectedLabels(w.Labels, injection.Template, w.Owner.Name)
+	}
+}
+
+// podLocality is the pod's own label, else the node's.
+// Source: pilot/pkg/serviceregistry/kube/controller/controller.go, getPodLocality.
+func (s *Snapshot) podLocality(labels map[string]string, nodeName string) Locality {
+	if l, ok := labelledLocality(labels); ok {
+		return l
+	}
+	node, ok := s.Nodes[nodeName]
+	if !ok {
+		return Locality{}
+	}
+	first := func(names ...string) string {
+		for _, n := range names {
+			if v := node.Labels[n]; v != "" {
+				return v
+			}
+		}
+		return ""
+	}
+	return Locality{
+		Region:  first(corev1.LabelTopologyRegion, corev1.LabelFailureDomainBetaRegion),
+		Zone:    first(corev1.LabelTopologyZone, corev1.LabelFailureDomainBetaZone),
+		SubZone: first(labelSubzone),
+	}
+}
+
+// labelledLocality reads region/zone/subzone from a label, in which dots may stand for slashes.
+// Source: pkg/model/proxy.go, GetLocalityLabel, SanitizeLocalityLabel.
+func labelledLocality(labels map[string]string) (Locality, bool) {
+	value, ok := labels[labelLocality]
+	if !ok {
+		value = labels["istio-locality"]
+	}
+	if value == "" {
+		return Locality{}, false
+	}
+	if !strings.Contains(value, "/") {
+		value = strings.ReplaceAll(value, ".", "/")
+	}
+	return parseLocality(value), true
+}
+
+func parseLocality(value string) Locality {
+	parts := append(strings.SplitN(value, "/", 3), "", "")
+	return Locality{Region: parts[0], Zone: parts[1], SubZone: parts[2]}
+}
