@@ -1,14 +1,106 @@
 package trace
 
-// Code is the stable reason code of an outcome.
+import (
+	"cmp"
+	"slices"
+)
+
+// Code is the stable reason code of an outcome. Codes are never reused for something else.
 type Code string
+
+// The codes. Delivery to a workload of the mesh has none.
+const (
+	CodePassthrough        Code = "PASSTHROUGH"
+	CodeOutsideMesh        Code = "OUTSIDE_MESH"
+	CodeNameNotFound       Code = "NAME_NOT_FOUND"
+	CodeNoGateway          Code = "NO_GATEWAY"
+	CodeNoGatewayPort      Code = "NO_GATEWAY_PORT"
+	CodePortNotInService   Code = "PORT_NOT_IN_SERVICE"
+	CodeNoVirtualHost      Code = "NO_VIRTUAL_HOST"
+	CodeNoRoute            Code = "NO_ROUTE"
+	CodeRouteInvalid       Code = "ROUTE_INVALID"
+	CodeRedirect           Code = "REDIRECT"
+	CodeHTTPSRedirect      Code = "HTTPS_REDIRECT"
+	CodeDirectResponse     Code = "DIRECT_RESPONSE"
+	CodeFaultAbort         Code = "FAULT_ABORT"
+	CodeCORSPreflight      Code = "CORS_PREFLIGHT"
+	CodeHostUnknown        Code = "HOST_UNKNOWN"
+	CodePortUnknown        Code = "PORT_UNKNOWN"
+	CodeSubsetUndefined    Code = "SUBSET_UNDEFINED"
+	CodeNoCluster          Code = "NO_CLUSTER"
+	CodeNoEndpoints        Code = "NO_ENDPOINTS"
+	CodeSubsetEmpty        Code = "SUBSET_EMPTY"
+	CodeNoneHealthy        Code = "NONE_HEALTHY"
+	CodeRegistryOnly       Code = "REGISTRY_ONLY"
+	CodeMTLSRequired       Code = "MTLS_REQUIRED"
+	CodeMTLSRefused        Code = "MTLS_NOT_UNDERSTOOD"
+	CodeTLSRejected        Code = "TLS_REJECTED"
+	CodeUntrustedPeer      Code = "UNTRUSTED_PEER"
+	CodeNoFilterChain      Code = "NO_FILTER_CHAIN"
+	CodeTLSToPlaintext     Code = "TLS_TO_PLAINTEXT_PORT"
+	CodePlaintextToTLS     Code = "PLAINTEXT_TO_TLS_PORT"
+	CodeClientCertRequired Code = "CLIENT_CERT_REQUIRED"
+	CodeListenerRejected   Code = "LISTENER_REJECTED"
+	CodeNoL4Route          Code = "NO_TCP_ROUTE"
+	CodeProtocolError      Code = "PROTOCOL_ERROR"
+	CodePolicyDeny         Code = "POLICY_DENY"
+	CodePolicyNoAllow      Code = "POLICY_NO_ALLOW"
+	CodeJWTRejected        Code = "JWT_REJECTED"
+	CodeExternalAuthz      Code = "EXTERNAL_AUTHORIZATION"
+	CodeTooManyHops        Code = "TOO_MANY_HOPS"
+)
 
 // CodeInfo says what a code means.
 type CodeInfo struct {
 	Code     Code
 	Decision Decision
-	Says     string
+	// Says is one sentence for the list of codes.
+	Says string
 }
 
-// Codes lists every code, ordered; `kubectl mesh-trace codes` prints it.
-func Codes() []CodeInfo { return nil }
+// codes is the closed list, in the order in which a request meets them.
+var codes = []CodeInfo{
+	{CodePassthrough, Delivered, "forwarded as it is to the address the application dialled, outside Istio's routing"},
+	{CodeOutsideMesh, Delivered, "handed to a host outside the mesh"},
+	{CodeNameNotFound, NotRouted, "the application cannot resolve the host: nothing is sent"},
+	{CodeNoGateway, NotRouted, "no gateway workload serves requests from outside"},
+	{CodeNoGatewayPort, NotRouted, "nothing listens on that port of the gateway: connection refused"},
+	{CodePortNotInService, NotRouted, "the Service has no such port: the connection is refused or times out"},
+	{CodeNoVirtualHost, NotRouted, "no virtual host takes the Host header: 404"},
+	{CodeNoRoute, NotRouted, "no route of the virtual host matches: 404"},
+	{CodeRouteInvalid, Unavailable, "Envoy refuses a route of the table, and the whole table with it"},
+	{CodeRedirect, Redirected, "a route redirects"},
+	{CodeHTTPSRedirect, Redirected, "the gateway server redirects plaintext to https"},
+	{CodeDirectResponse, Responded, "a route answers directly"},
+	{CodeFaultAbort, Responded, "fault injection aborts the request"},
+	{CodeCORSPreflight, Responded, "the proxy answers a CORS preflight"},
+	{CodeHostUnknown, Unavailable, "the destination host is no service this proxy knows: no cluster, 503"},
+	{CodePortUnknown, Unavailable, "the destination service has no such port: no cluster, 503"},
+	{CodeSubsetUndefined, Unavailable, "the route names a subset that the DestinationRule of this client does not define: no cluster, 503"},
+	{CodeNoCluster, Unavailable, "istiod makes no cluster for the destination: 503"},
+	{CodeNoEndpoints, Unavailable, "the destination has no endpoints: 503"},
+	{CodeSubsetEmpty, Unavailable, "no endpoint has the subset's labels: 503"},
+	{CodeNoneHealthy, Unavailable, "the destination's endpoints are all not ready: 503"},
+	{CodeRegistryOnly, Unavailable, "outboundTrafficPolicy REGISTRY_ONLY refuses hosts the proxy does not know"},
+	{CodeMTLSRequired, Reset, "the receiving sidecar demands mTLS and the client sends plaintext"},
+	{CodeMTLSRefused, Reset, "the client sends mTLS and the receiver does not speak it"},
+	{CodeTLSRejected, Reset, "the receiving sidecar accepts no TLS of the application's own on this port"},
+	{CodeUntrustedPeer, Reset, "the receiving sidecar does not trust the client's trust domain"},
+	{CodeNoFilterChain, Reset, "no filter chain of the listener takes the connection"},
+	{CodeTLSToPlaintext, Reset, "a TLS client meets a plaintext port"},
+	{CodePlaintextToTLS, Reset, "a plaintext client meets a TLS port"},
+	{CodeClientCertRequired, Reset, "the gateway demands a client certificate and the client has none"},
+	{CodeListenerRejected, Reset, "Envoy rejects the listener that istiod generates"},
+	{CodeNoL4Route, NotRouted, "no tcp or tls route takes the connection"},
+	{CodeProtocolError, Reset, "the receiver's proxy expects HTTP and gets other bytes"},
+	{CodePolicyDeny, Denied, "an AuthorizationPolicy denies"},
+	{CodePolicyNoAllow, Denied, "ALLOW policies apply and none matches"},
+	{CodeJWTRejected, Denied, "a RequestAuthentication rejects the token"},
+	{CodeExternalAuthz, Denied, "an external authorizer is asked; its answer cannot be known from here"},
+	{CodeTooManyHops, Reset, "the request comes back to proxies it has passed: a loop"},
+}
+
+// Codes lists every code with its meaning, ordered by code.
+func Codes() []CodeInfo {
+	return slices.SortedFunc(slices.Values(codes), func(a, b CodeInfo) int { return cmp.Compare(a.Code, b.Code) })
+}

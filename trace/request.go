@@ -1,7 +1,10 @@
 package trace
 
 import (
+	"cmp"
 	"net/netip"
+	"strconv"
+	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -29,9 +32,12 @@ func (s Scheme) IsTLS() bool { return s == HTTPS || s == GRPCS || s == TLS }
 // Request is what was asked. It is immutable.
 type Request struct {
 	Scheme Scheme
-	// Host is where the client connects to: a name or an IP, as written.
+	// Host is where the client connects to: a name or an IP, in lower case and
+	// without brackets or a final dot.
 	Host string
-	Port int
+	// WrittenHost is Host as typed, which the authority keeps; empty for Host itself.
+	WrittenHost string
+	Port        int
 	// Path is without the query and always begins with "/" for HTTP.
 	Path, Query string
 	Method      string
@@ -66,6 +72,43 @@ type SourceSpec struct {
 // Given reports whether --from was used.
 func (s SourceSpec) Given() bool { return s.External || s.Name != "" }
 
-// Authority is the Host header the client sends: an explicit host header, or the host, with the port where
-// it is not the scheme's default.
-func (r Request) Authority() string { return r.Host }
+// Authority is the Host header the client sends: an explicit host header, or
+// the host as written, with the port where it is not the scheme's default.
+func (r Request) Authority() string {
+	if host, ok := r.Headers["host"]; ok {
+		return host
+	}
+	host := cmp.Or(r.WrittenHost, r.Host)
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if r.Port == 0 || r.Port == r.Scheme.DefaultPort() {
+		return host
+	}
+	return host + ":" + strconv.Itoa(r.Port)
+}
+
+// HTTPRequest is the request as the client sends it, for the first proxy to read.
+// A fresh copy is returned each time.
+func (r Request) HTTPRequest() *resolve.HTTPRequest {
+	q := &resolve.HTTPRequest{
+		Method: r.Method, Scheme: "http", Authority: r.Authority(), Path: r.Path, Query: r.Query, Headers: map[string]string{},
+	}
+	for k, v := range r.Headers {
+		if k != "host" {
+			q.Headers[k] = v
+		}
+	}
+	return q
+}
+
+// ServerName is what a TLS client sends in its handshake: --sni, else the host, which an IP address is not.
+func (r Request) ServerName() string {
+	if r.SNI != "" || !r.Scheme.IsTLS() {
+		return r.SNI
+	}
+	if _, err := netip.ParseAddr(r.Host); err == nil {
+		return ""
+	}
+	return r.Host
+}

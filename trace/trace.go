@@ -110,6 +110,16 @@ type Hop struct {
 	Peer  string
 	Envoy Envoy
 	Steps []resolve.Step
+	// Omitted is where a view left steps out; empty in a trace as walked.
+	Omitted []Omission
+}
+
+// Omission is a number of skipped steps that a view left out.
+type Omission struct {
+	Stage resolve.Stage
+	// Before is the index into Hop.Steps of the step that follows the gap; the number of steps where none does.
+	Before int
+	Count  int
 }
 
 // Envoy names the objects of the hop's proxy exactly as istioctl proxy-config shows them.

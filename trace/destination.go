@@ -1,0 +1,244 @@
+package trace
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// target is a destination as a route names it.
+type target struct {
+	host   string
+	port   int
+	subset string
+	// ref is the destination's field, spec.http[0].route[0].destination.
+	ref resolve.Ref
+}
+
+// toHost finds the cluster of a destination.
+//
+//  1. A port that is not written is the service's only one on a gateway, and the
+//     listener's on a sidecar (whose table holds the services of that port only).
+//  2. An ExternalName stands for its target.
+//  3. The cluster must exist for this proxy: host known, port there, subset defined.
+//
+// Source: pilot/pkg/networking/core/route/route.go, GetDestinationCluster.
+func (w *walk) toHost(p *path, r *router, t target) {
+	svc, known := r.scope.Service(t.host)
+	if t.port == 0 {
+		t.port = w.inferPort(r, svc)
+	}
+	if known && svc.Resolution == resolve.Alias {
+		if _, declared := svc.PortByNumber(r.port); r.gateway || declared {
+			t.host = svc.ExternalName
+			svc, known = r.scope.Service(t.host)
+		}
+	}
+	name := resolve.ClusterName(t.port, t.subset, t.host)
+	p.hop().Envoy.Cluster = name
+	p.dest = Destination{Host: t.host, Port: t.port, Subset: t.subset, EnvoyCluster: name}
+	if !known {
+		w.noCluster(p, CodeHostUnknown, w.whyUnknown(r, t))
+		return
+	}
+	port, ok := svc.PortByNumber(t.port)
+	if !ok {
+		w.noCluster(p, CodePortUnknown, resolve.NewStep(resolve.RuleDestinationPort, resolve.None, t.ref, svc.Ref.QualifiedName(), t.port, listPorts(svc)))
+		return
+	}
+	w.toCluster(p, r, svc, port, t)
+}
+
+func (w *walk) inferPort(r *router, svc *resolve.Service) int {
+	if svc == nil || len(svc.Ports) != 1 {
+		return r.port
+	}
+	if _, ok := svc.PortByNumber(r.port); r.gateway || ok {
+		return svc.Ports[0].Number
+	}
+	return r.port
+}
+
+// toCluster applies DestinationRule and subset and picks endpoints.
+func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.Port, t target) {
+	cluster, steps := w.snapshot.Cluster(r.workload, svc, port, t.subset)
+	p.note(steps...)
+	if cluster == nil {
+		code := CodeNoCluster
+		if t.subset != "" {
+			code = CodeSubsetUndefined
+		}
+		w.unavailableBy(p, code, "NC", "cluster_not_found", decisive(steps), w.subsetRef(t))
+		return
+	}
+	if cluster.Type == resolve.ClusterOriginalDst && !r.gateway && r.dialled.Service != nil && r.dialled.Service.Hostname != svc.Hostname {
+		p.note(resolve.NewStep(resolve.RuleOriginalDestination, resolve.Applied, svc.Ref, svc.Hostname, r.dialled.Service.Hostname))
+		svc = r.dialled.Service
+		if dialled, ok := svc.PortByNumber(r.dialled.Port); ok {
+			port = dialled
+		}
+	}
+	endpoints, steps := w.snapshot.Endpoints(r.workload, svc, port)
+	p.note(steps...)
+	if len(endpoints) == 0 {
+		w.unavailableBy(p, CodeNoEndpoints, "UH", "no_healthy_upstream", decisive(steps), svc.Ref)
+		return
+	}
+	inSubset, steps := w.snapshot.SubsetEndpoints(cluster, endpoints)
+	p.note(steps...)
+	if len(inSubset) == 0 {
+		w.unavailableBy(p, CodeSubsetEmpty, "UH", "no_healthy_upstream", decisive(steps), cluster.SubsetRef)
+		return
+	}
+	healthy, steps := w.snapshot.Balance(r.workload, cluster, inSubset)
+	p.note(steps...)
+	if len(healthy) == 0 {
+		w.unavailable(p, CodeNoneHealthy, "UH", "no_healthy_upstream", resolve.NewStep(resolve.RuleNoneHealthy, resolve.None, svc.Ref, svc.Ref.QualifiedName()))
+		return
+	}
+	for _, g := range groupEndpoints(healthy) {
+		branch := p.fork(g.part)
+		branch.dest.TargetPort = g.first.Port
+		tls := w.snapshot.ClientTLSFor(r.workload, cluster, g.first)
+		branch.note(tls.Step)
+		w.arrive(branch, g, tls)
+	}
+}
+
+// noCluster is 503 NC, or a closed connection for TCP.
+func (w *walk) noCluster(p *path, code Code, step resolve.Step) {
+	w.unavailable(p, code, "NC", "cluster_not_found", step)
+}
+
+// unavailableBy is an unavailable destination for a reason that is noted already.
+func (w *walk) unavailableBy(p *path, code Code, flag, details string, why resolve.Step, by resolve.Ref) {
+	o := Outcome{Decision: Unavailable, ResponseFlags: flag, ResponseCodeDetails: details, Code: code, Reason: why.Reason(), By: by}
+	if p.speaksHTTP() {
+		o.HTTPStatus = 503
+	}
+	w.end(p, o)
+}
+
+// decisive is the step that tells why nothing is left: the last one that says none applies, else the last.
+func decisive(steps []resolve.Step) resolve.Step {
+	for i := len(steps) - 1; i >= 0; i-- {
+		if steps[i].Verdict == resolve.None {
+			return steps[i]
+		}
+	}
+	if len(steps) == 0 {
+		return resolve.Step{}
+	}
+	return steps[len(steps)-1]
+}
+
+func (w *walk) unavailable(p *path, code Code, flag, details string, step resolve.Step) {
+	o := Outcome{Decision: Unavailable, ResponseFlags: flag, ResponseCodeDetails: details, Code: code}
+	if p.speaksHTTP() {
+		o.HTTPStatus = 503
+	}
+	w.endAt(p, o, step)
+}
+
+func (w *walk) subsetRef(t target) resolve.Ref {
+	if t.subset == "" {
+		return t.ref
+	}
+	return t.ref.At(t.ref.Field + ".subset")
+}
+
+// whyUnknown says why a destination host is no service on this proxy.
+func (w *walk) whyUnknown(r *router, t target) resolve.Step {
+	ref := t.ref.At(t.ref.Field + ".host")
+	candidates := w.snapshot.ServicesForHost(t.host)
+	for _, svc := range candidates {
+		if !svc.ExportTo.VisibleIn(r.workload.Namespace) {
+			return resolve.NewStep(resolve.RuleDestinationNotExported, resolve.None, ref, t.host, svc.Ref.Kind, svc.Ref.QualifiedName(), r.workload.Namespace)
+		}
+	}
+	if len(candidates) > 0 && !r.scope.Ref.IsZero() {
+		return resolve.NewStep(resolve.RuleDestinationNotImported, resolve.None, ref, t.host, r.scope.Ref.QualifiedName())
+	}
+	hint := ""
+	if full := t.host + ".svc." + w.snapshot.Mesh.Domain; len(w.snapshot.ServicesForHost(full)) > 0 {
+		hint = fmt.Sprintf("; a name with a dot is taken as fully qualified, and the Service is %s", full)
+	} else if name, _, _ := strings.Cut(t.host, "."); name != "" {
+		var found []string
+		for _, svc := range w.snapshot.KubeServices {
+			if svc.Name == name {
+				found = append(found, svc.Namespace+"/"+svc.Name)
+			}
+		}
+		if len(found) > 0 {
+			hint = "; there is Service " + strings.Join(found, ", ")
+		}
+	}
+	return resolve.NewStep(resolve.RuleDestinationUnknown, resolve.None, ref, t.host, hint)
+}
+
+func listPorts(svc *resolve.Service) string {
+	var ports []string
+	for _, p := range svc.Ports {
+		ports = append(ports, fmt.Sprint(p.Number))
+	}
+	if len(ports) == 0 {
+		return "none"
+	}
+	return strings.Join(ports, ", ")
+}
+
+// group is a set of endpoints that nothing on the way tells apart.
+type group struct {
+	first *resolve.Endpoint
+	count int
+	// part is the group's share of the load, 0 to 1.
+	part float64
+}
+
+// groupEndpoints puts together the endpoints of one owner with the same labels,
+// identity, port, TLS mode and data plane: whatever happens to one happens to all.
+func groupEndpoints(endpoints []*resolve.Endpoint) []*group {
+	var groups []*group
+	byKey := map[string]*group{}
+	total := 0.0
+	weight := map[*group]float64{}
+	for _, e := range endpoints {
+		key := endpointKey(e)
+		g := byKey[key]
+		if g == nil {
+			g = &group{first: e}
+			byKey[key] = g
+			groups = append(groups, g)
+		}
+		g.count += max(e.Count, 1)
+		share := float64(max(e.Weight, 1) * max(e.Count, 1))
+		weight[g] += share
+		total += share
+	}
+	for _, g := range groups {
+		g.part = weight[g] / total
+	}
+	slices.SortStableFunc(groups, func(a, b *group) int { return strings.Compare(endpointKey(a.first), endpointKey(b.first)) })
+	return groups
+}
+
+func endpointKey(e *resolve.Endpoint) string {
+	if e.Workload == nil {
+		return fmt.Sprintf("%s|%d|%s", e.Address, e.Port, e.TLSMode)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s|%s|%s|%d|%s", e.Workload.Owner, e.Workload.Dataplane, e.Workload.ServiceAccount, e.Port, e.TLSMode)
+	for _, labels := range []map[string]string{e.Workload.Labels, e.Workload.Annotations} {
+		keys := make([]string, 0, len(labels))
+		for k := range labels {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			fmt.Fprintf(&b, "|%s=%s", k, labels[k])
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,176 @@
+package trace
+
+import (
+	api "istio.io/api/networking/v1alpha3"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// router is the proxy that routes the request: its workload and what it sees.
+type router struct {
+	workload *resolve.Workload
+	scope    *resolve.Scope
+	gateway  bool
+	// dialled is where the application connected to, on a sidecar.
+	dialled resolve.Dialled
+	// port is the listener's: the service port on a sidecar, the server's port number on a gateway.
+	port int
+	// tls is set where the client's TLS was terminated here.
+	tls bool
+}
+
+// outbound is the sidecar on the client's side: listener, filter chain, virtual host, route.
+func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope, resolved resolve.Resolved) {
+	r := &router{workload: client, scope: scope, dialled: resolved.Dialled, port: resolved.Port}
+	hop := p.hop()
+	p.note(w.snapshot.Extensions(client, resolve.SideOutbound)...)
+	if unmodelled := w.snapshot.UnmodelledMeshRoutes(resolved.Service); len(unmodelled) > 0 {
+		p.note(unmodelled...)
+		p.lower(Undetermined)
+	}
+	listener, steps := scope.Listener(resolved.Dialled)
+	p.note(steps...)
+	if listener == nil {
+		hop.Envoy.Listener = "virtualOutbound"
+		w.unmatched(p, r, false)
+		return
+	}
+	hop.Envoy.Listener = listener.Name
+	if resolved.Assumed && !listener.Wildcard {
+		p.lower(Assumed)
+	}
+	chain := listener.Chain(p.payload(), resolved.Address)
+	switch {
+	case chain.HTTP:
+		hop.Envoy.RouteConfig = listener.RouteConfig
+		p.note(resolve.NewStep(resolve.RuleListenerHTTPChain, resolve.Matched, resolve.Ref{}, listener.RouteConfig))
+		w.virtualHost(p, r, listener)
+	case len(chain.TCP) > 0:
+		w.stream(p, r, listener, chain)
+	default:
+		hop.Envoy.FilterChain = "PassthroughFilterChain"
+		p.note(resolve.NewStep(resolve.RuleListenerNoChain, resolve.None, resolve.Ref{}, string(p.payload()), listener.Name))
+		w.unmatched(p, r, false)
+	}
+}
+
+// virtualHost looks the Host up in the listener's route configuration.
+func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListener) {
+	p.normalize(w.snapshot.Mesh)
+	table := r.scope.RouteTable(listener, r.workload)
+	host := p.http.Hostname()
+	vh := table.Lookup(host)
+	p.note(table.ExplainHost(host, vh)...)
+	if vh == nil {
+		p.hop().Envoy.VirtualHost = "allow_any"
+		w.unmatched(p, r, true)
+		return
+	}
+	p.hop().Envoy.VirtualHost = vh.Name
+	w.route(p, r, vh)
+}
+
+// unmatched is traffic that no service of the proxy takes: the outbound traffic policy decides.
+func (w *walk) unmatched(p *path, r *router, http bool) {
+	policy, ref := r.scope.OutboundPolicy()
+	hop := p.hop()
+	switch policy.GetMode() {
+	case api.OutboundTrafficPolicy_REGISTRY_ONLY:
+		o := Outcome{Decision: Unavailable, Code: CodeRegistryOnly}
+		answer := "the connection is closed (BlackHoleCluster)"
+		if http {
+			hop.Envoy.VirtualHost, hop.Envoy.Route = "block_all", "block_all"
+			o.HTTPStatus, o.ResponseCodeDetails = 502, "direct_response"
+			answer = "the proxy answers 502 (block_all)"
+		} else {
+			hop.Envoy.Cluster = "BlackHoleCluster"
+			o.ResponseFlags = "UH"
+		}
+		w.endAt(p, o, resolve.NewStep(resolve.RuleListenerBlackhole, resolve.None, ref, "REGISTRY_ONLY", answer))
+	default:
+		if http {
+			hop.Envoy.Route = "allow_any"
+		}
+		hop.Envoy.Cluster = "PassthroughCluster"
+		p.note(resolve.NewStep(resolve.RuleListenerPassthrough, resolve.None, ref, policy.GetMode().String()))
+		p.via, p.by = CodePassthrough, ref
+		w.dial(p, r.dialled)
+	}
+}
+
+// dial connects to an address without Istio's routing: kube-proxy for a
+// ClusterIP, the pod for a pod IP, or a host outside.
+func (w *walk) dial(p *path, d resolve.Dialled) {
+	p.dest = Destination{Host: hostOf(d, w.request.Host), Port: d.Port, EnvoyCluster: p.hop().Envoy.Cluster, TargetPort: d.Port}
+	if d.Service != nil && d.Service.Registry == resolve.RegistryKubernetes {
+		w.dialService(p, d)
+		return
+	}
+	if d.Address.Prefix.IsValid() && d.Service == nil {
+		if pod := w.snapshot.WorkloadAt(d.Address.Prefix.Addr()); pod != nil {
+			p.dest.Workloads, p.dest.Endpoints = []resolve.Ref{pod.Owner}, 1
+			w.receive(p, arrival{workload: pod, port: d.Port, tls: resolve.ClientTLS{Mode: resolve.ClientPlaintext}})
+			return
+		}
+	}
+	step := resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, resolve.Ref{}, p.dest.Host, d.Port)
+	if p.via == "" {
+		p.via = CodeOutsideMesh
+	}
+	w.endAt(p, Outcome{Decision: Delivered, Forwarded: p.forwarded(), By: p.by}, step)
+}
+
+func hostOf(d resolve.Dialled, host string) string {
+	if d.Service != nil {
+		return d.Service.Hostname
+	}
+	return host
+}
+
+// dialService is a connection to a Service's ClusterIP, or to a headless Service's pods, as kube-proxy and DNS make it.
+func (w *walk) dialService(p *path, d resolve.Dialled) {
+	svc := d.Service
+	port, ok := svc.PortByNumber(d.Port)
+	if !ok && !d.Headless {
+		w.endAt(p, w.refused(p, CodePortNotInService), resolve.NewStep(resolve.RuleServicePortMissing, resolve.None, svc.Ref.At("spec.ports"), svc.Ref.QualifiedName(), d.Port, listPorts(svc)))
+		return
+	}
+	if d.Headless {
+		// A pod IP is dialled with the port as it is: there is no kube-proxy to translate it.
+		port = resolve.Port{Number: d.Port, TargetPort: d.Port, Name: port.Name, TargetName: "", Protocol: port.Protocol, Field: port.Field}
+	}
+	endpoints, steps := w.snapshot.Endpoints(p.sender, svc, port)
+	p.note(steps...)
+	var ready []*resolve.Endpoint
+	for _, e := range endpoints {
+		if e.Health == resolve.Healthy {
+			ready = append(ready, e)
+		}
+	}
+	if len(ready) == 0 {
+		o := w.refused(p, CodeNoEndpoints)
+		o.Decision = Unavailable
+		o.Reason, o.By = decisive(steps).Reason(), svc.Ref
+		w.end(p, o)
+		return
+	}
+	for _, g := range groupEndpoints(ready) {
+		branch := p.fork(g.part)
+		branch.dest.TargetPort = g.first.Port
+		w.arrive(branch, g, resolve.ClientTLS{Mode: resolve.ClientPlaintext})
+	}
+}
+
+// refused is a TCP connection that fails: 503 UF behind an Envoy, refused without one.
+func (w *walk) refused(p *path, code Code) Outcome {
+	o := Outcome{Decision: NotRouted, Code: code}
+	if p.proxied {
+		o.Decision = Unavailable
+		o.ResponseFlags = "UF"
+		if p.speaksHTTP() {
+			o.HTTPStatus, o.ResponseFlags = 503, "UF,URX"
+			o.ResponseCodeDetails = "upstream_reset_before_response_started{connection_failure}"
+		}
+	}
+	return o
+}

@@ -1,0 +1,122 @@
+package trace
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// finish merges equal outcomes, gives the hops their numbers, and collects the warnings.
+func (w *walk) finish() *Trace {
+	t := &Trace{Request: w.request, Source: w.source, Istio: w.snapshot.Version}
+	for _, f := range mergeOutcomes(w.outcomes) {
+		o := f.Outcome
+		o.Weight = f.share * 100
+		for _, h := range f.hops {
+			o.Hops = append(o.Hops, t.addHop(h))
+		}
+		t.Outcomes = append(t.Outcomes, o)
+	}
+	t.Warnings = w.collectWarnings(t)
+	return t
+}
+
+// addHop returns the index of an equal hop, or adds it.
+func (t *Trace) addHop(h *Hop) int {
+	for i := range t.Hops {
+		if sameHop(&t.Hops[i], h) {
+			return i
+		}
+	}
+	t.Hops = append(t.Hops, *h)
+	return len(t.Hops) - 1
+}
+
+func sameHop(a, b *Hop) bool {
+	if a.Proxy != b.Proxy || a.Direction != b.Direction || a.Workload != b.Workload || a.TLS != b.TLS || a.Peer != b.Peer || a.Envoy != b.Envoy {
+		return false
+	}
+	return slices.EqualFunc(a.Steps, b.Steps, func(x, y resolve.Step) bool {
+		return x.Rule == y.Rule && x.Verdict == y.Verdict && x.Ref == y.Ref && x.Reason() == y.Reason() && x.Expected == y.Expected && x.Actual == y.Actual
+	})
+}
+
+// mergeOutcomes puts outcomes together that differ in nothing but the endpoint
+// picked, in the order in which they were found.
+func mergeOutcomes(all []finished) []finished {
+	var out []finished
+	index := map[string]int{}
+	for _, f := range all {
+		if f.share <= 0 {
+			continue
+		}
+		key := outcomeKey(f)
+		i, ok := index[key]
+		if !ok {
+			index[key] = len(out)
+			out = append(out, f)
+			continue
+		}
+		out[i].share += f.share
+		out[i].Destination.Endpoints += f.Destination.Endpoints
+		for _, ref := range f.Destination.Workloads {
+			if !slices.Contains(out[i].Destination.Workloads, ref) {
+				out[i].Destination.Workloads = append(out[i].Destination.Workloads, ref)
+			}
+		}
+		slices.SortFunc(out[i].Destination.Workloads, resolve.CompareRefs)
+		for _, h := range f.hops {
+			if !slices.ContainsFunc(out[i].hops, func(x *Hop) bool { return sameHop(x, h) }) {
+				out[i].hops = append(out[i].hops, h)
+			}
+		}
+	}
+	return out
+}
+
+// outcomeKey is everything about an outcome but which workload answered.
+func outcomeKey(f finished) string {
+	o := f.Outcome
+	reason := o.Reason
+	by := o.By.String()
+	if o.Decision == Delivered {
+		reason = ""
+	}
+	d := o.Destination
+	key := fmt.Sprint(o.Decision, "|", o.HTTPStatus, "|", o.ResponseFlags, "|", o.ResponseCodeDetails, "|", o.Code, "|", o.Certainty, "|", reason, "|", o.Location, "|",
+		by, "|", d.Host, "|", d.Port, "|", d.Subset, "|", d.EnvoyCluster, "|", d.TargetPort)
+	if o.Forwarded != nil {
+		key += fmt.Sprint("|", o.Forwarded.Method, o.Forwarded.Host, o.Forwarded.Path, o.Forwarded.Headers, o.Forwarded.Removed)
+	}
+	for _, h := range f.hops {
+		key += fmt.Sprint("|", h.Proxy, h.Direction, h.TLS)
+	}
+	return key
+}
+
+// collectWarnings turns every warning step into a warning of the trace, once,
+// and adds what the loader noted.
+func (w *walk) collectWarnings(t *Trace) []Warning {
+	var out []Warning
+	add := func(warning Warning) {
+		if !slices.Contains(out, warning) {
+			out = append(out, warning)
+		}
+	}
+	for _, h := range t.Hops {
+		for _, s := range h.Steps {
+			if s.Verdict == resolve.Warned {
+				add(Warning{Ref: s.Ref, Message: s.Reason()})
+			}
+		}
+	}
+	for _, n := range w.snapshot.Notes {
+		add(Warning{Ref: n.Ref, Message: n.Message})
+	}
+	slices.SortStableFunc(out, func(a, b Warning) int {
+		return cmp.Or(resolve.CompareRefs(a.Ref, b.Ref), cmp.Compare(a.Message, b.Message))
+	})
+	return out
+}

@@ -1,0 +1,133 @@
+package trace
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// path is the way of a share of the requests so far. A fork copies it, so that
+// each branch keeps its own evidence.
+type path struct {
+	// share of all such requests, 0 to 1.
+	share float64
+	hops  []*Hop
+	// http is the request as it is now; nil where the client does not speak HTTP.
+	http *resolve.HTTPRequest
+	// sealed is set while the application's own TLS hides the HTTP request from proxies.
+	sealed bool
+	// stream is set where the sender's proxy took the bytes for plain TCP.
+	stream bool
+	// wrapped is set while a TLS connection of the sending proxy is around the request, until a gateway unwraps it.
+	wrapped bool
+	// sni is the server name in the application's own TLS handshake.
+	sni string
+	// sender is who sends to the next hop, and behind its proxy set where an Envoy does.
+	sender  *resolve.Workload
+	proxied bool
+	// senderIP is the sender's address as the next hop's TCP peer; invalid if it is not known.
+	senderIP netip.Addr
+	// clientCert is the identity in a client certificate of the caller's own.
+	clientCert string
+	// token is the end-user token still in the request.
+	token     *resolve.Token
+	certainty Certainty
+	dest      Destination
+	// via is how the request left for the destination where that deserves a code.
+	via Code
+	// by is the resource that decided where the request goes: the route taken last, or the outbound policy.
+	by       resolve.Ref
+	original *resolve.HTTPRequest
+}
+
+// fork returns a copy that takes a part of the path's share.
+func (p *path) fork(part float64) *path {
+	c := *p
+	c.share *= part
+	c.hops = make([]*Hop, len(p.hops))
+	for i, h := range p.hops {
+		hop := *h
+		hop.Steps = slices.Clone(h.Steps)
+		c.hops[i] = &hop
+	}
+	if p.http != nil {
+		c.http = p.http.Clone()
+	}
+	return &c
+}
+
+// enter opens a hop.
+func (p *path) enter(h Hop) *Hop {
+	p.hops = append(p.hops, &h)
+	return &h
+}
+
+// hop is the one the request is at.
+func (p *path) hop() *Hop {
+	if len(p.hops) == 0 {
+		p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Outbound, TLS: TLSPlaintext})
+	}
+	return p.hops[len(p.hops)-1]
+}
+
+// note adds steps to the current hop. A warning among them lowers the certainty of what follows.
+func (p *path) note(steps ...resolve.Step) {
+	h := p.hop()
+	h.Steps = append(h.Steps, steps...)
+	for _, s := range steps {
+		if s.Verdict == resolve.Warned {
+			p.lower(Assumed)
+		}
+	}
+}
+
+func (p *path) lower(c Certainty) { p.certainty = worse(p.certainty, c) }
+
+// speaksHTTP reports whether a proxy can read the request as HTTP here.
+func (p *path) speaksHTTP() bool { return p.http != nil && !p.sealed }
+
+// payload is what the bytes look like to a proxy here.
+func (p *path) payload() resolve.Payload {
+	switch {
+	case p.sealed:
+		return resolve.PayloadTLS
+	case p.http != nil:
+		return resolve.PayloadHTTP
+	}
+	return resolve.PayloadTCP
+}
+
+// clientBytes is what the receiving proxy gets over a connection of that TLS mode.
+func (p *path) clientBytes(mode resolve.ClientTLSMode) resolve.ClientBytes {
+	if p.sealed && mode == resolve.ClientPlaintext {
+		return resolve.ClientBytes{Mode: resolve.ClientTLSOrigination}
+	}
+	return resolve.ClientBytes{Mode: mode, HTTP: p.speaksHTTP(), SentAsTCP: p.stream}
+}
+
+// normalize rewrites the path as an HTTP connection manager does before anything looks at it.
+// Source: pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager; Envoy, path normalization.
+func (p *path) normalize(mesh *resolve.Mesh) {
+	p.http.Path = resolve.NormalizePath(p.http.Path, mesh.GetPathNormalization().GetNormalization())
+}
+
+// forwarded is what differs from the request as it was sent.
+func (p *path) forwarded() *Forwarded {
+	if p.http == nil {
+		return nil
+	}
+	f := &Forwarded{Method: p.http.Method, Host: p.http.Authority, Path: p.http.PathAndQuery(), Headers: map[string]string{}}
+	for k, v := range p.http.Headers {
+		if old, ok := p.original.Headers[k]; !ok || old != v {
+			f.Headers[k] = v
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(p.original.Headers)) {
+		if _, ok := p.http.Headers[k]; !ok {
+			f.Removed = append(f.Removed, k)
+		}
+	}
+	return f
+}

@@ -1,0 +1,272 @@
+package trace
+
+import (
+	"net/netip"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// arrival is a connection that reaches a workload.
+type arrival struct {
+	workload *resolve.Workload
+	port     int
+	tls      resolve.ClientTLS
+}
+
+// arrive brings the request to a group of endpoints.
+func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
+	p.dest.Endpoints = g.count
+	if len(p.hops) > maxHops {
+		w.endAt(p, Outcome{Decision: Reset, Code: CodeTooManyHops}, resolve.NewStep(resolve.RuleTooManyHops, resolve.None, resolve.Ref{}, maxHops))
+		return
+	}
+	if g.first.Workload == nil {
+		w.outside(p, g.first, tls)
+		return
+	}
+	p.dest.Workloads = []resolve.Ref{g.first.Workload.Owner}
+	w.receive(p, arrival{workload: g.first.Workload, port: g.first.Port, tls: tls})
+}
+
+// outside hands the request to an address that is no workload of the mesh.
+func (w *walk) outside(p *path, e *resolve.Endpoint, tls resolve.ClientTLS) {
+	if tls.Mode == resolve.ClientMTLS {
+		w.broken(p, CodeMTLSRefused, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}",
+			resolve.NewStep(resolve.RuleMTLSOutside, resolve.Warned, tls.Step.Ref, e.Address))
+		return
+	}
+	if p.via == "" {
+		p.via = CodeOutsideMesh
+	}
+	w.endAt(p, Outcome{Decision: Delivered, Forwarded: p.forwarded(), By: p.by},
+		resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, e.Ref, e.Address, e.Port))
+}
+
+// receive is the receiving side of a workload: its proxy where it has one that
+// captures the port, else the application itself.
+func (w *walk) receive(p *path, a arrival) {
+	switch a.workload.Dataplane {
+	case resolve.DataplaneGateway:
+		w.throughGateway(p, a)
+	case resolve.DataplaneSidecar:
+		w.inbound(p, a)
+	case resolve.DataplaneAmbient, resolve.DataplaneWaypoint:
+		p.enter(Hop{Proxy: a.workload.Dataplane, Direction: Inbound, Workload: a.workload.Owner, TLS: hopTLS(a.tls.Mode)})
+		p.note(resolve.NewStep(resolve.RuleAmbientServer, resolve.Warned, a.workload.Owner, a.workload.Owner.String()))
+		p.lower(Undetermined)
+		w.deliver(p, a)
+	case resolve.DataplaneNone:
+		w.withoutProxy(p, a)
+	}
+}
+
+// withoutProxy is an application that reads the connection as it comes.
+func (w *walk) withoutProxy(p *path, a arrival) {
+	p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: a.workload.Owner, TLS: hopTLS(a.tls.Mode)})
+	if a.workload.DataplaneStep.Rule != "" {
+		p.note(a.workload.DataplaneStep)
+	}
+	if a.tls.Mode == resolve.ClientMTLS {
+		w.broken(p, CodeMTLSRefused, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error:|33554536:system_library:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end}",
+			resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, a.workload.Owner.String()))
+		return
+	}
+	w.deliver(p, a)
+}
+
+// inbound is the sidecar on the server's side: capture, filter chain under the
+// effective PeerAuthentication, then authentication and authorization.
+func (w *walk) inbound(p *path, a arrival) {
+	server := a.workload
+	captured, step := resolve.CapturesInbound(server, a.port)
+	if !captured {
+		p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: server.Owner, TLS: hopTLS(a.tls.Mode)})
+		p.note(step)
+		if a.tls.Mode == resolve.ClientMTLS {
+			w.broken(p, CodeMTLSRefused, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}",
+				resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, server.Owner.String()))
+			return
+		}
+		w.deliver(p, a)
+		return
+	}
+	hop := p.enter(Hop{Proxy: resolve.DataplaneSidecar, Direction: Inbound, Workload: server.Owner, TLS: hopTLS(a.tls.Mode)})
+	hop.Envoy.Listener = "virtualInbound"
+	if server.DataplaneStep.Verdict == resolve.Warned {
+		p.note(server.DataplaneStep)
+	}
+	p.note(step)
+	scope, _ := w.snapshot.Scope(server)
+	port, steps := w.snapshot.Inbound(server, scope, a.port)
+	p.note(steps...)
+	hop.Envoy.FilterChain, hop.Envoy.Cluster = port.FilterChain, port.Cluster
+	mtls := w.snapshot.EffectiveMTLS(server, a.port)
+	p.note(mtls.Steps...)
+	result := resolve.InboundChain(mtls.Mode, port.Protocol, p.clientBytes(a.tls.Mode))
+	if !result.Fate.Accepted() {
+		w.refusedByChain(p, result, mtls, a)
+		return
+	}
+	p.note(result.Step)
+	if result.Verified && p.sender != nil {
+		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
+		trusted, step := w.snapshot.TrustsPeer(hop.Peer)
+		if !trusted {
+			w.broken(p, CodeUntrustedPeer, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}", step)
+			return
+		}
+	}
+	p.note(w.snapshot.Extensions(server, resolve.SideInbound)...)
+	var request *resolve.HTTPRequest
+	if result.Fate == resolve.InboundHTTP {
+		p.normalize(w.snapshot.Mesh)
+		request = p.http
+		hop.Envoy.RouteConfig, hop.Envoy.VirtualHost, hop.Envoy.Route = port.RouteConfig, port.VirtualHost, "default"
+		if !port.Declared {
+			hop.Envoy.FilterChain = "virtualInbound-catchall-http"
+		}
+	}
+	connection := &resolve.Connection{
+		Peer: hop.Peer, SourceIP: p.senderIP, RemoteIP: sidecarRemoteIP(p.http, p.senderIP),
+		DestinationIP: firstAddress(server), DestinationPort: a.port,
+	}
+	if a.tls.Mode == resolve.ClientMTLS {
+		connection.SNI = a.tls.SNI
+	} else if p.sealed {
+		connection.SNI = p.sni
+	}
+	if w.filters(p, server, connection, request) {
+		w.deliver(p, a)
+	}
+}
+
+// refusedByChain ends a connection that no filter chain takes, or whose bytes its
+// chain cannot read. The PeerAuthentication that asks for mTLS is the culprit where
+// plaintext is refused; else the client's TLS is.
+func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolve.MTLS, a arrival) {
+	code, flags, details := CodeNoFilterChain, "UC", "upstream_reset_before_response_started{connection_termination}"
+	step := result.Step
+	switch {
+	case a.tls.Mode == resolve.ClientMTLS:
+		code, step.Ref = CodeMTLSRefused, a.tls.Step.Ref
+		flags, details = "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}"
+	case result.Fate == resolve.InboundReset && !p.sealed && a.tls.Mode == resolve.ClientPlaintext:
+		code, step.Ref = CodeMTLSRequired, mtls.Ref
+	case result.Fate == resolve.InboundReset, result.Fate == resolve.InboundHandshakeFailure:
+		code, step.Ref = CodeTLSRejected, mtls.Ref
+	case result.Fate == resolve.InboundProtocolError:
+		code = CodeProtocolError
+	}
+	w.broken(p, code, flags, details, step)
+}
+
+// deliver reaches the application.
+func (w *walk) deliver(p *path, a arrival) {
+	p.dest.TargetPort = a.port
+	w.endAt(p, Outcome{Decision: Delivered, Forwarded: p.forwarded(), By: p.by},
+		resolve.NewStep(resolve.RuleApplicationDelivered, resolve.Matched, a.workload.Owner, a.workload.Owner.String(), a.port))
+}
+
+// filters runs what stands before the router of a proxy, in Envoy's order: external
+// authorization, tokens, then AUDIT, DENY and ALLOW policies. It reports whether the
+// request goes on. request is nil on a TCP filter chain.
+// Source: pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager.
+func (w *walk) filters(p *path, proxy *resolve.Workload, c *resolve.Connection, request *resolve.HTTPRequest) bool {
+	custom := w.snapshot.AuthorizeCustom(proxy, c, request)
+	if !w.authorized(p, custom, request) {
+		return false
+	}
+	if len(custom.Custom) > 0 {
+		p.lower(Undetermined)
+	}
+	if request != nil && !w.authenticate(p, proxy, request) {
+		return false
+	}
+	return w.authorized(p, w.snapshot.AuthorizeLocal(proxy, c, request), request)
+}
+
+// authenticate runs the RequestAuthentications of a proxy; it reports whether the request goes on.
+func (w *walk) authenticate(p *path, proxy *resolve.Workload, request *resolve.HTTPRequest) bool {
+	p.note(w.snapshot.GapSteps(resolve.StageRequestAuthentication, proxy.Namespace, w.snapshot.Mesh.GetRootNamespace())...)
+	result := w.snapshot.RequestAuthentication(proxy, request, p.token)
+	p.note(result.Steps...)
+	if result.Status != 0 {
+		w.rejected(p, Outcome{Decision: Denied, HTTPStatus: result.Status, ResponseCodeDetails: result.Details, Code: CodeJWTRejected, By: result.Rule}, result.Steps)
+		return false
+	}
+	request.Token = result.Token
+	for name, value := range result.Headers {
+		request.Headers[name] = value
+	}
+	if p.token != nil && !result.Forwarded {
+		p.token = nil
+		delete(request.Headers, "authorization")
+	}
+	return true
+}
+
+// authorized ends the path where policies refuse; it reports whether the request goes on.
+func (w *walk) authorized(p *path, result resolve.Authorization, request *resolve.HTTPRequest) bool {
+	p.note(result.Steps...)
+	switch result.Decision {
+	case resolve.AccessAllowed:
+		return true
+	case resolve.AccessUndetermined:
+		p.lower(Undetermined)
+		return true
+	case resolve.AccessDenied:
+	}
+	o := Outcome{Decision: Denied, ResponseCodeDetails: result.Details, By: result.Policy, Code: CodePolicyDeny}
+	if result.EnvoyPolicy == "none" {
+		o.Code = CodePolicyNoAllow
+	}
+	switch {
+	case request != nil:
+		o.HTTPStatus = 403
+	case p.proxied && p.speaksHTTP():
+		// HTTP over a TCP filter chain: the caller's own proxy sees the connection close.
+		o.HTTPStatus = 503
+	}
+	w.rejected(p, o, result.Steps)
+	return false
+}
+
+// rejected closes a path at a denial: the last denying step gives the reason.
+func (w *walk) rejected(p *path, o Outcome, steps []resolve.Step) {
+	for _, s := range steps {
+		if s.Verdict == resolve.DeniedBy {
+			o.Reason = s.Reason()
+			if o.By.IsZero() {
+				o.By = s.Ref
+			}
+		}
+	}
+	w.end(p, o)
+}
+
+func hopTLS(mode resolve.ClientTLSMode) HopTLS {
+	switch mode {
+	case resolve.ClientMTLS:
+		return TLSMutual
+	case resolve.ClientTLSOrigination, resolve.ClientMutualTLSOrigination:
+		return TLSSimple
+	case resolve.ClientPlaintext:
+	}
+	return TLSPlaintext
+}
+
+func firstAddress(w *resolve.Workload) netip.Addr {
+	if len(w.Addresses) == 0 {
+		return netip.Addr{}
+	}
+	return w.Addresses[0]
+}
+
+// sidecarRemoteIP is the client as a sidecar tells it: the last entry of X-Forwarded-For, else the TCP peer.
+// Source: Envoy, x-forwarded-for (use_remote_address false).
+func sidecarRemoteIP(q *resolve.HTTPRequest, peer netip.Addr) netip.Addr {
+	if q == nil {
+		return peer
+	}
+	return forwardedFor(q, peer, 1)
+}

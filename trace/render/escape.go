@@ -1,0 +1,70 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// escape makes a string from a resource or a request safe to show on a terminal.
+//
+//  1. What prints stays as it is, the ASCII space included.
+//  2. What does not print shows as Go would write it: \n, \u001b, \u202e. That is control
+//     characters, bidirectional overrides, zero-width characters, odd spaces, line separators.
+//  3. A byte that is not UTF-8 shows as \x9b.
+//
+// Terminal escape sequences in untrusted text: kubernetes/kubernetes#101695.
+func escape(s string) string {
+	if utf8.ValidString(s) && strings.IndexFunc(s, unprintable) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\r':
+			b.WriteString(`\r`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case unprintable(r) && r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		case unprintable(r):
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+		i += size
+	}
+	return b.String()
+}
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
+
+// escapeJSON writes what does not print in a JSON text as \uXXXX. The document
+// stays the same: outside ASCII a JSON text has characters only in strings. encoding/json itself
+// escapes the C0 controls and leaves the C1 controls and the bidirectional overrides.
+func escapeJSON(data []byte) []byte {
+	const del = '\x7f'
+	hostile := func(r rune) bool { return r >= del && unprintable(r) }
+	out := make([]byte, 0, len(data))
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		switch {
+		case !hostile(r):
+			out = append(out, data[i:i+size]...)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+		i += size
+	}
+	return out
+}

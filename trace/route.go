@@ -1,0 +1,168 @@
+package trace
+
+import (
+	"fmt"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// route takes the first route of the virtual host that matches and does what it
+// says. The filters that can answer stand in Envoy's order before the router:
+// fault, then CORS; then redirect, direct response, or the destinations.
+func (w *walk) route(p *path, r *router, vh *resolve.VirtualHost) {
+	chosen, steps, certain := resolve.ChooseRoute(vh.Routes, p.http)
+	p.note(steps...)
+	if certain == resolve.Unknown {
+		p.lower(Undetermined)
+	}
+	if chosen == nil {
+		if vh.RequireTLS.IsZero() || r.tls {
+			w.noRoute(p, vh, steps)
+			return
+		}
+	}
+	if !vh.RequireTLS.IsZero() && !r.tls {
+		w.httpsRedirect(p, vh.RequireTLS)
+		return
+	}
+	p.hop().Envoy.Route = chosen.Name
+	p.by = chosen.Entry
+	if w.fault(p, chosen) && w.cors(p, chosen) {
+		w.act(p, r, chosen)
+	}
+}
+
+func (w *walk) noRoute(p *path, vh *resolve.VirtualHost, steps []resolve.Step) {
+	o := Outcome{
+		Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoRoute,
+		Reason: "virtual host " + vh.Name + ": " + lastReason(steps),
+	}
+	if len(vh.Routes) > 0 && vh.Routes[0].VirtualService != nil {
+		o.By = vh.Routes[0].VirtualService.Ref.At("spec.http")
+	}
+	w.end(p, o)
+}
+
+func (w *walk) httpsRedirect(p *path, server resolve.Ref) {
+	location := "https://" + p.http.Hostname() + p.http.PathAndQuery()
+	w.endAt(p, Outcome{Decision: Redirected, HTTPStatus: 301, Code: CodeHTTPSRedirect, Location: location},
+		resolve.NewStep(resolve.RuleHTTPSRedirect, resolve.Applied, server, location))
+}
+
+// fault forks off the share that fault injection aborts; it reports whether anything is left.
+func (w *walk) fault(p *path, route *resolve.Route) bool {
+	faults, steps := resolve.Fault(route, p.http)
+	p.note(steps...)
+	if faults.AbortPercent <= 0 {
+		return true
+	}
+	part := min(faults.AbortPercent/100, 1)
+	o := Outcome{
+		Decision: Responded, HTTPStatus: faults.AbortStatus, ResponseFlags: resolve.FaultFlag,
+		ResponseCodeDetails: resolve.FaultDetails, Code: CodeFaultAbort, By: faults.AbortRef, Reason: lastReason(steps),
+	}
+	if part == 1 {
+		w.end(p, o)
+		return false
+	}
+	w.end(p.fork(part), o)
+	p.share *= 1 - part
+	return true
+}
+
+// cors answers a preflight; it reports whether the request goes on.
+func (w *walk) cors(p *path, route *resolve.Route) bool {
+	answered, steps := resolve.CORS(route, p.http)
+	p.note(steps...)
+	switch answered {
+	case resolve.True:
+		w.end(p, Outcome{
+			Decision: Responded, HTTPStatus: 200, ResponseCodeDetails: resolve.CORSDetails, Code: CodeCORSPreflight,
+			By: steps[len(steps)-1].Ref, Reason: lastReason(steps),
+		})
+		return false
+	case resolve.Unknown:
+		p.lower(Undetermined)
+	case resolve.False:
+	}
+	return true
+}
+
+// act does what the route says: redirect before direct response before destinations.
+func (w *walk) act(p *path, r *router, route *resolve.Route) {
+	action, steps := resolve.ActionOf(route)
+	p.note(steps...)
+	o := Outcome{Reason: firstReason(steps)}
+	if len(steps) > 0 {
+		o.By = steps[0].Ref
+	}
+	switch action {
+	case resolve.RouteRedirects:
+		o.Decision, o.Code, o.ResponseCodeDetails = Redirected, CodeRedirect, "direct_response"
+		o.HTTPStatus, o.Location = resolve.RedirectLocation(route, p.http)
+		w.end(p, o)
+	case resolve.RouteResponds:
+		o.Decision, o.Code, o.ResponseCodeDetails = Responded, CodeDirectResponse, "direct_response"
+		o.HTTPStatus, _ = resolve.DirectResponse(route)
+		w.end(p, o)
+	case resolve.RouteInvalid:
+		o.Decision, o.Code, o.Certainty = Unavailable, CodeRouteInvalid, Undetermined
+		w.end(p, o)
+	case resolve.RouteForwards:
+		w.forward(p, r, route)
+	}
+}
+
+// forward sends the request to the route's destinations, each with its share.
+func (w *walk) forward(p *path, r *router, route *resolve.Route) {
+	destinations := resolve.Destinations(route)
+	if route.HTTP != nil {
+		_, mirrors := resolve.Mirrors(route)
+		p.note(mirrors...)
+		_, timeout := resolve.Timeout(route)
+		_, retries := resolve.Retries(route, w.snapshot.Mesh)
+		p.note(timeout, retries)
+	}
+	for _, d := range destinations {
+		branch := p
+		if len(destinations) > 1 {
+			branch = p.fork(d.Weight / 100)
+			branch.note(resolve.NewStep(resolve.RuleRouteWeight, resolve.Applied, d.Ref, formatPercent(d.Weight), d.Destination.GetHost(), subsetNote(d.Destination.GetSubset())))
+		}
+		if route.HTTP != nil {
+			forwarded, steps := resolve.Forward(route, d, branch.http)
+			branch.http = forwarded
+			branch.note(steps...)
+		}
+		ref := d.Ref
+		if route.HTTP != nil {
+			ref = d.Ref.At(d.Ref.Field + ".destination")
+		}
+		w.toHost(branch, r, target{
+			host: d.Destination.GetHost(), port: int(d.Destination.GetPort().GetNumber()), subset: d.Destination.GetSubset(), ref: ref,
+		})
+	}
+}
+
+func firstReason(steps []resolve.Step) string {
+	if len(steps) == 0 {
+		return ""
+	}
+	return steps[0].Reason()
+}
+
+func lastReason(steps []resolve.Step) string {
+	if len(steps) == 0 {
+		return ""
+	}
+	return steps[len(steps)-1].Reason()
+}
+
+func subsetNote(subset string) string {
+	if subset == "" {
+		return ""
+	}
+	return ", subset " + subset
+}
+
+func formatPercent(v float64) string { return fmt.Sprintf("%.4g%%", v) }

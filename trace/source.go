@@ -1,0 +1,140 @@
+package trace
+
+import (
+	"fmt"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// SourceError says that --from or --gateway names nothing in the snapshot, or several things.
+type SourceError struct {
+	// Input is --from or --gateway.
+	Input Input
+	// Problem is the rest of the sentence, and Nearest what could have been meant.
+	Problem, Nearest string
+	Err              error
+}
+
+// Error names the input, the problem and what could have been meant.
+func (e *SourceError) Error() string {
+	text := "--" + string(e.Input) + ": " + e.Problem
+	if e.Err != nil {
+		text = "--" + string(e.Input) + ": " + e.Err.Error()
+	}
+	if e.Nearest != "" {
+		text += "; did you mean " + e.Nearest + "?"
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *SourceError) Unwrap() error { return e.Err }
+
+// sender is who sends the request, as found.
+type sender struct {
+	external bool
+	workload *resolve.Workload
+}
+
+// findSource finds who sends the request.
+//
+//  1. --from external, or --gateway: a client outside the cluster.
+//  2. --from names a workload: one of its pods.
+//  3. Without --from: outside, where a gateway serves the host; else an assumed
+//     workload with a sidecar in the current namespace.
+func (w *walk) findSource() (sender, error) {
+	from := w.request.From
+	switch {
+	case from.External || !from.Given() && w.request.Gateway != "":
+		w.source = Source{Kind: "External"}
+		return sender{external: true}, nil
+	case from.Given():
+		return w.namedSource(from)
+	case w.snapshot.ServedByGateway(w.request.HTTPRequest().Hostname()):
+		w.source = Source{Kind: "External", Assumed: "no --from: a gateway serves this host, so the client is taken to be outside the cluster"}
+		return sender{external: true}, nil
+	}
+	client := &resolve.Workload{
+		Owner:     resolve.Ref{Kind: "Namespace", Name: from.DefaultNamespace},
+		Namespace: from.DefaultNamespace, ServiceAccount: "default",
+		Dataplane: resolve.DataplaneSidecar, Replicas: 1, Ready: true, Anonymous: true, FromTemplate: true,
+		Labels: map[string]string{},
+	}
+	w.describe(client)
+	w.source.Kind, w.source.Name = "Anonymous", ""
+	w.source.Assumed = fmt.Sprintf("no --from: the client is taken to be a workload with a sidecar and service account default in namespace %s", client.Namespace)
+	return sender{workload: client}, nil
+}
+
+func (w *walk) namedSource(from SourceSpec) (sender, error) {
+	namespace := from.Namespace
+	if namespace == "" {
+		namespace = from.DefaultNamespace
+	}
+	found, err := w.snapshot.FindWorkload(from.Kind, namespace, from.Name)
+	if err != nil {
+		return sender{}, &SourceError{Input: InputFrom, Err: err}
+	}
+	client := found[0]
+	for _, c := range found {
+		if c.Ready && !c.Terminating {
+			client = c
+			break
+		}
+	}
+	w.describe(client)
+	return sender{workload: client}, nil
+}
+
+func (w *walk) describe(client *resolve.Workload) {
+	w.source = Source{
+		Kind: client.Owner.Kind, Namespace: client.Namespace, Name: client.Owner.Name,
+		ServiceAccount: client.ServiceAccount, Dataplane: client.Dataplane,
+	}
+	if client.HasProxy() || client.Dataplane == resolve.DataplaneAmbient {
+		w.source.Principal = client.Principal(w.snapshot.Mesh.GetTrustDomain())
+	}
+}
+
+// leave sends the request from a workload: through its sidecar where it has one
+// that captures the connection, else straight to the address.
+func (w *walk) leave(p *path, client *resolve.Workload) {
+	p.sender = client
+	if len(client.Addresses) > 0 && !p.senderIP.IsValid() {
+		p.senderIP = client.Addresses[0]
+	}
+	hop := p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Outbound, Workload: client.Owner, TLS: TLSPlaintext})
+	switch client.Dataplane {
+	case resolve.DataplaneSidecar:
+		hop.Proxy = resolve.DataplaneSidecar
+	case resolve.DataplaneAmbient, resolve.DataplaneWaypoint:
+		p.note(resolve.NewStep(resolve.RuleAmbientClient, resolve.Warned, client.Owner, client.Owner.String()))
+		p.lower(Undetermined)
+	case resolve.DataplaneNone, resolve.DataplaneGateway:
+	}
+	if client.DataplaneStep.Rule != "" {
+		p.note(client.DataplaneStep)
+	}
+	var scope *resolve.Scope
+	var scopeSteps []resolve.Step
+	if client.Dataplane == resolve.DataplaneSidecar {
+		scope, scopeSteps = w.snapshot.Scope(client)
+	}
+	dialled, steps := w.snapshot.ResolveName(client, scope, w.request.Host, w.request.Port)
+	p.note(steps...)
+	if !dialled.Found {
+		last := steps[len(steps)-1]
+		w.end(p, Outcome{Decision: NotRouted, Code: CodeNameNotFound, Reason: last.Reason(), By: last.Ref})
+		return
+	}
+	captured, step := resolve.CapturesOutbound(client, dialled.Dialled, w.request.Scheme == UDP)
+	p.note(step)
+	if !captured {
+		hop.Proxy = resolve.DataplaneNone
+		w.dial(p, dialled.Dialled)
+		return
+	}
+	p.proxied = true
+	p.note(scopeSteps...)
+	w.outbound(p, client, scope, dialled)
+}

@@ -1,0 +1,128 @@
+package trace
+
+import (
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// stream is a connection that a sidecar forwards as bytes: to a tls or tcp route
+// of a VirtualService, else to the service itself.
+// Source: pilot/pkg/networking/core/tls.go, buildSidecarOutboundTCPTLSFilterChainOpts.
+func (w *walk) stream(p *path, r *router, listener *resolve.OutboundListener, chain resolve.Chain) {
+	p.stream = true
+	for _, c := range chain.TCP {
+		match := w.l4Match(p, r, listener, c)
+		p.note(match.Steps...)
+		if match.Certain == resolve.Unknown {
+			p.lower(Undetermined)
+		}
+		if match.Route != nil {
+			w.toL4(p, r, match.Route)
+			return
+		}
+		if match.Exclusive || !servesName(c, p.sni) {
+			continue
+		}
+		p.note(w.chainStep(p, c))
+		w.toHost(p, r, target{host: c.Service.Hostname, port: c.Port.Number, ref: c.Service.Ref.At(c.Port.Field)})
+		return
+	}
+	p.hop().Envoy.FilterChain = "PassthroughFilterChain"
+	p.note(resolve.NewStep(resolve.RuleListenerNoChain, resolve.None, resolve.Ref{}, describeBytes(p), listener.Name))
+	w.unmatched(p, r, false)
+}
+
+func (w *walk) l4Match(p *path, r *router, listener *resolve.OutboundListener, c resolve.TCPChain) resolve.L4Match {
+	q := resolve.L4Query{
+		Hosts: []string{c.Service.Hostname}, Port: c.Port.Number, Gateways: map[string]bool{"mesh": true}, Proxy: r.workload, SNI: p.sni,
+	}
+	if r.dialled.Address.Prefix.IsValid() {
+		q.DestinationIP = r.dialled.Address.Prefix.Addr()
+	}
+	if c.Port.Protocol.IsTLS() {
+		if !p.sealed {
+			return resolve.L4Match{Certain: resolve.True}
+		}
+		return resolve.MatchTLSRoute(listener.Egress.VirtualServices, q)
+	}
+	return resolve.MatchTCPRoute(listener.Egress.VirtualServices, q)
+}
+
+// servesName reports whether a chain without tls routes takes the server name.
+func servesName(c resolve.TCPChain, sni string) bool {
+	if len(c.SNI) == 0 {
+		return true
+	}
+	for _, name := range c.SNI {
+		if resolve.HostSubsetOf(sni, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *walk) chainStep(p *path, c resolve.TCPChain) resolve.Step {
+	ref := c.Service.Ref.At(c.Port.Field)
+	if c.Port.Protocol.IsTLS() && p.sealed {
+		return resolve.NewStep(resolve.RuleListenerSNIChain, resolve.Matched, ref, p.sni, c.Service.Hostname)
+	}
+	return resolve.NewStep(resolve.RuleListenerTCPChain, resolve.Matched, ref, string(p.payload()), c.Service.Hostname, describePort(c.Port.Protocol))
+}
+
+func describePort(p resolve.Protocol) string {
+	if p.IsAuto() {
+		return "auto-detected"
+	}
+	return string(p)
+}
+
+func describeBytes(p *path) string {
+	if p.sealed && p.sni != "" {
+		return "TLS with server name " + p.sni
+	}
+	return string(p.payload())
+}
+
+// toL4 sends the connection to the destinations of a tls or tcp route.
+func (w *walk) toL4(p *path, r *router, route *resolve.L4Route) {
+	p.by = route.Entry
+	destinations := route.Destinations()
+	for _, d := range destinations {
+		branch := p
+		if len(destinations) > 1 {
+			branch = p.fork(d.Weight / 100)
+			branch.note(resolve.NewStep(resolve.RuleRouteWeight, resolve.Applied, d.Ref, formatPercent(d.Weight), d.Destination.GetHost(), subsetNote(d.Destination.GetSubset())))
+		}
+		w.toHost(branch, r, target{
+			host: d.Destination.GetHost(), port: int(d.Destination.GetPort().GetNumber()), subset: d.Destination.GetSubset(),
+			ref: d.Ref.At(d.Ref.Field + ".destination"),
+		})
+	}
+}
+
+// gatewayStream is a connection that a gateway forwards as bytes.
+func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.GatewayFilterChain) {
+	scope, _ := w.snapshot.Scope(gw)
+	r := &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port()}
+	p.stream = true
+	if chain.Kind == resolve.GatewayAutoPassthrough {
+		w.autoPassthrough(p, gw)
+		return
+	}
+	if chain.L4 == nil {
+		w.endAt(p, Outcome{Decision: NotRouted, Code: CodeNoL4Route}, resolve.NewStep(resolve.RuleGatewayNoL4Route, resolve.None, chain.Server().Ref))
+		return
+	}
+	p.note(chain.L4.Steps...)
+	sni := p.sni
+	w.sendFrom(p, gw)
+	p.sni = sni
+	route := &resolve.L4Route{Ref: chain.L4.Ref, Entry: chain.L4.Entry, Routes: chain.L4.Destinations, VirtualService: chain.L4.VirtualService}
+	w.toL4(p, r, route)
+}
+
+// autoPassthrough is an east-west gateway: the server name is the cluster's name.
+func (w *walk) autoPassthrough(p *path, gw *resolve.Workload) {
+	p.via = CodePassthrough
+	w.endAt(p, Outcome{Decision: Delivered, Certainty: Assumed},
+		resolve.NewStep(resolve.RuleGatewayAutoPassthrough, resolve.Warned, gw.Owner, p.sni))
+}
