@@ -1,0 +1,127 @@
+package load
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// FuzzManifests holds that no input makes the loader, or the snapshot made of
+// what it loaded, panic, that a problem is one line, and that the same input gives the same answer.
+func FuzzManifests(f *testing.F) {
+	for _, seed := range []string{
+		named("a") + "---\n" + virtual + "  http: [{match: [{uri: {exact: a}}], route: [{destination: {host: b}}]}]\n",
+		"apiVersion: v1\nkind: List\nitems: [{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {replicas: 2}}]\n",
+		`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","ownerReferences":[{"controller":true,"kind":"ReplicaSet"}]},"spec":{"containers":[{"name":"istio-proxy"}]}}`,
+		"apiVersion: v1\nkind: Service\nmetadata: &m {name: a, labels: {<<: *m}}\n",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata: {mesh: \"defaultConfig: {proxyMetadata: {A: b}}\"}\n",
+		"apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: e}\nspec: {configPatches: [{patch: {value: [1, .inf, 0x1, 1e400, ~]}}]}\n",
+		"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: {rules: [{filters: [{cors: {}, requestMirror: {fraction: {}}}]}]}\n",
+		"apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: {{ .Values.x }}}\n", "{{", "--- |\n a", "a: !!binary x", "? [a]\n: b\n", "\t", "{\"a\":[1,", "&a [*a]", "%YAML 1.2\n---\n",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		in, err := fromText(text)
+		if err != nil {
+			for _, p := range err.(Problems) {
+				if strings.Contains(p.Error(), "\n") {
+					t.Errorf("more than one line: %q", p.Error())
+				}
+			}
+		}
+		s := resolve.NewSnapshot(in)
+		for _, w := range s.Workloads() {
+			_ = w.DataplaneStep.Reason()
+		}
+		_, _ = s.FindWorkload("deployment", "default", "d")
+		for _, r := range in.Resources {
+			for _, field := range []string{"", "spec.http[0].match[0]", "metadata.labels[a]"} {
+				r.Origin.Locate(field)
+			}
+		}
+		again, errAgain := fromText(text)
+		if a, b := fmt.Sprint(loaded(in, err)), fmt.Sprint(loaded(again, errAgain)); a != b {
+			t.Errorf("not deterministic:\n%s\n%s", a, b)
+		}
+	})
+}
+
+// largeMesh is 1,000 services with a VirtualService and a DestinationRule each.
+func largeMesh() string {
+	var b strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&b, `apiVersion: v1
+kind: Service
+metadata:
+  name: svc-%[1]d
+  namespace: ns-%[2]d
+spec:
+  selector:
+    app: svc-%[1]d
+  ports:
+  - name: http
+    port: 8080
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata:
+  name: svc-%[1]d
+  namespace: ns-%[2]d
+spec:
+  hosts:
+  - svc-%[1]d
+  http:
+  - match:
+    - uri:
+        prefix: /v2
+      headers:
+        x-user:
+          exact: jason
+    timeout: 5s
+    route:
+    - destination:
+        host: svc-%[1]d
+        subset: v2
+      weight: 100
+  - route:
+    - destination:
+        host: svc-%[1]d
+        subset: v1
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata:
+  name: svc-%[1]d
+  namespace: ns-%[2]d
+spec:
+  host: svc-%[1]d
+  trafficPolicy:
+    tls:
+      mode: ISTIO_MUTUAL
+  subsets:
+  - name: v1
+    labels:
+      version: v1
+  - name: v2
+    labels:
+      version: v2
+---
+`, i, i%20)
+	}
+	return b.String()
+}
+
+func BenchmarkManifests(b *testing.B) {
+	text := largeMesh()
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		in, err := fromText(text)
+		if err != nil || len(in.Resources) != 3000 {
+			b.Fatal(len(in.Resources), err)
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package load
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	extensions "istio.io/client-go/pkg/apis/extensions/v1alpha1"
+	networking "istio.io/client-go/pkg/apis/networking/v1"
+	networkingv1alpha3 "istio.io/client-go/pkg/apis/networking/v1alpha3"
+	networkingv1beta1 "istio.io/client-go/pkg/apis/networking/v1beta1"
+	security "istio.io/client-go/pkg/apis/security/v1"
+	telemetry "istio.io/client-go/pkg/apis/telemetry/v1"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingk8s "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
+	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// kind is one kind of resource that the tool knows.
+type kind struct {
+	group, kind, plural string
+	// versions are those that decode into the Go type, the preferred one first.
+	versions []string
+	// new makes the Go type; nil for a kind that is known and that the trace does not read.
+	new        func() resolve.Object
+	namespaced bool
+}
+
+// groupKind is the kind without a version.
+func (k kind) groupKind() schema.GroupKind { return schema.GroupKind{Group: k.group, Kind: k.kind} }
+
+// read reports whether the trace reads resources of the kind.
+func (k kind) read() bool { return k.new != nil }
+
+const (
+	networkingGroup = "networking.istio.io"
+	securityGroup   = "security.istio.io"
+	telemetryGroup  = "telemetry.istio.io"
+	extensionsGroup = "extensions.istio.io"
+	gatewayGroup    = "gateway.networking.k8s.io"
+)
+
+// Every version of an Istio kind has the same shape: the v1 types hold the v1alpha3 messages.
+var (
+	istioVersions   = []string{"v1", "v1beta1", "v1alpha3"}
+	securityVersion = []string{"v1", "v1beta1"}
+)
+
+// kinds is the table of kinds: what is read from files and listed in a cluster.
+var kinds = []kind{
+	{group: "", kind: "Namespace", plural: "namespaces", versions: []string{"v1"}, new: func() resolve.Object { return &corev1.Namespace{} }},
+	{group: "", kind: "Node", plural: "nodes", versions: []string{"v1"}, new: func() resolve.Object { return &corev1.Node{} }},
+	{group: "", kind: "ServiceAccount", plural: "serviceaccounts", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &corev1.ServiceAccount{} }},
+	{group: "", kind: "Pod", plural: "pods", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &corev1.Pod{} }},
+	{group: "", kind: "Service", plural: "services", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &corev1.Service{} }},
+	{group: "discovery.k8s.io", kind: "EndpointSlice", plural: "endpointslices", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &discoveryv1.EndpointSlice{} }},
+
+	{group: "apps", kind: "Deployment", plural: "deployments", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &appsv1.Deployment{} }},
+	{group: "apps", kind: "StatefulSet", plural: "statefulsets", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &appsv1.StatefulSet{} }},
+	{group: "apps", kind: "DaemonSet", plural: "daemonsets", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &appsv1.DaemonSet{} }},
+	{group: "apps", kind: "ReplicaSet", plural: "replicasets", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &appsv1.ReplicaSet{} }},
+	{group: "batch", kind: "Job", plural: "jobs", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &batchv1.Job{} }},
+	{group: "batch", kind: "CronJob", plural: "cronjobs", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &batchv1.CronJob{} }},
+
+	{group: networkingGroup, kind: "Gateway", plural: "gateways", versions: istioVersions, namespaced: true, new: func() resolve.Object { return &networking.Gateway{} }},
+	{group: networkingGroup, kind: "VirtualService", plural: "virtualservices", versions: istioVersions, namespaced: true, new: func() resolve.Object { return &networking.VirtualService{} }},
+	{group: networkingGroup, kind: "DestinationRule", plural: "destinationrules", versions: istioVersions, namespaced: true, new: func() resolve.Object { return &networking.DestinationRule{} }},
+	{group: networkingGroup, kind: "ServiceEntry", plural: "serviceentries", versions: istioVersions, namespaced: true, new: func() resolve.Object { return &networking.ServiceEntry{} }},
+	{group: networkingGroup, kind: "WorkloadEntry", plural: "workloadentries", versions: istioVersions, namespaced: true, new: func() resolve.Object { return &networking.WorkloadEntry{} }},
+	{group: networkingGroup, kind: "WorkloadGroup", plural: "workloadgroups", versions: istioVersions, namespaced: true, new: func() resolve.Object { return &networking.WorkloadGroup{} }},
+	{group: networkingGroup, kind: "Sidecar", plural: "sidecars", versions: istioVersions, namespaced: true, new: func() resolve.Object { return &networking.Sidecar{} }},
+	{group: networkingGroup, kind: "EnvoyFilter", plural: "envoyfilters", versions: []string{"v1alpha3"}, namespaced: true, new: func() resolve.Object { return &networkingv1alpha3.EnvoyFilter{} }},
+	{group: networkingGroup, kind: "ProxyConfig", plural: "proxyconfigs", versions: []string{"v1beta1"}, namespaced: true, new: func() resolve.Object { return &networkingv1beta1.ProxyConfig{} }},
+
+	{group: securityGroup, kind: "PeerAuthentication", plural: "peerauthentications", versions: securityVersion, namespaced: true, new: func() resolve.Object { return &security.PeerAuthentication{} }},
+	{group: securityGroup, kind: "RequestAuthentication", plural: "requestauthentications", versions: securityVersion, namespaced: true, new: func() resolve.Object { return &security.RequestAuthentication{} }},
+	{group: securityGroup, kind: "AuthorizationPolicy", plural: "authorizationpolicies", versions: securityVersion, namespaced: true, new: func() resolve.Object { return &security.AuthorizationPolicy{} }},
+
+	{group: extensionsGroup, kind: "WasmPlugin", plural: "wasmplugins", versions: []string{"v1alpha1"}, namespaced: true, new: func() resolve.Object { return &extensions.WasmPlugin{} }},
+	{group: extensionsGroup, kind: "TrafficExtension", plural: "trafficextensions", versions: []string{"v1alpha1"}, namespaced: true, new: func() resolve.Object { return &extensions.TrafficExtension{} }},
+	{group: telemetryGroup, kind: "Telemetry", plural: "telemetries", versions: []string{"v1", "v1alpha1"}, namespaced: true, new: func() resolve.Object { return &telemetry.Telemetry{} }},
+
+	{group: "admissionregistration.k8s.io", kind: "MutatingWebhookConfiguration", plural: "mutatingwebhookconfigurations", versions: []string{"v1"}, new: func() resolve.Object { return &admissionv1.MutatingWebhookConfiguration{} }},
+	{group: "networking.k8s.io", kind: "Ingress", plural: "ingresses", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &networkingk8s.Ingress{} }},
+	{group: "networking.k8s.io", kind: "IngressClass", plural: "ingressclasses", versions: []string{"v1"}, new: func() resolve.Object { return &networkingk8s.IngressClass{} }},
+
+	{group: gatewayGroup, kind: "Gateway", plural: "gateways", versions: []string{"v1", "v1beta1"}, namespaced: true, new: func() resolve.Object { return &k8sgateway.Gateway{} }},
+	{group: gatewayGroup, kind: "HTTPRoute", plural: "httproutes", versions: []string{"v1", "v1beta1"}, namespaced: true, new: func() resolve.Object { return &k8sgateway.HTTPRoute{} }},
+	{group: gatewayGroup, kind: "GRPCRoute", plural: "grpcroutes", versions: []string{"v1", "v1alpha2"}, namespaced: true, new: func() resolve.Object { return &k8sgateway.GRPCRoute{} }},
+
+	{group: "", kind: "Secret", plural: "secrets", versions: []string{"v1"}, namespaced: true},
+	{group: "", kind: "ConfigMap", plural: "configmaps", versions: []string{"v1"}, namespaced: true},
+	{group: "", kind: "Endpoints", plural: "endpoints", versions: []string{"v1"}, namespaced: true},
+	{group: gatewayGroup, kind: "GatewayClass", plural: "gatewayclasses", versions: []string{"v1", "v1beta1"}},
+	{group: gatewayGroup, kind: "ListenerSet", plural: "listenersets", versions: []string{"v1"}, namespaced: true},
+	{group: gatewayGroup, kind: "TCPRoute", plural: "tcproutes", versions: []string{"v1", "v1alpha2"}, namespaced: true},
+	{group: gatewayGroup, kind: "TLSRoute", plural: "tlsroutes", versions: []string{"v1", "v1alpha3", "v1alpha2"}, namespaced: true},
+	{group: gatewayGroup, kind: "UDPRoute", plural: "udproutes", versions: []string{"v1", "v1alpha2"}, namespaced: true},
+	{group: gatewayGroup, kind: "ReferenceGrant", plural: "referencegrants", versions: []string{"v1", "v1beta1", "v1alpha2"}, namespaced: true},
+	{group: gatewayGroup, kind: "BackendTLSPolicy", plural: "backendtlspolicies", versions: []string{"v1", "v1alpha3"}, namespaced: true},
+}
+
+// kindTable finds kinds by group and name, and groups by kind.
+type kindTable struct {
+	byGroupKind map[schema.GroupKind]kind
+	byName      map[string][]kind
+}
+
+var kindIndex = sync.OnceValue(func() kindTable {
+	t := kindTable{byGroupKind: make(map[schema.GroupKind]kind, len(kinds)), byName: make(map[string][]kind, len(kinds))}
+	for _, k := range kinds {
+		t.byGroupKind[k.groupKind()] = k
+		t.byName[k.kind] = append(t.byName[k.kind], k)
+	}
+	return t
+})
+
+// kindOf returns the row of the table for a group and kind.
+func kindOf(gk schema.GroupKind) (kind, bool) {
+	k, ok := kindIndex().byGroupKind[gk]
+	return k, ok
+}
+
+// closedGroups are the groups of which every kind is known: a kind that the
+// table and Kubernetes' own scheme do not have is a slip of the pen.
+var closedGroups = map[string]bool{
+	networkingGroup: true, securityGroup: true, telemetryGroup: true, extensionsGroup: true,
+	"": true, "apps": true, "batch": true, "discovery.k8s.io": true, "networking.k8s.io": true,
+	"admissionregistration.k8s.io": true,
+}
+
+// builtIn reports whether Kubernetes itself serves, or once served, the kind.
+func builtIn(gk schema.GroupKind) bool {
+	return len(scheme.Scheme.VersionsForGroupKind(gk)) > 0
+}
+
+// kindsOfGroup are the names of the kinds in a group, sorted, for suggestions.
+func kindsOfGroup(group string) []string {
+	var names []string
+	for _, k := range kinds {
+		if k.group == group {
+			names = append(names, k.kind)
+		}
+	}
+	for gvk := range scheme.Scheme.AllKnownTypes() {
+		if gvk.Group == group && group != networkingGroup {
+			names = append(names, gvk.Kind)
+		}
+	}
+	slices.SortFunc(names, cmp.Compare[string])
+	return slices.Compact(names)
+}
+
+// clusterKinds are the kinds that are listed in a cluster: all the trace reads.
+func clusterKinds() []kind {
+	return slices.DeleteFunc(slices.Clone(kinds), func(k kind) bool { return !k.read() })
+}

@@ -1,0 +1,152 @@
+package load
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// ManifestOptions say which manifests to read.
+type ManifestOptions struct {
+	// Paths are files, directories, patterns, http(s) addresses, or "-" for Stdin.
+	Paths []string
+	// Recursive reads the directories below a directory, too.
+	Recursive bool
+	// Kustomize is a directory with a kustomization to build; empty for none.
+	Kustomize string
+	// Stdin is what "-" reads.
+	Stdin io.Reader
+	// DefaultNamespace is the namespace of resources that name none; "default" if empty.
+	DefaultNamespace string
+}
+
+// Manifests reads manifests.
+//
+//  1. Sources are read in the order given (source.go) and cut into documents (document.go).
+//  2. Documents are parsed and decoded in parallel, each once (resource.go, decode.go).
+//  3. Of resources with the same kind, namespace and name the last one stands, as
+//     after kubectl apply, with a note that names both places.
+//  4. The mesh config is that of the ConfigMap istio, if there is one.
+//
+// If anything is wrong, the error is [Problems] with every mistake of every
+// document. The Input then still has what is good, and a Gap for each resource
+// that is not; whether that is enough is the caller's to decide.
+func Manifests(opts ManifestOptions) (resolve.Input, error) {
+	if opts.DefaultNamespace == "" {
+		opts.DefaultNamespace = "default"
+	}
+	r := reader{opts: opts}
+	for _, path := range opts.Paths {
+		r.read(path)
+	}
+	var docs []*document
+	for _, t := range r.texts {
+		docs = append(docs, split(t.source, t.data)...)
+	}
+	if opts.Kustomize != "" {
+		docs = append(docs, r.kustomize(opts.Kustomize)...)
+	}
+	in := assemble(readDocuments(docs, opts.DefaultNamespace), &r)
+	if len(r.problems) > 0 {
+		return in, r.problems.sorted()
+	}
+	return in, nil
+}
+
+// readDocuments reads each document on one of as many goroutines as there are
+// processors; the results are in the documents' order.
+func readDocuments(docs []*document, namespace string) []result {
+	results := make([]result, len(docs))
+	workers := runtime.GOMAXPROCS(0)
+	var group errgroup.Group
+	for w := range workers {
+		group.Go(func() error {
+			for i := w; i < len(docs); i += workers {
+				results[i] = readDocument(docs[i], namespace)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // no worker fails: problems are results
+	return results
+}
+
+// assemble joins the results of all documents.
+func assemble(results []result, r *reader) resolve.Input {
+	in := resolve.Input{Offline: true, Revision: "default"}
+	for _, message := range r.notes {
+		in.Notes = append(in.Notes, resolve.Note{Message: message})
+	}
+	place := map[resolve.Ref]int{}
+	var meshes []meshConfigMap
+	for _, result := range results {
+		for _, s := range result.resources {
+			ref := resolve.Ref{Group: s.GroupKind.Group, Kind: s.GroupKind.Kind, Namespace: s.Object.GetNamespace(), Name: s.Object.GetName()}
+			first, again := place[ref]
+			if !again || ref.Name == "" {
+				place[ref] = len(in.Resources)
+				in.Resources = append(in.Resources, s)
+				continue
+			}
+			in.Notes = append(in.Notes, duplicate(ref, in.Resources[first].Origin, s.Origin))
+			in.Resources[first] = s
+		}
+		meshes = append(meshes, result.meshes...)
+		in.Notes = append(in.Notes, result.notes...)
+		in.Gaps = append(in.Gaps, result.gaps...)
+		r.problems = append(r.problems, result.problems...)
+	}
+	r.problems = onceHelm(r.problems)
+	addMeshConfig(&in, meshes)
+	return in
+}
+
+func duplicate(ref resolve.Ref, before, after resolve.Origin) resolve.Note {
+	return resolve.Note{Ref: ref, Message: fmt.Sprintf(
+		"defined twice, at %s and %s; the latter stands, as after kubectl apply", before.Locate(""), after.Locate(""))}
+}
+
+// addMeshConfig takes the mesh config of the ConfigMap that is followed.
+func addMeshConfig(in *resolve.Input, meshes []meshConfigMap) {
+	last := map[resolve.Ref]int{}
+	var distinct []meshConfigMap
+	for _, m := range meshes {
+		if i, again := last[m.ref()]; again {
+			in.Notes = append(in.Notes, duplicate(m.ref(), distinct[i].origin, m.origin))
+			distinct[i] = m
+			continue
+		}
+		last[m.ref()] = len(distinct)
+		distinct = append(distinct, m)
+	}
+	if len(distinct) == 0 {
+		return
+	}
+	chosen, others := chooseMeshConfig(distinct)
+	in.MeshConfig, in.MeshConfigRef, in.MeshOrigin = chosen.config, chosen.ref(), chosen.origin
+	for _, w := range chosen.warnings {
+		in.Notes = append(in.Notes, resolve.Note{Ref: chosen.ref(), Message: "data.mesh: " + w})
+	}
+	for _, o := range others {
+		in.Notes = append(in.Notes, resolve.Note{Ref: o.ref(), Message: "not followed: the mesh config is that of " + chosen.ref().String()})
+	}
+}
+
+// onceHelm keeps, of a file with Helm templates, that one problem: all others follow from it.
+func onceHelm(problems Problems) Problems {
+	helm := map[string]Problem{}
+	for _, p := range problems {
+		if _, seen := helm[p.File]; !seen && p.helm {
+			helm[p.File] = p
+		}
+	}
+	return slices.DeleteFunc(problems, func(p Problem) bool {
+		first, templated := helm[p.File]
+		return templated && p != first
+	})
+}

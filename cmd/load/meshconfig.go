@@ -1,0 +1,132 @@
+package load
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	meshconfig "istio.io/api/mesh/v1alpha1"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// MeshConfig reads a mesh configuration from YAML; name is the file it is from.
+// A value of the wrong type is an error ([Problems]). A field that is not known
+// is a warning: the MeshConfig of another release may have it.
+//
+// Source: pkg/config/mesh/mesh.go, ApplyMeshConfig.
+func MeshConfig(data []byte, name string) (*meshconfig.MeshConfig, []string, error) {
+	docs := split(source{name: name}, data)
+	switch len(docs) {
+	case 0:
+		return &meshconfig.MeshConfig{}, nil, nil
+	case 1:
+		return readMeshConfig(docs[0], "")
+	}
+	return nil, nil, Problems{{File: name, Line: docs[1].line, Message: "a second document; a MeshConfig is one"}}
+}
+
+func readMeshConfig(doc *document, object string) (*meshconfig.MeshConfig, []string, error) {
+	config := &meshconfig.MeshConfig{}
+	fail := func(line int, message string) error {
+		return Problems{{File: doc.source.name, Line: doc.lineOf(line), Object: object, Message: message}}
+	}
+	root, err := doc.parse()
+	var syntax syntaxError
+	switch {
+	case errors.As(err, &syntax):
+		return nil, nil, fail(syntax.line, syntax.message)
+	case err != nil:
+		return nil, nil, fail(1, err.Error())
+	case isNull(root):
+		return config, nil, nil
+	}
+	if kind := textOf(root, "kind"); kind != "" {
+		return nil, nil, fail(root.Line, fmt.Sprintf("expected the fields of a MeshConfig, got a %s; of the ConfigMap istio, it is what the key mesh holds", kind))
+	}
+	warnings := []string{}
+	d := decoder{doc: doc, object: object, unknown: &warnings, loose: true}
+	d.message(root, config.ProtoReflect())
+	if len(d.problems) > 0 {
+		return nil, nil, d.problems.sorted()
+	}
+	return config, warnings, nil
+}
+
+// meshConfigMap is a ConfigMap that holds a mesh config.
+type meshConfigMap struct {
+	header
+	config   *meshconfig.MeshConfig
+	origin   resolve.Origin
+	warnings []string
+}
+
+// isMeshConfigMap reports whether a document is the ConfigMap that istiod reads:
+// istio, or istio-REVISION, with the key mesh.
+// Source: pilot/pkg/bootstrap/mesh.go, getMeshConfigMapName.
+func isMeshConfigMap(n *yaml.Node, h header) bool {
+	if h.gv.Group != "" || h.kind != "ConfigMap" || h.name != "istio" && !strings.HasPrefix(h.name, "istio-") {
+		return false
+	}
+	data, _ := child(n, "data")
+	mesh, _ := child(data, "mesh")
+	return mesh != nil && mesh.Kind == yaml.ScalarNode
+}
+
+func (r *documentReader) meshConfigMap(n *yaml.Node, h header, from resolve.Origin) meshConfigMap {
+	data, _ := child(n, "data")
+	value, _ := child(data, "mesh")
+	inner := &document{source: r.doc.source, line: r.doc.at(value) + 1, text: []byte(value.Value)}
+	if value.Style&yaml.LiteralStyle == 0 || r.doc.flat {
+		inner.line, inner.flat = r.doc.at(value), true
+	}
+	config, warnings, err := readMeshConfig(inner, h.String())
+	var problems Problems
+	if errors.As(err, &problems) {
+		for _, p := range problems {
+			p.Field = strings.TrimSuffix("data.mesh: "+p.Field, ": ")
+			r.problems = append(r.problems, p)
+		}
+		r.unreadable(h, problems[0].Message)
+	}
+	return meshConfigMap{
+		header: h, config: config, warnings: warnings,
+		origin: &meshOrigin{configMap: from, inner: &origin{doc: inner, line: r.doc.at(value)}},
+	}
+}
+
+// meshOrigin locates fields of the ConfigMap (data.mesh) and of the mesh config in it.
+type meshOrigin struct {
+	configMap resolve.Origin
+	inner     *origin
+}
+
+// Locate returns file:line of a field of the MeshConfig, or of the ConfigMap.
+func (o *meshOrigin) Locate(field string) string {
+	if first, _, _ := strings.Cut(field, "."); field == "" || first == "data" || first == "metadata" || o.inner.doc.flat {
+		return o.configMap.Locate(field)
+	}
+	return o.inner.Locate(field)
+}
+
+// chooseMeshConfig returns the ConfigMap that is followed: that of istio-system
+// before others, the one without a revision before others, then by name.
+func chooseMeshConfig(candidates []meshConfigMap) (chosen meshConfigMap, others []meshConfigMap) {
+	first := func(b bool) int {
+		if b {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(candidates, func(a, b meshConfigMap) int {
+		return cmp.Or(
+			cmp.Compare(first(a.namespace == "istio-system"), first(b.namespace == "istio-system")),
+			cmp.Compare(first(a.name == "istio"), first(b.name == "istio")),
+			cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name),
+		)
+	})
+	return candidates[0], candidates[1:]
+}

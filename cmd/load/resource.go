@@ -1,0 +1,266 @@
+package load
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// header is what a document says about itself.
+type header struct {
+	apiVersion, kind, namespace, name string
+	gv                                schema.GroupVersion
+}
+
+func headerOf(n *yaml.Node) header {
+	meta, _ := child(n, "metadata")
+	return header{
+		apiVersion: textOf(n, "apiVersion"), kind: textOf(n, "kind"),
+		namespace: textOf(meta, "namespace"), name: textOf(meta, "name"),
+	}
+}
+
+func (h header) groupKind() schema.GroupKind {
+	return schema.GroupKind{Group: h.gv.Group, Kind: h.kind}
+}
+
+func (h header) ref() resolve.Ref {
+	return resolve.Ref{Group: h.gv.Group, Kind: h.kind, Namespace: h.namespace, Name: h.name}
+}
+
+// String is kind and name as problems show them.
+func (h header) String() string {
+	switch {
+	case h.kind == "":
+		return ""
+	case h.name == "":
+		return h.kind
+	}
+	return h.kind + " " + h.ref().QualifiedName()
+}
+
+// result is what came of one document.
+type result struct {
+	resources []resolve.Sourced
+	meshes    []meshConfigMap
+	notes     []resolve.Note
+	gaps      []resolve.Gap
+	problems  Problems
+}
+
+// documentReader turns one document into resources. A document is read in the
+// order of these functions: parse, root, list or resource, kind, decode.
+type documentReader struct {
+	doc       *document
+	namespace string
+	result
+}
+
+func readDocument(doc *document, namespace string) result {
+	r := &documentReader{doc: doc, namespace: namespace}
+	root, err := doc.parse()
+	if err != nil {
+		r.malformed(err)
+	} else {
+		r.node(root, header{}, nil)
+	}
+	if doc.written != nil {
+		r.relocate()
+	}
+	return r.result
+}
+
+func (r *documentReader) fail(n *yaml.Node, h header, field, format string, args ...any) {
+	r.problems = append(r.problems, Problem{
+		File: r.doc.source.name, Line: r.doc.at(n), Object: h.String(), Field: field, Message: fmt.Sprintf(format, args...),
+	})
+}
+
+// note remarks on a document that is no resource.
+func (r *documentReader) note(n *yaml.Node, format string, args ...any) {
+	where := fmt.Sprintf("%s:%d: ", r.doc.source.name, r.doc.at(n))
+	r.notes = append(r.notes, resolve.Note{Message: where + fmt.Sprintf(format, args...)})
+}
+
+// unreadable is the gap that a broken resource leaves, so that nothing is decided as if it were not there.
+func (r *documentReader) unreadable(h header, detail string) {
+	r.gaps = append(r.gaps, resolve.Gap{
+		GroupKind: h.groupKind(), Namespace: h.namespace, Name: h.name, Reason: resolve.GapUnreadable, Detail: detail,
+	})
+}
+
+// node reads the root node, or one item of a list in it; parent is what a typed
+// list says for items that do not say it themselves, and within the way from the root.
+func (r *documentReader) node(n *yaml.Node, parent header, within []string) {
+	n = follow(n)
+	if isNull(n) {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		r.notManifest(n, "expected an object with apiVersion and kind, got "+describe(n))
+		return
+	}
+	h := headerOf(n)
+	if h.kind == "" && h.apiVersion == "" {
+		h.kind, h.apiVersion = parent.kind, parent.apiVersion
+	}
+	switch {
+	case h.kind == "" && h.apiVersion == "":
+		r.notManifest(n, "not a manifest: neither apiVersion nor kind")
+		return
+	case h.kind == "":
+		r.missing(n, h, "kind")
+		return
+	case h.apiVersion == "":
+		r.missing(n, h, "apiVersion")
+		return
+	}
+	gv, err := schema.ParseGroupVersion(h.apiVersion)
+	if err != nil {
+		_, key := child(n, "apiVersion")
+		r.fail(key, h, "apiVersion", "expected group/version, got %q", h.apiVersion)
+		return
+	}
+	h.gv = gv
+	if items, _ := child(n, "items"); strings.HasSuffix(h.kind, "List") && (items != nil || h.kind == "List") {
+		r.list(items, h, within)
+		return
+	}
+	r.resource(n, h, within)
+}
+
+// missing reports apiVersion or kind that is absent or no string.
+func (r *documentReader) missing(n *yaml.Node, h header, field string) {
+	if v, key := child(n, field); !isNull(v) {
+		r.fail(key, h, field, "expected a string, got %s", describe(v))
+		return
+	}
+	r.fail(n, h, "", "%s is missing", field)
+}
+
+// notManifest is a mistake in a file that was named, and no matter in one that a directory happens to hold.
+func (r *documentReader) notManifest(n *yaml.Node, message string) {
+	switch {
+	case r.doc.source.found && looksTemplated(n):
+		r.helm(r.doc.at(n))
+	case r.doc.source.found:
+		r.note(n, "skipped: %s", message)
+	default:
+		r.fail(n, header{}, "", "%s", message)
+	}
+}
+
+func (r *documentReader) list(items *yaml.Node, h header, within []string) {
+	if isNull(items) {
+		return
+	}
+	if items.Kind != yaml.SequenceNode {
+		r.fail(items, h, "items", "expected a list, got %s", describe(items))
+		return
+	}
+	if len(within) > maxDepth {
+		return
+	}
+	parent := header{}
+	if h.kind != "List" {
+		parent = header{apiVersion: h.apiVersion, kind: strings.TrimSuffix(h.kind, "List")}
+	}
+	for i, item := range items.Content {
+		r.node(item, parent, append(slices.Clone(within), "items", fmt.Sprint(i)))
+	}
+}
+
+// resource reads one resource.
+//
+// 1. A kustomization is built, not read.
+// 2. A kind that cannot be is a problem; one the trace does not read is counted.
+// 3. A missing namespace is the default one; a cluster-scoped kind has none.
+// 4. The ConfigMap "istio" (or istio-REVISION) with the key mesh is the mesh config.
+// 5. Of every other ConfigMap, Secret and kind not read, only the metadata is kept.
+func (r *documentReader) resource(n *yaml.Node, h header, within []string) {
+	if h.gv.Group == "kustomize.config.k8s.io" {
+		r.kustomization(n, h)
+		return
+	}
+	k, known := kindOf(h.groupKind())
+	if known && k.namespaced && h.namespace == "" {
+		h.namespace = r.namespace
+	}
+	if known && !k.namespaced {
+		h.namespace = ""
+	}
+	if message := wrongKind(h, k, known); message != "" {
+		_, key := child(n, "apiVersion")
+		r.fail(key, h, "", "%s", message)
+		if known {
+			r.unreadable(h, message)
+		}
+		return
+	}
+	var from resolve.Origin = &origin{doc: r.doc, within: within, line: r.doc.at(n)}
+	if r.doc.written != nil {
+		from = r.doc.written
+	}
+	switch {
+	case isMeshConfigMap(n, h):
+		r.meshes = append(r.meshes, r.meshConfigMap(n, h, from))
+	case !known || !k.read():
+		r.resources = append(r.resources, resolve.Sourced{Object: metadataOnly(h), GroupKind: h.groupKind(), Origin: from})
+	default:
+		r.decode(n, h, k, from)
+	}
+}
+
+func (r *documentReader) kustomization(n *yaml.Node, h header) {
+	if r.doc.source.found {
+		r.note(n, "skipped: a kustomization is built with -k")
+		return
+	}
+	r.fail(n, h, "", "a kustomization is built with -k, not read with -f")
+}
+
+// metadataOnly is a resource of which nothing but the name goes further: no Secret's data does.
+func metadataOnly(h header) resolve.Object {
+	return &metav1.PartialObjectMetadata{
+		TypeMeta:   metav1.TypeMeta{APIVersion: h.apiVersion, Kind: h.kind},
+		ObjectMeta: metav1.ObjectMeta{Namespace: h.namespace, Name: h.name},
+	}
+}
+
+func (r *documentReader) decode(n *yaml.Node, h header, k kind, from resolve.Origin) {
+	if strings.Contains(h.name+h.namespace, "{{") || looksTemplated(n) {
+		r.helm(r.doc.at(n))
+		r.unreadable(h, "a Helm template")
+		return
+	}
+	object := k.new()
+	d := decoder{doc: r.doc, object: h.String()}
+	d.decode(n, object)
+	if h.name == "" && len(d.problems) == 0 {
+		d.path = []string{"metadata.name"}
+		meta, _ := child(n, "metadata")
+		d.fail(meta, "missing")
+	}
+	if len(d.problems) > 0 {
+		r.problems = append(r.problems, d.problems...)
+		r.unreadable(h, d.problems[0].Message)
+		return
+	}
+	for _, message := range d.notes {
+		r.notes = append(r.notes, resolve.Note{Ref: h.ref(), Message: message})
+	}
+	object.SetNamespace(h.namespace)
+	object.SetManagedFields(nil)
+	if annotations := object.GetAnnotations(); annotations != nil {
+		delete(annotations, corev1.LastAppliedConfigAnnotation)
+	}
+	setDefaults(object)
+	r.resources = append(r.resources, resolve.Sourced{Object: object, GroupKind: h.groupKind(), Origin: from})
+}
