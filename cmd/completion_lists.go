@@ -1,0 +1,129 @@
+package cmd
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace"
+)
+
+// hostsOf are the hosts that something in the mesh is known by: Services as
+// NAME.NAMESPACE, in the current namespace as NAME as well, and what routes,
+// ServiceEntries and ingresses name. Where port 80 does not answer, the first
+// port of a Service is written.
+func hostsOf(s *resolve.Snapshot, namespace string) []string {
+	var hosts []string
+	for _, service := range s.KubeServices {
+		port := portOf(service)
+		hosts = append(hosts, service.Name+"."+service.Namespace+port)
+		if service.Namespace == namespace {
+			hosts = append(hosts, service.Name+port)
+		}
+	}
+	add := func(names ...string) {
+		for _, name := range names {
+			// A short name of a VirtualService is that of a Service, which is listed.
+			if strings.Contains(name, ".") && !strings.Contains(name, "*") {
+				hosts = append(hosts, name)
+			}
+		}
+	}
+	for _, vs := range s.RawVirtualServices {
+		add(vs.Spec.GetHosts()...)
+	}
+	for _, se := range s.ServiceEntries {
+		add(se.Spec.GetHosts()...)
+	}
+	for _, route := range s.HTTPRoutes {
+		for _, host := range route.Spec.Hostnames {
+			add(string(host))
+		}
+	}
+	for _, route := range s.GRPCRoutes {
+		for _, host := range route.Spec.Hostnames {
+			add(string(host))
+		}
+	}
+	for _, ingress := range s.Ingresses {
+		for _, rule := range ingress.Spec.Rules {
+			add(rule.Host)
+		}
+	}
+	return sorted(hosts)
+}
+
+// portOf is ":PORT" of a Service that has no port 80.
+func portOf(service *corev1.Service) string {
+	for _, p := range service.Spec.Ports {
+		if p.Port == 80 {
+			return ""
+		}
+	}
+	if len(service.Spec.Ports) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(":%d", service.Spec.Ports[0].Port)
+}
+
+// sourcesOf are the workloads a request can come from, as --from takes them.
+func sourcesOf(s *resolve.Snapshot, namespace string) []string {
+	sources := []string{trace.External}
+	add := func(kind string, o metav1.Object) {
+		name := kind + "/" + o.GetName()
+		if in := cmp.Or(o.GetNamespace(), namespace); in != namespace {
+			name = in + "/" + name
+		}
+		sources = append(sources, name)
+	}
+	each("deployment", s.Deployments, add)
+	each("statefulset", s.StatefulSets, add)
+	each("daemonset", s.DaemonSets, add)
+	each("cronjob", s.CronJobs, add)
+	each("workloadentry", s.WorkloadEntries, add)
+	each("serviceaccount", s.ServiceAccounts, add)
+	for _, pod := range s.Pods {
+		if metav1.GetControllerOf(pod) == nil {
+			add("pod", pod)
+		}
+	}
+	return sorted(sources)
+}
+
+// gatewaysOf are the gateways of either kind, as --gateway takes them.
+func gatewaysOf(s *resolve.Snapshot, namespace string) []string {
+	var gateways []string
+	add := func(_ string, o metav1.Object) {
+		if o.GetNamespace() == namespace {
+			gateways = append(gateways, o.GetName())
+		}
+		gateways = append(gateways, o.GetNamespace()+"/"+o.GetName())
+	}
+	each("", s.Gateways, add)
+	each("", s.KubeGateways, add)
+	return sorted(gateways)
+}
+
+// namespacesOf are the namespaces that exist, or that some object lives in.
+func namespacesOf(s *resolve.Snapshot, _ string) []string {
+	var names []string
+	for name := range s.Namespaces {
+		names = append(names, name)
+	}
+	add := func(_ string, o metav1.Object) { names = append(names, o.GetNamespace()) }
+	each("", s.KubeServices, add)
+	each("", s.Deployments, add)
+	each("", s.RawVirtualServices, add)
+	return sorted(names)
+}
+
+// each hands every object of a list to add.
+func each[T metav1.Object](kind string, objects []T, add func(string, metav1.Object)) {
+	for _, o := range objects {
+		add(kind, o)
+	}
+}

@@ -1,0 +1,45 @@
+package cmd
+
+import (
+	"context"
+
+	meshconfig "istio.io/api/mesh/v1alpha1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
+)
+
+// Deps are the parts that the command joins: where objects are read, what traces
+// a request, and what prints the trace. A test replaces those it is not about.
+type Deps struct {
+	// Manifests reads files, Cluster an API server, MeshConfig one file.
+	Manifests  func(load.ManifestOptions) (resolve.Input, error)
+	Cluster    func(context.Context, *rest.Config, load.ClusterOptions) (resolve.Input, error)
+	MeshConfig func(data []byte, name string) (*meshconfig.MeshConfig, []string, error)
+	// Trace follows one request.
+	Trace func(*resolve.Snapshot, trace.Request) (*trace.Trace, error)
+	// View leaves in a trace what --explain asks for.
+	View func(*trace.Trace, trace.Detail) *trace.Trace
+	// Text is the trace for a person, Document the one for a program.
+	Text     func(*trace.Trace, render.Options) []byte
+	Document func(*trace.Trace, func(resolve.Ref) string) runtime.Object
+}
+
+// join is the one place that names the parts.
+func join() Deps {
+	return Deps{
+		Manifests:  load.Manifests,
+		Cluster:    load.Cluster,
+		MeshConfig: load.MeshConfig,
+		Trace:      trace.Walk,
+		View:       (*trace.Trace).View,
+		Text:       render.Text,
+		Document: func(t *trace.Trace, locate func(resolve.Ref) string) runtime.Object {
+			return render.NewDocument(t, locate)
+		},
+	}
+}

@@ -1,0 +1,113 @@
+package cmd
+
+import (
+	"regexp"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// meshFlags are where the resources come from, and which control plane reads them.
+type meshFlags struct {
+	config *genericclioptions.ConfigFlags
+	files  genericclioptions.FileNameFlags
+
+	filenames []string
+	recursive bool
+	kustomize string
+
+	istioNamespace, revision, meshConfig, istioVersion string
+	verbosity                                          int
+}
+
+func newMeshFlags() *meshFlags {
+	f := &meshFlags{config: genericclioptions.NewConfigFlags(false)}
+	// Nothing is cached on disk, so a flag for it would do nothing.
+	f.config.CacheDir = nil
+	f.files = genericclioptions.FileNameFlags{
+		Usage:     "Trace on the manifests of this file or directory, or of stdin (-); repeatable. No cluster is contacted.",
+		Filenames: &f.filenames, Recursive: &f.recursive, Kustomize: &f.kustomize,
+	}
+	return f
+}
+
+// addMeshFlags binds the flags that say which resources are read.
+func (f *meshFlags) addMeshFlags(c *cobra.Command) {
+	fs := c.Flags()
+	f.files.AddFlags(fs)
+	fs.StringVarP(&f.istioNamespace, "istio-namespace", "i", "", "The namespace of istiod (default: the one in which istiod runs, else istio-system).")
+	fs.StringVar(&f.revision, "revision", "", "The control plane revision whose mesh config and resources count.")
+	fs.StringVar(&f.meshConfig, "mesh-config", "", "A MeshConfig file (YAML), in place of the ConfigMap of istiod.")
+	fs.StringVar(&f.istioVersion, "istio-version", "", "The Istio release whose behaviour is followed, as X.Y (default: the control plane's, else "+resolve.NewestRelease+").")
+}
+
+// addClusterFlags binds those of kubectl.
+func (f *meshFlags) addClusterFlags(c *cobra.Command) {
+	fs := c.Flags()
+	f.config.AddFlags(fs)
+	fs.Lookup("namespace").Usage = "The namespace in which a short host is resolved and a source without a namespace lives."
+	fs.IntVarP(&f.verbosity, "v", "v", 0, "The log level of the Kubernetes client, on stderr.")
+}
+
+// ToOptions parses the family; namespaces come from the kubeconfig where no flag names one.
+func (f *meshFlags) ToOptions(streams genericiooptions.IOStreams, build Build, deps Deps) (*meshOptions, error) {
+	o := &meshOptions{
+		config:    f.config,
+		offline:   len(f.filenames) > 0 || f.kustomize != "",
+		filenames: f.filenames, recursive: f.recursive, kustomize: f.kustomize,
+		istioNamespace: f.istioNamespace, revision: f.revision, meshConfig: f.meshConfig,
+		verbosity: f.verbosity, streams: streams, build: build, deps: deps,
+	}
+	var err error
+	if o.istioVersion, err = parseRelease(f.istioVersion); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// Validate refuses what does not go together.
+func (o *meshOptions) Validate() error {
+	switch {
+	case o.kustomize != "" && (len(o.filenames) > 0 || o.recursive):
+		return usagef("--kustomize (-k) can not be used together with --filename (-f) or --recursive (-R)")
+	case o.recursive && len(o.filenames) == 0:
+		return usagef("--recursive (-R) needs a directory in --filename (-f)")
+	case o.verbosity < 0:
+		return usagef("--v %d: expected a level from 0", o.verbosity)
+	case o.revision != "" && !revisionName.MatchString(o.revision):
+		return usagef("--revision %q: expected the name of a revision, such as 1-31", o.revision)
+	}
+	for i, name := range o.filenames {
+		if name == "-" && slices.Contains(o.filenames[:i], "-") {
+			return usagef("--filename - is given twice; stdin can be read once")
+		}
+		if name == "" {
+			return usagef("--filename is empty: expected a file, a directory or -")
+		}
+	}
+	return nil
+}
+
+// revisionName is what the label istio.io/rev can hold.
+var revisionName = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
+
+// parseRelease reads X.Y, with or without the patch release.
+func parseRelease(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	v, err := version.ParseGeneric(text)
+	if err != nil {
+		return "", usagef("--istio-version %q: expected a release as X.Y", text)
+	}
+	release := version.MajorMinor(v.Major(), v.Minor())
+	if newest := version.MustParseGeneric(resolve.NewestRelease); newest.LessThan(release) {
+		return "", usagef("--istio-version %q: the newest release whose rules are known is %s", text, resolve.NewestRelease)
+	}
+	return release.String(), nil
+}

@@ -1,0 +1,62 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/trace"
+)
+
+// requestFlags are what is asked: the request, its connection and who sends it.
+type requestFlags struct {
+	typed trace.Typed
+}
+
+// AddFlags binds the family to a command.
+func (f *requestFlags) AddFlags(c *cobra.Command) {
+	fs, t := c.Flags(), &f.typed
+	fs.StringVar(&t.From, "from", "", "Who sends it: [NAMESPACE/]KIND/NAME (KIND one of "+strings.Join(trace.SourceKinds(), ", ")+
+		"), a pod's name, or external for a client outside the cluster. Without it: external where a gateway serves the host, else some workload with a sidecar in the current namespace.")
+	fs.StringVar(&t.Gateway, "gateway", "", "The gateway an external request enters by, as [NAMESPACE/]NAME, where several could be.")
+	fs.StringVarP(&t.Method, "method", "X", "", "The HTTP method (default GET; gRPC is always POST).")
+	fs.StringArrayVarP(&t.Headers, "header", "H", nil, "A header as 'Name: value'; repeatable. Host replaces the authority.")
+	fs.StringVar(&t.SourceIP, "source-ip", "", "The client's IP address.")
+	fs.StringVar(&t.SNI, "sni", "", "The server name a TLS client sends, where it is not the host.")
+	fs.StringVar(&t.ClientCert, "client-cert", "", "The identity of the certificate a TLS client shows: spiffe://TRUST-DOMAIN/PATH, or another SAN.")
+	fs.StringVar(&t.JWT, "jwt", "", "An end-user token, or @FILE that holds one. It is decoded, taken as valid, never verified and never sent; so is a JWT in an Authorization header.")
+	fs.StringArrayVar(&t.Claims, "claim", nil, "A claim of the end-user token as KEY=VALUE, on top of --jwt; repeatable. A value that is a JSON list or object is taken as such.")
+}
+
+// ToOptions reads the request of the URL.
+func (f *requestFlags) ToOptions(url string) (trace.Request, error) {
+	typed := f.typed
+	typed.URL = url
+	if name, ok := strings.CutPrefix(typed.JWT, "@"); ok {
+		token, err := os.ReadFile(name)
+		if err != nil {
+			return trace.Request{}, fmt.Errorf("read the token: %w", err)
+		}
+		typed.JWT = string(token)
+		if strings.TrimSpace(typed.JWT) == "" {
+			return trace.Request{}, usagef("--jwt @%s: the file is empty", name)
+		}
+	}
+	request, err := trace.NewRequest(typed)
+	var refused *trace.InputError
+	if errors.As(err, &refused) {
+		return trace.Request{}, usageError{typedError(refused)}
+	}
+	return request, err
+}
+
+// typedError names the flag, as the parser does not know that it is one.
+func typedError(e *trace.InputError) error {
+	if e.Input == trace.InputURL {
+		return e
+	}
+	return fmt.Errorf("--%s %s", e.Input, e.Problem)
+}

@@ -1,0 +1,85 @@
+package cmd
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/cli-runtime/pkg/printers"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/trace"
+)
+
+// The values of --color.
+const (
+	colourAuto   = "auto"
+	colourAlways = "always"
+	colourNever  = "never"
+)
+
+// viewFlags are how a trace is shown.
+type viewFlags struct {
+	print          *genericclioptions.PrintFlags
+	explain, color string
+}
+
+func newViewFlags() *viewFlags {
+	return &viewFlags{print: genericclioptions.NewPrintFlags(""), explain: string(trace.DetailFails), color: colourAuto}
+}
+
+// formats lists the values of -o: ours for a person, then cli-runtime's.
+func (f *viewFlags) formats() []string {
+	return append([]string{"text", "wide"}, f.print.AllowedFormats()...)
+}
+
+// details and colours are the closed lists of --explain and --color.
+var (
+	details = []string{string(trace.DetailNone), string(trace.DetailFails), string(trace.DetailFull)}
+	colours = []string{colourAuto, colourAlways, colourNever}
+)
+
+// AddFlags binds the family to a command.
+func (f *viewFlags) AddFlags(c *cobra.Command) {
+	f.print.AddFlags(c)
+	fs := c.Flags()
+	fs.Lookup("output").Usage = fmt.Sprintf("Output format (default text). One of: (%s).", strings.Join(f.formats(), ", "))
+	// A trace has no managed fields; the flag comes with cli-runtime's family.
+	fs.Lookup("show-managed-fields").Hidden = true
+	fs.StringVar(&f.explain, "explain", f.explain, "How much of what was considered is shown: none (the way of the request), fails (and why the nearest others failed) or full (every candidate).")
+	fs.StringVar(&f.color, "color", f.color, "Colour in text: auto (on a terminal, unless NO_COLOR is set), always or never.")
+}
+
+// ToOptions parses the family.
+func (f *viewFlags) ToOptions(streams genericiooptions.IOStreams, deps Deps) (*viewOptions, error) {
+	if !slices.Contains(details, f.explain) {
+		return nil, usagef("--explain %q: expected one of %s", f.explain, strings.Join(details, ", "))
+	}
+	if !slices.Contains(colours, f.color) {
+		return nil, usagef("--color %q: expected one of %s", f.color, strings.Join(colours, ", "))
+	}
+	o := &viewOptions{
+		detail: trace.Detail(f.explain),
+		colour: f.color == colourAlways || f.color == colourAuto && printers.AllowsColorOutput(streams.Out),
+		width:  terminalWidth(streams.Out),
+		deps:   deps,
+	}
+	format, template := *f.print.OutputFormat, *f.print.TemplatePrinterFlags.TemplateArgument
+	switch {
+	case format == "text" || format == "" && template == "":
+		return o, nil
+	case format == "wide":
+		o.wide = true
+		return o, nil
+	}
+	var err error
+	if o.printer, err = f.print.ToPrinter(); err != nil {
+		if genericclioptions.IsNoCompatiblePrinterError(err) {
+			err = fmt.Errorf("expected one of %s", strings.Join(f.formats(), ", "))
+		}
+		return nil, usagef("--output %q: %w", format, err)
+	}
+	return o, nil
+}

@@ -1,0 +1,54 @@
+package cmd
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// section is a family of flags under one heading of the help. The command that
+// holds them has no other purpose: it is cobra's way to a set of flags.
+type section struct {
+	title string
+	*cobra.Command
+}
+
+// newSection makes a section and has the family add its flags.
+func newSection(title string, add func(*cobra.Command)) section {
+	s := section{title, &cobra.Command{}}
+	add(s.Command)
+	return s
+}
+
+// usageOf prints the usage of the root command with its flags by section, and
+// that of a subcommand in short.
+func usageOf(root *cobra.Command, sections []section) func(*cobra.Command) error {
+	return func(c *cobra.Command) error {
+		width := terminalWidth(c.OutOrStdout())
+		var b strings.Builder
+		fmt.Fprintf(&b, "Usage:\n  %s\n", c.UseLine())
+		if c.HasExample() {
+			fmt.Fprintf(&b, "\nExamples:\n%s\n", c.Example)
+		}
+		if c != root {
+			if c.HasAvailableLocalFlags() {
+				fmt.Fprintf(&b, "\nFlags:\n%s", c.LocalFlags().FlagUsagesWrapped(width))
+			}
+			_, err := fmt.Fprint(c.OutOrStdout(), b.String())
+			return err
+		}
+		for _, s := range sections {
+			fmt.Fprintf(&b, "\n%s:\n%s", s.title, s.Flags().FlagUsagesWrapped(width))
+		}
+		b.WriteString("\nSubcommands:\n")
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() {
+				fmt.Fprintf(&b, "  %-12s %s\n", sub.Name(), sub.Short)
+			}
+		}
+		b.WriteString("\n" + rootExit)
+		_, err := fmt.Fprint(c.OutOrStdout(), b.String())
+		return err
+	}
+}

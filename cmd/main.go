@@ -1,0 +1,36 @@
+package cmd
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+// completer is the name under which kubectl (1.26 and later) asks a plugin for
+// completions. A link of that name to the binary is the whole installation.
+const completer = "kubectl_complete-mesh_trace"
+
+// Main runs the command line and returns the exit code.
+func Main(args []string, build Build) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
+	return run(ctx, args, streams, build, join())
+}
+
+// run is Main with everything it stands on given; args begin with the program's name.
+func run(ctx context.Context, args []string, streams genericiooptions.IOStreams, build Build, deps Deps) int {
+	name, rest := filepath.Base(args[0]), args[1:]
+	if strings.TrimSuffix(name, ".exe") == completer {
+		rest = append([]string{cobra.ShellCompRequestCmd}, rest...)
+	}
+	root := newRootCommand(streams, build, deps)
+	root.SetArgs(rest)
+	return exit(root.ExecuteContext(ctx), streams.ErrOut)
+}

@@ -1,0 +1,115 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// meshOptions are where the resources of a trace come from.
+type meshOptions struct {
+	config *genericclioptions.ConfigFlags
+	// offline is true where manifests are traced; no cluster is contacted then.
+	offline   bool
+	filenames []string
+	recursive bool
+	kustomize string
+
+	istioNamespace, revision, meshConfig, istioVersion string
+	verbosity                                          int
+
+	streams genericiooptions.IOStreams
+	build   Build
+	deps    Deps
+}
+
+// Namespace is the namespace of -n, else that of the kubeconfig, as for every
+// kubectl command. Manifests need no kubeconfig: one that can not be read then
+// counts only if a flag named it.
+func (o *meshOptions) Namespace() (string, error) {
+	namespace, _, err := o.config.ToRawKubeConfigLoader().Namespace()
+	if err == nil {
+		return namespace, nil
+	}
+	if o.offline && *o.config.KubeConfig == "" && *o.config.Context == "" {
+		return "default", nil
+	}
+	return "", fmt.Errorf("read the kubeconfig: %w", err)
+}
+
+// Load reads the resources. What the flags say of the control plane wins over what was read.
+func (o *meshOptions) Load(ctx context.Context) (*resolve.Snapshot, error) {
+	namespace, err := o.Namespace()
+	if err != nil {
+		return nil, err
+	}
+	in, err := o.read(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if o.meshConfig != "" {
+		if err := o.readMeshConfig(&in); err != nil {
+			return nil, err
+		}
+	}
+	if o.istioVersion != "" {
+		in.IstioVersion, in.IstioVersionFrom = o.istioVersion, "flag"
+	}
+	if o.revision != "" {
+		in.Revision = o.revision
+	}
+	return resolve.NewSnapshot(in), nil
+}
+
+func (o *meshOptions) read(ctx context.Context, namespace string) (resolve.Input, error) {
+	if o.offline {
+		return o.deps.Manifests(load.ManifestOptions{
+			Paths: o.filenames, Recursive: o.recursive, Kustomize: o.kustomize,
+			Stdin: o.streams.In, DefaultNamespace: namespace,
+		})
+	}
+	setLogLevel(o.verbosity)
+	config, err := restConfig(o.config, o.streams.ErrOut)
+	if err != nil {
+		return resolve.Input{}, err
+	}
+	return o.deps.Cluster(ctx, config, load.ClusterOptions{
+		IstioNamespace: o.istioNamespace, Revision: o.revision, IstioVersion: o.istioVersion,
+		Namespaces: []string{namespace}, Version: o.build.complete().Version,
+		Warn: func(message string) { warn(o.streams.ErrOut, message) },
+	})
+}
+
+// readMeshConfig replaces the mesh config by that of --mesh-config.
+func (o *meshOptions) readMeshConfig(in *resolve.Input) error {
+	data, err := os.ReadFile(o.meshConfig)
+	if err != nil {
+		return fmt.Errorf("read the mesh config: %w", err)
+	}
+	mesh, notes, err := o.deps.MeshConfig(data, o.meshConfig)
+	if err != nil {
+		return err
+	}
+	in.MeshConfig = mesh
+	in.MeshConfigRef = resolve.Ref{Kind: "MeshConfig", Name: o.meshConfig}
+	in.MeshOrigin = fileOrigin(o.meshConfig)
+	for _, note := range notes {
+		in.Notes = append(in.Notes, resolve.Note{Ref: in.MeshConfigRef, Message: note})
+	}
+	return nil
+}
+
+// fileOrigin is a file without lines.
+type fileOrigin string
+
+// Locate returns the file's name.
+func (f fileOrigin) Locate(string) string { return string(f) }

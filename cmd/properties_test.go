@@ -1,0 +1,168 @@
+package cmd
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	meshconfig "istio.io/api/mesh/v1alpha1"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
+)
+
+// traced is one request of a scenario, ready to be walked over changed resources.
+type traced struct {
+	name    string
+	input   resolve.Input
+	request trace.Request
+}
+
+// tracedScenarios are the requests of all scenarios that give a trace.
+func tracedScenarios(t *testing.T) []traced {
+	t.Helper()
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	var out []traced
+	for _, s := range loadScenarios(t) {
+		dir := t.TempDir()
+		flags := s.write(t, dir, s.files)
+		for i, args := range s.requests {
+			var one traced
+			deps := join()
+			deps.Trace = func(snapshot *resolve.Snapshot, q trace.Request) (*trace.Trace, error) {
+				one.request = q
+				return trace.Walk(snapshot, q)
+			}
+			manifests := deps.Manifests
+			deps.Manifests = func(o load.ManifestOptions) (resolve.Input, error) {
+				in, err := manifests(o)
+				one.input = in
+				return in, err
+			}
+			readMesh := deps.MeshConfig
+			deps.MeshConfig = func(data []byte, name string) (*meshconfig.MeshConfig, []string, error) {
+				mesh, notes, err := readMesh(data, name)
+				one.input.MeshConfig = mesh
+				return mesh, notes, err
+			}
+			if runWith(t, deps, append(slices.Clone(flags), args...)...).Code == 0 && one.request.Scheme != "" {
+				one.name = fmt.Sprintf("%s#%d", strings.TrimPrefix(s.path, scenarioRoot+"/"), i)
+				out = append(out, one)
+			}
+		}
+	}
+	if len(out) == 0 {
+		t.Fatal("no scenario gives a trace")
+	}
+	return out
+}
+
+func (c traced) walk(resources []resolve.Sourced) (*trace.Trace, error) {
+	in := c.input
+	in.Resources = resources
+	return trace.Walk(resolve.NewSnapshot(in), c.request)
+}
+
+// TestOrderOfManifestsDoesNotMatter shuffles the resources: not a byte changes.
+func TestOrderOfManifestsDoesNotMatter(t *testing.T) {
+	for _, c := range tracedScenarios(t) {
+		want, err := c.walk(c.input.Resources)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		for seed := range uint64(3) {
+			shuffled := slices.Clone(c.input.Resources)
+			rand.New(rand.NewPCG(seed, 1)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+			got, err := c.walk(shuffled)
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			if diff := cmp.Diff(string(render.Text(want, render.Options{Wide: true})), string(render.Text(got, render.Options{Wide: true}))); diff != "" {
+				t.Errorf("%s, seed %d (-ordered +shuffled):\n%s", c.name, seed, diff)
+			}
+		}
+	}
+}
+
+// TestUncitedResourcesDoNotMatter removes each resource that no step names: no outcome changes.
+func TestUncitedResourcesDoNotMatter(t *testing.T) {
+	for _, c := range tracedScenarios(t) {
+		whole, err := c.walk(c.input.Resources)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		cited := citedBy(whole)
+		for i, r := range c.input.Resources {
+			ref := resolve.Ref{Group: r.GroupKind.Group, Kind: r.GroupKind.Kind, Namespace: r.Object.GetNamespace(), Name: r.Object.GetName()}
+			if cited[ref] {
+				continue
+			}
+			without, err := c.walk(slices.Delete(slices.Clone(c.input.Resources), i, i+1))
+			if err != nil {
+				t.Errorf("%s: without %s, which no step names: %v", c.name, ref, err)
+				continue
+			}
+			if diff := cmp.Diff(fates(whole), fates(without)); diff != "" {
+				t.Errorf("%s: no step names %s, but without it (-with +without):\n%s", c.name, ref, diff)
+			}
+		}
+	}
+}
+
+// TestCulpritMatters removes the resource an outcome is by: the outcome or its reason changes.
+func TestCulpritMatters(t *testing.T) {
+	for _, c := range tracedScenarios(t) {
+		whole, err := c.walk(c.input.Resources)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		for _, o := range whole.Outcomes {
+			i := slices.IndexFunc(c.input.Resources, func(r resolve.Sourced) bool {
+				return r.GroupKind.Kind == o.By.Kind && r.GroupKind.Group == o.By.Group && r.Object.GetNamespace() == o.By.Namespace && r.Object.GetName() == o.By.Name
+			})
+			if i < 0 {
+				continue
+			}
+			without, err := c.walk(slices.Delete(slices.Clone(c.input.Resources), i, i+1))
+			if err == nil && cmp.Equal(fates(whole), fates(without)) {
+				t.Errorf("%s: %s is said to have decided, but without it nothing changes: %s", c.name, o.By, o.Reason)
+			}
+		}
+	}
+}
+
+// citedBy are the resources a trace names anywhere.
+func citedBy(t *trace.Trace) map[resolve.Ref]bool {
+	cited := map[resolve.Ref]bool{}
+	for _, h := range t.Hops {
+		cited[h.Workload.Object()] = true
+		for _, s := range h.Steps {
+			cited[s.Ref.Object()] = true
+		}
+	}
+	for _, o := range t.Outcomes {
+		cited[o.By.Object()] = true
+		for _, w := range o.Destination.Workloads {
+			cited[w.Object()] = true
+		}
+	}
+	for _, w := range t.Warnings {
+		cited[w.Ref.Object()] = true
+	}
+	return cited
+}
+
+// fates are the outcomes of a trace without the way there.
+func fates(t *trace.Trace) []trace.Outcome {
+	out := slices.Clone(t.Outcomes)
+	for i := range out {
+		out[i].Hops = nil
+	}
+	return out
+}

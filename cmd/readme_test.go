@@ -1,0 +1,59 @@
+package cmd
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// The README shows what its first command prints.
+func TestReadmeExample(t *testing.T) {
+	_, block, ok := strings.Cut(readme(t), "```console\n$ ")
+	if !ok {
+		t.Skip("the README shows no output")
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a POSIX shell")
+	}
+	block, _, _ = strings.Cut(block, "```")
+	line, want, _ := strings.Cut(block, "\n")
+	// kubectl would find the plugin by this name, which TestMain puts on PATH.
+	command := exec.Command("sh", "-c", strings.Replace(line, "kubectl mesh-trace", "kubectl-mesh_trace", 1))
+	command.Dir = ".."
+	command.Env = append(os.Environ(), "KUBECONFIG=/nonexistent")
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	if diff := cmp.Diff(want, string(out)); diff != "" {
+		t.Errorf("the README shows something else than %s prints:\n%s", line, diff)
+	}
+}
+
+// The README's exit codes are those of the help.
+func TestReadmeExitCodes(t *testing.T) {
+	var inHelp, inReadme []string
+	for _, row := range regexp.MustCompile(`(?m)^  (\d)  (.+)$`).FindAllStringSubmatch(rootExit, -1) {
+		inHelp = append(inHelp, row[1]+" "+row[2])
+	}
+	for _, row := range regexp.MustCompile(`(?m)^\| (\d) \| (.+) \|$`).FindAllStringSubmatch(readme(t), -1) {
+		inReadme = append(inReadme, row[1]+" "+strings.ReplaceAll(row[2], "`", ""))
+	}
+	if diff := cmp.Diff(inHelp, inReadme); diff != "" || len(inHelp) == 0 {
+		t.Error(diff)
+	}
+}

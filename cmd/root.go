@@ -1,0 +1,109 @@
+package cmd
+
+import (
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+const rootLong = `Predict what Istio will do with one request, and show why.
+
+The command reads the resources of a cluster (or, with -f, of manifests), works
+out what istiod makes of them and what each Envoy on the way then decides, and
+prints where the request ends, who decided that, and what was considered. It
+sends nothing to the mesh and changes nothing.
+
+URL is [scheme://]host[:port][/path][?query]. The schemes are http (default),
+https, grpc, grpcs, tcp, tls and udp; tcp and udp need a port, and the path of
+grpc is /package.Service/Method. A host that is also the name of a subcommand is
+written with its scheme: http://version.
+
+-n names the namespace in which a short host is resolved and a source without a
+namespace lives; resources are read from all namespaces. As with every plugin,
+flags stand behind the plugin's name: kubectl mesh-trace -n shop URL.`
+
+const rootExample = `  # Would this request arrive?
+  kubectl mesh-trace reviews.shop:9080/reviews/0
+
+  # From a workload, with a header
+  kubectl mesh-trace --from shop/deployment/web -H 'end-user: jason' reviews.shop:9080/reviews/0
+
+  # From outside the cluster, by the gateway that serves the host
+  kubectl mesh-trace --from external https://shop.example.com/cart
+
+  # With a signed-in user
+  kubectl mesh-trace --claim iss=https://issuer.example.com --claim sub=ann --claim 'groups=["admin"]' shop.example.com/admin
+
+  # Manifests in place of a cluster; fail unless the request is delivered
+  kubectl mesh-trace -f manifests/ -R --exit-code reviews.shop:9080/
+
+  # Everything that was considered, with Envoy's names and the rules followed
+  kubectl mesh-trace --explain full -o wide reviews.shop:9080/
+
+  # For a program
+  kubectl mesh-trace -o jsonpath='{.outcomes[*].decision}' reviews.shop:9080/`
+
+// rootExit is the table of exit codes, as exit.go holds it.
+const rootExit = `Exit codes:
+  0  a trace was computed, whatever it says
+  1  the command failed; the reason is on stderr
+  2  wrong usage
+  3  with --exit-code: not every outcome is Delivered
+`
+
+// newRootCommand is `kubectl mesh-trace URL` with its subcommands.
+func newRootCommand(streams genericiooptions.IOStreams, build Build, deps Deps) *cobra.Command {
+	flags := newTraceFlags()
+	root := &cobra.Command{
+		Use:                   "kubectl-mesh_trace [flags] URL",
+		Annotations:           map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl mesh-trace"},
+		Short:                 "Trace a request through Istio and Gateway API",
+		Long:                  rootLong,
+		Example:               rootExample,
+		Version:               build.complete().String(),
+		DisableFlagsInUseLine: true,
+		// exit.go speaks to the user.
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              oneURL,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		RunE: func(c *cobra.Command, args []string) error {
+			options, err := flags.ToOptions(args[0], streams, build, deps)
+			if err != nil {
+				return err
+			}
+			if err := options.Validate(); err != nil {
+				return err
+			}
+			return options.Run(c.Context())
+		},
+	}
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.ErrOut)
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	sections := flags.AddFlags(root)
+	root.SetUsageFunc(usageOf(root, sections))
+	flags.complete(root, streams, build, deps)
+	root.AddCommand(newCodesCommand(streams), newVersionCommand(streams, build), newCompletionCommand(streams))
+	return root
+}
+
+// oneURL requires one argument.
+func oneURL(_ *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return usagef("a URL is missing: expected [scheme://]host[:port][/path][?query]")
+	case 1:
+		return nil
+	}
+	return usagef("expected one URL, got %d: %q", len(args), args)
+}
+
+// noArguments refuses arguments of a subcommand.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no argument, got %q", c.CommandPath(), args[0])
+	}
+	return nil
+}

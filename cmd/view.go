@@ -1,0 +1,52 @@
+package cmd
+
+import (
+	"bytes"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+	"k8s.io/cli-runtime/pkg/printers"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
+)
+
+// viewOptions are how a trace is shown.
+type viewOptions struct {
+	detail trace.Detail
+	wide   bool
+	colour bool
+	// width is that of the terminal; 0 where the output is none, which is never wrapped.
+	width int
+	// printer prints the document; nil for text.
+	printer printers.ResourcePrinter
+	deps    Deps
+}
+
+// Render is the trace as the flags ask for it.
+func (o *viewOptions) Render(t *trace.Trace, locate func(resolve.Ref) string) ([]byte, error) {
+	t = o.deps.View(t, o.detail)
+	if o.printer == nil {
+		return o.deps.Text(t, render.Options{Colour: o.colour, Width: o.width, Wide: o.wide, Locate: locate}), nil
+	}
+	var b bytes.Buffer
+	if err := o.printer.PrintObj(o.deps.Document(t, locate), &b); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// terminalWidth is the number of columns of the terminal, or 0.
+func terminalWidth(w io.Writer) int {
+	file, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
