@@ -8,7 +8,6 @@ import (
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	apisecurity "istio.io/api/security/v1beta1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // authorizer is an external authorization provider of the mesh config.
@@ -179,8 +178,7 @@ func (s *Snapshot) usableProvider(name string) (authorizer, providerFault) {
 
 // serviceGaps are gaps that may hide the service of a provider.
 func (s *Snapshot) serviceGaps() []Gap {
-	return append(s.GapsOf(schema.GroupKind{Kind: "Service"}),
-		s.GapsOf(schema.GroupKind{Group: "networking.istio.io", Kind: "ServiceEntry"})...)
+	return append(s.GapsOf(serviceKind), s.GapsOf(serviceEntryKind)...)
 }
 
 // indexAuthorizers reads the external authorization providers of the mesh config.

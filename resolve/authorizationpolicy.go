@@ -78,7 +78,7 @@ func (s *Snapshot) AuthorizeLocal(w *Workload, c *Connection, q *HTTPRequest) Au
 	if q != nil {
 		a.in.token = q.Token
 	}
-	a.unreadable()
+	a.Steps = append(a.Steps, s.hiddenAuthorizationPolicies(a.target)...)
 	policies := a.attached(s.index.policies().authorization)
 	a.audit(policies[apisecurity.AuthorizationPolicy_AUDIT])
 	deny, allow := policies[apisecurity.AuthorizationPolicy_DENY], policies[apisecurity.AuthorizationPolicy_ALLOW]
@@ -87,9 +87,10 @@ func (s *Snapshot) AuthorizeLocal(w *Workload, c *Connection, q *HTTPRequest) Au
 	}
 	a.dryRun(deny.dryRun, RuleAuthorizationDryRunDeny)
 	a.dryRun(allow.dryRun, RuleAuthorizationDryRunAllow)
-	// What could not be read may deny what is allowed here, or allow what no rule allows.
-	if len(a.Gaps) > 0 && (a.Decision == AccessAllowed || a.EnvoyPolicy == nonePolicy) {
-		a.Decision, a.Details = AccessUndetermined, ""
+	// What could not be read may deny what is allowed here, or allow what no rule
+	// allows; it takes nothing from a rule that denies.
+	if a.Decision != AccessDenied || a.EnvoyPolicy == nonePolicy {
+		a.unreadable()
 	}
 	return a.Authorization
 }
@@ -123,11 +124,15 @@ func (s *Snapshot) authorizer(w *Workload, c *Connection, q *HTTPRequest) *autho
 	return a
 }
 
-// unreadable records the gaps that may hide policies.
+// unreadable records the gaps that may hide policies; the decision is open where there are any.
 func (a *authorizing) unreadable() {
 	a.Gaps = a.snapshot.GapsOf(authorizationPolicyKind, a.target.namespaces()...)
+	if len(a.Gaps) == 0 {
+		return
+	}
+	a.Decision, a.Details = AccessUndetermined, ""
 	for _, g := range a.Gaps {
-		a.Steps = append(a.Steps, NewStep(RuleAuthorizationUnreadable, Warned, policyGapRef(g), string(g.Reason)))
+		a.Steps = append(a.Steps, NewStep(RuleAuthorizationUnreadable, Warned, g.ref(), string(g.Reason)))
 	}
 }
 

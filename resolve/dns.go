@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Rules of name resolution before a request leaves the application.
@@ -117,6 +119,9 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 	if svc := entryFor(sc, name); svc != nil {
 		return resolveEntry(out, svc, w, s.Mesh, name)
 	}
+	if svc := s.hiddenService(name, w.Namespace); svc != nil {
+		return resolveHidden(out, svc, host)
+	}
 	if !strings.Contains(name, ".") || inClusterDomain(name, s.Mesh.Domain) {
 		out.Found = false
 		return out, []Step{NewStep(RuleDNSNotFound, None, Ref{}, name, host, s.nearestService(name, w.Namespace))}
@@ -174,6 +179,17 @@ func (s *Snapshot) resolveKube(out Resolved, svc *Service, host string) (Resolve
 		out.Address = svc.Addresses[0]
 	}
 	return out, append(steps, NewStep(RuleDNSService, Matched, svc.Ref, host, svc.Ref.QualifiedName(), out.Address))
+}
+
+// resolveHidden is the name of a Service that istiod does not know: DNS has its ClusterIP all the same.
+func resolveHidden(out Resolved, svc *corev1.Service, host string) (Resolved, []Step) {
+	at := "its ClusterIP"
+	if ip, err := netip.ParseAddr(svc.Spec.ClusterIP); err == nil {
+		out.Address, at = singleAddress(ip), ip.String()
+	} else {
+		out.Assumed = true
+	}
+	return out, []Step{NewStep(RuleHiddenService, None, refOf("", "Service", svc), host, svc.Namespace+"/"+svc.Name, at, svc.Namespace)}
 }
 
 // entryFor finds the ServiceEntry host that a proxy has for a name.

@@ -12,6 +12,7 @@ import (
 var (
 	endpointSliceKind = schema.GroupKind{Group: "discovery.k8s.io", Kind: "EndpointSlice"}
 	podKind           = schema.GroupKind{Kind: "Pod"}
+	workloadEntryKind = schema.GroupKind{Group: istioNetworking, Kind: "WorkloadEntry"}
 )
 
 // kubernetesInstances adds the endpoints of a Kubernetes Service.

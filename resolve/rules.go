@@ -64,5 +64,6 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	walkRules,
 	extensionRules,
 	gapRules,
+	hiddenRules,
 	unmodelledRules,
 )), func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })

@@ -163,7 +163,7 @@ func (s *Snapshot) Scope(w *Workload) (*Scope, []Step) {
 }
 
 func (s *Snapshot) sidecarOf(w *Workload) (*networking.Sidecar, []Step) {
-	var steps []Step
+	steps := append(s.GapSteps(StageSidecar, w.Namespace), s.hiddenSidecars(w)...)
 	var chosen *networking.Sidecar
 	own := s.sidecarsIn(w.Namespace)
 	for _, sc := range own {
@@ -190,6 +190,7 @@ func (s *Snapshot) sidecarOf(w *Workload) (*networking.Sidecar, []Step) {
 		return chosen, steps
 	}
 	if root := s.Mesh.GetRootNamespace(); root != w.Namespace {
+		steps = append(steps, s.rootSidecarGaps(w.Namespace, root)...)
 		for _, sc := range s.sidecarsIn(root) {
 			if sc.Spec.GetWorkloadSelector() == nil {
 				ref := refOf("networking.istio.io", "Sidecar", sc)
@@ -198,6 +199,14 @@ func (s *Snapshot) sidecarOf(w *Workload) (*networking.Sidecar, []Step) {
 		}
 	}
 	return nil, append(steps, NewStep(RuleSidecarNone, None, Ref{}, w.Namespace))
+}
+
+// rootSidecarGaps are the gaps of the root namespace that are not those of the workload's as well.
+func (s *Snapshot) rootSidecarGaps(own, root string) []Step {
+	told := s.GapSteps(StageSidecar, own)
+	return slices.DeleteFunc(s.GapSteps(StageSidecar, root), func(step Step) bool {
+		return slices.ContainsFunc(told, func(t Step) bool { return t.Ref == step.Ref })
+	})
 }
 
 // sidecarsIn returns the namespace's Sidecars in the order in which they are tried.

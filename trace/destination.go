@@ -40,6 +40,8 @@ func (w *walk) toHost(p *path, r *router, t target) {
 	p.hop().Envoy.Cluster = name
 	p.dest = Destination{Host: t.host, Port: t.port, Subset: t.subset, EnvoyCluster: name}
 	if !known {
+		w.unnamed(p, resolve.StageRoute, t.host, r.workload)
+		p.note(w.snapshot.HiddenServices(resolve.StageRoute, t.host)...)
 		w.noCluster(p, CodeHostUnknown, w.whyUnknown(r, t))
 		return
 	}

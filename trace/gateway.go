@@ -19,15 +19,16 @@ func (w *walk) enterGateway(p *path) error {
 			return &SourceError{Input: InputGateway, Problem: step.Reason(), Nearest: step.Expected}
 		}
 		p.note(steps...)
+		p.note(w.snapshot.GatewayWorkloadGaps()...)
 		p.note(w.snapshot.UnmodelledGatewayRoutes(host)...)
 		w.end(p, Outcome{Decision: NotRouted, Code: CodeNoGateway, Reason: lastReason(steps)})
 		return nil
 	}
 	entry := entries[0]
 	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: entry.Workload.Owner, TLS: clientTLS(w.request)})
-	p.note(w.snapshot.GapSteps(resolve.StageGateway)...)
 	p.note(entry.Steps...)
 	if entry.PodPort == 0 {
+		p.note(w.snapshot.ServiceGaps(entry.Workload.Namespace)...)
 		p.dest = Destination{Host: host, Port: w.request.Port}
 		w.end(p, Outcome{Decision: NotRouted, Code: CodeNoGatewayPort, Reason: lastReason(entry.Steps), By: entry.Service})
 		return nil
@@ -72,6 +73,9 @@ func (w *walk) throughGateway(p *path, a arrival) {
 // handshake, then filters and routes of the chosen server.
 func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingTLS) {
 	hop := p.hop()
+	w.meshConfig(p)
+	p.note(w.snapshot.GapSteps(resolve.StageGateway)...)
+	p.note(w.snapshot.HiddenGateways(gw)...)
 	merged := w.snapshot.MergedGateway(gw)
 	listener, steps := merged.Listener(podPort)
 	p.note(steps...)
@@ -152,6 +156,7 @@ func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.Merged
 	host := p.http.Hostname()
 	vh, steps := table.Lookup(host)
 	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
+	p.note(w.snapshot.HiddenVirtualServices(host)...)
 	p.note(steps...)
 	if unmodelled := w.snapshot.UnmodelledGatewayRoutes(host); len(unmodelled) > 0 {
 		p.note(unmodelled...)

@@ -1,6 +1,8 @@
 package trace
 
 import (
+	"strings"
+
 	api "istio.io/api/networking/v1alpha3"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -57,17 +59,30 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 // virtualHost looks the Host up in the listener's route configuration.
 func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListener) {
 	p.normalize(w.snapshot.Mesh)
+	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
 	table := r.scope.RouteTable(listener, r.workload)
 	host := p.http.Hostname()
 	vh := table.Lookup(host)
+	p.note(w.snapshot.HiddenVirtualServices(virtualHostNames(host, vh)...)...)
 	p.note(table.ExplainHost(host, vh)...)
 	if vh == nil {
+		if !strings.EqualFold(host, w.request.Host) {
+			w.unnamed(p, resolve.StageHost, host, r.workload)
+		}
 		p.hop().Envoy.VirtualHost = "allow_any"
 		w.unmatched(p, r, true)
 		return
 	}
 	p.hop().Envoy.VirtualHost = vh.Name
 	w.route(p, r, vh)
+}
+
+// virtualHostNames are the names under which a VirtualService can take the virtual host.
+func virtualHostNames(host string, vh *resolve.VirtualHost) []string {
+	if vh == nil || vh.Service == nil {
+		return []string{host}
+	}
+	return []string{host, vh.Service.Hostname}
 }
 
 // unmatched is traffic that no service of the proxy takes: the outbound traffic policy decides.

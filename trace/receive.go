@@ -96,7 +96,9 @@ func (w *walk) inbound(p *path, a arrival) {
 		p.note(server.DataplaneStep)
 	}
 	p.note(step)
-	scope, _ := w.snapshot.Scope(server)
+	w.meshConfig(p)
+	scope, steps := w.snapshot.Scope(server)
+	p.sidecarGaps(steps)
 	port, steps := w.snapshot.Inbound(server, scope, a.port)
 	p.note(steps...)
 	hop.Envoy.FilterChain, hop.Envoy.Cluster = port.FilterChain, port.Cluster
@@ -187,7 +189,6 @@ func (w *walk) filters(p *path, proxy *resolve.Workload, c *resolve.Connection, 
 
 // authenticate runs the RequestAuthentications of a proxy; it reports whether the request goes on.
 func (w *walk) authenticate(p *path, proxy *resolve.Workload, request *resolve.HTTPRequest) bool {
-	p.note(w.snapshot.GapSteps(resolve.StageRequestAuthentication, proxy.Namespace, w.snapshot.Mesh.GetRootNamespace())...)
 	result := w.snapshot.RequestAuthentication(proxy, request, p.token)
 	p.note(result.Steps...)
 	if result.Status != 0 {

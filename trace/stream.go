@@ -9,6 +9,7 @@ import (
 // Source: pilot/pkg/networking/core/tls.go, buildSidecarOutboundTCPTLSFilterChainOpts.
 func (w *walk) stream(p *path, r *router, listener *resolve.OutboundListener, chain resolve.Chain) {
 	p.stream = true
+	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
 	for _, c := range chain.TCP {
 		match := w.l4Match(p, r, listener, c)
 		p.note(match.Steps...)

@@ -16,8 +16,6 @@ type walk struct {
 	request  Request
 	source   Source
 	outcomes []finished
-	warnings []Warning
-	err      error
 }
 
 // finished is an outcome with the hops it took.
@@ -58,10 +56,10 @@ func Walk(s *resolve.Snapshot, req Request) (*Trace, error) {
 
 // end closes a path with an outcome.
 func (w *walk) end(p *path, o Outcome) {
-	o.Certainty = worse(o.Certainty, p.certainty)
 	if o.Certainty == "" {
 		o.Certainty = Certain
 	}
+	o.Certainty = worse(o.Certainty, p.certainty)
 	if o.Destination.Host == "" {
 		o.Destination = p.dest
 	}
