@@ -165,6 +165,7 @@ func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.Merged
 	p.hop().Envoy.VirtualHost = vh.Name
 	scope, _ := w.snapshot.Scope(gw)
 	w.sendFrom(p, gw)
+	p.stream = false
 	w.route(p, &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port(), tls: chain.Terminates()}, vh)
 }
 

@@ -88,6 +88,10 @@ func (p *path) lower(c Certainty) { p.certainty = worse(p.certainty, c) }
 // speaksHTTP reports whether a proxy can read the request as HTTP here.
 func (p *path) speaksHTTP() bool { return p.http != nil && !p.sealed }
 
+// answersHTTP reports whether the sender's proxy reads the request as HTTP, and so
+// answers a failure by a status; a proxy that forwards bytes closes the connection.
+func (p *path) answersHTTP() bool { return p.speaksHTTP() && !p.stream }
+
 // payload is what the bytes look like to a proxy here.
 func (p *path) payload() resolve.Payload {
 	switch {

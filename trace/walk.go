@@ -89,7 +89,7 @@ func (w *walk) broken(p *path, code Code, flags, details string, step resolve.St
 	o := Outcome{Decision: Reset, Code: code}
 	if p.proxied {
 		o.ResponseFlags, o.ResponseCodeDetails = flags, details
-		if p.speaksHTTP() {
+		if p.answersHTTP() {
 			o.HTTPStatus = 503
 		}
 	}
