@@ -14,6 +14,7 @@ const (
 	RuleNoneHealthy            RuleID = "endpoint/none-healthy"
 	RuleMTLSToPlaintext        RuleID = "tls/mtls-to-plaintext"
 	RuleMTLSOutside            RuleID = "tls/mtls-outside-mesh"
+	RuleTLSTwice               RuleID = "tls/twice"
 	RuleApplicationDelivered   RuleID = "application/delivered"
 	RuleApplicationOutside     RuleID = "application/outside-mesh"
 	RuleGatewayNotHTTP         RuleID = "gateway/not-http"
@@ -88,6 +89,12 @@ var walkRules = []Rule{
 		Says:     "Istio mTLS sent to an address that is no workload of the mesh is taken to fail.",
 		Template: "the client's proxy sends Istio mTLS to %s, which is no workload of this mesh: the handshake is taken to fail",
 		Source:   "assumption of the tool",
+	},
+	{
+		ID: RuleTLSTwice, Stage: StageTLS,
+		Says:     "A DestinationRule that originates TLS wraps the application's own TLS once more; a host outside the mesh is taken to refuse that.",
+		Template: "the application speaks TLS to %s and its proxy originates TLS around it: the host gets TLS inside TLS, taken to fail",
+		Source:   "pilot/pkg/networking/core/cluster_tls.go, buildUpstreamTLSSettings",
 	},
 	{
 		ID: RuleApplicationDelivered, Stage: StageApplication,
