@@ -19,7 +19,10 @@ func (w *walk) enterGateway(p *path) error {
 			return &SourceError{Input: InputGateway, Problem: step.Reason(), Nearest: step.Expected}
 		}
 		p.note(steps...)
-		p.note(w.snapshot.UnmodelledGatewayRoutes(host)...)
+		if unmodelled := w.snapshot.UnmodelledGatewayRoutes(host); len(unmodelled) > 0 {
+			p.note(unmodelled...)
+			p.lower(Undetermined)
+		}
 		w.end(p, Outcome{Decision: NotRouted, Code: CodeNoGateway, Reason: lastReason(steps)})
 		return nil
 	}
