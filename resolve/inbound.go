@@ -18,7 +18,7 @@ const (
 
 var inboundRules = []Rule{
 	{
-		ID: RuleInboundPort, Stage: StageListener,
+		ID: RuleInboundPort, Stage: StageListener, Detail: true,
 		Says:     "The receiving sidecar has a filter chain for each pod port that a Service (or ServiceEntry) of the workload targets; the Service's port gives the protocol.",
 		Template: "pod port %d is %s, as port %s of Service %s says",
 		Source:   "pilot/pkg/networking/core/listener_inbound.go, buildInboundChainConfigs",

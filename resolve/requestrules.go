@@ -97,7 +97,7 @@ var walkRules = []Rule{
 		Source:   "pilot/pkg/networking/core/cluster_tls.go, buildUpstreamTLSSettings",
 	},
 	{
-		ID: RuleApplicationDelivered, Stage: StageApplication,
+		ID: RuleApplicationDelivered, Stage: StageApplication, Detail: true,
 		Says:     "The application is taken to listen on every target port.",
 		Template: "%s gets the request on port %d",
 		Source:   "assumption of the tool",

@@ -83,6 +83,22 @@ func (p *path) note(steps ...resolve.Step) {
 	}
 }
 
+// assumption is what the reason of an outcome that is not certain adds: the last
+// warning on the way that the reason does not say itself.
+func (p *path) assumption(reason string) string {
+	for _, h := range slices.Backward(p.hops) {
+		for _, s := range slices.Backward(h.Steps) {
+			if s.Verdict != resolve.Warned {
+				continue
+			}
+			if said := s.Reason(); said != reason {
+				return " (" + said + ")"
+			}
+		}
+	}
+	return ""
+}
+
 func (p *path) lower(c Certainty) { p.certainty = worse(p.certainty, c) }
 
 // speaksHTTP reports whether a proxy can read the request as HTTP here.

@@ -62,6 +62,9 @@ func (w *walk) end(p *path, o Outcome) {
 	if o.Certainty == "" {
 		o.Certainty = Certain
 	}
+	if o.Certainty != Certain {
+		o.Reason += p.assumption(o.Reason)
+	}
 	if o.Destination.Host == "" {
 		o.Destination = p.dest
 	}
