@@ -205,8 +205,8 @@ func TestForbiddenMeshConfig(t *testing.T) {
 		t.Error(diff)
 	}
 	wide := fromCluster(t, s, "reviews:9080/")
-	if want := "the mesh config could not be read (forbidden: the server says Forbidden"; strings.Count(wide.Out, want) != 2 {
-		t.Errorf("want one step and one warning with %q:\n%s", want, wide.Out)
+	if want := "the mesh config could not be read (forbidden: the server says Forbidden"; strings.Count(wide.Out, want) != 3 {
+		t.Errorf("want one step, one warning and the reason with %q:\n%s", want, wide.Out)
 	}
 	file := filepath.Join(t.TempDir(), "mesh-config.yaml")
 	if err := os.WriteFile(file, []byte("trustDomain: cluster.local\n"), 0o600); err != nil {

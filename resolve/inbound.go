@@ -18,7 +18,7 @@ const (
 
 var inboundRules = []Rule{
 	{
-		ID: RuleInboundPort, Stage: StageListener,
+		ID: RuleInboundPort, Stage: StageListener, Detail: true,
 		Says:     "The receiving sidecar has a filter chain for each pod port that a Service (or ServiceEntry) of the workload targets; the Service's port gives the protocol.",
 		Template: "pod port %d is %s, as port %s of Service %s says",
 		Source:   "pilot/pkg/networking/core/listener_inbound.go, buildInboundChainConfigs",
@@ -130,14 +130,14 @@ func inboundFromSidecar(sc *Scope, w *Workload, port int) (InboundPort, []Step) 
 		}
 		endpoint := ingressEndpoint(in, port)
 		return InboundPort{
-			Port: port, Protocol: protocol, Declared: true,
-			FilterChain: fmt.Sprintf("%s_%d", address, port),
-			RouteConfig: fmt.Sprintf("inbound|%d||", port),
-			VirtualHost: fmt.Sprintf("inbound|http|%d", port),
-			Cluster:     fmt.Sprintf("inbound|%d||", port),
-			Endpoint:    endpoint,
-		}, []Step{NewStep(RuleInboundIngress, Matched, sc.Ref.At(fmt.Sprintf("spec.ingress[%d]", i)),
-			port, describeProtocol(protocol), endpoint)}
+				Port: port, Protocol: protocol, Declared: true,
+				FilterChain: fmt.Sprintf("%s_%d", address, port),
+				RouteConfig: fmt.Sprintf("inbound|%d||", port),
+				VirtualHost: fmt.Sprintf("inbound|http|%d", port),
+				Cluster:     fmt.Sprintf("inbound|%d||", port),
+				Endpoint:    endpoint,
+			}, []Step{NewStep(RuleInboundIngress, Matched, sc.Ref.At(fmt.Sprintf("spec.ingress[%d]", i)),
+				port, describeProtocol(protocol), endpoint)}
 	}
 	return passthroughPort(port), []Step{NewStep(RuleInboundUnlisted, None, sc.Ref.At("spec.ingress"), port)}
 }

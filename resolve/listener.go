@@ -8,6 +8,8 @@ import (
 // Rules of the outbound listeners of a sidecar.
 const (
 	RuleListenerWildcard    RuleID = "listener/wildcard-port"
+	RuleListenerWildcardTLS RuleID = "listener/wildcard-tls-port"
+	RuleListenerWildcardTCP RuleID = "listener/wildcard-tcp-port"
 	RuleListenerAddress     RuleID = "listener/service-address"
 	RuleListenerHeadless    RuleID = "listener/headless-endpoint"
 	RuleListenerNone        RuleID = "listener/none"
@@ -25,6 +27,18 @@ var listenerRules = []Rule{
 		ID: RuleListenerWildcard, Stage: StageListener,
 		Says:     "All HTTP services of a port share the listener 0.0.0.0_PORT; there the Host header decides, not the address.",
 		Template: "port %d of service %s is %s: the shared listener %s takes it, and the Host header decides",
+		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
+	},
+	{
+		ID: RuleListenerWildcardTLS, Stage: StageListener,
+		Says:     "A TLS service without an address of its own is on the listener 0.0.0.0_PORT; there the server name of the handshake decides.",
+		Template: "port %d of service %s is %s: the shared listener %s takes it, and the TLS server name decides",
+		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
+	},
+	{
+		ID: RuleListenerWildcardTCP, Stage: StageListener,
+		Says:     "A TCP service without an address of its own takes all TCP of its port on the listener 0.0.0.0_PORT.",
+		Template: "port %d of service %s is %s: the shared listener %s takes it, whatever address was dialled",
 		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
 	},
 	{
@@ -400,7 +414,7 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 				owner, port = d.Service, p
 			}
 		}
-		return l, []Step{NewStep(RuleListenerWildcard, Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name)}
+		return l, []Step{NewStep(wildcardRule(port.Protocol), Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name)}
 	}
 	if len(ls.order) > 0 {
 		var names []string
@@ -463,4 +477,15 @@ func forPayload(chains []TCPChain, payload Payload) []TCPChain {
 		}
 	}
 	return out
+}
+
+// wildcardRule says what decides on a listener 0.0.0.0_PORT for a service of that protocol.
+func wildcardRule(p Protocol) RuleID {
+	switch {
+	case p.IsTLS():
+		return RuleListenerWildcardTLS
+	case p.IsHTTP(), p.IsAuto():
+		return RuleListenerWildcard
+	}
+	return RuleListenerWildcardTCP
 }

@@ -50,7 +50,7 @@ var peerAuthenticationModeRules = []Rule{
 		Template: "mTLS mode %s for the mesh (root namespace %s)",
 	},
 	{
-		ID: RulePeerAuthenticationDefault, Stage: StagePeerAuthentication, Source: composeSource,
+		ID: RulePeerAuthenticationDefault, Stage: StagePeerAuthentication, Source: composeSource, Detail: true,
 		Says:     "Where no PeerAuthentication sets a mode it is PERMISSIVE.",
 		Template: "no PeerAuthentication sets a mode for %s; Istio's default is PERMISSIVE",
 	},

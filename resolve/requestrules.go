@@ -14,6 +14,7 @@ const (
 	RuleNoneHealthy            RuleID = "endpoint/none-healthy"
 	RuleMTLSToPlaintext        RuleID = "tls/mtls-to-plaintext"
 	RuleMTLSOutside            RuleID = "tls/mtls-outside-mesh"
+	RuleTLSTwice               RuleID = "tls/twice"
 	RuleApplicationDelivered   RuleID = "application/delivered"
 	RuleApplicationOutside     RuleID = "application/outside-mesh"
 	RuleGatewayNotHTTP         RuleID = "gateway/not-http"
@@ -90,7 +91,13 @@ var walkRules = []Rule{
 		Source:   "assumption of the tool",
 	},
 	{
-		ID: RuleApplicationDelivered, Stage: StageApplication,
+		ID: RuleTLSTwice, Stage: StageTLS,
+		Says:     "A DestinationRule that originates TLS wraps the application's own TLS once more; a host outside the mesh is taken to refuse that.",
+		Template: "the application speaks TLS to %s and its proxy originates TLS around it: the host gets TLS inside TLS, taken to fail",
+		Source:   "pilot/pkg/networking/core/cluster_tls.go, buildUpstreamTLSSettings",
+	},
+	{
+		ID: RuleApplicationDelivered, Stage: StageApplication, Detail: true,
 		Says:     "The application is taken to listen on every target port.",
 		Template: "%s gets the request on port %d",
 		Source:   "assumption of the tool",

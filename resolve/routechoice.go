@@ -1,7 +1,8 @@
 package resolve
 
 import (
-	"strconv"
+	"maps"
+	"slices"
 	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
@@ -134,18 +135,15 @@ func (r *Route) describeMatch() string {
 		}
 	}
 	for _, c := range []struct {
-		noun string
-		n    int
+		noun    string
+		matches map[string]*networking.StringMatch
 	}{
-		{"header", len(m.GetHeaders())},
-		{"excluded header", len(m.GetWithoutHeaders())},
-		{"query parameter", len(m.GetQueryParams())},
+		{"header", m.GetHeaders()},
+		{"without header", m.GetWithoutHeaders()},
+		{"query parameter", m.GetQueryParams()},
 	} {
-		switch {
-		case c.n == 1:
-			parts = append(parts, "1 "+c.noun)
-		case c.n > 1:
-			parts = append(parts, strconv.Itoa(c.n)+" "+c.noun+"s")
+		for _, name := range slices.Sorted(maps.Keys(c.matches)) {
+			parts = append(parts, c.noun+" "+name+" "+describeStringMatch(c.matches[name]))
 		}
 	}
 	if len(parts) == 0 {

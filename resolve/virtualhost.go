@@ -34,7 +34,7 @@ var virtualHostRules = []Rule{
 		Source:   "pilot/pkg/networking/core/route/route.go, BuildSidecarVirtualHostWrapper; httproute.go, BuildSidecarOutboundVirtualHosts",
 	},
 	{
-		ID: RuleHostServiceDefault, Stage: StageHost,
+		ID: RuleHostServiceDefault, Stage: StageHost, Detail: true,
 		Says:     "A service without a VirtualService that yields a route has one default route to itself.",
 		Template: "no VirtualService routes %s here: the default route goes to the service itself",
 		Source:   "pilot/pkg/networking/core/route/route.go, buildSidecarVirtualHostForService",

@@ -39,6 +39,7 @@ const (
 	CodeNoFilterChain      Code = "NO_FILTER_CHAIN"
 	CodeTLSToPlaintext     Code = "TLS_TO_PLAINTEXT_PORT"
 	CodePlaintextToTLS     Code = "PLAINTEXT_TO_TLS_PORT"
+	CodeTLSTwice           Code = "TLS_TWICE"
 	CodeClientCertRequired Code = "CLIENT_CERT_REQUIRED"
 	CodeListenerRejected   Code = "LISTENER_REJECTED"
 	CodeNoL4Route          Code = "NO_TCP_ROUTE"
@@ -89,6 +90,7 @@ var codes = []CodeInfo{
 	{CodeNoFilterChain, Reset, "no filter chain of the listener takes the connection"},
 	{CodeTLSToPlaintext, Reset, "a TLS client meets a plaintext port"},
 	{CodePlaintextToTLS, Reset, "a plaintext client meets a TLS port"},
+	{CodeTLSTwice, Reset, "the proxy originates TLS around the application's own TLS"},
 	{CodeClientCertRequired, Reset, "the gateway demands a client certificate and the client has none"},
 	{CodeListenerRejected, Reset, "Envoy rejects the listener that istiod generates"},
 	{CodeNoL4Route, NotRouted, "no tcp or tls route takes the connection"},

@@ -38,7 +38,7 @@ const (
 func worse(a, b Certainty) Certainty {
 	rank := func(c Certainty) int {
 		switch c {
-		case Certain:
+		case "", Certain:
 			return 0
 		case Assumed:
 			return 1

@@ -20,7 +20,10 @@ func (w *walk) enterGateway(p *path) error {
 		}
 		p.note(steps...)
 		p.note(w.snapshot.GatewayWorkloadGaps()...)
-		p.note(w.snapshot.UnmodelledGatewayRoutes(host)...)
+		if unmodelled := w.snapshot.UnmodelledGatewayRoutes(host); len(unmodelled) > 0 {
+			p.note(unmodelled...)
+			p.lower(Undetermined)
+		}
 		w.end(p, Outcome{Decision: NotRouted, Code: CodeNoGateway, Reason: lastReason(steps)})
 		return nil
 	}
@@ -170,6 +173,7 @@ func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.Merged
 	p.hop().Envoy.VirtualHost = vh.Name
 	scope, _ := w.snapshot.Scope(gw)
 	w.sendFrom(p, gw)
+	p.stream = false
 	w.route(p, &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port(), tls: chain.Terminates()}, vh)
 }
 

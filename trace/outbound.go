@@ -89,6 +89,7 @@ func virtualHostNames(host string, vh *resolve.VirtualHost) []string {
 func (w *walk) unmatched(p *path, r *router, http bool) {
 	policy, ref := r.scope.OutboundPolicy()
 	hop := p.hop()
+	p.stream = !http
 	switch policy.GetMode() {
 	case api.OutboundTrafficPolicy_REGISTRY_ONLY:
 		o := Outcome{Decision: Unavailable, Code: CodeRegistryOnly}
@@ -181,9 +182,9 @@ func (w *walk) refused(p *path, code Code) Outcome {
 	o := Outcome{Decision: NotRouted, Code: code}
 	if p.proxied {
 		o.Decision = Unavailable
-		o.ResponseFlags = "UF"
-		if p.speaksHTTP() {
-			o.HTTPStatus, o.ResponseFlags = 503, "UF,URX"
+		o.ResponseFlags = "UF,URX"
+		if p.answersHTTP() {
+			o.HTTPStatus = 503
 			o.ResponseCodeDetails = "upstream_reset_before_response_started{connection_failure}"
 		}
 	}

@@ -83,10 +83,30 @@ func (p *path) note(steps ...resolve.Step) {
 	}
 }
 
+// assumption is what the reason of an outcome that is not certain adds: the last
+// warning on the way that the reason does not say itself.
+func (p *path) assumption(reason string) string {
+	for _, h := range slices.Backward(p.hops) {
+		for _, s := range slices.Backward(h.Steps) {
+			if s.Verdict != resolve.Warned {
+				continue
+			}
+			if said := s.Reason(); said != reason {
+				return " (" + said + ")"
+			}
+		}
+	}
+	return ""
+}
+
 func (p *path) lower(c Certainty) { p.certainty = worse(p.certainty, c) }
 
 // speaksHTTP reports whether a proxy can read the request as HTTP here.
 func (p *path) speaksHTTP() bool { return p.http != nil && !p.sealed }
+
+// answersHTTP reports whether the sender's proxy reads the request as HTTP, and so
+// answers a failure by a status; a proxy that forwards bytes closes the connection.
+func (p *path) answersHTTP() bool { return p.speaksHTTP() && !p.stream }
 
 // payload is what the bytes look like to a proxy here.
 func (p *path) payload() resolve.Payload {

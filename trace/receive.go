@@ -35,6 +35,10 @@ func (w *walk) outside(p *path, e *resolve.Endpoint, tls resolve.ClientTLS) {
 			resolve.NewStep(resolve.RuleMTLSOutside, resolve.Warned, tls.Step.Ref, e.Address))
 		return
 	}
+	if tls.Mode == resolve.ClientTLSOrigination && p.sealed {
+		w.broken(p, CodeTLSTwice, "", "", resolve.NewStep(resolve.RuleTLSTwice, resolve.Warned, tls.Step.Ref, e.Address))
+		return
+	}
 	if p.via == "" {
 		p.via = CodeOutsideMesh
 	}

@@ -60,6 +60,9 @@ func (w *walk) end(p *path, o Outcome) {
 		o.Certainty = Certain
 	}
 	o.Certainty = worse(o.Certainty, p.certainty)
+	if o.Certainty != Certain {
+		o.Reason += p.assumption(o.Reason)
+	}
 	if o.Destination.Host == "" {
 		o.Destination = p.dest
 	}
@@ -87,7 +90,7 @@ func (w *walk) broken(p *path, code Code, flags, details string, step resolve.St
 	o := Outcome{Decision: Reset, Code: code}
 	if p.proxied {
 		o.ResponseFlags, o.ResponseCodeDetails = flags, details
-		if p.speaksHTTP() {
+		if p.answersHTTP() {
 			o.HTTPStatus = 503
 		}
 	}

@@ -9,20 +9,18 @@ import (
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 )
 
-// answer writes the verdict and the culprit: for one outcome in the first lines,
-// for several a line each below a summary.
+// answer writes the verdict and the culprit: for one outcome in the first line,
+// with the reason and what was asked below, for several a line each below a summary.
+// Where a workload answers for certain, the first line has said it all and no reason follows.
 func (r *renderer) answer() {
 	if len(r.trace.Outcomes) == 1 {
 		o := r.trace.Outcomes[0]
-		r.put(r.verdict(o).then("  ", r.asked()), 2)
+		r.put(r.verdict(o).then("  ", r.towards(o)).then("  ", r.decider(o)), 2)
+		if o.Reason != "" && (o.Decision != trace.Delivered || o.Code != "" || o.Certainty != trace.Certain) {
+			r.put(line{}.text(asPlain, o.Reason), 2)
+		}
+		r.put(r.asked(), 2)
 		r.headersSent()
-		if o.Decision == trace.Delivered {
-			r.put(line{}.text(asPlain, "to ").add(r.whereTo(o.Destination)), 2)
-		}
-		if o.Location != "" {
-			r.put(line{}.text(asPlain, "to ").text(asName, o.Location), 2)
-		}
-		r.put(r.culprit(o), 2)
 		r.afterthoughts(o, 0)
 		return
 	}
@@ -121,15 +119,31 @@ func (r *renderer) fate(o trace.Outcome) line {
 
 // culprit is "by AuthorizationPolicy shop/deny-web spec.rules[0] (policies.yaml:12): reason".
 func (r *renderer) culprit(o trace.Outcome) line {
-	by := r.resource(o.By)
-	if len(by) == 0 {
-		by = line{}.text(asPlain, "Istio's defaults")
-	}
-	l := line{}.text(asPlain, "by ").add(by)
+	l := r.decider(o)
 	if o.Reason != "" {
 		l = l.text(asPlain, ": ").text(asPlain, o.Reason)
 	}
 	return l
+}
+
+// decider is "by AuthorizationPolicy shop/deny-web spec.rules[0] (policies.yaml:12)".
+func (r *renderer) decider(o trace.Outcome) line {
+	by := r.resource(o.By)
+	if len(by) == 0 {
+		by = line{}.text(asPlain, "Istio's defaults")
+	}
+	return line{}.text(asPlain, "by ").add(by)
+}
+
+// towards is "to shop/reviews-v1 (subset v1, 2 endpoints)", or where a redirect leads.
+func (r *renderer) towards(o trace.Outcome) line {
+	switch {
+	case o.Location != "":
+		return line{}.text(asPlain, "to ").text(asName, o.Location)
+	case o.Decision == trace.Delivered:
+		return line{}.text(asPlain, "to ").add(r.whereTo(o.Destination))
+	}
+	return nil
 }
 
 // whereTo is "shop/reviews-v1 (subset v1, 2 endpoints)", or the host where no workload is known.
