@@ -23,8 +23,8 @@ const (
 var listenerRules = []Rule{
 	{
 		ID: RuleListenerWildcard, Stage: StageListener,
-		Says:     "All HTTP services of a port share the listener 0.0.0.0_PORT; there the Host header decides, not the address.",
-		Template: "port %d of service %s is %s: the shared listener %s takes it, and the Host header decides",
+		Says:     "All HTTP services of a port share the listener 0.0.0.0_PORT, as do TCP and TLS services without an address; there the Host header or the server name decides, not the address.",
+		Template: "port %d of service %s is %s: the shared listener %s takes it, and the %s decides",
 		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
 	},
 	{
@@ -400,7 +400,7 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 				owner, port = d.Service, p
 			}
 		}
-		return l, []Step{NewStep(RuleListenerWildcard, Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name)}
+		return l, []Step{NewStep(RuleListenerWildcard, Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name, whatDecides(port.Protocol))}
 	}
 	if len(ls.order) > 0 {
 		var names []string
@@ -463,4 +463,15 @@ func forPayload(chains []TCPChain, payload Payload) []TCPChain {
 		}
 	}
 	return out
+}
+
+// whatDecides is what tells the services of a shared listener apart.
+func whatDecides(p Protocol) string {
+	switch {
+	case p.IsTLS():
+		return "server name of the TLS handshake"
+	case p.IsHTTP(), p.IsAuto():
+		return "Host header"
+	}
+	return "port alone"
 }

@@ -40,6 +40,7 @@ const (
 	CodeTLSToPlaintext     Code = "TLS_TO_PLAINTEXT_PORT"
 	CodePlaintextToTLS     Code = "PLAINTEXT_TO_TLS_PORT"
 	CodeClientCertRequired Code = "CLIENT_CERT_REQUIRED"
+	CodeServerCertRejected Code = "SERVER_CERT_REJECTED"
 	CodeListenerRejected   Code = "LISTENER_REJECTED"
 	CodeNoL4Route          Code = "NO_TCP_ROUTE"
 	CodeProtocolError      Code = "PROTOCOL_ERROR"
@@ -90,6 +91,7 @@ var codes = []CodeInfo{
 	{CodeTLSToPlaintext, Reset, "a TLS client meets a plaintext port"},
 	{CodePlaintextToTLS, Reset, "a plaintext client meets a TLS port"},
 	{CodeClientCertRequired, Reset, "the gateway demands a client certificate and the client has none"},
+	{CodeServerCertRejected, Reset, "the sending proxy does not trust the certificate that the gateway shows"},
 	{CodeListenerRejected, Reset, "Envoy rejects the listener that istiod generates"},
 	{CodeNoL4Route, NotRouted, "no tcp or tls route takes the connection"},
 	{CodeProtocolError, Reset, "the receiver's proxy expects HTTP and gets other bytes"},

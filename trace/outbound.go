@@ -56,6 +56,7 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 
 // virtualHost looks the Host up in the listener's route configuration.
 func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListener) {
+	p.answers = true
 	p.normalize(w.snapshot.Mesh)
 	table := r.scope.RouteTable(listener, r.workload)
 	host := p.http.Hostname()
@@ -167,7 +168,7 @@ func (w *walk) refused(p *path, code Code) Outcome {
 	if p.proxied {
 		o.Decision = Unavailable
 		o.ResponseFlags = "UF"
-		if p.speaksHTTP() {
+		if p.answers {
 			o.HTTPStatus, o.ResponseFlags = 503, "UF,URX"
 			o.ResponseCodeDetails = "upstream_reset_before_response_started{connection_failure}"
 		}
