@@ -73,7 +73,7 @@ func (s *Snapshot) AuthorizeCustom(w *Workload, c *Connection, q *HTTPRequest) A
 		// 3. HTTP on TCP.
 		case a.tcp && !provider.grpc:
 			for _, p := range enforced {
-				a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustomTCP, Warned, p.ref.At("spec.provider.name"), name))
+				a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustomTCP, Applied, p.ref.At("spec.provider.name"), name))
 			}
 		// 4. The authorizer is asked.
 		default:
@@ -132,6 +132,9 @@ func (a *authorizing) ask(policies []*authorizationPolicy, provider, service str
 		}
 		if r.truth == True {
 			a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustom, Warned, r.ref, provider, service, r.matchedText(&a.in)))
+			if ref := a.snapshot.providerRef(service); !ref.IsZero() {
+				a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustomService, Applied, ref, provider))
+			}
 		}
 	}
 }
@@ -285,4 +288,18 @@ func findProviderService(hosts map[string][]string, service string) providerFaul
 		return providerUsable
 	}
 	return providerAmbiguous
+}
+
+// providerRef is the Service or ServiceEntry of [NAMESPACE/]HOST.
+func (s *Snapshot) providerRef(service string) Ref {
+	namespace, host, qualified := strings.Cut(service, "/")
+	if !qualified {
+		namespace, host = "", service
+	}
+	for _, svc := range s.ServicesForHost(host) {
+		if namespace == "" || svc.Namespace == namespace {
+			return svc.Ref.Object()
+		}
+	}
+	return Ref{}
 }

@@ -18,6 +18,8 @@ const (
 	RuleGatewayHostNotExported RuleID = "gatewayhost/not-exported"
 	RuleGatewayHostNotServed   RuleID = "gatewayhost/server-hosts"
 	RuleGatewayHostNoRoutes    RuleID = "gatewayhost/no-routes"
+	RuleGatewayHostOtherHosts  RuleID = "gatewayhost/other-server-hosts"
+	RuleGatewayHostNearest     RuleID = "gatewayhost/nearest"
 )
 
 var gatewayHostRules = []Rule{
@@ -70,6 +72,18 @@ var gatewayHostRules = []Rule{
 		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayHTTPRouteConfig; pkg/config/host/names.go, NamesForNamespace",
 	},
 	{
+		ID: RuleGatewayHostNearest, Stage: StageHost, Detail: true,
+		Says:     "Of a host that no virtual host has, the nearest names there are.",
+		Template: "brings virtual host %s, which does not take %s",
+		Source:   "Envoy, route.v3.VirtualHost domains",
+	},
+	{
+		ID: RuleGatewayHostOtherHosts, Stage: StageHost,
+		Says:     "A VirtualService is served for the hosts it shares with the server; an https server has a route configuration of its own, and no host of another.",
+		Template: "names the host, but route configuration %s is for %s alone",
+		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayHTTPRouteConfig",
+	},
+	{
 		ID: RuleGatewayHostNoRoutes, Stage: StageHost,
 		Says:     "A VirtualService of which no http route applies to the gateway brings no virtual host.",
 		Template: "names the host, but none of its http routes applies to this gateway and port",
@@ -107,8 +121,7 @@ func (t *GatewayRouteTable) Lookup(hostname string) (*VirtualHost, []Step) {
 	}
 	var steps []Step
 	if len(found) == 0 {
-		steps = append(t.notServed(hostname), t.noHost(hostname))
-		return nil, steps
+		return nil, append(t.notServed(hostname), t.noHost(hostname)...)
 	}
 	chosen := found[0]
 	for _, c := range found[1:] {
@@ -146,13 +159,22 @@ func hostRef(vh *VirtualHost) Ref {
 	return vh.RequireTLS
 }
 
-func (t *GatewayRouteTable) noHost(hostname string) Step {
+func (t *GatewayRouteTable) noHost(hostname string) []Step {
 	var domains []string
 	for _, vh := range t.VirtualHosts {
 		domains = append(domains, vh.Domains...)
 	}
-	return NewStep(RuleGatewayHostNone, None, t.Servers[0].Ref, t.Name, hostname).
-		Unlike(strings.Join(nearestNames(hostname, domains, 3), " or "), hostname)
+	nearest := nearestNames(hostname, domains, 3)
+	var steps []Step
+	for _, domain := range nearest {
+		for _, vh := range t.VirtualHosts {
+			if slices.Contains(vh.Domains, domain) && !hostRef(vh).IsZero() {
+				steps = append(steps, NewStep(RuleGatewayHostNearest, Skipped, hostRef(vh), vh.Name, hostname).Unlike(hostname, domain))
+			}
+		}
+	}
+	return append(steps, NewStep(RuleGatewayHostNone, None, t.Servers[0].Ref, t.Name, hostname).
+		Unlike(strings.Join(nearest, " or "), hostname))
 }
 
 // notServed tells for every VirtualService that names the host why it brings nothing to this table.
@@ -186,8 +208,22 @@ func (t *GatewayRouteTable) whyNotServed(vs *VirtualService, hostname string) []
 			}
 		}
 	}
+	if !slices.ContainsFunc(t.Servers, func(s *GatewayServer) bool { return s.hasHost(hostname) }) {
+		return []Step{NewStep(RuleGatewayHostOtherHosts, Skipped, vs.Ref.At("spec.hosts"), t.Name, t.serverHostList()).
+			Unlike(hostname, t.serverHostList())}
+	}
 	return []Step{NewStep(RuleGatewayHostNotServed, Skipped, vs.Ref.At("spec.hosts"), t.Name, vs.Ref.Namespace).
 		Unlike(hostname, t.serverHostList())}
+}
+
+// hasHost reports whether a host of the server covers the name, for whichever namespace.
+func (s *GatewayServer) hasHost(name string) bool {
+	return slices.ContainsFunc(s.Hosts, func(h string) bool {
+		if _, host, qualified := strings.Cut(h, "/"); qualified {
+			h = host
+		}
+		return HostSubsetOf(name, strings.ToLower(h))
+	})
 }
 
 func (t *GatewayRouteTable) whyNotBound(vs *VirtualService) Step {

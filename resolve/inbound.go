@@ -14,6 +14,7 @@ const (
 	RuleInboundUndeclared RuleID = "inbound/undeclared-port"
 	RuleInboundIngress    RuleID = "inbound/sidecar-ingress"
 	RuleInboundUnlisted   RuleID = "inbound/sidecar-ingress-unlisted"
+	RuleInboundProxy      RuleID = "inbound/proxy"
 )
 
 var inboundRules = []Rule{
@@ -22,6 +23,13 @@ var inboundRules = []Rule{
 		Says:     "The receiving sidecar has a filter chain for each pod port that a Service (or ServiceEntry) of the workload targets; the Service's port gives the protocol.",
 		Template: "pod port %d is %s, as port %s of Service %s says",
 		Source:   "pilot/pkg/networking/core/listener_inbound.go, buildInboundChainConfigs",
+	},
+	{
+		ID: RuleInboundProxy, Stage: StageCapture,
+		Says:     "A workload with a sidecar receives through it: what is running, or what Istio's webhook injects.",
+		Template: "the receiver has a proxy: %s",
+		Source:   "pkg/kube/inject/inject.go, injectRequired",
+		Detail:   true,
 	},
 	{
 		ID: RuleInboundConflict, Stage: StageListener,

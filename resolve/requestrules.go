@@ -5,6 +5,7 @@ package resolve
 const (
 	RuleRouteWeight            RuleID = "route/weight"
 	RuleHTTPSRedirect          RuleID = "gateway/https-redirect"
+	RuleHTTPSForwarded         RuleID = "gateway/forwarded-proto"
 	RuleDestinationUnknown     RuleID = "destination/host-unknown"
 	RuleDestinationNotExported RuleID = "destination/host-not-exported"
 	RuleDestinationNotImported RuleID = "destination/host-not-imported"
@@ -35,6 +36,12 @@ var walkRules = []Rule{
 		Says:     "A server with tls.httpsRedirect answers plaintext requests for its virtual hosts with 301 to https.",
 		Template: "plaintext is redirected to %s",
 		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayHTTPRouteConfig (RequireTls)",
+	},
+	{
+		ID: RuleHTTPSForwarded, Stage: StageRoute,
+		Says:     "X-Forwarded-Proto of a proxy that the gateway trusts (gatewayTopology.numTrustedProxies) is the scheme of the request: https is not redirected.",
+		Template: "not redirected: X-Forwarded-Proto is %s, and %d proxies before the gateway are trusted",
+		Source:   "Envoy, x-forwarded-proto",
 	},
 	{
 		ID: RuleDestinationUnknown, Stage: StageDestinationRule,

@@ -41,6 +41,7 @@ const (
 	CodePlaintextToTLS     Code = "PLAINTEXT_TO_TLS_PORT"
 	CodeTLSTwice           Code = "TLS_TWICE"
 	CodeClientCertRequired Code = "CLIENT_CERT_REQUIRED"
+	CodeServerCertRejected Code = "SERVER_CERT_REJECTED"
 	CodeListenerRejected   Code = "LISTENER_REJECTED"
 	CodeNoL4Route          Code = "NO_TCP_ROUTE"
 	CodeProtocolError      Code = "PROTOCOL_ERROR"
@@ -92,6 +93,7 @@ var codes = []CodeInfo{
 	{CodePlaintextToTLS, Reset, "a plaintext client meets a TLS port"},
 	{CodeTLSTwice, Reset, "the proxy originates TLS around the application's own TLS"},
 	{CodeClientCertRequired, Reset, "the gateway demands a client certificate and the client has none"},
+	{CodeServerCertRejected, Reset, "the sending proxy does not trust the certificate that the gateway shows"},
 	{CodeListenerRejected, Reset, "Envoy rejects the listener that istiod generates"},
 	{CodeNoL4Route, NotRouted, "no tcp or tls route takes the connection"},
 	{CodeProtocolError, Reset, "the receiver's proxy expects HTTP and gets other bytes"},

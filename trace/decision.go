@@ -34,11 +34,11 @@ const (
 	Undetermined Certainty = "undetermined"
 )
 
-// worse returns the less certain of two.
+// worse returns the less certain of two; what is not set counts as certain.
 func worse(a, b Certainty) Certainty {
 	rank := func(c Certainty) int {
 		switch c {
-		case "", Certain:
+		case Certain, "":
 			return 0
 		case Assumed:
 			return 1

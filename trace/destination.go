@@ -117,7 +117,7 @@ func (w *walk) noCluster(p *path, code Code, step resolve.Step) {
 // unavailableBy is an unavailable destination for a reason that is noted already.
 func (w *walk) unavailableBy(p *path, code Code, flag, details string, why resolve.Step, by resolve.Ref) {
 	o := Outcome{Decision: Unavailable, ResponseFlags: flag, ResponseCodeDetails: details, Code: code, Reason: why.Reason(), By: by}
-	if p.answersHTTP() {
+	if p.answers {
 		o.HTTPStatus = 503
 	}
 	w.end(p, o)
@@ -138,7 +138,7 @@ func decisive(steps []resolve.Step) resolve.Step {
 
 func (w *walk) unavailable(p *path, code Code, flag, details string, step resolve.Step) {
 	o := Outcome{Decision: Unavailable, ResponseFlags: flag, ResponseCodeDetails: details, Code: code}
-	if p.answersHTTP() {
+	if p.answers {
 		o.HTTPStatus = 503
 	}
 	w.endAt(p, o, step)

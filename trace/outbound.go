@@ -58,6 +58,7 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 
 // virtualHost looks the Host up in the listener's route configuration.
 func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListener) {
+	p.answers = true
 	p.normalize(w.snapshot.Mesh)
 	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
 	table := r.scope.RouteTable(listener, r.workload)
@@ -183,7 +184,7 @@ func (w *walk) refused(p *path, code Code) Outcome {
 	if p.proxied {
 		o.Decision = Unavailable
 		o.ResponseFlags = "UF,URX"
-		if p.answersHTTP() {
+		if p.answers {
 			o.HTTPStatus = 503
 			o.ResponseCodeDetails = "upstream_reset_before_response_started{connection_failure}"
 		}

@@ -20,6 +20,15 @@ func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
 		w.endAt(p, Outcome{Decision: Reset, Code: CodeTooManyHops}, resolve.NewStep(resolve.RuleTooManyHops, resolve.None, resolve.Ref{}, maxHops))
 		return
 	}
+	if p.wrapper != nil {
+		// A gateway passed a proxy's TLS on unopened: it ends here, inside the gateway's own where that adds any.
+		if tls.Mode == resolve.ClientPlaintext {
+			tls, p.sender = p.wrapper.tls, p.wrapper.sender
+		} else {
+			p.sealed = true
+		}
+		p.wrapper = nil
+	}
 	if g.first.Workload == nil {
 		w.outside(p, g.first, tls)
 		return
@@ -31,7 +40,7 @@ func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
 // outside hands the request to an address that is no workload of the mesh.
 func (w *walk) outside(p *path, e *resolve.Endpoint, tls resolve.ClientTLS) {
 	if tls.Mode == resolve.ClientMTLS {
-		w.broken(p, CodeMTLSRefused, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}",
+		w.broken(p, CodeMTLSRefused, "UF,URX", handshakeFailed,
 			resolve.NewStep(resolve.RuleMTLSOutside, resolve.Warned, tls.Step.Ref, e.Address))
 		return
 	}
@@ -55,7 +64,7 @@ func (w *walk) receive(p *path, a arrival) {
 	case resolve.DataplaneSidecar:
 		w.inbound(p, a)
 	case resolve.DataplaneAmbient, resolve.DataplaneWaypoint:
-		p.enter(Hop{Proxy: a.workload.Dataplane, Direction: Inbound, Workload: a.workload.Owner, TLS: hopTLS(a.tls.Mode)})
+		p.enter(Hop{Proxy: a.workload.Dataplane, Direction: Inbound, Workload: a.workload.Owner, TLS: p.reachedBy(a.tls.Mode)})
 		p.note(resolve.NewStep(resolve.RuleAmbientServer, resolve.Warned, a.workload.Owner, a.workload.Owner.String()))
 		p.lower(Undetermined)
 		w.deliver(p, a)
@@ -66,7 +75,7 @@ func (w *walk) receive(p *path, a arrival) {
 
 // withoutProxy is an application that reads the connection as it comes.
 func (w *walk) withoutProxy(p *path, a arrival) {
-	p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: a.workload.Owner, TLS: hopTLS(a.tls.Mode)})
+	p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: a.workload.Owner, TLS: p.reachedBy(a.tls.Mode)})
 	if a.workload.DataplaneStep.Rule != "" {
 		p.note(a.workload.DataplaneStep)
 	}
@@ -84,20 +93,23 @@ func (w *walk) inbound(p *path, a arrival) {
 	server := a.workload
 	captured, step := resolve.CapturesInbound(server, a.port)
 	if !captured {
-		p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: server.Owner, TLS: hopTLS(a.tls.Mode)})
+		p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
 		p.note(step)
 		if a.tls.Mode == resolve.ClientMTLS {
-			w.broken(p, CodeMTLSRefused, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}",
+			w.broken(p, CodeMTLSRefused, "UF,URX", handshakeFailed,
 				resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, server.Owner.String()))
 			return
 		}
 		w.deliver(p, a)
 		return
 	}
-	hop := p.enter(Hop{Proxy: resolve.DataplaneSidecar, Direction: Inbound, Workload: server.Owner, TLS: hopTLS(a.tls.Mode)})
+	hop := p.enter(Hop{Proxy: resolve.DataplaneSidecar, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
 	hop.Envoy.Listener = "virtualInbound"
-	if server.DataplaneStep.Verdict == resolve.Warned {
-		p.note(server.DataplaneStep)
+	switch s := server.DataplaneStep; {
+	case s.Verdict == resolve.Warned:
+		p.note(s)
+	case s.Rule != "":
+		p.note(resolve.NewStep(resolve.RuleInboundProxy, resolve.Applied, s.Ref, s.Reason()))
 	}
 	p.note(step)
 	w.meshConfig(p)
@@ -118,7 +130,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
 		trusted, step := w.snapshot.TrustsPeer(hop.Peer)
 		if !trusted {
-			w.broken(p, CodeUntrustedPeer, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}", step)
+			w.broken(p, CodeUntrustedPeer, "UF,URX", handshakeFailed, step)
 			return
 		}
 	}
@@ -133,7 +145,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		}
 	}
 	connection := &resolve.Connection{
-		Peer: hop.Peer, SourceIP: p.senderIP, RemoteIP: sidecarRemoteIP(p.http, p.senderIP),
+		Peer: hop.Peer, SourceIP: p.senderIP, RemoteIP: p.sidecarRemoteIP(request),
 		DestinationIP: firstAddress(server), DestinationPort: a.port,
 	}
 	if a.tls.Mode == resolve.ClientMTLS {
@@ -155,7 +167,6 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 	switch {
 	case a.tls.Mode == resolve.ClientMTLS:
 		code, step.Ref = CodeMTLSRefused, a.tls.Step.Ref
-		flags, details = "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}"
 	case result.Fate == resolve.InboundReset && !p.sealed && a.tls.Mode == resolve.ClientPlaintext:
 		code, step.Ref = CodeMTLSRequired, mtls.Ref
 	case result.Fate == resolve.InboundReset, result.Fate == resolve.InboundHandshakeFailure:
@@ -163,7 +174,25 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 	case result.Fate == resolve.InboundProtocolError:
 		code = CodeProtocolError
 	}
-	w.broken(p, code, flags, details, step)
+	if a.tls.Mode != resolve.ClientPlaintext {
+		flags, details = "UF,URX", handshakeFailed
+	}
+	o := w.brokenOutcome(p, code, flags, details)
+	if code == CodeMTLSRequired {
+		o.Reason = step.Reason() + "; " + whyPlaintext(p, a)
+	}
+	w.endAt(p, o, step)
+}
+
+// whyPlaintext tells whose doing it is that a client sends plaintext.
+func whyPlaintext(p *path, a arrival) string {
+	switch {
+	case !p.proxied:
+		return "no proxy on the client's side sends mTLS"
+	case a.tls.Step.Ref.IsZero():
+		return "the client's proxy sends plaintext"
+	}
+	return "the client's proxy sends plaintext because of " + a.tls.Step.Ref.Object().String()
 }
 
 // deliver reaches the application.
@@ -184,6 +213,7 @@ func (w *walk) filters(p *path, proxy *resolve.Workload, c *resolve.Connection, 
 	}
 	if len(custom.Custom) > 0 {
 		p.lower(Undetermined)
+		p.suppose("the external authorizer of " + custom.Custom[0].Object().String() + " allows it")
 	}
 	if request != nil && !w.authenticate(p, proxy, request) {
 		return false
@@ -218,6 +248,7 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 		return true
 	case resolve.AccessUndetermined:
 		p.lower(Undetermined)
+		p.suppose(result.Policy.Object().String() + " lets it pass")
 		return true
 	case resolve.AccessDenied:
 	}
@@ -228,16 +259,18 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 	switch {
 	case request != nil:
 		o.HTTPStatus = 403
-	case p.proxied && p.speaksHTTP():
-		// HTTP over a TCP filter chain: the caller's own proxy sees the connection close.
+	case p.answers:
+		// HTTP over a TCP filter chain: a proxy before it sees the connection close.
 		o.HTTPStatus = 503
 	}
 	w.rejected(p, o, result.Steps)
 	return false
 }
 
-// rejected closes a path at a denial: the last denying step gives the reason.
+// rejected closes a path at a denial: the last denying step gives the reason. Where one
+// clause of one rule alone kept the request out, that is told with it.
 func (w *walk) rejected(p *path, o Outcome, steps []resolve.Step) {
+	var missed []string
 	for _, s := range steps {
 		if s.Verdict == resolve.DeniedBy {
 			o.Reason = s.Reason()
@@ -246,18 +279,15 @@ func (w *walk) rejected(p *path, o Outcome, steps []resolve.Step) {
 			}
 		}
 	}
-	w.end(p, o)
-}
-
-func hopTLS(mode resolve.ClientTLSMode) HopTLS {
-	switch mode {
-	case resolve.ClientMTLS:
-		return TLSMutual
-	case resolve.ClientTLSOrigination, resolve.ClientMutualTLSOrigination:
-		return TLSSimple
-	case resolve.ClientPlaintext:
+	for _, s := range steps {
+		if s.Rule == resolve.RuleAuthorizationAllowMissed {
+			missed = append(missed, s.Reason())
+		}
 	}
-	return TLSPlaintext
+	if o.Code == CodePolicyNoAllow && len(missed) == 1 {
+		o.Reason += "; " + missed[0]
+	}
+	w.end(p, o)
 }
 
 func firstAddress(w *resolve.Workload) netip.Addr {
@@ -265,13 +295,4 @@ func firstAddress(w *resolve.Workload) netip.Addr {
 		return netip.Addr{}
 	}
 	return w.Addresses[0]
-}
-
-// sidecarRemoteIP is the client as a sidecar tells it: the last entry of X-Forwarded-For, else the TCP peer.
-// Source: Envoy, x-forwarded-for (use_remote_address false).
-func sidecarRemoteIP(q *resolve.HTTPRequest, peer netip.Addr) netip.Addr {
-	if q == nil {
-		return peer
-	}
-	return forwardedFor(q, peer, 1)
 }

@@ -10,19 +10,21 @@ import (
 // says. The filters that can answer stand in Envoy's order before the router:
 // fault, then CORS; then redirect, direct response, or the destinations.
 func (w *walk) route(p *path, r *router, vh *resolve.VirtualHost) {
+	// The redirect to https stands in the place of the routes, whatever they match.
+	if !vh.RequireTLS.IsZero() && !r.tls {
+		w.httpsRedirect(p, vh.RequireTLS)
+		return
+	}
+	if proto, _ := p.http.Header("x-forwarded-proto"); !vh.RequireTLS.IsZero() && proto == "https" && !p.hopEncrypted() {
+		p.note(resolve.NewStep(resolve.RuleHTTPSForwarded, resolve.Applied, vh.RequireTLS, proto, w.snapshot.TrustedProxies(r.workload)))
+	}
 	chosen, steps, certain := resolve.ChooseRoute(vh.Routes, p.http)
 	p.note(steps...)
 	if certain == resolve.Unknown {
 		p.lower(Undetermined)
 	}
 	if chosen == nil {
-		if vh.RequireTLS.IsZero() || r.tls {
-			w.noRoute(p, vh, steps)
-			return
-		}
-	}
-	if !vh.RequireTLS.IsZero() && !r.tls {
-		w.httpsRedirect(p, vh.RequireTLS)
+		w.noRoute(p, vh, steps)
 		return
 	}
 	p.hop().Envoy.Route = chosen.Name
@@ -44,7 +46,7 @@ func (w *walk) noRoute(p *path, vh *resolve.VirtualHost, steps []resolve.Step) {
 }
 
 func (w *walk) httpsRedirect(p *path, server resolve.Ref) {
-	location := "https://" + p.http.Hostname() + p.http.PathAndQuery()
+	location := "https://" + p.http.Authority + p.http.PathAndQuery()
 	w.endAt(p, Outcome{Decision: Redirected, HTTPStatus: 301, Code: CodeHTTPSRedirect, Location: location},
 		resolve.NewStep(resolve.RuleHTTPSRedirect, resolve.Applied, server, location))
 }

@@ -101,12 +101,13 @@ func (w *walk) toL4(p *path, r *router, route *resolve.L4Route) {
 }
 
 // gatewayStream is a connection that a gateway forwards as bytes.
-func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.GatewayFilterChain) {
+// sni is the server name of the handshake with it.
+func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.GatewayFilterChain, sni string) {
 	scope, _ := w.snapshot.Scope(gw)
 	r := &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port()}
 	p.stream = true
 	if chain.Kind == resolve.GatewayAutoPassthrough {
-		w.autoPassthrough(p, gw)
+		w.autoPassthrough(p, gw, sni)
 		return
 	}
 	if chain.L4 == nil {
@@ -114,16 +115,14 @@ func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.Gatew
 		return
 	}
 	p.note(chain.L4.Steps...)
-	sni := p.sni
 	w.sendFrom(p, gw)
-	p.sni = sni
 	route := &resolve.L4Route{Ref: chain.L4.Ref, Entry: chain.L4.Entry, Routes: chain.L4.Destinations, VirtualService: chain.L4.VirtualService}
 	w.toL4(p, r, route)
 }
 
 // autoPassthrough is an east-west gateway: the server name is the cluster's name.
-func (w *walk) autoPassthrough(p *path, gw *resolve.Workload) {
+func (w *walk) autoPassthrough(p *path, gw *resolve.Workload, sni string) {
 	p.via = CodePassthrough
 	w.endAt(p, Outcome{Decision: Delivered, Certainty: Assumed},
-		resolve.NewStep(resolve.RuleGatewayAutoPassthrough, resolve.Warned, gw.Owner, p.sni))
+		resolve.NewStep(resolve.RuleGatewayAutoPassthrough, resolve.Warned, gw.Owner, sni))
 }

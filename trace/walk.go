@@ -60,14 +60,17 @@ func (w *walk) end(p *path, o Outcome) {
 		o.Certainty = Certain
 	}
 	o.Certainty = worse(o.Certainty, p.certainty)
-	if o.Certainty != Certain {
-		o.Reason += p.assumption(o.Reason)
-	}
 	if o.Destination.Host == "" {
 		o.Destination = p.dest
 	}
 	if o.Code == "" && o.Decision == Delivered {
 		o.Code = p.via
+	}
+	switch {
+	case p.given != "":
+		o.Reason += ", if " + p.given
+	case o.Certainty != Certain:
+		o.Reason += p.assumption(o.Reason)
 	}
 	w.outcomes = append(w.outcomes, finished{Outcome: o, share: p.share, hops: p.hops})
 }
@@ -87,12 +90,16 @@ func (w *walk) endAt(p *path, o Outcome, step resolve.Step) {
 // broken closes a path whose connection breaks: a caller behind an Envoy sees 503
 // with the flag that Envoy logs, a caller without one a closed connection.
 func (w *walk) broken(p *path, code Code, flags, details string, step resolve.Step) {
+	w.endAt(p, w.brokenOutcome(p, code, flags, details), step)
+}
+
+func (w *walk) brokenOutcome(p *path, code Code, flags, details string) Outcome {
 	o := Outcome{Decision: Reset, Code: code}
 	if p.proxied {
-		o.ResponseFlags, o.ResponseCodeDetails = flags, details
-		if p.answersHTTP() {
-			o.HTTPStatus = 503
+		o.ResponseFlags = flags
+		if p.answers {
+			o.HTTPStatus, o.ResponseCodeDetails = 503, details
 		}
 	}
-	w.endAt(p, o, step)
+	return o
 }
