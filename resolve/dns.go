@@ -17,6 +17,7 @@ const (
 	RuleDNSNotFound     RuleID = "dns/not-found"
 	RuleDNSCapture      RuleID = "dns/proxy"
 	RuleDNSNoEndpoints  RuleID = "dns/headless-empty"
+	RuleDNSOtherSpace   RuleID = "dns/other-namespace"
 )
 
 var dnsRules = []Rule{
@@ -72,6 +73,12 @@ var dnsRules = []Rule{
 		Source:   "Kubernetes, DNS for Services and Pods",
 	},
 	{
+		ID: RuleDNSOtherSpace, Stage: StageDNS,
+		Says:     "A Service of another namespace is not found by its short name.",
+		Template: "lives in namespace %s: from namespace %s its name is %s.%s",
+		Source:   "Kubernetes, DNS for Services and Pods",
+	},
+	{
 		ID: RuleDNSCapture, Stage: StageDNS,
 		Says:     "With DNS capture the sidecar answers for every host it knows, also for those no DNS server has.",
 		Template: "DNS capture is on: the sidecar resolves %s for ServiceEntry %s",
@@ -119,7 +126,8 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 	}
 	if !strings.Contains(name, ".") || inClusterDomain(name, s.Mesh.Domain) {
 		out.Found = false
-		return out, []Step{NewStep(RuleDNSNotFound, None, Ref{}, name, host, s.nearestService(name, w.Namespace))}
+		hint, steps := s.nearestService(name, w.Namespace)
+		return out, append(steps, NewStep(RuleDNSNotFound, None, Ref{}, name, host, hint))
 	}
 	out.Assumed = true
 	return out, []Step{NewStep(RuleDNSExternal, None, Ref{}, host)}
@@ -204,13 +212,13 @@ func resolveEntry(out Resolved, svc *Service, w *Workload, mesh *Mesh, name stri
 	if capturesDNS(w, mesh) {
 		return out, []Step{NewStep(RuleDNSCapture, Matched, svc.Ref, name, svc.Ref.QualifiedName())}
 	}
+	if !strings.Contains(name, ".") || inClusterDomain(name, mesh.Domain) {
+		out.Found = false
+		return out, []Step{NewStep(RuleDNSNotFound, None, svc.Ref, name, name, " (without DNS capture no DNS server answers for a ServiceEntry)")}
+	}
 	if out.Address.Prefix.IsValid() {
 		out.Assumed = true
 		return out, []Step{NewStep(RuleDNSEntryAddress, None, svc.Ref.At("spec.addresses[0]"), name, out.Address)}
-	}
-	if !strings.Contains(name, ".") {
-		out.Found = false
-		return out, []Step{NewStep(RuleDNSNotFound, None, svc.Ref, name, name, "")}
 	}
 	out.Assumed = true
 	return out, []Step{NewStep(RuleDNSExternal, None, svc.Ref, name)}
@@ -251,16 +259,17 @@ func (s *Snapshot) WorkloadAt(ip netip.Addr) *Workload {
 }
 
 // nearestService suggests what a name that does not resolve could have meant.
-func (s *Snapshot) nearestService(name, namespace string) string {
+func (s *Snapshot) nearestService(name, namespace string) (hint string, steps []Step) {
 	short, _, _ := strings.Cut(name, ".")
 	var found []string
 	for _, svc := range s.KubeServices {
 		if svc.Name == short && svc.Namespace != namespace {
 			found = append(found, svc.Namespace+"/"+svc.Name)
+			steps = append(steps, NewStep(RuleDNSOtherSpace, Skipped, refOf("", "Service", svc), svc.Namespace, namespace, svc.Name, svc.Namespace))
 		}
 	}
-	if len(found) == 0 {
-		return ""
+	if len(found) > 0 {
+		hint = " (there is " + joinLimited(found, 3) + ")"
 	}
-	return " (there is " + joinLimited(found, 3) + ")"
+	return hint, steps
 }

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -17,14 +18,16 @@ const (
 	RuleListenerNoChain     RuleID = "listener/default-chain"
 	RuleListenerPassthrough RuleID = "listener/passthrough"
 	RuleListenerBlackhole   RuleID = "listener/blackhole"
+	RuleListenerEgressProxy RuleID = "listener/egress-proxy"
+	RuleListenerDynamicDNS  RuleID = "listener/dynamic-dns"
 	RuleListenerOtherAddr   RuleID = "listener/other-address"
 )
 
 var listenerRules = []Rule{
 	{
 		ID: RuleListenerWildcard, Stage: StageListener,
-		Says:     "All HTTP services of a port share the listener 0.0.0.0_PORT; there the Host header decides, not the address.",
-		Template: "port %d of service %s is %s: the shared listener %s takes it, and the Host header decides",
+		Says:     "All HTTP services of a port share the listener 0.0.0.0_PORT, and so do TCP and TLS ports of services without an address; there the Host header or the server name decides, not the address.",
+		Template: "port %d of service %s is %s: the shared listener %s takes it%s",
 		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
 	},
 	{
@@ -80,6 +83,18 @@ var listenerRules = []Rule{
 		Says:     "With outboundTrafficPolicy ALLOW_ANY unmatched traffic goes to the address the application dialled, as it is: no mTLS, no routes, no DestinationRule.",
 		Template: "outboundTrafficPolicy %s: forwarded as it is to the address the application dialled (PassthroughCluster): no mTLS, no routes",
 		Source:   "pilot/pkg/networking/core/listener_builder.go, buildOutboundCatchAllNetworkFilterChains; httproute.go, buildCatchAllVirtualHost",
+	},
+	{
+		ID: RuleListenerDynamicDNS, Stage: StageListener,
+		Says:     "With outboundTrafficPolicy ALLOW_ANY_DYNAMIC_DNS plaintext HTTP that no virtual host takes goes to wherever the proxy resolves its Host header to; everything else goes on as with ALLOW_ANY.",
+		Template: "outboundTrafficPolicy ALLOW_ANY_DYNAMIC_DNS: the proxy resolves %s itself and forwards in plaintext",
+		Source:   "pilot/pkg/networking/core/listener_builder.go, buildOutboundCatchAllNetworkFilterChains; httproute.go, buildCatchAllVirtualHost",
+	},
+	{
+		ID: RuleListenerEgressProxy, Stage: StageListener,
+		Says:     "With outboundTrafficPolicy.egressProxy of a Sidecar unmatched traffic goes to that destination.",
+		Template: "egressProxy: traffic that no service takes goes to %s",
+		Source:   "pilot/pkg/networking/core/listener_builder.go, buildOutboundCatchAllNetworkFiltersOnly; httproute.go, buildCatchAllVirtualHost",
 	},
 	{
 		ID: RuleListenerBlackhole, Stage: StageListener,
@@ -227,7 +242,7 @@ func bindsFor(svc *Service, p Port, e *Egress) []bind {
 		}
 		return []bind{{address: wildcardBind}}
 	}
-	if svc.Headless() {
+	if svc.Headless() && e.Port() == 0 {
 		return []bind{{address: headlessBind(svc)}}
 	}
 	var out []bind
@@ -326,12 +341,16 @@ func (l *OutboundListener) addChains(b bind, svc *Service, p Port) {
 	}
 }
 
+// addTCP adds a service's chain. On the shared listener TLS is told apart by server
+// name: the service's host, or an alias in any of its forms.
+// Source: pilot/pkg/networking/core/tls.go, buildSidecarOutboundTLSFilterChainOpts.
 func (l *OutboundListener) addTCP(b bind, svc *Service, p Port) {
 	chain := TCPChain{Service: svc, Port: p, CIDRs: b.cidrs}
 	if p.Protocol.IsTLS() && l.Wildcard {
 		chain.SNI = append(chain.SNI, svc.Hostname)
 		for _, a := range svc.Aliases {
 			chain.SNI = append(chain.SNI, a.Hostname)
+			chain.SNI = append(chain.SNI, shortForms(a.Hostname, l.Egress.namespace, l.Egress.domain)...)
 		}
 	}
 	for _, old := range l.TCP {
@@ -395,12 +414,12 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 	}
 	if l := ls.byBind[wildcardBind]; l != nil {
 		owner, port := l.Owner, l.OwnerPort
-		if d.Service != nil {
+		if d.Service != nil && slices.ContainsFunc(l.Egress.Services, func(svc *Service) bool { return svc.Ref == d.Service.Ref }) {
 			if p, ok := d.Service.PortByNumber(d.Port); ok {
 				owner, port = d.Service, p
 			}
 		}
-		return l, []Step{NewStep(RuleListenerWildcard, Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name)}
+		return l, []Step{NewStep(RuleListenerWildcard, Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name, decidedBy(port.Protocol))}
 	}
 	if len(ls.order) > 0 {
 		var names []string
@@ -414,6 +433,17 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 		return nil, []Step{NewStep(RuleListenerOtherAddr, None, Ref{}, d.Port, joinLimited(names, 3), to)}
 	}
 	return nil, []Step{NewStep(RuleListenerNone, None, Ref{}, d.Port)}
+}
+
+// decidedBy says what tells the services of a shared listener apart.
+func decidedBy(p Protocol) string {
+	switch {
+	case p.IsHTTP(), p.IsAuto():
+		return ", and the Host header decides"
+	case p.IsTLS():
+		return ", and the server name decides"
+	}
+	return ""
 }
 
 // describeProtocol names a port's protocol as a person would.

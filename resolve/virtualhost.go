@@ -84,7 +84,7 @@ var virtualHostRules = []Rule{
 	{
 		ID: RuleHostMoreSpecific, Stage: StageHost,
 		Says:     "Of the VirtualService hosts that cover a service only the most specific counts; the next best is never tried.",
-		Template: "ignored: %s is a more specific host for %s than %s",
+		Template: "ignored: host %s of VirtualService %s is more specific than %s, and the next best is never tried",
 		Source:   "pilot/pkg/model/sidecar.go, computeWildcardHostVirtualServiceIndex",
 	},
 	{
@@ -363,17 +363,8 @@ func serviceDomains(svc *Service, namespace, clusterDomain string) (domains []st
 		hosts = append(hosts, a.Hostname)
 	}
 	for _, h := range hosts {
-		alt := []string{h + "."}
-		if base, ok := strings.CutSuffix(h, ".svc."+clusterDomain); ok {
-			if name, ns, ok := strings.Cut(base, "."); ok {
-				if ns == namespace {
-					alt = append(alt, name)
-				}
-				alt = append(alt, base, base+".svc")
-			}
-		}
 		domains = append(domains, h)
-		for _, a := range alt {
+		for _, a := range shortForms(h, namespace, clusterDomain) {
 			short[a] = true
 			domains = append(domains, a)
 		}
@@ -389,6 +380,24 @@ func serviceDomains(svc *Service, namespace, clusterDomain string) (domains []st
 		}
 	}
 	return domains, short
+}
+
+// shortForms are the other names of a host on a proxy of the namespace.
+// Source: pilot/pkg/networking/core/httproute.go, GenerateAltVirtualHosts.
+func shortForms(host, namespace, clusterDomain string) []string {
+	forms := []string{host + "."}
+	base, ok := strings.CutSuffix(host, ".svc."+clusterDomain)
+	if !ok {
+		return forms
+	}
+	name, ns, ok := strings.Cut(base, ".")
+	if !ok {
+		return forms
+	}
+	if ns == namespace {
+		forms = append(forms, name)
+	}
+	return append(forms, base, base+".svc")
 }
 
 func bracketIPv6(h string) string {
@@ -455,7 +464,11 @@ func (t *RouteTable) ExplainHost(hostname string, vh *VirtualHost) []Step {
 			}
 			continue
 		}
-		steps = append(steps, t.whyNot(vs, owner, target)...)
+		named := target
+		if overlappingHost(vs, target) == "" {
+			named = hostname
+		}
+		steps = append(steps, t.whyNot(vs, owner, named)...)
 	}
 	switch {
 	case vh == nil:
@@ -473,6 +486,7 @@ func (t *RouteTable) whyNot(vs, owner *VirtualService, target string) []Step {
 	sc := t.scope
 	f := t.fates[vs]
 	host := overlappingHost(vs, target)
+	best := t.Egress.bestVirtualService[target]
 	skip := func(rule RuleID, field string, args ...any) []Step {
 		return []Step{NewStep(rule, Skipped, vs.Ref.At(field), args...)}
 	}
@@ -489,8 +503,10 @@ func (t *RouteTable) whyNot(vs, owner *VirtualService, target string) []Step {
 		return append(slices.Clone(f.steps), skip(RuleHostNoRoutes, "spec.http", t.Port)...)
 	case owner != nil && slices.Contains(f.lost, target):
 		return skip(RuleHostOlderOwns, hostField(vs, target), target, owner.Ref.QualifiedName(), orderOf(owner, vs, sc.Namespace))
+	case IsWildcardHost(host) && best != nil && best != vs:
+		return skip(RuleHostMoreSpecific, hostField(vs, target), overlappingHost(best, target), best.Ref.QualifiedName(), host)
 	case owner != nil && IsWildcardHost(host):
-		return skip(RuleHostMoreSpecific, hostField(vs, target), overlappingHost(owner, target), target, host)
+		return skip(RuleHostMoreSpecific, hostField(vs, target), overlappingHost(owner, target), owner.Ref.QualifiedName(), host)
 	case IsWildcardHost(host) && !slices.Contains(f.owns, host):
 		return skip(RuleHostServiceWildcard, hostField(vs, target), host, t.Port, target)
 	}

@@ -19,8 +19,9 @@ type target struct {
 
 // toHost finds the cluster of a destination.
 //
-//  1. A port that is not written is the service's only one on a gateway, and the
-//     listener's on a sidecar (whose table holds the services of that port only).
+//  1. A port that is not written is the service's only one on a gateway and in tls and
+//     tcp routes, and the listener's in http routes of a sidecar (whose table holds
+//     the services of that port only).
 //  2. An ExternalName stands for its target.
 //  3. The cluster must exist for this proxy: host known, port there, subset defined.
 //
@@ -55,7 +56,7 @@ func (w *walk) inferPort(r *router, svc *resolve.Service) int {
 	if svc == nil || len(svc.Ports) != 1 {
 		return r.port
 	}
-	if _, ok := svc.PortByNumber(r.port); r.gateway || ok {
+	if _, ok := svc.PortByNumber(r.port); r.gateway || r.anyPort || ok {
 		return svc.Ports[0].Number
 	}
 	return r.port
@@ -115,7 +116,7 @@ func (w *walk) noCluster(p *path, code Code, step resolve.Step) {
 // unavailableBy is an unavailable destination for a reason that is noted already.
 func (w *walk) unavailableBy(p *path, code Code, flag, details string, why resolve.Step, by resolve.Ref) {
 	o := Outcome{Decision: Unavailable, ResponseFlags: flag, ResponseCodeDetails: details, Code: code, Reason: why.Reason(), By: by}
-	if p.speaksHTTP() {
+	if p.answersHTTP() {
 		o.HTTPStatus = 503
 	}
 	w.end(p, o)
@@ -136,7 +137,7 @@ func decisive(steps []resolve.Step) resolve.Step {
 
 func (w *walk) unavailable(p *path, code Code, flag, details string, step resolve.Step) {
 	o := Outcome{Decision: Unavailable, ResponseFlags: flag, ResponseCodeDetails: details, Code: code}
-	if p.speaksHTTP() {
+	if p.answersHTTP() {
 		o.HTTPStatus = 503
 	}
 	w.endAt(p, o, step)

@@ -163,6 +163,7 @@ func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.Merged
 		return
 	}
 	p.hop().Envoy.VirtualHost = vh.Name
+	p.stream = false
 	scope, _ := w.snapshot.Scope(gw)
 	w.sendFrom(p, gw)
 	w.route(p, &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port(), tls: chain.Terminates()}, vh)

@@ -88,6 +88,10 @@ func (p *path) lower(c Certainty) { p.certainty = worse(p.certainty, c) }
 // speaksHTTP reports whether a proxy can read the request as HTTP here.
 func (p *path) speaksHTTP() bool { return p.http != nil && !p.sealed }
 
+// answersHTTP reports whether the sending proxy tells a failure with an HTTP
+// status. One that forwards bytes can only close the connection.
+func (p *path) answersHTTP() bool { return p.speaksHTTP() && !p.stream }
+
 // payload is what the bytes look like to a proxy here.
 func (p *path) payload() resolve.Payload {
 	switch {

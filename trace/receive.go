@@ -84,7 +84,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		p.note(step)
 		if a.tls.Mode == resolve.ClientMTLS {
 			w.broken(p, CodeMTLSRefused, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}",
-				resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, server.Owner.String()))
+				resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, step.Ref, server.Owner.String()))
 			return
 		}
 		w.deliver(p, a)
@@ -223,8 +223,8 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 	switch {
 	case request != nil:
 		o.HTTPStatus = 403
-	case p.proxied && p.speaksHTTP():
-		// HTTP over a TCP filter chain: the caller's own proxy sees the connection close.
+	case p.proxied && p.answersHTTP():
+		// A TCP filter chain here, HTTP at the caller: its proxy sees the connection close.
 		o.HTTPStatus = 503
 	}
 	w.rejected(p, o, result.Steps)
