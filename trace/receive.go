@@ -136,6 +136,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		connection.SNI = p.sni
 	}
 	if w.filters(p, server, connection, request) {
+		a.port = port.TargetPort
 		w.deliver(p, a)
 	}
 }
