@@ -119,7 +119,7 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 	}
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
 	if svc := s.lookupKube(name, w.Namespace); svc != nil {
-		return s.resolveKube(out, svc, host)
+		return s.resolveKube(out, w, svc, host)
 	}
 	if svc := entryFor(sc, name); svc != nil {
 		return resolveEntry(out, svc, w, s.Mesh, name)
@@ -158,7 +158,7 @@ func (s *Snapshot) lookupKube(name, namespace string) *Service {
 	return nil
 }
 
-func (s *Snapshot) resolveKube(out Resolved, svc *Service, host string) (Resolved, []Step) {
+func (s *Snapshot) resolveKube(out Resolved, w *Workload, svc *Service, host string) (Resolved, []Step) {
 	var steps []Step
 	for hops := 0; svc.Resolution == Alias && hops < 8; hops++ {
 		steps = append(steps, NewStep(RuleDNSAlias, Applied, svc.Ref.At("spec.externalName"), svc.Hostname, svc.ExternalName))
@@ -175,6 +175,10 @@ func (s *Snapshot) resolveKube(out Resolved, svc *Service, host string) (Resolve
 	}
 	out.Service = svc
 	if svc.Headless() {
+		if empty := s.withoutPods(w, svc); len(empty) > 0 {
+			out.Found = false
+			return out, append(append(steps, empty...), NewStep(RuleDNSNoEndpoints, None, svc.Ref, host))
+		}
 		out.Headless = true
 		return out, append(steps, NewStep(RuleDNSHeadless, Matched, svc.Ref, host, svc.Ref.QualifiedName()))
 	}
@@ -182,6 +186,29 @@ func (s *Snapshot) resolveKube(out Resolved, svc *Service, host string) (Resolve
 		out.Address = svc.Addresses[0]
 	}
 	return out, append(steps, NewStep(RuleDNSService, Matched, svc.Ref, host, svc.Ref.QualifiedName(), out.Address))
+}
+
+// withoutPods says why no port of a headless Service has a ready endpoint; nothing
+// where one has, or where that is not known.
+func (s *Snapshot) withoutPods(w *Workload, svc *Service) []Step {
+	var why []Step
+	for _, port := range svc.Ports {
+		endpoints, steps := s.Endpoints(w, svc, port)
+		for _, e := range endpoints {
+			if e.Health == Healthy || svc.PublishNotReady {
+				return nil
+			}
+		}
+		for _, step := range steps {
+			if step.Verdict == Warned {
+				return nil
+			}
+		}
+		if len(why) == 0 {
+			why = steps
+		}
+	}
+	return why
 }
 
 // entryFor finds the ServiceEntry host that a proxy has for a name.

@@ -20,6 +20,7 @@ const (
 	RuleListenerBlackhole   RuleID = "listener/blackhole"
 	RuleListenerEgressProxy RuleID = "listener/egress-proxy"
 	RuleListenerDynamicDNS  RuleID = "listener/dynamic-dns"
+	RuleListenerOlderTakes  RuleID = "listener/older-takes-all"
 	RuleListenerOtherAddr   RuleID = "listener/other-address"
 )
 
@@ -63,7 +64,7 @@ var listenerRules = []Rule{
 	{
 		ID: RuleListenerTCPChain, Stage: StageListener,
 		Says:     "Bytes that are not HTTP, or any bytes on a TCP port, are forwarded as a TCP stream; http routes do not apply.",
-		Template: "%s goes on as a TCP stream to %s: http routes do not apply on a %s port",
+		Template: "%s goes on as a TCP stream to %s%s",
 		Source:   "pilot/pkg/networking/core/tls.go, buildSidecarOutboundTCPFilterChainOpts",
 	},
 	{
@@ -83,6 +84,12 @@ var listenerRules = []Rule{
 		Says:     "With outboundTrafficPolicy ALLOW_ANY unmatched traffic goes to the address the application dialled, as it is: no mTLS, no routes, no DestinationRule.",
 		Template: "outboundTrafficPolicy %s: forwarded as it is to the address the application dialled (PassthroughCluster): no mTLS, no routes",
 		Source:   "pilot/pkg/networking/core/listener_builder.go, buildOutboundCatchAllNetworkFilterChains; httproute.go, buildCatchAllVirtualHost",
+	},
+	{
+		ID: RuleListenerOlderTakes, Stage: StageListener,
+		Says:     "Of two TCP ports that share a listener and that nothing tells apart, the older service takes every connection.",
+		Template: "port %d of %s gets nothing: %s is on %s before it, and nothing tells their connections apart",
+		Source:   "pilot/pkg/networking/core/listener.go, mergeTCPFilterChains",
 	},
 	{
 		ID: RuleListenerDynamicDNS, Stage: StageListener,
@@ -134,8 +141,15 @@ type OutboundListener struct {
 	OwnerPort Port
 	Egress    *Egress
 
-	state  Protocol
-	locked bool
+	state    Protocol
+	locked   bool
+	shadowed []shadowed
+}
+
+// shadowed is a service whose TCP chain an older one keeps away, and the step that says so.
+type shadowed struct {
+	service *Service
+	step    Step
 }
 
 // TCPChain forwards bytes to one service.
@@ -355,6 +369,7 @@ func (l *OutboundListener) addTCP(b bind, svc *Service, p Port) {
 	}
 	for _, old := range l.TCP {
 		if sameAddresses(old.CIDRs, chain.CIDRs) && sameStrings(old.SNI, chain.SNI) {
+			l.shadowed = append(l.shadowed, shadowed{svc, NewStep(RuleListenerOlderTakes, Skipped, svc.Ref.At(p.Field), p.Number, svc.Hostname, old.Service.Hostname, l.Name)})
 			return
 		}
 	}
@@ -412,6 +427,9 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 	} else if l := ls.byBind[d.Address.String()]; l != nil && !l.Wildcard {
 		return l, []Step{NewStep(RuleListenerAddress, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
 	}
+	if l := sc.headlessOn(ls, d); l != nil {
+		return l, []Step{NewStep(RuleListenerHeadless, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
+	}
 	if l := ls.byBind[wildcardBind]; l != nil {
 		owner, port := l.Owner, l.OwnerPort
 		if d.Service != nil && slices.ContainsFunc(l.Egress.Services, func(svc *Service) bool { return svc.Ref == d.Service.Ref }) {
@@ -419,7 +437,13 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 				owner, port = d.Service, p
 			}
 		}
-		return l, []Step{NewStep(RuleListenerWildcard, Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name, decidedBy(port.Protocol))}
+		steps := []Step{NewStep(RuleListenerWildcard, Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name, decidedBy(port.Protocol))}
+		for _, s := range l.shadowed {
+			if d.Service != nil && s.service.Ref == d.Service.Ref {
+				steps = append(steps, s.step)
+			}
+		}
+		return l, steps
 	}
 	if len(ls.order) > 0 {
 		var names []string
@@ -433,6 +457,25 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 		return nil, []Step{NewStep(RuleListenerOtherAddr, None, Ref{}, d.Port, joinLimited(names, 3), to)}
 	}
 	return nil, []Step{NewStep(RuleListenerNone, None, Ref{}, d.Port)}
+}
+
+// headlessOn finds the listener of a headless Service on the very address of one of its endpoints.
+func (sc *Scope) headlessOn(ls *portListeners, d Dialled) *OutboundListener {
+	if d.Service != nil || !d.Address.Prefix.IsValid() {
+		return nil
+	}
+	for _, l := range ls.order {
+		if l.Wildcard || !l.Owner.Headless() {
+			continue
+		}
+		endpoints, _ := sc.snapshot.Endpoints(nil, l.Owner, l.OwnerPort)
+		if slices.ContainsFunc(endpoints, func(e *Endpoint) bool { return e.Address == d.Address.String() }) {
+			own := *l
+			own.Name = d.Address.String() + "_" + strconv.Itoa(d.Port)
+			return &own
+		}
+	}
+	return nil
 }
 
 // decidedBy says what tells the services of a shared listener apart.

@@ -24,6 +24,7 @@ const (
 	RuleHostOtherPort       RuleID = "virtualservice/host-unknown-on-port"
 	RuleHostShortName       RuleID = "virtualservice/short-name-elsewhere"
 	RuleHostServiceWildcard RuleID = "virtualservice/wildcard-covers-services"
+	RuleHostLiteral         RuleID = "virtualservice/literal-host"
 )
 
 var virtualHostRules = []Rule{
@@ -98,6 +99,12 @@ var virtualHostRules = []Rule{
 		Says:     "A host without a dot belongs to the namespace of the VirtualService that names it.",
 		Template: "its host %q means %s, not %s",
 		Source:   "pilot/pkg/model/config.go, ResolveShortnameToFQDN",
+	},
+	{
+		ID: RuleHostLiteral, Stage: StageHost,
+		Says:     "A VirtualService host that is no service of the port takes that one spelling, and no short form of it.",
+		Template: "its host %s is no service on port %d: it takes that spelling only",
+		Source:   "pilot/pkg/networking/core/route/route.go, separateVSHostsAndServices; httproute.go, BuildSidecarOutboundVirtualHosts",
 	},
 	{
 		ID: RuleHostServiceWildcard, Stage: StageHost,
@@ -456,7 +463,8 @@ func (t *RouteTable) ExplainHost(hostname string, vh *VirtualHost) []Step {
 		short, _, _ := strings.Cut(target, ".")
 		steps = append(steps, NewStep(RuleHostShortName, Skipped, vs.Ref.At("spec.hosts"), short, ExpandHost(short, vs.Ref.Namespace, t.scope.snapshot.Mesh.Domain), target))
 	}
-	for _, vs := range t.scope.snapshot.virtualServicesOverlapping(target, hostname) {
+	names := append([]string{target, hostname}, t.aliasesCalled(vh, hostname)...)
+	for _, vs := range t.scope.snapshot.virtualServicesOverlapping(names...) {
 		if vs == owner {
 			steps = append(steps, NewStep(RuleHostVirtualService, Matched, vs.Ref.At(hostField(vs, target)), target, t.Port))
 			if f := t.fates[vs]; f != nil {
@@ -464,11 +472,8 @@ func (t *RouteTable) ExplainHost(hostname string, vh *VirtualHost) []Step {
 			}
 			continue
 		}
-		named := target
-		if overlappingHost(vs, target) == "" {
-			named = hostname
-		}
-		steps = append(steps, t.whyNot(vs, owner, named)...)
+		i := slices.IndexFunc(names, func(name string) bool { return overlappingHost(vs, name) != "" })
+		steps = append(steps, t.whyNot(vs, owner, names[max(i, 0)])...)
 	}
 	switch {
 	case vh == nil:
@@ -479,6 +484,20 @@ func (t *RouteTable) ExplainHost(hostname string, vh *VirtualHost) []Step {
 		steps = append(steps, NewStep(RuleHostServiceDefault, Matched, vh.Service.Ref, vh.Service.Hostname))
 	}
 	return steps
+}
+
+// aliasesCalled are the ExternalName services of a virtual host that the Host could be written for.
+func (t *RouteTable) aliasesCalled(vh *VirtualHost, hostname string) []string {
+	if vh == nil || vh.Service == nil {
+		return nil
+	}
+	var out []string
+	for _, a := range vh.Service.Aliases {
+		if slices.Contains(shortForms(a.Hostname, t.scope.Namespace, t.scope.snapshot.Mesh.Domain), hostname) {
+			out = append(out, a.Hostname)
+		}
+	}
+	return out
 }
 
 // whyNot says why a VirtualService that names the host has no say in it.
@@ -509,6 +528,8 @@ func (t *RouteTable) whyNot(vs, owner *VirtualService, target string) []Step {
 		return skip(RuleHostMoreSpecific, hostField(vs, target), overlappingHost(owner, target), owner.Ref.QualifiedName(), host)
 	case IsWildcardHost(host) && !slices.Contains(f.owns, host):
 		return skip(RuleHostServiceWildcard, hostField(vs, target), host, t.Port, target)
+	case slices.Contains(f.owns, host):
+		return skip(RuleHostLiteral, hostField(vs, target), host, t.Port)
 	}
 	return skip(RuleHostOtherPort, hostField(vs, target), host, t.Port)
 }

@@ -83,6 +83,9 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 	}
 	endpoints, steps := w.snapshot.Endpoints(r.workload, svc, port)
 	p.note(steps...)
+	if cluster.Type == resolve.ClusterOriginalDst && !r.gateway {
+		endpoints = dialledOnly(endpoints, r.dialled)
+	}
 	if len(endpoints) == 0 {
 		w.unavailableBy(p, CodeNoEndpoints, "UH", "no_healthy_upstream", decisive(steps), svc.Ref)
 		return
@@ -106,6 +109,20 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		branch.note(tls.Step)
 		w.arrive(branch, g, tls)
 	}
+}
+
+// dialledOnly keeps the endpoint that the application dialled by its address; all of
+// them where it dialled a name or something else.
+func dialledOnly(endpoints []*resolve.Endpoint, d resolve.Dialled) []*resolve.Endpoint {
+	if d.Service != nil || !d.Address.Prefix.IsValid() {
+		return endpoints
+	}
+	for _, e := range endpoints {
+		if e.Address == d.Address.String() {
+			return []*resolve.Endpoint{e}
+		}
+	}
+	return endpoints
 }
 
 // noCluster is 503 NC, or a closed connection for TCP.

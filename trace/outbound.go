@@ -1,6 +1,8 @@
 package trace
 
 import (
+	"strings"
+
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	api "istio.io/api/networking/v1alpha3"
 
@@ -32,8 +34,12 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 		p.note(unmodelled...)
 		p.lower(Undetermined)
 	}
+	services := w.snapshot.ServicesForHost(strings.ToLower(w.request.Host))
 	if resolved.Service != nil {
-		p.note(scope.ExplainService(resolved.Service, resolved.Port)...)
+		services = []*resolve.Service{resolved.Service}
+	}
+	for _, svc := range services {
+		p.note(scope.ExplainService(svc, resolved.Port)...)
 	}
 	listener, steps := scope.Listener(resolved.Dialled)
 	p.note(steps...)

@@ -85,14 +85,15 @@ func (w *walk) chainStep(p *path, c resolve.TCPChain) resolve.Step {
 	if c.Port.Protocol.IsTLS() && p.sealed {
 		return resolve.NewStep(resolve.RuleListenerSNIChain, resolve.Matched, ref, p.sni, c.Service.Hostname)
 	}
-	return resolve.NewStep(resolve.RuleListenerTCPChain, resolve.Matched, ref, string(p.payload()), c.Service.Hostname, describePort(c.Port.Protocol))
+	return resolve.NewStep(resolve.RuleListenerTCPChain, resolve.Matched, ref, string(p.payload()), c.Service.Hostname, w.httpIgnored(p, c))
 }
 
-func describePort(p resolve.Protocol) string {
-	if p.IsAuto() {
-		return "auto-detected"
+// httpIgnored says for HTTP bytes that nobody reads them.
+func (w *walk) httpIgnored(p *path, c resolve.TCPChain) string {
+	if p.payload() != resolve.PayloadHTTP {
+		return ""
 	}
-	return string(p)
+	return ": http routes do not apply on a " + string(c.Port.Protocol) + " port"
 }
 
 func describeBytes(p *path) string {
