@@ -62,6 +62,8 @@ func TestCapturesInbound(t *testing.T) {
 		{"another one excluded", map[string]string{trafficAnnotation + "excludeInboundPorts": "81"}, 80, RuleCaptureInbound},
 		{"included", map[string]string{trafficAnnotation + "includeInboundPorts": "80,81"}, 80, RuleCaptureInbound},
 		{"another one included", map[string]string{trafficAnnotation + "includeInboundPorts": "81"}, 80, RuleCaptureInboundPort},
+		{"included beats excluded", map[string]string{trafficAnnotation + "includeInboundPorts": "80", trafficAnnotation + "excludeInboundPorts": "80"}, 80, RuleCaptureInbound},
+		{"excluded of all", map[string]string{trafficAnnotation + "includeInboundPorts": "*", trafficAnnotation + "excludeInboundPorts": "80"}, 80, RuleCaptureInboundPort},
 		{"none included", map[string]string{trafficAnnotation + "includeInboundPorts": ""}, 80, RuleCaptureInboundPort},
 		{"interceptionMode NONE", map[string]string{"sidecar.istio.io/interceptionMode": "NONE"}, 80, RuleCaptureModeNone},
 	}
