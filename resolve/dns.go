@@ -19,6 +19,7 @@ const (
 	RuleDNSNotFound     RuleID = "dns/not-found"
 	RuleDNSCapture      RuleID = "dns/proxy"
 	RuleDNSNoEndpoints  RuleID = "dns/headless-empty"
+	RuleDNSOtherSpace   RuleID = "dns/other-namespace"
 )
 
 var dnsRules = []Rule{
@@ -74,6 +75,12 @@ var dnsRules = []Rule{
 		Source:   "Kubernetes, DNS for Services and Pods",
 	},
 	{
+		ID: RuleDNSOtherSpace, Stage: StageDNS,
+		Says:     "A Service of another namespace is not found by its short name.",
+		Template: "lives in namespace %s: from namespace %s its name is %s.%s",
+		Source:   "Kubernetes, DNS for Services and Pods",
+	},
+	{
 		ID: RuleDNSCapture, Stage: StageDNS,
 		Says:     "With DNS capture the sidecar answers for every host it knows, also for those no DNS server has.",
 		Template: "DNS capture is on: the sidecar resolves %s for ServiceEntry %s",
@@ -114,7 +121,7 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 	}
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
 	if svc := s.lookupKube(name, w.Namespace); svc != nil {
-		return s.resolveKube(out, svc, host)
+		return s.resolveKube(out, w, svc, host)
 	}
 	if svc := entryFor(sc, name); svc != nil {
 		return resolveEntry(out, svc, w, s.Mesh, name)
@@ -124,7 +131,8 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 	}
 	if !strings.Contains(name, ".") || inClusterDomain(name, s.Mesh.Domain) {
 		out.Found = false
-		return out, []Step{NewStep(RuleDNSNotFound, None, Ref{}, name, host, s.nearestService(name, w.Namespace))}
+		hint, steps := s.nearestService(name, w.Namespace)
+		return out, append(steps, NewStep(RuleDNSNotFound, None, Ref{}, name, host, hint))
 	}
 	out.Assumed = true
 	return out, []Step{NewStep(RuleDNSExternal, None, Ref{}, host)}
@@ -155,7 +163,7 @@ func (s *Snapshot) lookupKube(name, namespace string) *Service {
 	return nil
 }
 
-func (s *Snapshot) resolveKube(out Resolved, svc *Service, host string) (Resolved, []Step) {
+func (s *Snapshot) resolveKube(out Resolved, w *Workload, svc *Service, host string) (Resolved, []Step) {
 	var steps []Step
 	for hops := 0; svc.Resolution == Alias && hops < 8; hops++ {
 		steps = append(steps, NewStep(RuleDNSAlias, Applied, svc.Ref.At("spec.externalName"), svc.Hostname, svc.ExternalName))
@@ -172,6 +180,10 @@ func (s *Snapshot) resolveKube(out Resolved, svc *Service, host string) (Resolve
 	}
 	out.Service = svc
 	if svc.Headless() {
+		if empty := s.withoutPods(w, svc); len(empty) > 0 {
+			out.Found = false
+			return out, append(append(steps, empty...), NewStep(RuleDNSNoEndpoints, None, svc.Ref, host))
+		}
 		out.Headless = true
 		return out, append(steps, NewStep(RuleDNSHeadless, Matched, svc.Ref, host, svc.Ref.QualifiedName()))
 	}
@@ -190,6 +202,29 @@ func resolveHidden(out Resolved, svc *corev1.Service, host string) (Resolved, []
 		out.Assumed = true
 	}
 	return out, []Step{NewStep(RuleHiddenService, None, refOf("", "Service", svc), host, svc.Namespace+"/"+svc.Name, at, svc.Namespace)}
+}
+
+// withoutPods says why no port of a headless Service has a ready endpoint; nothing
+// where one has, or where that is not known.
+func (s *Snapshot) withoutPods(w *Workload, svc *Service) []Step {
+	var why []Step
+	for _, port := range svc.Ports {
+		endpoints, steps := s.Endpoints(w, svc, port)
+		for _, e := range endpoints {
+			if e.Health == Healthy || svc.PublishNotReady {
+				return nil
+			}
+		}
+		for _, step := range steps {
+			if step.Verdict == Warned {
+				return nil
+			}
+		}
+		if len(why) == 0 {
+			why = steps
+		}
+	}
+	return why
 }
 
 // entryFor finds the ServiceEntry host that a proxy has for a name.
@@ -220,13 +255,13 @@ func resolveEntry(out Resolved, svc *Service, w *Workload, mesh *Mesh, name stri
 	if capturesDNS(w, mesh) {
 		return out, []Step{NewStep(RuleDNSCapture, Matched, svc.Ref, name, svc.Ref.QualifiedName())}
 	}
+	if !strings.Contains(name, ".") || inClusterDomain(name, mesh.Domain) {
+		out.Found = false
+		return out, []Step{NewStep(RuleDNSNotFound, None, svc.Ref, name, name, " (without DNS capture no DNS server answers for a ServiceEntry)")}
+	}
 	if out.Address.Prefix.IsValid() {
 		out.Assumed = true
 		return out, []Step{NewStep(RuleDNSEntryAddress, None, svc.Ref.At("spec.addresses[0]"), name, out.Address)}
-	}
-	if !strings.Contains(name, ".") {
-		out.Found = false
-		return out, []Step{NewStep(RuleDNSNotFound, None, svc.Ref, name, name, "")}
 	}
 	out.Assumed = true
 	return out, []Step{NewStep(RuleDNSExternal, None, svc.Ref, name)}
@@ -267,16 +302,17 @@ func (s *Snapshot) WorkloadAt(ip netip.Addr) *Workload {
 }
 
 // nearestService suggests what a name that does not resolve could have meant.
-func (s *Snapshot) nearestService(name, namespace string) string {
+func (s *Snapshot) nearestService(name, namespace string) (hint string, steps []Step) {
 	short, _, _ := strings.Cut(name, ".")
 	var found []string
 	for _, svc := range s.KubeServices {
 		if svc.Name == short && svc.Namespace != namespace {
 			found = append(found, svc.Namespace+"/"+svc.Name)
+			steps = append(steps, NewStep(RuleDNSOtherSpace, Skipped, refOf("", "Service", svc), svc.Namespace, namespace, svc.Name, svc.Namespace))
 		}
 	}
-	if len(found) == 0 {
-		return ""
+	if len(found) > 0 {
+		hint = " (there is " + joinLimited(found, 3) + ")"
 	}
-	return " (there is " + joinLimited(found, 3) + ")"
+	return hint, steps
 }

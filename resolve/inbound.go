@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	api "istio.io/api/networking/v1alpha3"
@@ -66,8 +67,10 @@ type InboundPort struct {
 	Declared bool
 	// FilterChain, RouteConfig, VirtualHost and Cluster are Envoy's names.
 	FilterChain, RouteConfig, VirtualHost, Cluster string
-	// Endpoint is Sidecar.ingress's defaultEndpoint; empty for the pod port itself.
+	// Endpoint is Sidecar.ingress's defaultEndpoint in words; empty for the pod port itself.
 	Endpoint string
+	// TargetPort is the port that the application is reached on.
+	TargetPort int
 }
 
 // Inbound returns the receiving side of a workload's pod port. Host and
@@ -97,7 +100,7 @@ func (s *Snapshot) Inbound(w *Workload, sc *Scope, port int) (InboundPort, []Ste
 			}
 			winner = svc
 			out = InboundPort{
-				Port: port, Protocol: p.Protocol, Declared: true,
+				Port: port, Protocol: p.Protocol, Declared: true, TargetPort: port,
 				FilterChain: fmt.Sprintf("0.0.0.0_%d", port),
 				RouteConfig: fmt.Sprintf("inbound|%d||", port),
 				VirtualHost: fmt.Sprintf("inbound|http|%d", p.Number),
@@ -121,7 +124,7 @@ func portName(p Port) string {
 
 func passthroughPort(port int) InboundPort {
 	return InboundPort{
-		Port: port, Protocol: ProtocolUnsupported, FilterChain: "virtualInbound",
+		Port: port, TargetPort: port, Protocol: ProtocolUnsupported, FilterChain: "virtualInbound",
 		RouteConfig: "InboundPassthroughCluster", VirtualHost: "inbound|http|0", Cluster: "InboundPassthroughCluster",
 	}
 }
@@ -138,7 +141,7 @@ func inboundFromSidecar(sc *Scope, w *Workload, port int) (InboundPort, []Step) 
 		}
 		endpoint := ingressEndpoint(in, port)
 		return InboundPort{
-				Port: port, Protocol: protocol, Declared: true,
+				Port: port, Protocol: protocol, Declared: true, TargetPort: ingressPort(in, port),
 				FilterChain: fmt.Sprintf("%s_%d", address, port),
 				RouteConfig: fmt.Sprintf("inbound|%d||", port),
 				VirtualHost: fmt.Sprintf("inbound|http|%d", port),
@@ -161,4 +164,12 @@ func ingressEndpoint(in *api.IstioIngressListener, port int) string {
 		return "the pod's port " + strings.TrimPrefix(e, "0.0.0.0:")
 	}
 	return e
+}
+
+// ingressPort is the port of defaultEndpoint; a Unix socket has none, and the pod port stands for it.
+func ingressPort(in *api.IstioIngressListener, port int) int {
+	if n, err := strconv.Atoi(in.GetDefaultEndpoint()[strings.LastIndex(in.GetDefaultEndpoint(), ":")+1:]); err == nil {
+		return n
+	}
+	return port
 }

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -19,6 +20,9 @@ const (
 	RuleListenerNoChain     RuleID = "listener/default-chain"
 	RuleListenerPassthrough RuleID = "listener/passthrough"
 	RuleListenerBlackhole   RuleID = "listener/blackhole"
+	RuleListenerEgressProxy RuleID = "listener/egress-proxy"
+	RuleListenerDynamicDNS  RuleID = "listener/dynamic-dns"
+	RuleListenerOlderTakes  RuleID = "listener/older-takes-all"
 	RuleListenerOtherAddr   RuleID = "listener/other-address"
 )
 
@@ -74,7 +78,7 @@ var listenerRules = []Rule{
 	{
 		ID: RuleListenerTCPChain, Stage: StageListener,
 		Says:     "Bytes that are not HTTP, or any bytes on a TCP port, are forwarded as a TCP stream; http routes do not apply.",
-		Template: "%s goes on as a TCP stream to %s: http routes do not apply on a %s port",
+		Template: "%s goes on as a TCP stream to %s%s",
 		Source:   "pilot/pkg/networking/core/tls.go, buildSidecarOutboundTCPFilterChainOpts",
 	},
 	{
@@ -94,6 +98,24 @@ var listenerRules = []Rule{
 		Says:     "With outboundTrafficPolicy ALLOW_ANY unmatched traffic goes to the address the application dialled, as it is: no mTLS, no routes, no DestinationRule.",
 		Template: "outboundTrafficPolicy %s: forwarded as it is to the address the application dialled (PassthroughCluster): no mTLS, no routes",
 		Source:   "pilot/pkg/networking/core/listener_builder.go, buildOutboundCatchAllNetworkFilterChains; httproute.go, buildCatchAllVirtualHost",
+	},
+	{
+		ID: RuleListenerOlderTakes, Stage: StageListener,
+		Says:     "Of two TCP ports that share a listener and that nothing tells apart, the older service takes every connection.",
+		Template: "port %d of %s gets nothing: %s is on %s before it, and nothing tells their connections apart",
+		Source:   "pilot/pkg/networking/core/listener.go, mergeTCPFilterChains",
+	},
+	{
+		ID: RuleListenerDynamicDNS, Stage: StageListener,
+		Says:     "With outboundTrafficPolicy ALLOW_ANY_DYNAMIC_DNS plaintext HTTP that no virtual host takes goes to wherever the proxy resolves its Host header to; everything else goes on as with ALLOW_ANY.",
+		Template: "outboundTrafficPolicy ALLOW_ANY_DYNAMIC_DNS: the proxy resolves %s itself and forwards in plaintext",
+		Source:   "pilot/pkg/networking/core/listener_builder.go, buildOutboundCatchAllNetworkFilterChains; httproute.go, buildCatchAllVirtualHost",
+	},
+	{
+		ID: RuleListenerEgressProxy, Stage: StageListener,
+		Says:     "With outboundTrafficPolicy.egressProxy of a Sidecar unmatched traffic goes to that destination.",
+		Template: "egressProxy: traffic that no service takes goes to %s",
+		Source:   "pilot/pkg/networking/core/listener_builder.go, buildOutboundCatchAllNetworkFiltersOnly; httproute.go, buildCatchAllVirtualHost",
 	},
 	{
 		ID: RuleListenerBlackhole, Stage: StageListener,
@@ -133,8 +155,15 @@ type OutboundListener struct {
 	OwnerPort Port
 	Egress    *Egress
 
-	state  Protocol
-	locked bool
+	state    Protocol
+	locked   bool
+	shadowed []shadowed
+}
+
+// shadowed is a service whose TCP chain an older one keeps away, and the step that says so.
+type shadowed struct {
+	service *Service
+	step    Step
 }
 
 // TCPChain forwards bytes to one service.
@@ -241,7 +270,7 @@ func bindsFor(svc *Service, p Port, e *Egress) []bind {
 		}
 		return []bind{{address: wildcardBind}}
 	}
-	if svc.Headless() {
+	if svc.Headless() && e.Port() == 0 {
 		return []bind{{address: headlessBind(svc)}}
 	}
 	var out []bind
@@ -340,16 +369,21 @@ func (l *OutboundListener) addChains(b bind, svc *Service, p Port) {
 	}
 }
 
+// addTCP adds a service's chain. On the shared listener TLS is told apart by server
+// name: the service's host, or an alias in any of its forms.
+// Source: pilot/pkg/networking/core/tls.go, buildSidecarOutboundTLSFilterChainOpts.
 func (l *OutboundListener) addTCP(b bind, svc *Service, p Port) {
 	chain := TCPChain{Service: svc, Port: p, CIDRs: b.cidrs}
 	if p.Protocol.IsTLS() && l.Wildcard {
 		chain.SNI = append(chain.SNI, svc.Hostname)
 		for _, a := range svc.Aliases {
 			chain.SNI = append(chain.SNI, a.Hostname)
+			chain.SNI = append(chain.SNI, shortForms(a.Hostname, l.Egress.namespace, l.Egress.domain)...)
 		}
 	}
 	for _, old := range l.TCP {
 		if sameAddresses(old.CIDRs, chain.CIDRs) && sameStrings(old.SNI, chain.SNI) {
+			l.shadowed = append(l.shadowed, shadowed{svc, NewStep(RuleListenerOlderTakes, Skipped, svc.Ref.At(p.Field), p.Number, svc.Hostname, old.Service.Hostname, l.Name)})
 			return
 		}
 	}
@@ -407,14 +441,23 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 	} else if l := ls.byBind[d.Address.String()]; l != nil && !l.Wildcard {
 		return l, []Step{NewStep(RuleListenerAddress, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
 	}
+	if l := sc.headlessOn(ls, d); l != nil {
+		return l, []Step{NewStep(RuleListenerHeadless, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
+	}
 	if l := ls.byBind[wildcardBind]; l != nil {
 		owner, port := l.Owner, l.OwnerPort
-		if d.Service != nil {
+		if d.Service != nil && slices.ContainsFunc(l.Egress.Services, func(svc *Service) bool { return svc.Ref == d.Service.Ref }) {
 			if p, ok := d.Service.PortByNumber(d.Port); ok {
 				owner, port = d.Service, p
 			}
 		}
-		return l, []Step{NewStep(wildcardRule(port.Protocol), Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name)}
+		steps := []Step{NewStep(wildcardRule(port.Protocol), Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name)}
+		for _, s := range l.shadowed {
+			if d.Service != nil && s.service.Ref == d.Service.Ref {
+				steps = append(steps, s.step)
+			}
+		}
+		return l, steps
 	}
 	if len(ls.order) > 0 {
 		var names []string
@@ -428,6 +471,25 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 		return nil, []Step{NewStep(RuleListenerOtherAddr, None, Ref{}, d.Port, joinLimited(names, 3), to)}
 	}
 	return nil, []Step{NewStep(RuleListenerNone, None, Ref{}, d.Port)}
+}
+
+// headlessOn finds the listener of a headless Service on the very address of one of its endpoints.
+func (sc *Scope) headlessOn(ls *portListeners, d Dialled) *OutboundListener {
+	if d.Service != nil || !d.Address.Prefix.IsValid() {
+		return nil
+	}
+	for _, l := range ls.order {
+		if l.Wildcard || !l.Owner.Headless() {
+			continue
+		}
+		endpoints, _ := sc.snapshot.Endpoints(nil, l.Owner, l.OwnerPort)
+		if slices.ContainsFunc(endpoints, func(e *Endpoint) bool { return e.Address == d.Address.String() }) {
+			own := *l
+			own.Name = d.Address.String() + "_" + strconv.Itoa(d.Port)
+			return &own
+		}
+	}
+	return nil
 }
 
 // describeProtocol names a port's protocol as a person would.

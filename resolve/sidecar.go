@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"istio.io/api/annotation"
 	api "istio.io/api/networking/v1alpha3"
 	networking "istio.io/client-go/pkg/apis/networking/v1"
 )
@@ -108,6 +109,8 @@ type Egress struct {
 	Services []*Service
 
 	hosts egressHosts
+	// namespace and domain are the proxy's, which short names depend on.
+	namespace, domain string
 	// bestVirtualService names, for a service host, the one VirtualService that
 	// its most specific matching host belongs to.
 	bestVirtualService map[string]*VirtualService
@@ -187,14 +190,15 @@ func (s *Snapshot) sidecarOf(w *Workload) (*networking.Sidecar, []Step) {
 		}
 	}
 	if chosen != nil {
-		return chosen, steps
+		return chosen, append(steps, badEgressHosts(chosen)...)
 	}
 	if root := s.Mesh.GetRootNamespace(); root != w.Namespace {
 		steps = append(steps, s.rootSidecarGaps(w.Namespace, root)...)
 		for _, sc := range s.sidecarsIn(root) {
 			if sc.Spec.GetWorkloadSelector() == nil {
 				ref := refOf("networking.istio.io", "Sidecar", sc)
-				return sc, append(steps, NewStep(RuleSidecarRootDefault, Applied, ref, describeSidecar(sc)))
+				steps = append(steps, NewStep(RuleSidecarRootDefault, Applied, ref, describeSidecar(sc)))
+				return sc, append(steps, badEgressHosts(sc)...)
 			}
 		}
 	}
@@ -207,6 +211,19 @@ func (s *Snapshot) rootSidecarGaps(own, root string) []Step {
 	return slices.DeleteFunc(s.GapSteps(StageSidecar, root), func(step Step) bool {
 		return slices.ContainsFunc(told, func(t Step) bool { return t.Ref == step.Ref })
 	})
+}
+
+// badEgressHosts names the egress hosts that count for nothing.
+func badEgressHosts(sc *networking.Sidecar) []Step {
+	var steps []Step
+	ref := refOf("networking.istio.io", "Sidecar", sc)
+	for i, e := range sc.Spec.GetEgress() {
+		_, bad := parseEgressHosts(e.GetHosts(), sc.Namespace)
+		for _, h := range bad {
+			steps = append(steps, NewStep(RuleSidecarBadHost, Skipped, ref.At(fmt.Sprintf("spec.egress[%d].hosts[%d]", i, slices.Index(e.GetHosts(), h))), h))
+		}
+	}
+	return steps
 }
 
 // sidecarsIn returns the namespace's Sidecars in the order in which they are tried.
@@ -274,7 +291,7 @@ func (s *Snapshot) newScope(key scopeKey, sc *networking.Sidecar) *Scope {
 		return scope
 	}
 	for i, listener := range egressListeners(sc) {
-		e := &Egress{Listener: listener}
+		e := &Egress{Listener: listener, namespace: key.namespace, domain: s.Mesh.Domain}
 		if sc != nil && len(sc.Spec.GetEgress()) > 0 {
 			e.Ref = key.sidecar.At(fmt.Sprintf("spec.egress[%d]", i))
 		}
@@ -317,6 +334,43 @@ func (sc *Scope) OutboundPolicy() (*api.OutboundTrafficPolicy, Ref) {
 func (sc *Scope) Service(hostname string) (*Service, bool) {
 	svc, ok := sc.byHost[hostname]
 	return svc, ok
+}
+
+// ExplainService says why the proxy knows a service on a port or does not: exportTo,
+// the egress hosts of the port, or another service with the same hostname.
+// Source: pilot/pkg/model/push_context.go, initServiceRegistry; sidecar.go, selectServices.
+func (sc *Scope) ExplainService(svc *Service, port int) []Step {
+	if sc.Gateway {
+		return nil
+	}
+	if !svc.ExportTo.VisibleIn(sc.Namespace) {
+		return []Step{NewStep(RuleSidecarNotExported, Skipped, svc.Ref.At(exportField(svc)), svc.Hostname, sc.Namespace)}
+	}
+	e := sc.egressFor(port)
+	switch {
+	case !e.hosts.importsService(svc):
+		return []Step{NewStep(RuleSidecarNotImported, Skipped, e.Ref.At(e.Ref.Field+".hosts"), svc.Hostname, joinLimited(e.Listener.GetHosts(), 5))}
+	case !e.Ref.IsZero():
+		return append(sameHost(svc, e), NewStep(RuleSidecarImported, Matched, e.Ref.At(e.Ref.Field+".hosts"), svc.Hostname))
+	}
+	return sameHost(svc, e)
+}
+
+// sameHost says which other service stands in a service's place, if one does.
+func sameHost(svc *Service, e *Egress) []Step {
+	for _, other := range e.Services {
+		if other.Hostname == svc.Hostname && other.Namespace != svc.Namespace {
+			return []Step{NewStep(RuleSidecarOtherService, Skipped, svc.Ref, other.Ref.Kind+" "+other.Ref.QualifiedName(), e.namespace)}
+		}
+	}
+	return nil
+}
+
+func exportField(svc *Service) string {
+	if svc.Registry == RegistryKubernetes {
+		return "metadata.annotations[" + annotation.NetworkingExportTo.Name + "]"
+	}
+	return "spec.exportTo"
 }
 
 // selectServices returns the services an egress listener imports. Of several

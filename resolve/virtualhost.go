@@ -24,6 +24,7 @@ const (
 	RuleHostOtherPort       RuleID = "virtualservice/host-unknown-on-port"
 	RuleHostShortName       RuleID = "virtualservice/short-name-elsewhere"
 	RuleHostServiceWildcard RuleID = "virtualservice/wildcard-covers-services"
+	RuleHostLiteral         RuleID = "virtualservice/literal-host"
 )
 
 var virtualHostRules = []Rule{
@@ -84,7 +85,7 @@ var virtualHostRules = []Rule{
 	{
 		ID: RuleHostMoreSpecific, Stage: StageHost,
 		Says:     "Of the VirtualService hosts that cover a service only the most specific counts; the next best is never tried.",
-		Template: "ignored: %s is a more specific host for %s than %s",
+		Template: "ignored: host %s of VirtualService %s is more specific than %s, and the next best is never tried",
 		Source:   "pilot/pkg/model/sidecar.go, computeWildcardHostVirtualServiceIndex",
 	},
 	{
@@ -98,6 +99,12 @@ var virtualHostRules = []Rule{
 		Says:     "A host without a dot belongs to the namespace of the VirtualService that names it.",
 		Template: "its host %q means %s, not %s",
 		Source:   "pilot/pkg/model/config.go, ResolveShortnameToFQDN",
+	},
+	{
+		ID: RuleHostLiteral, Stage: StageHost,
+		Says:     "A VirtualService host that is no service of the port takes that one spelling, and no short form of it.",
+		Template: "its host %s is no service on port %d: it takes that spelling only",
+		Source:   "pilot/pkg/networking/core/route/route.go, separateVSHostsAndServices; httproute.go, BuildSidecarOutboundVirtualHosts",
 	},
 	{
 		ID: RuleHostServiceWildcard, Stage: StageHost,
@@ -363,17 +370,8 @@ func serviceDomains(svc *Service, namespace, clusterDomain string) (domains []st
 		hosts = append(hosts, a.Hostname)
 	}
 	for _, h := range hosts {
-		alt := []string{h + "."}
-		if base, ok := strings.CutSuffix(h, ".svc."+clusterDomain); ok {
-			if name, ns, ok := strings.Cut(base, "."); ok {
-				if ns == namespace {
-					alt = append(alt, name)
-				}
-				alt = append(alt, base, base+".svc")
-			}
-		}
 		domains = append(domains, h)
-		for _, a := range alt {
+		for _, a := range shortForms(h, namespace, clusterDomain) {
 			short[a] = true
 			domains = append(domains, a)
 		}
@@ -389,6 +387,24 @@ func serviceDomains(svc *Service, namespace, clusterDomain string) (domains []st
 		}
 	}
 	return domains, short
+}
+
+// shortForms are the other names of a host on a proxy of the namespace.
+// Source: pilot/pkg/networking/core/httproute.go, GenerateAltVirtualHosts.
+func shortForms(host, namespace, clusterDomain string) []string {
+	forms := []string{host + "."}
+	base, ok := strings.CutSuffix(host, ".svc."+clusterDomain)
+	if !ok {
+		return forms
+	}
+	name, ns, ok := strings.Cut(base, ".")
+	if !ok {
+		return forms
+	}
+	if ns == namespace {
+		forms = append(forms, name)
+	}
+	return append(forms, base, base+".svc")
 }
 
 func bracketIPv6(h string) string {
@@ -447,7 +463,8 @@ func (t *RouteTable) ExplainHost(hostname string, vh *VirtualHost) []Step {
 		short, _, _ := strings.Cut(target, ".")
 		steps = append(steps, NewStep(RuleHostShortName, Skipped, vs.Ref.At("spec.hosts"), short, ExpandHost(short, vs.Ref.Namespace, t.scope.snapshot.Mesh.Domain), target))
 	}
-	for _, vs := range t.scope.snapshot.virtualServicesOverlapping(target, hostname) {
+	names := append([]string{target, hostname}, t.aliasesCalled(vh, hostname)...)
+	for _, vs := range t.scope.snapshot.virtualServicesOverlapping(names...) {
 		if vs == owner {
 			steps = append(steps, NewStep(RuleHostVirtualService, Matched, vs.Ref.At(hostField(vs, target)), target, t.Port))
 			if f := t.fates[vs]; f != nil {
@@ -455,7 +472,8 @@ func (t *RouteTable) ExplainHost(hostname string, vh *VirtualHost) []Step {
 			}
 			continue
 		}
-		steps = append(steps, t.whyNot(vs, owner, target)...)
+		i := slices.IndexFunc(names, func(name string) bool { return overlappingHost(vs, name) != "" })
+		steps = append(steps, t.whyNot(vs, owner, names[max(i, 0)])...)
 	}
 	switch {
 	case vh == nil:
@@ -468,11 +486,26 @@ func (t *RouteTable) ExplainHost(hostname string, vh *VirtualHost) []Step {
 	return steps
 }
 
+// aliasesCalled are the ExternalName services of a virtual host that the Host could be written for.
+func (t *RouteTable) aliasesCalled(vh *VirtualHost, hostname string) []string {
+	if vh == nil || vh.Service == nil {
+		return nil
+	}
+	var out []string
+	for _, a := range vh.Service.Aliases {
+		if slices.Contains(shortForms(a.Hostname, t.scope.Namespace, t.scope.snapshot.Mesh.Domain), hostname) {
+			out = append(out, a.Hostname)
+		}
+	}
+	return out
+}
+
 // whyNot says why a VirtualService that names the host has no say in it.
 func (t *RouteTable) whyNot(vs, owner *VirtualService, target string) []Step {
 	sc := t.scope
 	f := t.fates[vs]
 	host := overlappingHost(vs, target)
+	best := t.Egress.bestVirtualService[target]
 	skip := func(rule RuleID, field string, args ...any) []Step {
 		return []Step{NewStep(rule, Skipped, vs.Ref.At(field), args...)}
 	}
@@ -489,10 +522,14 @@ func (t *RouteTable) whyNot(vs, owner *VirtualService, target string) []Step {
 		return append(slices.Clone(f.steps), skip(RuleHostNoRoutes, "spec.http", t.Port)...)
 	case owner != nil && slices.Contains(f.lost, target):
 		return skip(RuleHostOlderOwns, hostField(vs, target), target, owner.Ref.QualifiedName(), orderOf(owner, vs, sc.Namespace))
+	case IsWildcardHost(host) && best != nil && best != vs:
+		return skip(RuleHostMoreSpecific, hostField(vs, target), overlappingHost(best, target), best.Ref.QualifiedName(), host)
 	case owner != nil && IsWildcardHost(host):
-		return skip(RuleHostMoreSpecific, hostField(vs, target), overlappingHost(owner, target), target, host)
+		return skip(RuleHostMoreSpecific, hostField(vs, target), overlappingHost(owner, target), owner.Ref.QualifiedName(), host)
 	case IsWildcardHost(host) && !slices.Contains(f.owns, host):
 		return skip(RuleHostServiceWildcard, hostField(vs, target), host, t.Port, target)
+	case slices.Contains(f.owns, host):
+		return skip(RuleHostLiteral, hostField(vs, target), host, t.Port)
 	}
 	return skip(RuleHostOtherPort, hostField(vs, target), host, t.Port)
 }

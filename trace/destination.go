@@ -19,8 +19,9 @@ type target struct {
 
 // toHost finds the cluster of a destination.
 //
-//  1. A port that is not written is the service's only one on a gateway, and the
-//     listener's on a sidecar (whose table holds the services of that port only).
+//  1. A port that is not written is the service's only one on a gateway and in tls and
+//     tcp routes, and the listener's in http routes of a sidecar (whose table holds
+//     the services of that port only).
 //  2. An ExternalName stands for its target.
 //  3. The cluster must exist for this proxy: host known, port there, subset defined.
 //
@@ -57,7 +58,7 @@ func (w *walk) inferPort(r *router, svc *resolve.Service) int {
 	if svc == nil || len(svc.Ports) != 1 {
 		return r.port
 	}
-	if _, ok := svc.PortByNumber(r.port); r.gateway || ok {
+	if _, ok := svc.PortByNumber(r.port); r.gateway || r.anyPort || ok {
 		return svc.Ports[0].Number
 	}
 	return r.port
@@ -84,6 +85,9 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 	}
 	endpoints, steps := w.snapshot.Endpoints(r.workload, svc, port)
 	p.note(steps...)
+	if cluster.Type == resolve.ClusterOriginalDst && !r.gateway {
+		endpoints = dialledOnly(endpoints, r.dialled)
+	}
 	if len(endpoints) == 0 {
 		w.unavailableBy(p, CodeNoEndpoints, "UH", "no_healthy_upstream", decisive(steps), svc.Ref)
 		return
@@ -107,6 +111,20 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		branch.note(tls.Step)
 		w.arrive(branch, g, tls)
 	}
+}
+
+// dialledOnly keeps the endpoint that the application dialled by its address; all of
+// them where it dialled a name or something else.
+func dialledOnly(endpoints []*resolve.Endpoint, d resolve.Dialled) []*resolve.Endpoint {
+	if d.Service != nil || !d.Address.Prefix.IsValid() {
+		return endpoints
+	}
+	for _, e := range endpoints {
+		if e.Address == d.Address.String() {
+			return []*resolve.Endpoint{e}
+		}
+	}
+	return endpoints
 }
 
 // noCluster is 503 NC, or a closed connection for TCP.

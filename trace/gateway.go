@@ -187,6 +187,7 @@ func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.Merged
 		return
 	}
 	p.hop().Envoy.VirtualHost = vh.Name
+	p.stream = false
 	scope, _ := w.snapshot.Scope(gw)
 	p.forwardedByGateway()
 	w.sendFrom(p, gw)

@@ -3,6 +3,7 @@ package trace
 import (
 	"strings"
 
+	meshconfig "istio.io/api/mesh/v1alpha1"
 	api "istio.io/api/networking/v1alpha3"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -17,6 +18,9 @@ type router struct {
 	dialled resolve.Dialled
 	// port is the listener's: the service port on a sidecar, the server's port number on a gateway.
 	port int
+	// anyPort is set for tls and tcp routes, whose destinations are looked up among all
+	// services and not only among those of the listener's port.
+	anyPort bool
 	// tls is set where the client's TLS was terminated here.
 	tls bool
 }
@@ -29,6 +33,13 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 	if unmodelled := w.snapshot.UnmodelledMeshRoutes(resolved.Service); len(unmodelled) > 0 {
 		p.note(unmodelled...)
 		p.lower(Undetermined)
+	}
+	services := w.snapshot.ServicesForHost(strings.ToLower(w.request.Host))
+	if resolved.Service != nil {
+		services = []*resolve.Service{resolved.Service}
+	}
+	for _, svc := range services {
+		p.note(scope.ExplainService(svc, resolved.Port)...)
 	}
 	listener, steps := scope.Listener(resolved.Dialled)
 	p.note(steps...)
@@ -91,6 +102,15 @@ func (w *walk) unmatched(p *path, r *router, http bool) {
 	policy, ref := r.scope.OutboundPolicy()
 	hop := p.hop()
 	p.stream = !http
+	dynamic := policy.GetMode() == allowAnyDynamicDNS
+	if dynamic && p.payload() == resolve.PayloadHTTP && (http || hop.Envoy.Listener == "virtualOutbound") {
+		w.dynamicDNS(p, r, ref)
+		return
+	}
+	mode := policy.GetMode().String()
+	if dynamic {
+		mode = "ALLOW_ANY_DYNAMIC_DNS"
+	}
 	switch policy.GetMode() {
 	case api.OutboundTrafficPolicy_REGISTRY_ONLY:
 		o := Outcome{Decision: Unavailable, Code: CodeRegistryOnly}
@@ -108,17 +128,43 @@ func (w *walk) unmatched(p *path, r *router, http bool) {
 		if http {
 			hop.Envoy.Route = "allow_any"
 		}
+		if proxy := policy.GetEgressProxy(); proxy != nil {
+			field := ref.At(ref.Field + ".egressProxy")
+			p.note(resolve.NewStep(resolve.RuleListenerEgressProxy, resolve.Applied, field, proxy.GetHost()))
+			p.by = field
+			w.toHost(p, r, target{host: proxy.GetHost(), port: int(proxy.GetPort().GetNumber()), subset: proxy.GetSubset(), ref: field})
+			return
+		}
 		hop.Envoy.Cluster = "PassthroughCluster"
-		p.note(resolve.NewStep(resolve.RuleListenerPassthrough, resolve.None, ref, policy.GetMode().String()))
+		p.note(resolve.NewStep(resolve.RuleListenerPassthrough, resolve.None, ref, mode))
 		p.via, p.by = CodePassthrough, ref
-		w.dial(p, r.dialled)
+		w.dial(p, r.dialled, w.request.Host)
 	}
 }
 
-// dial connects to an address without Istio's routing: kube-proxy for a
+// allowAnyDynamicDNS is a value that MeshConfig has and the Sidecar resource has not.
+const allowAnyDynamicDNS = api.OutboundTrafficPolicy_Mode(meshconfig.MeshConfig_OutboundTrafficPolicy_ALLOW_ANY_DYNAMIC_DNS)
+
+// dynamicDNS forwards to the Host header's address, as the proxy resolves it.
+func (w *walk) dynamicDNS(p *path, r *router, ref resolve.Ref) {
+	hop, host := p.hop(), p.http.Hostname()
+	hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = "allow_any_dynamic_dns", "allow_any_dynamic_dns", "AllowAnyDynamicDNSCluster"
+	p.stream = false
+	p.note(resolve.NewStep(resolve.RuleListenerDynamicDNS, resolve.None, ref, host))
+	p.via, p.by = CodePassthrough, ref
+	resolved, steps := w.snapshot.ResolveName(r.workload, nil, host, r.port)
+	p.note(steps...)
+	if !resolved.Found {
+		w.unavailableBy(p, CodeNameNotFound, "DF", "dns_resolution_failure", decisive(steps), ref)
+		return
+	}
+	w.dial(p, resolved.Dialled, host)
+}
+
+// dial connects to the address of a host without Istio's routing: kube-proxy for a
 // ClusterIP, the pod for a pod IP, or a host outside.
-func (w *walk) dial(p *path, d resolve.Dialled) {
-	p.dest = Destination{Host: hostOf(d, w.request.Host), Port: d.Port, EnvoyCluster: p.hop().Envoy.Cluster, TargetPort: d.Port}
+func (w *walk) dial(p *path, d resolve.Dialled, host string) {
+	p.dest = Destination{Host: hostOf(d, host), Port: d.Port, EnvoyCluster: p.hop().Envoy.Cluster, TargetPort: d.Port}
 	if d.Service != nil && d.Service.Registry == resolve.RegistryKubernetes {
 		w.dialService(p, d)
 		return

@@ -97,7 +97,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		p.note(step)
 		if a.tls.Mode == resolve.ClientMTLS {
 			w.broken(p, CodeMTLSRefused, "UF,URX", handshakeFailed,
-				resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, server.Owner.String()))
+				resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, step.Ref, server.Owner.String()))
 			return
 		}
 		w.deliver(p, a)
@@ -154,6 +154,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		connection.SNI = p.sni
 	}
 	if w.filters(p, server, connection, request) {
+		a.port = port.TargetPort
 		w.deliver(p, a)
 	}
 }

@@ -87,19 +87,22 @@ func (w *walk) endAt(p *path, o Outcome, step resolve.Step) {
 	w.end(p, o)
 }
 
-// broken closes a path whose connection breaks: a caller behind an Envoy sees 503
-// with the flag that Envoy logs, a caller without one a closed connection.
+// broken closes a path whose connection breaks: a caller behind an Envoy that
+// reads HTTP sees 503 with the flag that Envoy logs, every other one a closed
+// connection. An Envoy that forwards bytes logs UF where it could not connect, and
+// nothing where the other side closed.
 func (w *walk) broken(p *path, code Code, flags, details string, step resolve.Step) {
 	w.endAt(p, w.brokenOutcome(p, code, flags, details), step)
 }
 
 func (w *walk) brokenOutcome(p *path, code Code, flags, details string) Outcome {
 	o := Outcome{Decision: Reset, Code: code}
-	if p.proxied {
+	switch {
+	case !p.proxied:
+	case p.answers:
+		o.HTTPStatus, o.ResponseFlags, o.ResponseCodeDetails = 503, flags, details
+	case flags != "UC":
 		o.ResponseFlags = flags
-		if p.answers {
-			o.HTTPStatus, o.ResponseCodeDetails = 503, details
-		}
 	}
 	return o
 }
