@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -205,12 +206,14 @@ func (a *authorizing) allow(policies []*authorizationPolicy, denyApplies bool) {
 // notAllowed is the end where ALLOW policies apply and no rule of theirs is sure to match.
 func (a *authorizing) notAllowed(policies []*authorizationPolicy, rules []evaluated) {
 	undecided := -1
+	told := len(a.Steps)
 	for i, r := range rules {
 		a.missed(RuleAuthorizationAllowMissed, r)
 		if r.truth == Unknown && undecided < 0 {
 			undecided = i
 		}
 	}
+	why := onlyMiss(a.Steps[told:])
 	names := make([]string, 0, len(policies))
 	for _, p := range policies {
 		names = append(names, p.ref.QualifiedName())
@@ -233,7 +236,15 @@ func (a *authorizing) notAllowed(policies []*authorizationPolicy, rules []evalua
 	}
 	// Whether an undecided DENY rule matches or not, the request is denied.
 	a.refuse(first.ref.At(field), nonePolicy)
-	a.Steps = append(a.Steps, NewStep(RuleAuthorizationNoAllowMatched, DeniedBy, a.Policy, a.who, strings.Join(names, ", ")))
+	a.Steps = append(a.Steps, NewStep(RuleAuthorizationNoAllowMatched, DeniedBy, a.Policy, a.who, strings.Join(names, ", "), why))
+}
+
+// onlyMiss is the clause that failed where there is just one: then it is the answer, and belongs into the reason.
+func onlyMiss(steps []Step) string {
+	if len(steps) != 1 || steps[0].Rule != RuleAuthorizationAllowMissed || steps[0].Expected == "" || len(steps[0].Args) < 2 {
+		return ""
+	}
+	return fmt.Sprintf(": wanted %v %s, got %s", steps[0].Args[1], steps[0].Expected, steps[0].Actual)
 }
 
 // refuse records the denial by a rule.

@@ -44,7 +44,7 @@ func TestAuthorize(t *testing.T) {
 			want: Authorization{Decision: AccessDenied, Policy: apRef("shop", "a", "spec.rules"), EnvoyPolicy: "none", Details: "rbac_access_denied_matched_policy[none]"},
 			steps: []string{
 				"skipped authorizationpolicy/allow-rule-missed shop/a spec.rules[0].from[0].source.principals: spec.rules[0] does not match: principals is none: the connection is plaintext (want cluster.local/ns/shop/sa/web, got none: the connection is plaintext)",
-				"denied authorizationpolicy/no-allow-matched shop/a spec.rules: denied: ALLOW policies apply to Deployment shop/web (shop/a) and no rule of them matches",
+				"denied authorizationpolicy/no-allow-matched shop/a spec.rules: denied: ALLOW policies apply to Deployment shop/web (shop/a) and no rule of them matches: wanted principals cluster.local/ns/shop/sa/web, got none: the connection is plaintext",
 			},
 		},
 		{
@@ -52,7 +52,7 @@ func TestAuthorize(t *testing.T) {
 			want: Authorization{Decision: AccessDenied, Policy: apRef("shop", "a", "spec.rules"), EnvoyPolicy: "none", Details: "rbac_access_denied_matched_policy[none]"},
 			steps: []string{
 				"skipped authorizationpolicy/allow-rule-missed shop/a spec.rules[0].from[0].source.principals: spec.rules[0] does not match: principals is none: the client showed no certificate (want cluster.local/ns/shop/sa/web, got none: the client showed no certificate)",
-				"denied authorizationpolicy/no-allow-matched shop/a spec.rules: denied: ALLOW policies apply to Deployment shop/web (shop/a) and no rule of them matches",
+				"denied authorizationpolicy/no-allow-matched shop/a spec.rules: denied: ALLOW policies apply to Deployment shop/web (shop/a) and no rule of them matches: wanted principals cluster.local/ns/shop/sa/web, got none: the client showed no certificate",
 			},
 		},
 		{

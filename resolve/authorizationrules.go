@@ -143,7 +143,7 @@ var authorizationPolicyRules = []Rule{
 	{
 		ID: RuleAuthorizationNoAllowMatched, Stage: StageAuthorizationPolicy, Source: rbacBuilderSource,
 		Says:     "Where ALLOW policies apply and no rule of theirs matches, the request is denied.",
-		Template: "denied: ALLOW policies apply to %s (%s) and no rule of them matches",
+		Template: "denied: ALLOW policies apply to %s (%s) and no rule of them matches%s",
 	},
 	{
 		ID: RuleAuthorizationAnySource, Stage: StageAuthorizationPolicy, Source: "pilot/pkg/security/authz/model/model.go, New", Detail: true,

@@ -124,7 +124,7 @@ var clientTLSRules = []Rule{
 	{
 		ID: RuleClientTLSAuto, Stage: StageTLS,
 		Says:     "Without tls in a DestinationRule auto mTLS sends Istio mTLS to every endpoint that has a sidecar.",
-		Template: "auto mTLS: %s has a sidecar and no DestinationRule sets tls: Istio mTLS",
+		Template: "auto mTLS: %s has a sidecar, and no DestinationRule says otherwise",
 		Source:   "pilot/pkg/xds/endpoints/mtls_checker.go, checkMtlsEnabled",
 	},
 }

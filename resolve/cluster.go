@@ -51,7 +51,7 @@ var clusterRules = append([]Rule{
 		Source:   "pilot/pkg/networking/core/cluster_builder.go, applyDestinationRule",
 	},
 	{
-		ID: RuleSubset, Stage: StageDestinationRule,
+		ID: RuleSubset, Stage: StageDestinationRule, Detail: true,
 		Says:     "A subset is looked up by name in the DestinationRule that applies to the client.",
 		Template: "subset %s is %s",
 		Source:   "pilot/pkg/networking/core/cluster_builder.go, buildSubsetCluster",

@@ -30,19 +30,19 @@ var listenerRules = []Rule{
 	{
 		ID: RuleListenerWildcard, Stage: StageListener,
 		Says:     "All HTTP services of a port share the listener 0.0.0.0_PORT; there the Host header decides, not the address.",
-		Template: "port %d of service %s is %s: the shared listener %s takes it, and the Host header decides",
+		Template: "port %d of %s is %s: listener %s, where the Host header decides",
 		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
 	},
 	{
 		ID: RuleListenerWildcardTLS, Stage: StageListener,
 		Says:     "A TLS service without an address of its own is on the listener 0.0.0.0_PORT; there the server name of the handshake decides.",
-		Template: "port %d of service %s is %s: the shared listener %s takes it, and the TLS server name decides",
+		Template: "port %d of %s is %s: listener %s, where the TLS server name decides",
 		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
 	},
 	{
 		ID: RuleListenerWildcardTCP, Stage: StageListener,
 		Says:     "A TCP service without an address of its own takes all TCP of its port on the listener 0.0.0.0_PORT.",
-		Template: "port %d of service %s is %s: the shared listener %s takes it, whatever address was dialled",
+		Template: "port %d of %s is %s: listener %s, which takes whatever address was dialled",
 		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
 	},
 	{

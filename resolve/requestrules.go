@@ -26,7 +26,7 @@ const (
 
 var walkRules = []Rule{
 	{
-		ID: RuleRouteWeight, Stage: StageRoute,
+		ID: RuleRouteWeight, Stage: StageRoute, Detail: true,
 		Says:     "Of several destinations each gets its weight's share of the sum; weight 0 is dropped.",
 		Template: "%s of such requests go to %s%s",
 		Source:   "pilot/pkg/networking/core/route/route.go, applyHTTPRouteDestination",

@@ -212,6 +212,8 @@ func listPorts(svc *resolve.Service) string {
 // group is a set of endpoints that nothing on the way tells apart.
 type group struct {
 	first *resolve.Endpoint
+	// key is what the endpoints have in common; groups are ordered by it.
+	key   string
 	count int
 	// part is the group's share of the load, 0 to 1.
 	part float64
@@ -228,7 +230,7 @@ func groupEndpoints(endpoints []*resolve.Endpoint) []*group {
 		key := endpointKey(e)
 		g := byKey[key]
 		if g == nil {
-			g = &group{first: e}
+			g = &group{first: e, key: key}
 			byKey[key] = g
 			groups = append(groups, g)
 		}
@@ -240,7 +242,7 @@ func groupEndpoints(endpoints []*resolve.Endpoint) []*group {
 	for _, g := range groups {
 		g.part = weight[g] / total
 	}
-	slices.SortStableFunc(groups, func(a, b *group) int { return strings.Compare(endpointKey(a.first), endpointKey(b.first)) })
+	slices.SortStableFunc(groups, func(a, b *group) int { return strings.Compare(a.key, b.key) })
 	return groups
 }
 

@@ -18,6 +18,9 @@ func (w *walk) finish() *Trace {
 			o.Hops = append(o.Hops, t.addHop(h))
 		}
 		t.Outcomes = append(t.Outcomes, o)
+		for _, h := range f.alternates {
+			t.addHop(h)
+		}
 	}
 	t.Warnings = w.collectWarnings(t)
 	return t
@@ -67,11 +70,7 @@ func mergeOutcomes(all []finished) []finished {
 			}
 		}
 		slices.SortFunc(out[i].Destination.Workloads, resolve.CompareRefs)
-		for _, h := range f.hops {
-			if !slices.ContainsFunc(out[i].hops, func(x *Hop) bool { return sameHop(x, h) }) {
-				out[i].hops = append(out[i].hops, h)
-			}
-		}
+		out[i].alternates = append(out[i].alternates, f.hops...)
 	}
 	return out
 }

@@ -23,6 +23,8 @@ type finished struct {
 	Outcome
 	share float64
 	hops  []*Hop
+	// alternates are the hops to other endpoints that end alike: evidence, and no part of the way shown.
+	alternates []*Hop
 }
 
 // Walk follows the request through the mesh and returns its trace. The error is

@@ -19,13 +19,16 @@ func (r *renderer) answer() {
 		if o.Reason != "" && (o.Decision != trace.Delivered || o.Code != "" || o.Certainty != trace.Certain) {
 			r.put(line{}.text(asPlain, o.Reason), 2)
 		}
-		r.put(r.asked(), 2)
-		r.headersSent()
+		r.question()
 		r.afterthoughts(o, 0)
 		return
 	}
-	r.put(r.summary().then("  ", r.asked()), 2)
-	r.headersSent()
+	first := r.summary()
+	if by, same := r.sameDecider(); same {
+		first = first.then("  ", by)
+	}
+	r.put(first, 2)
+	r.question()
 	weight, verdict := 0, 0
 	for i, o := range r.trace.Outcomes {
 		weight = max(weight, len(r.percent(i)))
@@ -38,6 +41,14 @@ func (r *renderer) answer() {
 		r.put(l.add(r.fate(o)), start+2)
 		r.afterthoughts(o, start)
 	}
+}
+
+// question writes what was asked.
+func (r *renderer) question() {
+	if asked := r.asked(); len(asked) > 0 {
+		r.put(asked, 2)
+	}
+	r.headersSent()
 }
 
 // summary is "Delivered 80%, Unavailable 503 20%": the outcomes by decision, status and certainty, in their order.
@@ -133,6 +144,17 @@ func (r *renderer) decider(o trace.Outcome) line {
 		by = line{}.text(asPlain, "Istio's defaults")
 	}
 	return line{}.text(asPlain, "by ").add(by)
+}
+
+// sameDecider is what decided all the outcomes, where one resource did: the rule that splits the load, as a rule.
+func (r *renderer) sameDecider() (by line, same bool) {
+	for i, o := range r.trace.Outcomes {
+		if o.By.IsZero() || i > 0 && o.By != r.trace.Outcomes[0].By {
+			return nil, false
+		}
+		by = r.decider(o)
+	}
+	return by, len(by) > 0
 }
 
 // towards is "to shop/reviews-v1 (subset v1, 2 endpoints)", or where a redirect leads.
