@@ -16,8 +16,6 @@ type walk struct {
 	request  Request
 	source   Source
 	outcomes []finished
-	warnings []Warning
-	err      error
 }
 
 // finished is an outcome with the hops it took.
