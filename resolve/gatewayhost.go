@@ -20,6 +20,7 @@ const (
 	RuleGatewayHostNoRoutes    RuleID = "gatewayhost/no-routes"
 	RuleGatewayHostOtherHosts  RuleID = "gatewayhost/other-server-hosts"
 	RuleGatewayHostNearest     RuleID = "gatewayhost/nearest"
+	RuleGatewayHostServer      RuleID = "gatewayhost/server"
 )
 
 var gatewayHostRules = []Rule{
@@ -70,6 +71,12 @@ var gatewayHostRules = []Rule{
 		Says:     "A VirtualService is served for the hosts that its namespace may use of the server's hosts.",
 		Template: "names the host, but no server of %s opens it to namespace %s",
 		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayHTTPRouteConfig; pkg/config/host/names.go, NamesForNamespace",
+	},
+	{
+		ID: RuleGatewayHostServer, Stage: StageHost, Detail: true,
+		Says:     "Where servers of several Gateways share a route configuration, each opens its hosts to the VirtualServices bound to it.",
+		Template: "opens host %s to %s",
+		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayHTTPRouteConfig",
 	},
 	{
 		ID: RuleGatewayHostNearest, Stage: StageHost, Detail: true,
@@ -132,7 +139,27 @@ func (t *GatewayRouteTable) Lookup(hostname string) (*VirtualHost, []Step) {
 		return chosen.vh, append(steps, chosen.vh.Steps...)
 	}
 	steps = append(steps, NewStep(RuleGatewayHost, Matched, hostRef(chosen.vh), hostname, chosen.vh.Name, chosen.domain))
+	steps = append(steps, t.openedBy(chosen.vh, hostname)...)
 	return chosen.vh, append(steps, chosen.vh.Steps...)
+}
+
+// openedBy names the servers, other than the table's first, that open the host to the virtual host's VirtualServices.
+func (t *GatewayRouteTable) openedBy(vh *VirtualHost, hostname string) []Step {
+	var steps []Step
+	for _, server := range t.Servers[1:] {
+		seen := map[*VirtualService]bool{}
+		for _, r := range vh.Routes {
+			vs := r.VirtualService
+			if vs == nil || seen[vs] || !slices.Contains(vs.Gateways, server.Gateway.FullName()) {
+				continue
+			}
+			seen[vs] = true
+			if slices.ContainsFunc(serverHostsFor(server.Hosts, vs.Ref.Namespace), func(h string) bool { return HostSubsetOf(hostname, strings.ToLower(h)) }) {
+				steps = append(steps, NewStep(RuleGatewayHostServer, Applied, server.Ref, hostname, vs.Ref.Object()))
+			}
+		}
+	}
+	return steps
 }
 
 // Covers reports whether a virtual host, other than the blackhole, takes the name, and by which domain.

@@ -73,11 +73,18 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	listener, steps := merged.Listener(podPort)
 	p.note(steps...)
 	if listener == nil {
+		passedBy := notSelecting(merged)
+		p.note(passedBy...)
 		o := Outcome{Decision: NotRouted, Code: CodeNoGatewayPort}
 		if p.proxied {
 			o = w.refused(p, CodeNoGatewayPort)
 		}
 		o.Reason, o.By = lastReason(steps), gw.Owner
+		if len(merged.Gateways) == 0 && len(passedBy) > 0 {
+			nearest := passedBy[0]
+			o.By = nearest.Ref
+			o.Reason += "; " + nearest.Ref.Object().String() + " asks for " + nearest.Expected + ", and the pods have " + nearest.Actual
+		}
 		for _, s := range steps {
 			if s.Rule == resolve.RuleGatewayL4NoRoute {
 				o.Reason, o.By = s.Reason(), s.Ref
@@ -192,6 +199,17 @@ func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.Merged
 	p.forwardedByGateway()
 	w.sendFrom(p, gw)
 	w.route(p, &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port(), tls: p.http.Scheme == "https"}, vh)
+}
+
+// notSelecting are the Gateways that pass the workload by.
+func notSelecting(merged *resolve.MergedGateway) []resolve.Step {
+	var steps []resolve.Step
+	for _, s := range merged.Steps {
+		if s.Rule == resolve.RuleGatewayNotSelected {
+			steps = append(steps, s)
+		}
+	}
+	return steps
 }
 
 // handshake is the TLS handshake with a filter chain of a gateway; it reports whether the connection goes on.

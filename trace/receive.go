@@ -2,6 +2,7 @@ package trace
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -268,6 +269,14 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 	return false
 }
 
+// keptOut are the rules of the clauses that keep a request out without being the refusal itself.
+var keptOut = map[Code][]resolve.RuleID{
+	CodePolicyNoAllow: {resolve.RuleAuthorizationAllowMissed},
+	CodeJWTRejected: {
+		resolve.RuleRequestAuthenticationIssuer, resolve.RuleRequestAuthenticationAudience, resolve.RuleRequestAuthenticationPrefix,
+	},
+}
+
 // rejected closes a path at a denial: the last denying step gives the reason. Where one
 // clause of one rule alone kept the request out, that is told with it.
 func (w *walk) rejected(p *path, o Outcome, steps []resolve.Step) {
@@ -281,11 +290,11 @@ func (w *walk) rejected(p *path, o Outcome, steps []resolve.Step) {
 		}
 	}
 	for _, s := range steps {
-		if s.Rule == resolve.RuleAuthorizationAllowMissed {
+		if slices.Contains(keptOut[o.Code], s.Rule) {
 			missed = append(missed, s.Reason())
 		}
 	}
-	if o.Code == CodePolicyNoAllow && len(missed) == 1 {
+	if len(missed) == 1 {
 		o.Reason += "; " + missed[0]
 	}
 	w.end(p, o)
