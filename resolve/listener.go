@@ -23,8 +23,8 @@ const (
 var listenerRules = []Rule{
 	{
 		ID: RuleListenerWildcard, Stage: StageListener,
-		Says:     "All HTTP services of a port share the listener 0.0.0.0_PORT; there the Host header decides, not the address.",
-		Template: "port %d of service %s is %s: the shared listener %s takes it, and the Host header decides",
+		Says:     "All HTTP services of a port share the listener 0.0.0.0_PORT; there the Host header decides (the server name for TLS), not the address.",
+		Template: "port %d of service %s is %s: the shared listener %s takes it, and %s decides",
 		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
 	},
 	{
@@ -400,7 +400,7 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 				owner, port = d.Service, p
 			}
 		}
-		return l, []Step{NewStep(RuleListenerWildcard, Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name)}
+		return l, []Step{NewStep(RuleListenerWildcard, Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name, decidedBy(port.Protocol))}
 	}
 	if len(ls.order) > 0 {
 		var names []string
@@ -463,4 +463,15 @@ func forPayload(chains []TCPChain, payload Payload) []TCPChain {
 		}
 	}
 	return out
+}
+
+// decidedBy is what tells the services of a shared listener apart.
+func decidedBy(p Protocol) string {
+	switch {
+	case p.IsTLS():
+		return "the server name"
+	case p.IsHTTP() || p.IsAuto():
+		return "the Host header"
+	}
+	return "the address"
 }
