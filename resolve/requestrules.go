@@ -11,7 +11,7 @@ const (
 	RuleDestinationPort        RuleID = "destination/port-unknown"
 	RuleOriginalDestination    RuleID = "destination/original-destination"
 	RuleServicePortMissing     RuleID = "service/port-missing"
-	RuleNoneHealthy            RuleID = "endpoint/none-healthy"
+	RuleServerProxy            RuleID = "capture/server-proxy"
 	RuleMTLSToPlaintext        RuleID = "tls/mtls-to-plaintext"
 	RuleMTLSOutside            RuleID = "tls/mtls-outside-mesh"
 	RuleApplicationDelivered   RuleID = "application/delivered"
@@ -56,7 +56,7 @@ var walkRules = []Rule{
 	{
 		ID: RuleDestinationPort, Stage: StageDestinationRule,
 		Says:     "A destination port the service does not have leaves the route without a cluster: 503 NC. A port that is not written is the listener's on a sidecar, the service's only one on a gateway.",
-		Template: "%s has no port %d (it has %s)",
+		Template: "%s has no port %d (it has %s)%s",
 		Source:   "pilot/pkg/networking/core/route/route.go, GetDestinationCluster",
 	},
 	{
@@ -72,10 +72,10 @@ var walkRules = []Rule{
 		Source:   "Kubernetes, virtual IPs and service proxies",
 	},
 	{
-		ID: RuleNoneHealthy, Stage: StageLoadBalance,
-		Says:     "Endpoints that are not ready get no traffic; with none ready the answer is 503 UH.",
-		Template: "none of the endpoints of %s is ready",
-		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go; Envoy, router (UH no_healthy_upstream)",
+		ID: RuleServerProxy, Stage: StageCapture, Detail: true,
+		Says:     "Whether the receiving workload has a proxy follows from its pod, else from what the injection webhook would do.",
+		Template: "%s",
+		Source:   "pkg/kube/inject/inject.go, injectRequired",
 	},
 	{
 		ID: RuleMTLSToPlaintext, Stage: StageTLS,
@@ -98,7 +98,7 @@ var walkRules = []Rule{
 	{
 		ID: RuleApplicationOutside, Stage: StageApplication,
 		Says:     "What a host outside the mesh does is not known.",
-		Template: "%s port %d is outside the mesh: handed over",
+		Template: "%s port %d is outside the mesh: handed over%s",
 		Source:   "assumption of the tool",
 	},
 	{

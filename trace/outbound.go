@@ -56,6 +56,7 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 
 // virtualHost looks the Host up in the listener's route configuration.
 func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListener) {
+	p.readsHTTP()
 	p.normalize(w.snapshot.Mesh)
 	table := r.scope.RouteTable(listener, r.workload)
 	host := p.http.Hostname()
@@ -74,6 +75,7 @@ func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListene
 func (w *walk) unmatched(p *path, r *router, http bool) {
 	policy, ref := r.scope.OutboundPolicy()
 	hop := p.hop()
+	p.stream, p.retries = !http, resolve.RetryPolicy{}
 	switch policy.GetMode() {
 	case api.OutboundTrafficPolicy_REGISTRY_ONLY:
 		o := Outcome{Decision: Unavailable, Code: CodeRegistryOnly}
@@ -113,7 +115,7 @@ func (w *walk) dial(p *path, d resolve.Dialled) {
 			return
 		}
 	}
-	step := resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, resolve.Ref{}, p.dest.Host, d.Port)
+	step := resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, resolve.Ref{}, p.dest.Host, d.Port, "")
 	if p.via == "" {
 		p.via = CodeOutsideMesh
 	}
@@ -121,7 +123,7 @@ func (w *walk) dial(p *path, d resolve.Dialled) {
 }
 
 func hostOf(d resolve.Dialled, host string) string {
-	if d.Service != nil {
+	if d.Service != nil && !resolve.IsWildcardHost(d.Service.Hostname) {
 		return d.Service.Hostname
 	}
 	return host
@@ -161,16 +163,12 @@ func (w *walk) dialService(p *path, d resolve.Dialled) {
 	}
 }
 
-// refused is a TCP connection that fails: 503 UF behind an Envoy, refused without one.
+// refused is a TCP connection that fails: 503 UF behind an Envoy that reads HTTP, refused without one.
 func (w *walk) refused(p *path, code Code) Outcome {
 	o := Outcome{Decision: NotRouted, Code: code}
 	if p.proxied {
 		o.Decision = Unavailable
-		o.ResponseFlags = "UF"
-		if p.speaksHTTP() {
-			o.HTTPStatus, o.ResponseFlags = 503, "UF,URX"
-			o.ResponseCodeDetails = "upstream_reset_before_response_started{connection_failure}"
-		}
+		o = p.failed(o, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure}")
 	}
 	return o
 }

@@ -20,6 +20,10 @@ type path struct {
 	sealed bool
 	// stream is set where the sender's proxy took the bytes for plain TCP.
 	stream bool
+	// routed is set once a proxy on the way has read the request as HTTP: it answers 503 for whatever breaks behind it.
+	routed bool
+	// retries is what the route taken last tries again.
+	retries resolve.RetryPolicy
 	// wrapped is set while a TLS connection of the sending proxy is around the request, until a gateway unwraps it.
 	wrapped bool
 	// sni is the server name in the application's own TLS handshake.
@@ -87,6 +91,9 @@ func (p *path) lower(c Certainty) { p.certainty = worse(p.certainty, c) }
 
 // speaksHTTP reports whether a proxy can read the request as HTTP here.
 func (p *path) speaksHTTP() bool { return p.http != nil && !p.sealed }
+
+// readsHTTP notes that the proxy here reads the request as HTTP.
+func (p *path) readsHTTP() { p.stream, p.routed = false, true }
 
 // payload is what the bytes look like to a proxy here.
 func (p *path) payload() resolve.Payload {

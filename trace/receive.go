@@ -38,8 +38,12 @@ func (w *walk) outside(p *path, e *resolve.Endpoint, tls resolve.ClientTLS) {
 	if p.via == "" {
 		p.via = CodeOutsideMesh
 	}
+	how := ""
+	if tls.Mode == resolve.ClientTLSOrigination || tls.Mode == resolve.ClientMutualTLSOrigination {
+		how = " over TLS that the proxy originates"
+	}
 	w.endAt(p, Outcome{Decision: Delivered, Forwarded: p.forwarded(), By: p.by},
-		resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, e.Ref, e.Address, e.Port))
+		resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, e.Ref, e.Address, e.Port, how))
 }
 
 // receive is the receiving side of a workload: its proxy where it has one that
@@ -92,8 +96,11 @@ func (w *walk) inbound(p *path, a arrival) {
 	}
 	hop := p.enter(Hop{Proxy: resolve.DataplaneSidecar, Direction: Inbound, Workload: server.Owner, TLS: hopTLS(a.tls.Mode)})
 	hop.Envoy.Listener = "virtualInbound"
-	if server.DataplaneStep.Verdict == resolve.Warned {
-		p.note(server.DataplaneStep)
+	switch why := server.DataplaneStep; {
+	case why.Verdict == resolve.Warned:
+		p.note(why)
+	case why.Rule != "":
+		p.note(resolve.NewStep(resolve.RuleServerProxy, resolve.Applied, why.Ref, why.Reason()))
 	}
 	p.note(step)
 	scope, _ := w.snapshot.Scope(server)
@@ -147,6 +154,8 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 	code, flags, details := CodeNoFilterChain, "UC", "upstream_reset_before_response_started{connection_termination}"
 	step := result.Step
 	switch {
+	case step.Rule == resolve.RuleInboundChainNotHTTP:
+		code, step.Ref = CodeProtocolError, p.by
 	case a.tls.Mode == resolve.ClientMTLS:
 		code, step.Ref = CodeMTLSRefused, a.tls.Step.Ref
 		flags, details = "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}"
@@ -223,7 +232,7 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 	switch {
 	case request != nil:
 		o.HTTPStatus = 403
-	case p.proxied && p.speaksHTTP():
+	case p.routed:
 		// HTTP over a TCP filter chain: the caller's own proxy sees the connection close.
 		o.HTTPStatus = 503
 	}
