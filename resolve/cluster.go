@@ -260,7 +260,7 @@ func chooseSubset(c *Cluster, match DestinationRuleMatch) (*networking.Subset, R
 		defined = strings.Join(names, ", ")
 	}
 	return nil, Ref{}, NewStep(RuleSubsetUndefined, None, match.Ref.At("spec.subsets"), c.Subset,
-		match.Ref.String()+" defines "+defined, c.Name).Unlike(c.Subset, defined)
+		match.Ref.String()+" defines "+strings.Trim(defined, "()"), c.Name).Unlike(c.Subset, defined)
 }
 
 func subsetNames(rule *networking.DestinationRule) []string {

@@ -64,7 +64,7 @@ func TestEndpointsKubernetes(t *testing.T) {
 			name: "named target port", svc: named(), manifests: ready + podManifest("b", "10.0.0.2", app, "{containers: [{name: app}]}", "True"),
 			want: []string{"10.0.0.1:8080 1×pod a disabled healthy w1"},
 			steps: []string{
-				"applied endpoint/assumed-from-pods Service shop/reviews", "skipped endpoint/no-named-port Service shop/reviews spec.ports[0]",
+				"applied endpoint/assumed-from-pods Service shop/reviews", "skipped endpoint/no-named-port Pod shop/b",
 				"applied endpoint/found Service shop/reviews",
 			},
 		},

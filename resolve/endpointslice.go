@@ -91,6 +91,9 @@ func (s *Snapshot) sliceInstances(set *instanceSet, svc *Service, port Port, sli
 			case c.Ready == nil || *c.Ready:
 			case c.Terminating == nil || *c.Terminating:
 				set.skip(RuleEndpointTerminating, at, ep.name())
+				if pod != nil {
+					set.say(NewStep(RuleEndpointBehind, Applied, workloadRef(pod), ep.name(), svc.Hostname))
+				}
 				continue
 			default:
 				ep.Health = Unhealthy
@@ -161,7 +164,7 @@ func (i *instanceSet) addPod(svc *Service, port Port, w *Workload) {
 	ref := workloadRef(w)
 	number, ok := targetPort(port, w)
 	if !ok {
-		i.say(NewStep(RuleEndpointNoNamedPort, Skipped, svc.Ref.At(port.Field), endpointOf(w, "", 0, ref).name(), port.TargetName).
+		i.say(NewStep(RuleEndpointNoNamedPort, Skipped, ref, endpointOf(w, "", 0, ref).name(), port.TargetName).
 			Unlike(port.TargetName, containerPorts(w)))
 		return
 	}

@@ -12,7 +12,6 @@ const (
 	RuleDestinationPort        RuleID = "destination/port-unknown"
 	RuleOriginalDestination    RuleID = "destination/original-destination"
 	RuleServicePortMissing     RuleID = "service/port-missing"
-	RuleNoneHealthy            RuleID = "endpoint/none-healthy"
 	RuleMTLSToPlaintext        RuleID = "tls/mtls-to-plaintext"
 	RuleMTLSOutside            RuleID = "tls/mtls-outside-mesh"
 	RuleTLSTwice               RuleID = "tls/twice"
@@ -64,7 +63,7 @@ var walkRules = []Rule{
 	{
 		ID: RuleDestinationPort, Stage: StageDestinationRule,
 		Says:     "A destination port the service does not have leaves the route without a cluster: 503 NC. A port that is not written is the listener's on a sidecar, the service's only one on a gateway.",
-		Template: "%s has no port %d (it has %s)",
+		Template: "%s has no port %d (it has %s)%s",
 		Source:   "pilot/pkg/networking/core/route/route.go, GetDestinationCluster",
 	},
 	{
@@ -78,12 +77,6 @@ var walkRules = []Rule{
 		Says:     "A connection to a ClusterIP on a port the Service does not have goes nowhere.",
 		Template: "Service %s has no port %d (it has %s)",
 		Source:   "Kubernetes, virtual IPs and service proxies",
-	},
-	{
-		ID: RuleNoneHealthy, Stage: StageLoadBalance,
-		Says:     "Endpoints that are not ready get no traffic; with none ready the answer is 503 UH.",
-		Template: "none of the endpoints of %s is ready",
-		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go; Envoy, router (UH no_healthy_upstream)",
 	},
 	{
 		ID: RuleMTLSToPlaintext, Stage: StageTLS,
@@ -112,7 +105,7 @@ var walkRules = []Rule{
 	{
 		ID: RuleApplicationOutside, Stage: StageApplication,
 		Says:     "What a host outside the mesh does is not known.",
-		Template: "%s port %d is outside the mesh: handed over",
+		Template: "%s port %d is outside the mesh: handed over%s",
 		Source:   "assumption of the tool",
 	},
 	{

@@ -30,6 +30,7 @@ const (
 	RuleActionRedirectCode  RuleID = "route/redirect-code"
 	RuleActionNoDestination RuleID = "route/no-destination"
 	RuleRouteMirror         RuleID = "route/mirror"
+	RuleRouteMirrorUnknown  RuleID = "route/mirror-unknown"
 )
 
 var routeActionRules = slices.Concat(actionRules, retryRules, rewriteRules, faultRules, corsRules)
@@ -70,6 +71,12 @@ var actionRules = []Rule{
 		Says:     "A mirror gets a copy of all requests, or of the percentage it names; its answer is thrown away.",
 		Template: "%s gets a copy of %s percent of the requests",
 		Source:   "pilot/pkg/networking/core/route/route.go, MirrorPercent",
+	},
+	{
+		ID: RuleRouteMirrorUnknown, Stage: StageRoute,
+		Says:     "A mirror to a host the proxy has no cluster for is ignored.",
+		Template: "mirror %s is no service this proxy knows: no copy is sent",
+		Source:   "Envoy, source/common/router/router.cc, shadowing",
 	},
 }
 

@@ -62,6 +62,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	dnsRules,
 	captureRules,
 	walkRules,
+	grpcRules,
 	extensionRules,
 	gapRules,
 	hiddenRules,

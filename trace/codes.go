@@ -48,7 +48,6 @@ const (
 	CodePolicyDeny         Code = "POLICY_DENY"
 	CodePolicyNoAllow      Code = "POLICY_NO_ALLOW"
 	CodeJWTRejected        Code = "JWT_REJECTED"
-	CodeExternalAuthz      Code = "EXTERNAL_AUTHORIZATION"
 	CodeTooManyHops        Code = "TOO_MANY_HOPS"
 )
 
@@ -100,7 +99,6 @@ var codes = []CodeInfo{
 	{CodePolicyDeny, Denied, "an AuthorizationPolicy denies"},
 	{CodePolicyNoAllow, Denied, "ALLOW policies apply and none matches"},
 	{CodeJWTRejected, Denied, "a RequestAuthentication rejects the token"},
-	{CodeExternalAuthz, Denied, "an external authorizer is asked; its answer cannot be known from here"},
 	{CodeTooManyHops, Reset, "the request comes back to proxies it has passed: a loop"},
 }
 

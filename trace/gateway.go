@@ -136,7 +136,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		w.broken(p, CodeProtocolError, "DPE", "", resolve.NewStep(resolve.RuleGatewayNotHTTP, resolve.DeniedBy, chain.Server().Ref, string(p.payload()), listener.Name))
 		return
 	}
-	p.answers, p.stream = true, false
+	p.readsHTTP()
 	p.normalize(w.snapshot.Mesh)
 	trusted := w.snapshot.TrustedProxies(gw)
 	connection.RemoteIP = p.remoteIP(trusted)

@@ -18,9 +18,6 @@ type router struct {
 	dialled resolve.Dialled
 	// port is the listener's: the service port on a sidecar, the server's port number on a gateway.
 	port int
-	// anyPort is set for tls and tcp routes, whose destinations are looked up among all
-	// services and not only among those of the listener's port.
-	anyPort bool
 	// tls is set where the client's TLS was terminated here.
 	tls bool
 }
@@ -69,7 +66,7 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 
 // virtualHost looks the Host up in the listener's route configuration.
 func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListener) {
-	p.answers = true
+	p.readsHTTP()
 	p.normalize(w.snapshot.Mesh)
 	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
 	table := r.scope.RouteTable(listener, r.workload)
@@ -101,7 +98,7 @@ func virtualHostNames(host string, vh *resolve.VirtualHost) []string {
 func (w *walk) unmatched(p *path, r *router, http bool) {
 	policy, ref := r.scope.OutboundPolicy()
 	hop := p.hop()
-	p.stream = !http
+	p.stream, p.retries = !http, resolve.RetryPolicy{}
 	dynamic := policy.GetMode() == allowAnyDynamicDNS
 	if dynamic && p.payload() == resolve.PayloadHTTP && (http || hop.Envoy.Listener == "virtualOutbound") {
 		w.dynamicDNS(p, r, ref)
@@ -176,7 +173,7 @@ func (w *walk) dial(p *path, d resolve.Dialled, host string) {
 			return
 		}
 	}
-	step := resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, resolve.Ref{}, p.dest.Host, d.Port)
+	step := resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, resolve.Ref{}, p.dest.Host, d.Port, "")
 	if p.via == "" {
 		p.via = CodeOutsideMesh
 	}
@@ -184,7 +181,7 @@ func (w *walk) dial(p *path, d resolve.Dialled, host string) {
 }
 
 func hostOf(d resolve.Dialled, host string) string {
-	if d.Service != nil {
+	if d.Service != nil && !resolve.IsWildcardHost(d.Service.Hostname) {
 		return d.Service.Hostname
 	}
 	return host
@@ -224,16 +221,12 @@ func (w *walk) dialService(p *path, d resolve.Dialled) {
 	}
 }
 
-// refused is a TCP connection that fails: 503 UF behind an Envoy, refused without one.
+// refused is a TCP connection that fails: 503 UF behind an Envoy that reads HTTP, refused without one.
 func (w *walk) refused(p *path, code Code) Outcome {
 	o := Outcome{Decision: NotRouted, Code: code}
 	if p.proxied {
 		o.Decision = Unavailable
-		o.ResponseFlags = "UF,URX"
-		if p.answers {
-			o.HTTPStatus = 503
-			o.ResponseCodeDetails = "upstream_reset_before_response_started{connection_failure}"
-		}
+		o = p.failed(o, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure}")
 	}
 	return o
 }

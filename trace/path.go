@@ -20,9 +20,10 @@ type path struct {
 	sealed bool
 	// stream is set where the sender's proxy took the bytes for plain TCP.
 	stream bool
-	// answers is set once a proxy on the way reads the request as HTTP: where the
-	// connection behind it breaks, that proxy answers 503.
-	answers bool
+	// routed is set once a proxy on the way has read the request as HTTP: it answers 503 for whatever breaks behind it.
+	routed bool
+	// retries is what the route taken last tries again.
+	retries resolve.RetryPolicy
 	// given is what has to hold for the outcome, as far as that is not known; "" for nothing.
 	given string
 	// wrapper is the TLS of a sending proxy around the request, until a gateway takes it off; nil without one.
@@ -130,6 +131,9 @@ func (p *path) lower(c Certainty) { p.certainty = worse(p.certainty, c) }
 
 // speaksHTTP reports whether a proxy can read the request as HTTP here.
 func (p *path) speaksHTTP() bool { return p.http != nil && !p.sealed }
+
+// readsHTTP notes that the proxy here reads the request as HTTP.
+func (p *path) readsHTTP() { p.stream, p.routed = false, true }
 
 // payload is what the bytes look like to a proxy here.
 func (p *path) payload() resolve.Payload {

@@ -52,8 +52,12 @@ func (w *walk) outside(p *path, e *resolve.Endpoint, tls resolve.ClientTLS) {
 	if p.via == "" {
 		p.via = CodeOutsideMesh
 	}
+	how := ""
+	if tls.Mode == resolve.ClientTLSOrigination || tls.Mode == resolve.ClientMutualTLSOrigination {
+		how = " over TLS that the proxy originates"
+	}
 	w.endAt(p, Outcome{Decision: Delivered, Forwarded: p.forwarded(), By: p.by},
-		resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, e.Ref, e.Address, e.Port))
+		resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, e.Ref, e.Address, e.Port, how))
 }
 
 // receive is the receiving side of a workload: its proxy where it has one that
@@ -167,6 +171,8 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 	code, flags, details := CodeNoFilterChain, "UC", "upstream_reset_before_response_started{connection_termination}"
 	step := result.Step
 	switch {
+	case step.Rule == resolve.RuleInboundChainNotHTTP:
+		code, step.Ref = CodeProtocolError, p.by
 	case a.tls.Mode == resolve.ClientMTLS:
 		code, step.Ref = CodeMTLSRefused, a.tls.Step.Ref
 	case result.Fate == resolve.InboundReset && !p.sealed && a.tls.Mode == resolve.ClientPlaintext:
@@ -176,7 +182,7 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 	case result.Fate == resolve.InboundProtocolError:
 		code = CodeProtocolError
 	}
-	if a.tls.Mode != resolve.ClientPlaintext {
+	if a.tls.Mode != resolve.ClientPlaintext && step.Rule != resolve.RuleInboundChainNotHTTP {
 		flags, details = "UF,URX", handshakeFailed
 	}
 	o := w.brokenOutcome(p, code, flags, details)
@@ -261,8 +267,8 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 	switch {
 	case request != nil:
 		o.HTTPStatus = 403
-	case p.answers:
-		// HTTP over a TCP filter chain: a proxy before it sees the connection close.
+	case p.routed:
+		// HTTP over a TCP filter chain: the caller's own proxy sees the connection close.
 		o.HTTPStatus = 503
 	}
 	w.rejected(p, o, result.Steps)

@@ -107,7 +107,6 @@ func describeBytes(p *path) string {
 // toL4 sends the connection to the destinations of a tls or tcp route.
 func (w *walk) toL4(p *path, r *router, route *resolve.L4Route) {
 	p.by = route.Entry
-	r.anyPort = true
 	destinations := route.Destinations()
 	for _, d := range destinations {
 		branch := p
