@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -22,8 +21,8 @@ type meshFlags struct {
 	filenames []string
 	recursive bool
 	kustomize string
-	// written are the flags of files, to tell one that is empty from one that is not given.
-	written []*pflag.Flag
+	// written tells a flag that is empty from one that is not given.
+	written func(flag string) bool
 
 	istioNamespace, revision, meshConfig, istioVersion string
 	verbosity                                          int
@@ -44,7 +43,7 @@ func newMeshFlags() *meshFlags {
 func (f *meshFlags) addMeshFlags(c *cobra.Command) {
 	fs := c.Flags()
 	f.files.AddFlags(fs)
-	f.written = []*pflag.Flag{fs.Lookup("filename"), fs.Lookup("kustomize")}
+	f.written = fs.Changed
 	fs.StringVarP(&f.istioNamespace, "istio-namespace", "i", "", "The namespace of istiod (default: the one in which istiod runs, else istio-system).")
 	fs.StringVar(&f.revision, "revision", "", "The control plane revision whose mesh config and resources count.")
 	fs.StringVar(&f.meshConfig, "mesh-config", "", "A MeshConfig file (YAML), in place of the ConfigMap of istiod.")
@@ -68,10 +67,10 @@ func (f *meshFlags) ToOptions(streams genericiooptions.IOStreams, build Build, d
 		istioNamespace: f.istioNamespace, revision: f.revision, meshConfig: f.meshConfig,
 		verbosity: f.verbosity, streams: streams, build: build, deps: deps,
 	}
-	for _, flag := range f.written {
+	for _, flag := range []string{"filename", "kustomize"} {
 		// A shell variable that is not set must not turn a trace of files into one of a cluster.
-		if flag.Changed && !o.offline {
-			return nil, usagef("--%s is empty: expected a file, a directory or -", flag.Name)
+		if f.written(flag) && !o.offline {
+			return nil, usagef("--%s is empty: expected a file, a directory or -", flag)
 		}
 	}
 	var err error

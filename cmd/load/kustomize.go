@@ -23,7 +23,7 @@ import (
 func (r *reader) kustomize(dir string) []*document {
 	// Kustomize takes its time to say this.
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		r.fail(dir, "not a directory: -k takes the one of a kustomization.yaml")
+		r.fail(dir, "not a directory: -k takes the directory of a kustomization.yaml")
 		return nil
 	} else if err != nil && (filepath.IsAbs(dir) || !strings.Contains(dir, "/")) { // else it may be a repository
 		r.fail(dir, "%v", plain(err))
