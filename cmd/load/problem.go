@@ -37,8 +37,11 @@ func (p Problem) Error() string {
 			b.WriteString(shortened(part))
 		}
 	}
-	return b.String()
+	// A name with a line break must not pass for a line of our own.
+	return lineBreaks.Replace(b.String())
 }
+
+var lineBreaks = strings.NewReplacer("\n", `\n`, "\r", `\r`)
 
 // longestPart is how much of each part of a problem is shown, in characters.
 const longestPart = 400
