@@ -29,6 +29,7 @@ const (
 	RuleActionOvershadowed  RuleID = "route/action-precedence"
 	RuleActionRedirectCode  RuleID = "route/redirect-code"
 	RuleActionNoDestination RuleID = "route/no-destination"
+	RuleActionDirectStatus  RuleID = "route/direct-response-status"
 	RuleRouteMirror         RuleID = "route/mirror"
 	RuleRouteMirrorUnknown  RuleID = "route/mirror-unknown"
 )
@@ -67,6 +68,12 @@ var actionRules = []Rule{
 		Source:   "pilot/pkg/networking/core/route/route.go, applyHTTPRouteDestination",
 	},
 	{
+		ID: RuleActionDirectStatus, Stage: StageRoute,
+		Says:     "A direct response whose status is not from 200 to 599 is refused by Envoy, with the route configuration it stands in.",
+		Template: "status %d is not from 200 to 599: Envoy refuses the whole route configuration",
+		Source:   "Envoy, config.route.v3.DirectResponseAction",
+	},
+	{
 		ID: RuleRouteMirror, Stage: StageRoute,
 		Says:     "A mirror gets a copy of all requests, or of the percentage it names; its answer is thrown away.",
 		Template: "%s gets a copy of %s percent of the requests",
@@ -100,6 +107,9 @@ func ActionOf(r *Route) (RouteAction, []Step) {
 		}
 	case r.HTTP.GetDirectResponse() != nil:
 		status := r.HTTP.DirectResponse.GetStatus()
+		if status < 200 || status >= 600 {
+			return RouteInvalid, []Step{NewStep(RuleActionDirectStatus, Warned, r.FieldRef("directResponse.status"), status)}
+		}
 		action, steps = RouteResponds, []Step{NewStep(RuleActionDirect, Applied, r.FieldRef("directResponse"), status)}
 	case len(Destinations(r)) == 0:
 		return RouteInvalid, []Step{NewStep(RuleActionNoDestination, Warned, r.Entry)}

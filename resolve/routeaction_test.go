@@ -44,6 +44,10 @@ func TestActionOf(t *testing.T) {
 			},
 		},
 		{
+			"direct response that is none", "directResponse: {status: 7}", RouteInvalid,
+			[]string{"warning route/direct-response-status shop/v spec.http[0].directResponse.status: status 7 is not from 200 to 599: Envoy refuses the whole route configuration"},
+		},
+		{
 			"redirect code that is none", "redirect: {redirectCode: 305}", RouteInvalid,
 			[]string{"warning route/redirect-code shop/v spec.http[0].redirect.redirectCode: redirect code 305 is not supported: Envoy refuses the whole route configuration"},
 		},

@@ -107,12 +107,18 @@ type Server struct {
 	Headers map[string]http.Header
 }
 
-// New serves every kind of the loader in the newest version, with no objects.
+// New serves as Start does until the test ends.
 func New(t testing.TB) *Server {
 	t.Helper()
+	s := Start()
+	t.Cleanup(s.Close)
+	return s
+}
+
+// Start serves every kind of the loader in the newest version, with no objects.
+func Start() *Server {
 	s := &Server{Served: Kinds(), Items: map[string][]string{}, Objects: map[string]string{}, Headers: map[string]http.Header{}}
 	s.Server = httptest.NewServer(s)
-	t.Cleanup(s.Close)
 	return s
 }
 
