@@ -9,6 +9,7 @@ const (
 	RuleDestinationNotExported RuleID = "destination/host-not-exported"
 	RuleDestinationNotImported RuleID = "destination/host-not-imported"
 	RuleDestinationPort        RuleID = "destination/port-unknown"
+	RuleDestinationPorts       RuleID = "destination/ports"
 	RuleOriginalDestination    RuleID = "destination/original-destination"
 	RuleServicePortMissing     RuleID = "service/port-missing"
 	RuleNoneHealthy            RuleID = "endpoint/none-healthy"
@@ -52,6 +53,12 @@ var walkRules = []Rule{
 		Says:     "A destination that neither the Sidecar's egress hosts nor an imported VirtualService brings in leaves the route without a cluster: 503 NC.",
 		Template: "destination host %s is outside what Sidecar %s imports",
 		Source:   "pilot/pkg/model/sidecar.go, collectImportedServices",
+	},
+	{
+		ID: RuleDestinationPorts, Stage: StageDestinationRule, Detail: true,
+		Says:     "A route can name only the ports that its destination has.",
+		Template: "its ports are %s",
+		Source:   "pilot/pkg/networking/core/cluster.go, buildOutboundClusters",
 	},
 	{
 		ID: RuleDestinationPort, Stage: StageDestinationRule,

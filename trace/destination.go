@@ -46,6 +46,7 @@ func (w *walk) toHost(p *path, r *router, t target) {
 	}
 	port, ok := svc.PortByNumber(t.port)
 	if !ok {
+		p.note(resolve.NewStep(resolve.RuleDestinationPorts, resolve.None, svc.Ref.At("spec.ports"), listPorts(svc)))
 		w.noCluster(p, CodePortUnknown, resolve.NewStep(resolve.RuleDestinationPort, resolve.None, t.ref, svc.Ref.QualifiedName(), t.port, listPorts(svc)))
 		return
 	}
