@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Rules of name resolution before a request leaves the application.
@@ -121,6 +123,13 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 	if svc := s.lookupKube(name, w.Namespace); svc != nil {
 		return s.resolveKube(out, w, svc, host)
 	}
+	if svc := s.hiddenService(name, w.Namespace); svc != nil {
+		if addresses := clusterIPs(svc); svc.Spec.ClusterIP != corev1.ClusterIPNone {
+			out.Address = addresses[0]
+		}
+		ref := refOf("", "Service", svc)
+		return out, []Step{NewStep(RuleDNSService, Matched, ref, host, ref.QualifiedName(), out.Address)}
+	}
 	if svc := entryFor(sc, name); svc != nil {
 		return resolveEntry(out, svc, w, s.Mesh, name)
 	}
@@ -137,9 +146,14 @@ func inClusterDomain(name, domain string) bool {
 	return strings.HasSuffix(name, ".svc") || strings.HasSuffix(name, ".svc."+domain)
 }
 
+// searchDomains are what a pod's resolver puts behind a name, in order.
+func searchDomains(namespace, domain string) []string {
+	return []string{"." + namespace + ".svc." + domain, ".svc." + domain, "." + domain, ""}
+}
+
 // lookupKube finds the Kubernetes Service a name means for a pod of the namespace.
 func (s *Snapshot) lookupKube(name, namespace string) *Service {
-	for _, suffix := range []string{"." + namespace + ".svc." + s.Mesh.Domain, ".svc." + s.Mesh.Domain, "." + s.Mesh.Domain, ""} {
+	for _, suffix := range searchDomains(namespace, s.Mesh.Domain) {
 		full := name + suffix
 		for _, svc := range s.ServicesForHost(full) {
 			if svc.Registry == RegistryKubernetes {

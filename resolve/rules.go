@@ -65,4 +65,5 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	extensionRules,
 	gapRules,
 	unmodelledRules,
+	visibilityRules,
 )), func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })

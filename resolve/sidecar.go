@@ -338,13 +338,17 @@ func (sc *Scope) ExplainService(svc *Service, port int) []Step {
 		return []Step{NewStep(RuleSidecarNotExported, Skipped, svc.Ref.At(exportField(svc)), svc.Hostname, sc.Namespace)}
 	}
 	e := sc.egressFor(port)
+	steps := sameHost(svc, e)
+	if len(sc.snapshot.Mesh.GetDiscoverySelectors()) > 0 {
+		steps = append(steps, NewStep(RuleNamespaceDiscovered, Matched, Ref{Kind: "Namespace", Name: svc.Namespace}, svc.Namespace))
+	}
 	switch {
 	case !e.hosts.importsService(svc):
 		return []Step{NewStep(RuleSidecarNotImported, Skipped, e.Ref.At(e.Ref.Field+".hosts"), svc.Hostname, joinLimited(e.Listener.GetHosts(), 5))}
 	case !e.Ref.IsZero():
-		return append(sameHost(svc, e), NewStep(RuleSidecarImported, Matched, e.Ref.At(e.Ref.Field+".hosts"), svc.Hostname))
+		return append(steps, NewStep(RuleSidecarImported, Matched, e.Ref.At(e.Ref.Field+".hosts"), svc.Hostname))
 	}
-	return sameHost(svc, e)
+	return steps
 }
 
 // sameHost says which other service stands in a service's place, if one does.

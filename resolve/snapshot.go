@@ -155,6 +155,7 @@ type Snapshot struct {
 	// Hidden are resources that istiod does not see (discoverySelectors,
 	// istio.io/rev), ordered, each with the reason.
 	Hidden   []Note
+	hidden   []hidden
 	Version  Version
 	Revision string
 	Offline  bool
@@ -267,12 +268,14 @@ func NewSnapshot(in Input) *Snapshot {
 		ref := refOf(r.GroupKind.Group, r.GroupKind.Kind, r.Object)
 		s.origins[ref] = r.Origin
 		if why, ok := s.visible(r); !ok {
-			s.Hidden = append(s.Hidden, Note{Ref: ref, Message: why})
+			s.Hidden = append(s.Hidden, Note{Ref: ref, Message: why.Reason()})
+			s.hidden = append(s.hidden, hidden{r.Object, why})
 			continue
 		}
 		s.add(r)
 	}
 	slices.SortFunc(s.Hidden, func(a, b Note) int { return CompareRefs(a.Ref, b.Ref) })
+	slices.SortFunc(s.hidden, func(a, b hidden) int { return CompareRefs(a.why.Ref, b.why.Ref) })
 	s.sort()
 	s.index.workloads = sync.OnceValue(func() *workloadIndex { return indexWorkloads(s) })
 	s.index.services = sync.OnceValue(func() *serviceIndex { return indexServices(s) })

@@ -35,9 +35,12 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 		p.lower(Undetermined)
 	}
 	services := w.snapshot.ServicesForHost(strings.ToLower(w.request.Host))
+	names := []string{strings.ToLower(w.request.Host)}
 	if resolved.Service != nil {
+		names = append(names, resolved.Service.Hostname)
 		services = []*resolve.Service{resolved.Service}
 	}
+	p.note(w.snapshot.HiddenFor(client.Namespace, names...)...)
 	for _, svc := range services {
 		p.note(scope.ExplainService(svc, resolved.Port)...)
 	}
