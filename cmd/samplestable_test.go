@@ -374,7 +374,7 @@ var samples = []sample{
 	},
 	{
 		files: "httpbin/httpbin httpbin/sample-client/fortio-deploy", args: "--from deployment/fortio-deploy http://httpbin:8080/get",
-		want:    []string{"100% Unavailable 503 UF,URX PORT_NOT_IN_SERVICE"},
+		want:    []string{"100% Unavailable 503 UF PORT_NOT_IN_SERVICE"},
 		because: "8080 is the target port and no port of the Service. fortio's own port 8080 gives the sidecar an HTTP listener there; its catch-all passes the request to the ClusterIP, where nothing listens, and the sidecar answers 503.",
 	},
 	{

@@ -277,7 +277,6 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 
 // keptOut are the rules of the clauses that keep a request out without being the refusal itself.
 var keptOut = map[Code][]resolve.RuleID{
-	CodePolicyNoAllow: {resolve.RuleAuthorizationAllowMissed},
 	CodeJWTRejected: {
 		resolve.RuleRequestAuthenticationIssuer, resolve.RuleRequestAuthenticationAudience, resolve.RuleRequestAuthenticationPrefix,
 	},
