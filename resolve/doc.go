@@ -9,9 +9,9 @@
 // In the order of a request's way:
 //
 //	who sends        workloads.go, injection.go, dataplane.go, capture.go, dns.go
-//	what it sees     sidecar.go (scope), exportto.go, visibility.go, hostname.go
+//	what it sees     sidecar.go, scope.go, scopeservice.go, exportto.go, visibility.go, hostname.go
 //	registry         kubeservice.go, serviceentry.go, serviceprotocol.go, serviceindex.go
-//	sidecar, out     listener.go, virtualhost.go
+//	sidecar, out     listener.go, listenerchoice.go, virtualhost*.go
 //	gateway          gatewayentry.go, gateway.go, gatewaymerge.go, gatewaylistener.go,
 //	                 gatewaysni.go, gatewaytls.go, gatewayroute.go, gatewayhost.go, gatewayl4.go
 //	route            virtualservice.go, delegate.go, route.go, httpmatch.go, routechoice.go,
