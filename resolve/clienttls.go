@@ -235,7 +235,7 @@ func (s *Snapshot) autoMTLSOff(c *Cluster) (Step, bool) {
 	case svc.MeshExternal:
 		return NewStep(RuleClientTLSMeshExternal, None, svc.Ref.Object().At("spec.location"), svc.Hostname), true
 	case !s.Mesh.GetEnableAutoMtls().GetValue():
-		return NewStep(RuleClientTLSAutoOff, None, s.meshField("enableAutoMtls")), true
+		return NewStep(RuleClientTLSAutoOff, None, s.Mesh.Ref.At("enableAutoMtls")), true
 	}
 	if svc.Resolution == Passthrough || c.InferPassthrough {
 		eps, _ := s.instances(svc, c.Port)

@@ -10,16 +10,17 @@ import (
 
 // Rules of name resolution before a request leaves the application.
 const (
-	RuleDNSService      RuleID = "dns/service"
-	RuleDNSHeadless     RuleID = "dns/headless"
-	RuleDNSAlias        RuleID = "dns/external-name"
-	RuleDNSAddress      RuleID = "dns/address"
-	RuleDNSExternal     RuleID = "dns/external-assumed"
-	RuleDNSEntryAddress RuleID = "dns/service-entry-address-assumed"
-	RuleDNSNotFound     RuleID = "dns/not-found"
-	RuleDNSCapture      RuleID = "dns/proxy"
-	RuleDNSNoEndpoints  RuleID = "dns/headless-empty"
-	RuleDNSOtherSpace   RuleID = "dns/other-namespace"
+	RuleDNSService        RuleID = "dns/service"
+	RuleDNSHeadless       RuleID = "dns/headless"
+	RuleDNSAlias          RuleID = "dns/external-name"
+	RuleDNSAddress        RuleID = "dns/address"
+	RuleDNSExternal       RuleID = "dns/external-assumed"
+	RuleDNSEntryAddress   RuleID = "dns/service-entry-address-assumed"
+	RuleDNSNoServiceThere RuleID = "dns/no-service-in-namespace"
+	RuleDNSNotFound       RuleID = "dns/not-found"
+	RuleDNSCapture        RuleID = "dns/proxy"
+	RuleDNSNoEndpoints    RuleID = "dns/headless-empty"
+	RuleDNSOtherSpace     RuleID = "dns/other-namespace"
 )
 
 var dnsRules = []Rule{
@@ -66,6 +67,12 @@ var dnsRules = []Rule{
 		ID: RuleDNSEntryAddress, Stage: StageDNS,
 		Says:     "Without DNS capture the addresses of a ServiceEntry are not in DNS; the application is taken to resolve the name to the first of them.",
 		Template: "taken to resolve %s to %s, as spec.addresses says",
+		Source:   "assumption of the tool",
+	},
+	{
+		ID: RuleDNSNoServiceThere, Stage: StageDNS,
+		Says:     "A name of two labels whose second is a namespace is taken for a Service there; without one it is taken not to resolve.",
+		Template: "no Service %s in namespace %s: the name is taken not to resolve, and the request never leaves the application",
 		Source:   "assumption of the tool",
 	},
 	{
@@ -134,8 +141,23 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 		hint, steps := s.nearestService(name, w.Namespace)
 		return out, append(steps, NewStep(RuleDNSNotFound, None, Ref{}, name, host, hint))
 	}
+	if ns, ok := s.namespaceOf(name); ok {
+		out.Found = false
+		short := strings.TrimSuffix(name, "."+ns)
+		return out, []Step{NewStep(RuleDNSNoServiceThere, Warned, Ref{}, short, ns)}
+	}
 	out.Assumed = true
 	return out, []Step{NewStep(RuleDNSExternal, None, Ref{}, host)}
+}
+
+// namespaceOf is the namespace of a name of two labels, NAME.NAMESPACE, where that
+// namespace is known and no VirtualService means a host of that very spelling.
+func (s *Snapshot) namespaceOf(name string) (string, bool) {
+	_, ns, ok := strings.Cut(name, ".")
+	if !ok || strings.Contains(ns, ".") || s.Namespaces[ns] == nil {
+		return "", false
+	}
+	return ns, len(s.index.virtualServiceHosts().exact[name]) == 0
 }
 
 func inClusterDomain(name, domain string) bool {

@@ -205,7 +205,7 @@ func (s *Snapshot) localitySetting(c *Cluster) localitySetting {
 	}
 	// 3.
 	if z := s.Mesh.GetZoneAwareLbSetting(); z != nil {
-		return zoneAwareSetting(z, s.meshField("zoneAwareLbSetting"), "meshConfig.zoneAwareLbSetting")
+		return zoneAwareSetting(z, s.Mesh.Ref.At("zoneAwareLbSetting"), "meshConfig.zoneAwareLbSetting")
 	}
 	l := s.Mesh.GetLocalityLbSetting()
 	if l == nil { // Istio's default is {enabled: true}

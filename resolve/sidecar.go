@@ -129,9 +129,9 @@ func (s *Snapshot) sidecarOf(w *Workload) (*networking.Sidecar, []Step) {
 			chosen = sc
 			steps = append(steps, NewStep(RuleSidecarSelected, Applied, ref, describeSidecar(sc)))
 		default:
-			key, want, got := firstLabelDifference(selector.GetLabels(), w.Labels)
+			want, got := labelMiss(selector.GetLabels(), w.Labels)
 			steps = append(steps, NewStep(RuleSidecarOtherLabels, Skipped, ref.At("spec.workloadSelector.labels")).
-				Unlike(key+"="+want, got))
+				Unlike(want, got))
 		}
 	}
 	if chosen != nil {

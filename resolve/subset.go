@@ -158,19 +158,5 @@ func labelsText(labels map[string]string) string {
 	return strings.Join(parts, ",")
 }
 
-// labelMiss returns the first label of the selector (by name) that the labels
-// do not have, as asked for and as found.
-func labelMiss(selector, labels map[string]string) (want, got string) {
-	for _, k := range slices.Sorted(maps.Keys(selector)) {
-		switch v, ok := labels[k]; {
-		case !ok:
-			return k + "=" + selector[k], "no label " + k
-		case v != selector[k]:
-			return k + "=" + selector[k], k + "=" + v
-		}
-	}
-	return labelsText(selector), labelsText(labels)
-}
-
 // pathIndex is the path of a list's entry: spec.subsets[2].
 func pathIndex(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }

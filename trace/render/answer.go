@@ -131,17 +131,20 @@ func (r *renderer) fate(o trace.Outcome) line {
 // culprit is "by AuthorizationPolicy shop/deny-web spec.rules[0] (policies.yaml:12): reason".
 func (r *renderer) culprit(o trace.Outcome) line {
 	l := r.decider(o)
-	if o.Reason != "" {
-		l = l.text(asPlain, ": ").text(asPlain, o.Reason)
+	switch {
+	case o.Reason == "":
+		return l
+	case len(l) == 0:
+		return line{}.text(asPlain, o.Reason)
 	}
-	return l
+	return l.text(asPlain, ": ").text(asPlain, o.Reason)
 }
 
-// decider is "by AuthorizationPolicy shop/deny-web spec.rules[0] (policies.yaml:12)".
+// decider is "by AuthorizationPolicy shop/deny-web spec.rules[0] (policies.yaml:12)"; empty where no resource decided.
 func (r *renderer) decider(o trace.Outcome) line {
 	by := r.resource(o.By)
 	if len(by) == 0 {
-		by = line{}.text(asPlain, "Istio's defaults")
+		return nil
 	}
 	return line{}.text(asPlain, "by ").add(by)
 }
