@@ -141,14 +141,14 @@ func inboundFromSidecar(sc *Scope, w *Workload, port int) (InboundPort, []Step) 
 		}
 		endpoint := ingressEndpoint(in, port)
 		return InboundPort{
-				Port: port, Protocol: protocol, Declared: true, TargetPort: ingressPort(in, port),
-				FilterChain: fmt.Sprintf("%s_%d", address, port),
-				RouteConfig: fmt.Sprintf("inbound|%d||", port),
-				VirtualHost: fmt.Sprintf("inbound|http|%d", port),
-				Cluster:     fmt.Sprintf("inbound|%d||", port),
-				Endpoint:    endpoint,
-			}, []Step{NewStep(RuleInboundIngress, Matched, sc.Ref.At(fmt.Sprintf("spec.ingress[%d]", i)),
-				port, describeProtocol(protocol), endpoint)}
+			Port: port, Protocol: protocol, Declared: true, TargetPort: ingressPort(in, port),
+			FilterChain: fmt.Sprintf("%s_%d", address, port),
+			RouteConfig: fmt.Sprintf("inbound|%d||", port),
+			VirtualHost: fmt.Sprintf("inbound|http|%d", port),
+			Cluster:     fmt.Sprintf("inbound|%d||", port),
+			Endpoint:    endpoint,
+		}, []Step{NewStep(RuleInboundIngress, Matched, sc.Ref.At(fmt.Sprintf("spec.ingress[%d]", i)),
+			port, describeProtocol(protocol), endpoint)}
 	}
 	return passthroughPort(port), []Step{NewStep(RuleInboundUnlisted, None, sc.Ref.At("spec.ingress"), port)}
 }
