@@ -13,6 +13,7 @@ const (
 	RuleOriginalDestination    RuleID = "destination/original-destination"
 	RuleServicePortMissing     RuleID = "service/port-missing"
 	RuleMTLSToPlaintext        RuleID = "tls/mtls-to-plaintext"
+	RuleMTLSUndecrypted        RuleID = "tls/mtls-undecrypted"
 	RuleMTLSOutside            RuleID = "tls/mtls-outside-mesh"
 	RuleTLSTwice               RuleID = "tls/twice"
 	RuleApplicationDelivered   RuleID = "application/delivered"
@@ -83,6 +84,12 @@ var walkRules = []Rule{
 		Says:     "mTLS sent to a workload without a sidecar fails in the handshake.",
 		Template: "the client's proxy sends mTLS, but %s has no proxy that speaks it",
 		Source:   "pilot/pkg/networking/core/cluster_tls.go, buildUpstreamTLSSettings",
+	},
+	{
+		ID: RuleMTLSUndecrypted, Stage: StageTLS,
+		Says:     "mTLS that the receiving sidecar hands on undecrypted (mode DISABLE on a port that is not HTTP) fails in the handshake: the application does not speak it.",
+		Template: "the client's proxy sends mTLS, the sidecar of %s hands it on undecrypted in mode DISABLE, and the application cannot read it",
+		Source:   "pilot/pkg/networking/core/listener_inbound.go, buildInboundChainConfigs; pilot/pkg/security/authn/policy_applier.go",
 	},
 	{
 		ID: RuleMTLSOutside, Stage: StageTLS,

@@ -87,12 +87,24 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 	if cluster.Type == resolve.ClusterOriginalDst && !r.gateway && r.dialled.Service != nil && r.dialled.Service.Hostname != svc.Hostname {
 		p.note(resolve.NewStep(resolve.RuleOriginalDestination, resolve.Applied, svc.Ref, svc.Hostname, r.dialled.Service.Hostname))
 		svc = r.dialled.Service
-		if dialled, ok := svc.PortByNumber(r.dialled.Port); ok {
+		dialled, ok := svc.PortByNumber(r.dialled.Port)
+		if !ok && !svc.Headless() {
+			w.endAt(p, w.refused(p, CodePortNotInService), resolve.NewStep(resolve.RuleServicePortMissing, resolve.None, svc.Ref.At("spec.ports"), svc.Ref.QualifiedName(), r.dialled.Port, listPorts(svc)))
+			return
+		}
+		if ok {
 			port = dialled
 		}
 	}
 	endpoints, steps := w.snapshot.Endpoints(r.workload, svc, port)
 	p.note(steps...)
+	if len(endpoints) == 0 && cluster.Type == resolve.ClusterOriginalDst {
+		// The proxy connects to where the application did, and kube-proxy has nothing behind it.
+		o := w.refused(p, CodeNoEndpoints)
+		o.Decision, o.Reason, o.By = Unavailable, decisive(steps).Reason(), svc.Ref
+		w.end(p, o)
+		return
+	}
 	if cluster.Type == resolve.ClusterOriginalDst && !r.gateway {
 		endpoints = dialledOnly(endpoints, r.dialled)
 	}

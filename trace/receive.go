@@ -131,6 +131,10 @@ func (w *walk) inbound(p *path, a arrival) {
 		return
 	}
 	p.note(result.Step)
+	if a.tls.Mode == resolve.ClientMTLS && !result.Verified {
+		w.undecrypted(p, a, mtls)
+		return
+	}
 	if result.Verified && p.sender != nil {
 		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
 		trusted, step := w.snapshot.TrustsPeer(hop.Peer)
@@ -162,6 +166,16 @@ func (w *walk) inbound(p *path, a arrival) {
 		a.port = port.TargetPort
 		w.deliver(p, a)
 	}
+}
+
+// undecrypted ends mTLS that a chain without TLS hands on: the application cannot read it.
+func (w *walk) undecrypted(p *path, a arrival, mtls resolve.MTLS) {
+	culprit := a.tls.Step.Ref
+	if culprit.IsZero() {
+		culprit = mtls.Ref
+	}
+	w.broken(p, CodeMTLSRefused, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}",
+		resolve.NewStep(resolve.RuleMTLSUndecrypted, resolve.None, culprit, a.workload.Owner.String()))
 }
 
 // refusedByChain ends a connection that no filter chain takes, or whose bytes its

@@ -1,0 +1,247 @@
+package apiserver
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"istio.io/istio/pilot/pkg/config/kube/crd"
+	"istio.io/istio/pkg/config"
+	"istio.io/istio/pkg/config/schema/collections"
+	"istio.io/istio/pkg/config/schema/resource"
+	"istio.io/istio/pkg/kube"
+	sigsyaml "sigs.k8s.io/yaml"
+)
+
+// created is when everything was made whose manifest does not say.
+var created = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Cluster is what the manifests have become.
+type Cluster struct {
+	// Objects are those of Kubernetes and of the Gateway API, Configs those of Istio.
+	Objects []runtime.Object
+	Configs []config.Config
+	// MeshConfig is the mesh config's YAML; empty for the defaults.
+	MeshConfig string
+	Pods       []*Pod
+	Services   []*corev1.Service
+
+	namespaces map[string]*corev1.Namespace
+	nodes      map[string]*corev1.Node
+	slices     []*discoveryv1.EndpointSlice
+	endpoints  map[string]bool
+	nextPod    netip.Addr
+	nextVIP    netip.Addr
+}
+
+// Pod is a pod and what runs it.
+type Pod struct {
+	*corev1.Pod
+	// Owner is "Deployment shop/web".
+	Owner string
+	// Proxy is sidecar, gateway, or empty.
+	Proxy   string
+	Address netip.Addr
+	Ready   bool
+	// Invented is set where no manifest gives the address.
+	Invented bool
+}
+
+// Unjudged is an error for manifests that this API server does not take; the text says why.
+type Unjudged struct{ Reason string }
+
+func (e Unjudged) Error() string { return e.Reason }
+
+// New reads manifests and completes them.
+func New(manifests map[string]string) (*Cluster, error) {
+	c := &Cluster{
+		namespaces: map[string]*corev1.Namespace{}, nodes: map[string]*corev1.Node{}, endpoints: map[string]bool{},
+		nextPod: netip.MustParseAddr("10.244.0.1"), nextVIP: netip.MustParseAddr("10.96.0.1"),
+	}
+	names := make([]string, 0, len(manifests))
+	for n := range manifests {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	var objects []runtime.Object
+	for _, n := range names {
+		if n == "mesh-config.yaml" {
+			c.MeshConfig = manifests[n]
+			continue
+		}
+		more, err := c.read(manifests[n])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", n, err)
+		}
+		objects = append(objects, more...)
+	}
+	if err := c.complete(objects); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cluster) read(text string) ([]runtime.Object, error) {
+	var out []runtime.Object
+	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 1<<16)
+	for {
+		raw := runtime.RawExtension{}
+		if err := decoder.Decode(&raw); errors.Is(err, io.EOF) {
+			return out, nil
+		} else if err != nil {
+			return nil, Unjudged{"not YAML: " + err.Error()}
+		}
+		if len(raw.Raw) == 0 || string(raw.Raw) == "null" {
+			continue
+		}
+		head := metav1.TypeMeta{}
+		if err := sigsyaml.Unmarshal(raw.Raw, &head); err != nil {
+			return nil, Unjudged{err.Error()}
+		}
+		gvk := head.GroupVersionKind()
+		if strings.HasSuffix(gvk.Group, "istio.io") {
+			if err := c.addConfig(raw.Raw, gvk.Group, gvk.Version, gvk.Kind); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		o, _, err := kube.IstioCodec.UniversalDeserializer().Decode(raw.Raw, nil, nil)
+		if err != nil {
+			if gvk.Group == "apiextensions.k8s.io" || gvk.Group == "admissionregistration.k8s.io" {
+				continue
+			}
+			return nil, Unjudged{"a kind istiod does not read: " + gvk.String() + ": " + err.Error()}
+		}
+		out = append(out, o)
+	}
+}
+
+// addConfig takes one of Istio's resources, if its webhook would.
+func (c *Cluster) addConfig(raw []byte, group, version, kind string) error {
+	schema, ok := collections.PilotGatewayAPI().FindByGroupVersionAliasesKind(config.GroupVersionKind{Group: group, Version: version, Kind: kind})
+	if !ok {
+		return Unjudged{"a kind istiod does not read: " + group + "/" + kind}
+	}
+	o := crd.IstioKind{}
+	if err := sigsyaml.Unmarshal(raw, &o); err != nil {
+		return Unjudged{err.Error()}
+	}
+	if o.Namespace == "" {
+		o.Namespace = "default"
+	}
+	cfg, err := crd.ConvertObject(schema, &o, "cluster.local")
+	if err != nil {
+		return Unjudged{"istiod does not decode " + kind + " " + o.Name + ": " + err.Error()}
+	}
+	if _, err := schema.(resource.Schema).ValidateConfig(*cfg); err != nil {
+		return Unjudged{"istiod's webhook refuses " + kind + " " + o.Name + ": " + err.Error()}
+	}
+	withoutJWKSServers(cfg)
+	if rev, ok := cfg.Labels["istio.io/rev"]; ok && rev != "default" {
+		return nil // another revision's control plane reads it
+	}
+	if cfg.CreationTimestamp.IsZero() {
+		cfg.CreationTimestamp = created
+	}
+	c.Configs = append(c.Configs, *cfg)
+	return nil
+}
+
+func (c *Cluster) complete(objects []runtime.Object) error {
+	for _, o := range objects {
+		m, ok := o.(metav1.Object)
+		if !ok {
+			return Unjudged{"a list"}
+		}
+		if at := m.GetCreationTimestamp(); at.IsZero() {
+			m.SetCreationTimestamp(metav1.NewTime(created))
+		}
+		switch x := o.(type) {
+		case *corev1.Namespace:
+			c.namespaces[x.Name] = x
+			if x.Labels == nil {
+				x.Labels = map[string]string{}
+			}
+			x.Labels[corev1.LabelMetadataName] = x.Name
+			continue
+		case *corev1.Node:
+			c.nodes[x.Name] = x
+		case *corev1.Endpoints: //nolint:staticcheck // manifests may hold them
+			return Unjudged{"Endpoints, which a controller mirrors"}
+		}
+		if m.GetNamespace() == "" {
+			m.SetNamespace("default")
+		}
+	}
+	owned := map[string]bool{}
+	for _, o := range objects {
+		if p, ok := o.(*corev1.Pod); ok {
+			for _, r := range p.OwnerReferences {
+				owned[p.Namespace+"/"+r.Kind+"/"+r.Name] = true
+			}
+		}
+	}
+	for _, o := range objects {
+		switch x := o.(type) {
+		case *corev1.Service:
+			c.addService(x)
+		case *corev1.Pod:
+			c.addPod(x, ownerOf(x))
+		case *appsv1.Deployment:
+			c.addPods("Deployment", x.ObjectMeta, replicas(x.Spec.Replicas), x.Spec.Template, owned)
+		case *appsv1.StatefulSet:
+			c.addPods("StatefulSet", x.ObjectMeta, replicas(x.Spec.Replicas), x.Spec.Template, owned)
+		case *appsv1.DaemonSet:
+			c.addPods("DaemonSet", x.ObjectMeta, 1, x.Spec.Template, owned)
+		case *appsv1.ReplicaSet, *batchv1.Job, *batchv1.CronJob:
+			return Unjudged{"a bare ReplicaSet, Job or CronJob"}
+		case *discoveryv1.EndpointSlice:
+			c.endpoints[x.Namespace+"/"+x.Labels[discoveryv1.LabelServiceName]] = true
+			c.slices = append(c.slices, x)
+		case *corev1.ConfigMap:
+			if y := x.Data["mesh"]; y != "" && c.MeshConfig == "" {
+				c.MeshConfig = y
+			}
+		}
+	}
+	for _, o := range objects {
+		switch o.(type) {
+		case *appsv1.Deployment, *appsv1.StatefulSet, *appsv1.DaemonSet, *corev1.Pod, *corev1.Service, *discoveryv1.EndpointSlice:
+			continue
+		}
+		c.Objects = append(c.Objects, o)
+	}
+	c.gateways()
+	for _, s := range c.Services {
+		c.Objects = append(c.Objects, s)
+		if len(s.Spec.Selector) > 0 && s.Spec.Type != corev1.ServiceTypeExternalName && !c.endpoints[s.Namespace+"/"+s.Name] {
+			c.slices = append(c.slices, c.sliceOf(s)...)
+		}
+	}
+	for _, p := range c.Pods {
+		c.Objects = append(c.Objects, p.Pod)
+	}
+	for _, s := range c.slices {
+		c.Objects = append(c.Objects, s)
+	}
+	return nil
+}
+
+func replicas(n *int32) int {
+	if n == nil {
+		return 1
+	}
+	return int(*n)
+}

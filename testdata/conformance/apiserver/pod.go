@@ -1,0 +1,157 @@
+package apiserver
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func (c *Cluster) addPods(kind string, owner metav1.ObjectMeta, n int, template corev1.PodTemplateSpec, owned map[string]bool) {
+	if owned[owner.Namespace+"/"+kind+"/"+owner.Name] {
+		return
+	}
+	for _, p := range c.Pods { // pods of a Deployment's ReplicaSet
+		if p.Owner == kind+" "+owner.Namespace+"/"+owner.Name {
+			return
+		}
+	}
+	for i := range n {
+		p := &corev1.Pod{ObjectMeta: *template.ObjectMeta.DeepCopy(), Spec: *template.Spec.DeepCopy()}
+		p.Name, p.Namespace = fmt.Sprintf("%s-%d", owner.Name, i), owner.Namespace
+		p.CreationTimestamp = metav1.NewTime(created)
+		c.addPod(p, kind+" "+owner.Namespace+"/"+owner.Name)
+	}
+}
+
+var replicaSetOf = regexp.MustCompile(`-[a-z0-9]{5,10}$`)
+
+func ownerOf(p *corev1.Pod) string {
+	for _, r := range p.OwnerReferences {
+		if r.Kind == "ReplicaSet" {
+			return "Deployment " + p.Namespace + "/" + replicaSetOf.ReplaceAllString(r.Name, "")
+		}
+		return r.Kind + " " + p.Namespace + "/" + r.Name
+	}
+	return "Pod " + p.Namespace + "/" + p.Name
+}
+
+// addPod makes the pod run: injected where a webhook would, with an address and ready.
+func (c *Cluster) addPod(p *corev1.Pod, owner string) {
+	if p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+		return
+	}
+	fresh := p.Status.Phase == "" && p.Status.PodIP == "" && len(p.Status.Conditions) == 0
+	p.TypeMeta = metav1.TypeMeta{Kind: "Pod", APIVersion: "v1"}
+	if p.Labels == nil {
+		p.Labels = map[string]string{}
+	}
+	p.Labels = maps.Clone(p.Labels)
+	if p.Spec.ServiceAccountName == "" {
+		p.Spec.ServiceAccountName = "default"
+	}
+	pod := &Pod{Pod: p, Owner: owner, Ready: true}
+	pod.Proxy = runs(p)
+	if pod.Proxy == "" && fresh && c.injects(p) {
+		pod.Proxy = "sidecar"
+		if strings.Contains(p.Annotations["inject.istio.io/templates"], "gateway") {
+			pod.Proxy = "gateway"
+		}
+	}
+	if pod.Proxy == "sidecar" {
+		if _, ok := p.Labels["security.istio.io/tlsMode"]; !ok && fresh {
+			p.Labels["security.istio.io/tlsMode"] = "istio"
+		}
+	}
+	if p.Status.PodIP == "" {
+		pod.Invented = true
+		c.nextPod = c.nextPod.Next()
+		p.Status.PodIP = c.nextPod.String()
+	}
+	if len(p.Status.PodIPs) == 0 {
+		p.Status.PodIPs = []corev1.PodIP{{IP: p.Status.PodIP}}
+	}
+	pod.Address, _ = netip.ParseAddr(p.Status.PodIP)
+	if p.Status.Phase == "" {
+		p.Status.Phase = corev1.PodRunning
+	}
+	told := false
+	for _, condition := range p.Status.Conditions {
+		if condition.Type == corev1.PodReady {
+			told, pod.Ready = true, condition.Status == corev1.ConditionTrue
+		}
+	}
+	if !told {
+		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue})
+	}
+	c.Pods = append(c.Pods, pod)
+}
+
+// runs is the proxy that a pod's own containers hold.
+func runs(p *corev1.Pod) string {
+	for _, x := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
+		if x.Name != "istio-proxy" || x.Image == "auto" {
+			continue
+		}
+		if slices.Contains(x.Args, "router") {
+			return "gateway"
+		}
+		if len(x.Args) == 0 && (strings.Contains(p.Annotations["inject.istio.io/templates"], "gateway") ||
+			p.Labels["istio"] == "ingressgateway" || p.Labels["istio"] == "egressgateway") {
+			return "gateway"
+		}
+		return "sidecar"
+	}
+	return ""
+}
+
+func (c *Cluster) injects(p *corev1.Pod) bool {
+	if p.Spec.HostNetwork || p.Namespace == "kube-system" || p.Labels["sidecar.istio.io/inject"] == "false" {
+		return false
+	}
+	if _, ok := p.Labels["sidecar.istio.io/inject"]; !ok && p.Annotations["sidecar.istio.io/inject"] == "false" {
+		return false
+	}
+	var labels map[string]string
+	ns := c.namespaces[p.Namespace]
+	if ns == nil && p.Namespace != "istio-system" {
+		return len(c.Configs) > 0 // as the tracer says that it assumes
+	}
+	if ns != nil {
+		labels = ns.Labels
+	}
+	if v, ok := labels["istio-injection"]; ok {
+		return v == "enabled"
+	}
+	_, byNamespace := labels["istio.io/rev"]
+	_, byPod := p.Labels["istio.io/rev"]
+	return byNamespace || byPod || p.Labels["sidecar.istio.io/inject"] == "true"
+}
+
+// AddClient adds a workload with a sidecar that no manifest names.
+func (c *Cluster) AddClient(namespace string) *Pod {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "some-client", Namespace: namespace, CreationTimestamp: metav1.NewTime(created), Labels: map[string]string{"sidecar.istio.io/inject": "true"}}}
+	before := c.namespaces[namespace]
+	delete(c.namespaces, namespace)
+	c.addPod(p, "Pod "+namespace+"/some-client")
+	if before != nil {
+		c.namespaces[namespace] = before
+	}
+	pod := c.Pods[len(c.Pods)-1]
+	delete(pod.Labels, "sidecar.istio.io/inject")
+	c.Objects = append(c.Objects, pod.Pod)
+	return pod
+}
+
+// Node is the node's labels, for its locality.
+func (c *Cluster) Node(name string) map[string]string {
+	if n := c.nodes[name]; n != nil {
+		return n.Labels
+	}
+	return nil
+}

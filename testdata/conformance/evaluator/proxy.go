@@ -1,0 +1,40 @@
+package evaluator
+
+import (
+	"net/netip"
+
+	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+)
+
+// Proxy is one Envoy and what it was sent.
+type Proxy struct {
+	// Kind is sidecar or gateway.
+	Kind string
+	// Identity is the URI in its certificate.
+	Identity  string
+	Listeners []*listener.Listener
+	Routes    map[string]*route.RouteConfiguration
+	Clusters  map[string]*cluster.Cluster
+	Endpoints map[string]*endpoint.ClusterLoadAssignment
+}
+
+// Machine is something with an address: a pod, a virtual machine.
+type Machine struct {
+	// Name is what it is told apart by, "Deployment shop/web".
+	Name    string
+	Address netip.Addr
+	// Proxy is the Envoy in front of it; nil without one.
+	Proxy *Proxy
+}
+
+// World is who is where.
+type World interface {
+	// At is the machine with that address; nil for one outside.
+	At(netip.Addr) *Machine
+	// Service are the addresses that a virtual address of the network stands for, each as likely
+	// as the other; ok is false for an address that is no such thing.
+	Service(netip.AddrPort) (backends []netip.AddrPort, ok bool)
+}

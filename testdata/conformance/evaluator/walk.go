@@ -1,0 +1,183 @@
+package evaluator
+
+import (
+	"net/netip"
+)
+
+const maxHops = 16
+
+// walk follows one call.
+type walk struct {
+	world    World
+	outcomes []Outcome
+}
+
+// path is the way of a share so far; it is copied at each fork.
+type path struct {
+	share float64
+	hops  []Hop
+	// original is where the application connected to.
+	from *Machine
+	// peer is the TCP peer of the next listener.
+	peer netip.Addr
+	// http is set once a proxy has read the request as HTTP: its caller gets an answer whatever happens.
+	http bool
+	// arriving is set while the connection is at a proxy that did not open it.
+	arriving bool
+	// bytes are on the wire now.
+	bytes *Bytes
+}
+
+func (p *path) fork(part float64) *path {
+	c := *p
+	c.share *= part
+	c.hops = append([]Hop(nil), p.hops...)
+	c.bytes = p.bytes.clone()
+	return &c
+}
+
+// wrapped reports whether a proxy's own TLS is around what is sent.
+func (p *path) wrapped() bool { return p.bytes.TLS != nil && p.bytes.TLS.ByProxy }
+
+func (p *path) hop() *Hop { return &p.hops[len(p.hops)-1] }
+
+// Run follows a call that a workload makes through its own proxy, if it has one.
+func Run(w World, c Call) []Outcome {
+	k := &walk{world: w}
+	p := &path{share: 1, from: c.From, peer: c.From.Address, bytes: c.Bytes.clone()}
+	if c.From.Proxy == nil {
+		k.dial(p, c.To)
+	} else {
+		k.outbound(p, c.From, c.To)
+	}
+	return k.outcomes
+}
+
+// Enter follows a call from outside that connects to a machine's address.
+func Enter(w World, c Call) []Outcome {
+	k := &walk{world: w}
+	p := &path{share: 1, from: c.From, peer: c.From.Address, bytes: c.Bytes.clone()}
+	k.dial(p, c.To)
+	return k.outcomes
+}
+
+func (k *walk) end(p *path, o Outcome) {
+	o.Share, o.Hops = p.share, p.hops
+	k.outcomes = append(k.outcomes, o)
+}
+
+// broken is a connection that fails between two parties. The proxies passed before the party that
+// fails are the ones that log it; without any there is no log.
+func (k *walk) broken(p *path, d Decision, flag, details string) {
+	o := Outcome{Decision: d, Flag: flag, Details: details}
+	if before := len(p.hops); before == 0 || before == 1 && p.arriving {
+		o.Flag = ""
+	}
+	if flag == "UC" && p.wrapped() {
+		o.Flag = "UF" // the sender's handshake does not finish: it never was connected
+	}
+	if flag == "UC" && !p.http {
+		o.Flag = "" // a TCP proxy logs no flag for a connection that the other side closes
+	}
+	if p.http {
+		o.Status = 503
+	}
+	k.end(p, o)
+}
+
+func (k *walk) unknown(p *path, why string) {
+	k.end(p, Outcome{Decision: Unknown, Details: why})
+}
+
+// outbound is the listener that captures what the workload sends.
+func (k *walk) outbound(p *path, m *Machine, to netip.AddrPort) {
+	l := capturing(m.Proxy.Listeners, "virtualOutbound")
+	if l == nil {
+		k.unknown(p, "no listener captures outbound traffic")
+		return
+	}
+	l = originalDestination(m.Proxy.Listeners, l, to)
+	p.hops = append(p.hops, Hop{Kind: m.Proxy.Kind, Direction: "outbound", Listener: l.GetName(), TLS: "plaintext"})
+	k.connection(p, &visit{machine: m, proxy: m.Proxy, listener: l, destination: to})
+}
+
+// dial connects to an address without a proxy of one's own.
+func (k *walk) dial(p *path, to netip.AddrPort) {
+	if backends, ok := k.world.Service(to); ok {
+		if len(backends) == 0 {
+			k.broken(p, Unavailable, "UF", "connection refused")
+			return
+		}
+		for _, b := range backends {
+			k.arrive(p.fork(1/float64(len(backends))), b)
+		}
+		return
+	}
+	k.arrive(p, to)
+}
+
+// arrive is a connection that reaches an address.
+func (k *walk) arrive(p *path, to netip.AddrPort) {
+	if len(p.hops) > maxHops {
+		k.broken(p, Reset, "", "loop")
+		return
+	}
+	m := k.world.At(to.Addr())
+	if m == nil {
+		k.application(p, to.Addr().String(), to)
+		return
+	}
+	if m.Proxy == nil {
+		k.application(p, m.Name, to)
+		return
+	}
+	tls := wireTLS(p.bytes)
+	if m.Proxy.Kind == "gateway" {
+		l := bound(m.Proxy.Listeners, to)
+		if l == nil {
+			k.broken(p, NotRouted, "UF", "connection refused")
+			return
+		}
+		p.hops = append(p.hops, Hop{Kind: "gateway", Direction: "gateway", Listener: l.GetName(), TLS: tls})
+		p.arriving = true
+		k.connection(p, &visit{machine: m, proxy: m.Proxy, listener: l, destination: to})
+		return
+	}
+	l := capturing(m.Proxy.Listeners, "virtualInbound")
+	if l == nil {
+		k.unknown(p, "no listener captures inbound traffic")
+		return
+	}
+	l = originalDestination(m.Proxy.Listeners, l, to)
+	p.hops = append(p.hops, Hop{Kind: m.Proxy.Kind, Direction: "inbound", Listener: l.GetName(), TLS: tls})
+	p.arriving = true
+	k.connection(p, &visit{machine: m, proxy: m.Proxy, listener: l, destination: to, inbound: true})
+}
+
+// application is the end of the way: bytes reach a program. It is taken to speak its own TLS,
+// but no certificate of the mesh.
+func (k *walk) application(p *path, name string, to netip.AddrPort) {
+	b := p.bytes
+	if b.TLS != nil && b.TLS.Mesh {
+		k.broken(p, Reset, "UF", "mesh certificates to a program")
+		return
+	}
+	if b.TLS != nil && b.Inner != nil && b.Inner.TLS != nil {
+		k.broken(p, Reset, "UC", "TLS within TLS to a program")
+		return
+	}
+	for b.TLS != nil && b.Inner != nil {
+		b = b.Inner
+	}
+	k.end(p, Outcome{Decision: Delivered, Machine: name, Port: int(to.Port()), Forwarded: b.HTTP})
+}
+
+func wireTLS(b *Bytes) string {
+	switch {
+	case b.TLS == nil:
+		return "plaintext"
+	case b.TLS.Mesh, b.TLS.Identity != "" && b.TLS.Identity != ownCertificate:
+		return "mTLS"
+	}
+	return "TLS"
+}

@@ -1,0 +1,251 @@
+package conformance
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
+
+	networking "istio.io/api/networking/v1alpha3"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/evaluator"
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/pilot"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace"
+)
+
+// skipped says in words why a question is not judged.
+type skipped struct{ reason string }
+
+func (e skipped) Error() string { return e.reason }
+
+// parse reads a command line, as the command does.
+func parse(args []string) (trace.Request, error) {
+	var t trace.Typed
+	fs := pflag.NewFlagSet("mesh-trace", pflag.ContinueOnError)
+	fs.StringVar(&t.From, "from", "", "")
+	fs.StringVar(&t.Gateway, "gateway", "", "")
+	fs.StringVarP(&t.Method, "method", "X", "", "")
+	fs.StringArrayVarP(&t.Headers, "header", "H", nil, "")
+	fs.StringVar(&t.SourceIP, "source-ip", "", "")
+	fs.StringVar(&t.SNI, "sni", "", "")
+	fs.StringVar(&t.ClientCert, "client-cert", "", "")
+	fs.StringVar(&t.JWT, "jwt", "", "")
+	fs.StringArrayVar(&t.Claims, "claim", nil, "")
+	fs.StringVarP(&t.Namespace, "namespace", "n", "default", "")
+	fs.StringP("output", "o", "", "")
+	fs.String("explain", "", "")
+	fs.Bool("exit-code", false, "")
+	if err := fs.Parse(args); err != nil {
+		return trace.Request{}, skipped{"a flag that is not about the request: " + err.Error()}
+	}
+	if fs.NArg() != 1 {
+		return trace.Request{}, skipped{"a command other than a trace"}
+	}
+	t.URL = fs.Arg(0)
+	q, err := trace.NewRequest(t)
+	if err != nil {
+		return trace.Request{}, skipped{"the command refuses the request"}
+	}
+	return q, nil
+}
+
+// payload is what the client sends.
+func payload(q trace.Request) *evaluator.Bytes {
+	b := &evaluator.Bytes{}
+	if q.Scheme.IsHTTP() {
+		path := q.Path
+		if q.Query != "" {
+			path += "?" + q.Query
+		}
+		b.HTTP = &evaluator.Request{
+			Method: q.Method, Scheme: "http", Authority: q.Authority(), Path: path, Headers: map[string]string{},
+			HTTP2: q.Scheme == trace.GRPC || q.Scheme == trace.GRPCS,
+		}
+		for k, v := range q.Headers {
+			if k != "host" {
+				b.HTTP.Headers[k] = v
+			}
+		}
+	}
+	if q.Scheme.IsTLS() {
+		h := &evaluator.Handshake{SNI: q.ServerName(), Identity: q.ClientCert}
+		if q.Scheme.IsHTTP() {
+			h.ALPN = []string{"h2", "http/1.1"}
+		}
+		b = &evaluator.Bytes{TLS: h, Inner: b}
+	}
+	return b
+}
+
+// outside is where names that no one here has are taken to resolve to.
+var outside = netip.MustParseAddr("203.0.113.9")
+
+// addresses are what the client's DNS gives for the host.
+func addresses(c *apiserver.Cluster, host, namespace string) ([]netip.Addr, error) {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{ip}, nil
+	}
+	for range 4 {
+		s := serviceNamed(c, host, namespace)
+		switch {
+		case s == nil:
+			if inCluster(host) || !strings.Contains(host, ".") {
+				return nil, skipped{"DNS: the name does not resolve"}
+			}
+			return entryAddress(c, host), nil
+		case s.Spec.Type == corev1.ServiceTypeExternalName:
+			host = s.Spec.ExternalName
+			continue
+		case s.Spec.ClusterIP == corev1.ClusterIPNone:
+			pods := c.PodsBehind(s)
+			if len(pods) == 0 {
+				return nil, skipped{"DNS: a headless Service without pods"}
+			}
+			return pods, nil
+		}
+		ip, err := netip.ParseAddr(s.Spec.ClusterIP)
+		return []netip.Addr{ip}, err
+	}
+	return nil, skipped{"DNS: a loop of CNAMEs"}
+}
+
+func inCluster(host string) bool {
+	return strings.HasSuffix(host, ".svc") || strings.HasSuffix(host, ".svc.cluster.local")
+}
+
+func serviceNamed(c *apiserver.Cluster, host, namespace string) *corev1.Service {
+	for _, suffix := range []string{"." + namespace + ".svc.cluster.local", ".svc.cluster.local", ".cluster.local", ""} {
+		for _, s := range c.Services {
+			if s.Name+"."+s.Namespace+".svc.cluster.local" == host+suffix {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// entryAddress takes a ServiceEntry's first address for what the name resolves to.
+func entryAddress(c *apiserver.Cluster, host string) []netip.Addr {
+	for _, cfg := range c.Configs {
+		se, ok := cfg.Spec.(*networking.ServiceEntry)
+		if !ok {
+			continue
+		}
+		for _, h := range se.GetHosts() {
+			if h != host {
+				continue
+			}
+			for _, a := range se.GetAddresses() {
+				if ip, err := netip.ParseAddr(a); err == nil {
+					return []netip.Addr{ip}
+				}
+			}
+		}
+	}
+	return []netip.Addr{outside}
+}
+
+// ask plays the request. entered is the gateway workload that the trace took, for a request from
+// outside: which of several is not pilot's to say.
+func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, entered, anonymous *apiserver.Pod) ([]evaluator.Outcome, error) {
+	if q.Scheme == trace.UDP {
+		return nil, skipped{"UDP passes no Envoy"}
+	}
+	bytes := payload(q)
+	if entered != nil {
+		return enter(w, c, q, bytes, entered)
+	}
+	from := anonymous
+	if q.From.Given() {
+		from = find(c, q.From)
+		if from == nil {
+			return nil, skipped{"the source is no pod of the cluster"}
+		}
+	}
+	to, err := addresses(c, q.Host, from.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	machine := w.Machine(from)
+	if q.SourceIP.IsValid() {
+		copied := *machine
+		copied.Address = q.SourceIP
+		machine = &copied
+	}
+	var out []evaluator.Outcome
+	for _, ip := range to {
+		for _, o := range evaluator.Run(w, evaluator.Call{From: machine, To: netip.AddrPortFrom(ip, uint16(q.Port)), Bytes: bytes}) {
+			o.Share /= float64(len(to))
+			out = append(out, o)
+		}
+	}
+	return out, nil
+}
+
+func enter(w *pilot.World, c *apiserver.Cluster, q trace.Request, bytes *evaluator.Bytes, gateway *apiserver.Pod) ([]evaluator.Outcome, error) {
+	client := &evaluator.Machine{Name: "client", Address: q.SourceIP}
+	port := q.Port
+	if n, ok := c.PodPort(gateway, q.Port); ok {
+		port = n
+	} else {
+		return nil, skipped{"the gateway's Service has no such port"}
+	}
+	return evaluator.Enter(w, evaluator.Call{From: client, To: netip.AddrPortFrom(gateway.Address, uint16(port)), Bytes: bytes}), nil
+}
+
+func find(c *apiserver.Cluster, from trace.SourceSpec) *apiserver.Pod {
+	namespace := from.Namespace
+	if namespace == "" {
+		namespace = from.DefaultNamespace
+	}
+	for _, p := range c.Pods {
+		kind, name, _ := strings.Cut(p.Owner, " ")
+		switch from.Kind {
+		case "pod", "":
+			if p.Namespace == namespace && p.Name == from.Name {
+				return p
+			}
+		case "serviceaccount":
+			if p.Namespace == namespace && p.Spec.ServiceAccountName == from.Name {
+				return p
+			}
+		default:
+			if strings.EqualFold(kind, from.Kind) && name == namespace+"/"+from.Name {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+func podOf(c *apiserver.Cluster, owner string) *apiserver.Pod {
+	for _, p := range c.Pods {
+		if p.Owner == owner && p.Ready {
+			return p
+		}
+	}
+	for _, p := range c.Pods {
+		if p.Owner == owner {
+			return p
+		}
+	}
+	return nil
+}
+
+// reasonOf is the words of a skip, if the error is one.
+func reasonOf(err error) (string, bool) {
+	var s skipped
+	var u apiserver.Unjudged
+	switch {
+	case errors.As(err, &s):
+		return s.reason, true
+	case errors.As(err, &u):
+		return fmt.Sprint(u.Reason), true
+	}
+	return "", false
+}

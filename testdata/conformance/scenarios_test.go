@@ -1,0 +1,102 @@
+package conformance
+
+import (
+	"flag"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+var scenarios = flag.String("scenarios", "../scenarios", "the folder of the scenarios to judge")
+
+// TestScenarios holds each request of each scenario of the tracer against Istio.
+func TestScenarios(t *testing.T) {
+	skips := map[string]int{}
+	judged := 0
+	err := filepath.WalkDir(*scenarios, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".txtar" {
+			return err
+		}
+		archive, err := txtar.ParseFile(path)
+		if err != nil {
+			return err
+		}
+		manifests, requests := map[string]string{}, ""
+		for _, f := range archive.Files {
+			switch f.Name {
+			case "requests":
+				requests = string(f.Data)
+			case "want":
+			default:
+				manifests[f.Name] = string(f.Data)
+			}
+		}
+		name := strings.TrimSuffix(strings.TrimPrefix(path, *scenarios+"/"), ".txtar")
+		for line := range strings.Lines(requests) {
+			line = strings.TrimSpace(line)
+			if line == "" || strings.HasPrefix(line, "#") {
+				continue
+			}
+			t.Run(name, func(t *testing.T) {
+				diff, err := judge(t, t.TempDir(), manifests, words(line))
+				if reason, ok := reasonOf(err); ok {
+					skips[reason]++
+					t.Logf("not judged: %s: %s", line, reason)
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				judged++
+				if diff != "" {
+					t.Errorf("%s (-pilot +trace):\n%s", line, diff)
+				}
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d requests judged", judged)
+	var reasons []string
+	for r := range skips {
+		reasons = append(reasons, r)
+	}
+	slices.Sort(reasons)
+	for _, r := range reasons {
+		t.Logf("%d not judged: %s", skips[r], r)
+	}
+}
+
+// words splits a command line at spaces; quotes keep words together.
+func words(line string) []string {
+	var out []string
+	var word strings.Builder
+	var quote rune
+	in := false
+	for _, r := range line {
+		switch {
+		case quote != 0 && r == quote:
+			quote = 0
+		case quote == 0 && (r == '\'' || r == '"'):
+			quote, in = r, true
+		case quote == 0 && r == ' ':
+			if in {
+				out, in = append(out, word.String()), false
+				word.Reset()
+			}
+		default:
+			word.WriteRune(r)
+			in = true
+		}
+	}
+	if in {
+		out = append(out, word.String())
+	}
+	return out
+}
