@@ -68,6 +68,8 @@ type MergedGateway struct {
 	Steps []Step
 
 	snapshot *Snapshot
+	// told are the Steps that are about one server, with it.
+	told []serverStep
 	// byRoute are the servers of each route configuration, in the order they were merged.
 	byRoute   map[string][]*GatewayServer
 	listeners []*GatewayListener
@@ -119,12 +121,60 @@ func selectGateways(all []*GatewayConfig, w *Workload) ([]*GatewayConfig, []Step
 			continue
 		}
 		selected = append(selected, c)
-		steps = append(steps, NewStep(RuleGatewaySelected, Matched, ref, w.Owner.QualifiedName()))
+		steps = append(steps, selectedGateway(c, w))
 	}
 	if len(selected) == 0 {
 		steps = append(steps, NewStep(RuleGatewayNone, None, Ref{}, w.Owner.QualifiedName()))
 	}
 	return selected, steps
+}
+
+func selectedGateway(c *GatewayConfig, w *Workload) Step {
+	return NewStep(RuleGatewaySelected, Matched, c.Ref.At("spec.selector"), w.Owner.QualifiedName())
+}
+
+// serverStep is a step about one server.
+type serverStep struct {
+	server *GatewayServer
+	step   Step
+}
+
+// ServerSteps tell of the servers for a pod port that take a host why they are there: the selector
+// of their Gateway, how their port became the pod port, and that they were kept. Those
+// that were dropped are told by Listener. An empty host is taken by every server.
+func (g *MergedGateway) ServerSteps(podPort int, host string) []Step {
+	var steps []Step
+	named := map[*GatewayConfig]bool{}
+	for _, t := range g.told {
+		if t.server.PodPort != podPort && t.server.Spec.GetPort() != nil || !t.server.takesHost(host) {
+			continue
+		}
+		if c := t.server.Gateway; !named[c] {
+			named[c] = true
+			steps = append(steps, selectedGateway(c, g.Workload))
+		}
+		steps = append(steps, t.step)
+	}
+	return steps
+}
+
+// PassedBy are steps for the Gateways that have a server for the host and do not select the
+// workload, and one if no Gateway selects it at all. An empty host is taken by every server.
+func (g *MergedGateway) PassedBy(host string) []Step {
+	takes := map[Ref]bool{}
+	for _, c := range g.snapshot.gatewayConfigs() {
+		takes[c.Ref] = slices.ContainsFunc(c.Spec.GetServers(), func(spec *networking.Server) bool {
+			s := GatewayServer{Hosts: normaliseServerHosts(spec.GetHosts(), c.Namespace)}
+			return s.takesHost(host)
+		})
+	}
+	var steps []Step
+	for _, s := range g.Steps {
+		if s.Rule == RuleGatewayNone || s.Rule == RuleGatewayNotSelected && takes[s.Ref.Object()] {
+			steps = append(steps, s)
+		}
+	}
+	return steps
 }
 
 // gatewayLabelMiss names the first label of a selector that a workload lacks.

@@ -14,6 +14,7 @@ const (
 	RuleGatewayEntryHostPort  RuleID = "gatewayentry/host-network"
 	RuleGatewayEntryAssumed   RuleID = "gatewayentry/assumed-workload"
 	RuleGatewayEntryUnnamed   RuleID = "gatewayentry/unknown-name"
+	RuleGatewayEntryNoProxy   RuleID = "gatewayentry/selects-no-gateway"
 	RuleGatewayEntryNone      RuleID = "gatewayentry/none"
 )
 
@@ -53,6 +54,12 @@ var gatewayEntryRules = []Rule{
 		Says:     "A gateway is named by an Istio Gateway, its workload, or its Service.",
 		Template: "no gateway is called %s",
 		Source:   "kubectl mesh-trace --gateway",
+	},
+	{
+		ID: RuleGatewayEntryNoProxy, Stage: StageGateway,
+		Says:     "A Gateway opens ports of gateway proxies; a workload without one, though selected, takes nothing in by it.",
+		Template: "%s selects it, but it runs no gateway",
+		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayListeners",
 	},
 	{
 		ID: RuleGatewayEntryNone, Stage: StageGateway,
@@ -117,7 +124,7 @@ type GatewayEntry struct {
 func (s *Snapshot) GatewayEntries(q GatewayQuestion) ([]GatewayEntry, []Step) {
 	workloads := s.gatewayWorkloads()
 	if len(workloads) == 0 {
-		return nil, []Step{NewStep(RuleGatewayEntryNone, None, Ref{})}
+		return nil, append(s.selectedWithoutGateway(), NewStep(RuleGatewayEntryNone, None, Ref{}))
 	}
 	var entries []GatewayEntry
 	var names []string
@@ -140,6 +147,22 @@ func (s *Snapshot) GatewayEntries(q GatewayQuestion) ([]GatewayEntry, []Step) {
 			cmp.Compare(a.Workload.Owner.Name, b.Workload.Owner.Name))
 	})
 	return entries, nil
+}
+
+// selectedWithoutGateway names for each Gateway the first workload that it selects and that is no gateway.
+func (s *Snapshot) selectedWithoutGateway() []Step {
+	var steps []Step
+	for _, c := range s.gatewayConfigs() {
+		if len(c.Spec.GetSelector()) == 0 {
+			continue
+		}
+		workloads := s.Workloads()
+		i := slices.IndexFunc(workloads, func(w *Workload) bool { return Selects(c.Spec.GetSelector(), w.Labels) })
+		if i >= 0 {
+			steps = append(steps, NewStep(RuleGatewayEntryNoProxy, Skipped, workloads[i].Owner, c.Ref))
+		}
+	}
+	return steps
 }
 
 // ServedByGateway reports whether a server of some gateway and a VirtualService bound to it take the host.

@@ -11,6 +11,7 @@ import (
 // Rules of gateway servers that forward TCP or TLS.
 const (
 	RuleGatewayL4Route         RuleID = "gatewayl4/route"
+	RuleGatewayL4Claims        RuleID = "gatewayl4/route-of-rejected-listener"
 	RuleGatewayL4HostsApart    RuleID = "gatewayl4/hosts-apart"
 	RuleGatewayL4NoMatch       RuleID = "gatewayl4/match-fails"
 	RuleGatewayL4NoRoute       RuleID = "gatewayl4/no-route"
@@ -23,6 +24,12 @@ var gatewayL4Rules = []Rule{
 		Says:     "A TCP server takes the first tcp route of the first VirtualService that has one for its port and gateway; a PASSTHROUGH server takes every tls match for its port and gateway as a filter chain.",
 		Template: "the connection follows this route of %s",
 		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayNetworkFiltersFromTCPRoutes, buildGatewayNetworkFiltersFromTLSRoutes",
+	},
+	{
+		ID: RuleGatewayL4Claims, Stage: StageListener,
+		Says:     "Only a tcp or tls route makes a filter chain of a server that does not route HTTP; without the route the chain is not there to clash with another.",
+		Template: "makes a filter chain of %s",
+		Source:   "pilot/pkg/networking/core/gateway.go, createGatewayTCPFilterChainOpts",
 	},
 	{
 		ID: RuleGatewayL4HostsApart, Stage: StageRoute,

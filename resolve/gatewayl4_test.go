@@ -126,6 +126,9 @@ func TestGatewayPassthrough(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := snapshotOf(t, ingressGateway+tt.manifests)
 			l, steps := s.MergedGateway(ingressOf(t, s)).Listener(8443)
+			if l.Rejected != nil {
+				steps = append(steps, *l.Rejected)
+			}
 			if diff := cmp.Diff(tt.skipped, gatewayStepLines(t, steps, Skipped, DeniedBy)); diff != "" {
 				t.Error(diff)
 			}

@@ -44,7 +44,7 @@ var gatewayListenerRules = []Rule{
 	{
 		ID: RuleGatewayListenerRefused, Stage: StageListener,
 		Says:     "Envoy rejects a listener of which two filter chains match the same connections; the port keeps its previous configuration or stays closed.",
-		Template: "Envoy rejects listener %s: %s would be taken by both %s and %s",
+		Template: "Envoy rejects listener %s: %s would be taken by %s",
 		Source:   "Envoy, listener filter chain match; pilot/pkg/networking/core/gateway_simulation_test.go, duplicate tls gateway",
 	},
 }
@@ -78,6 +78,8 @@ type GatewayListener struct {
 	Chains  []*GatewayFilterChain
 	// Rejected says why Envoy would refuse the listener; nil if it is valid.
 	Rejected *Step
+	// clash are the routes of the chains for which it is rejected.
+	clash []Step
 
 	gateway *MergedGateway
 	byName  map[string]*GatewayFilterChain
@@ -223,8 +225,20 @@ func (l *GatewayListener) indexChains() {
 
 func (l *GatewayListener) reject(what string, a, b *GatewayFilterChain) {
 	if l.Rejected == nil {
-		step := NewStep(RuleGatewayListenerRefused, DeniedBy, b.Server().Ref, l.Name, what, a.Server().Ref, b.Server().Ref)
+		both := "both " + a.Server().Ref.String() + " and " + b.Server().Ref.String()
+		if a.Server() == b.Server() {
+			both = "two filter chains of " + b.Server().Ref.String()
+		}
+		step := NewStep(RuleGatewayListenerRefused, DeniedBy, b.Server().Ref, l.Name, what, both)
 		l.Rejected = &step
+		for _, c := range []*GatewayFilterChain{a, b} {
+			if c.L4 != nil {
+				l.clash = append(l.clash, NewStep(RuleGatewayL4Claims, Applied, c.L4.Ref, c.Server().Ref))
+			}
+		}
+		if len(l.clash) == 2 && l.clash[0].Ref == l.clash[1].Ref {
+			l.clash = l.clash[:1]
+		}
 	}
 }
 
@@ -245,9 +259,6 @@ func (g *MergedGateway) Listener(podPort int) (*GatewayListener, []Step) {
 	if found.Bind != "" && found.Bind != "0.0.0.0" {
 		ref := found.Chains[0].Server().Ref
 		steps = append(steps, NewStep(RuleGatewayListenerBind, Warned, ref.At(ref.Field+".bind"), found.Name, found.Bind))
-	}
-	if found.Rejected != nil {
-		steps = append(steps, *found.Rejected)
 	}
 	return found, steps
 }

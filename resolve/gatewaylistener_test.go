@@ -21,7 +21,7 @@ func TestListener(t *testing.T) {
 		{"no Gateway at all", ingressGateway, 8080, "", []string{"gatewaylistener/none"}},
 		{
 			"dropped servers are told", ingressGateway + http + gatewayYAML("default/b", server(80, "TCP", `hosts: ["*"]`)), 8080, "0.0.0.0_8080",
-			[]string{"gateway/port-conflict default/b spec.servers[0].port", "gatewaylistener/found default/a spec.servers[0]"},
+			[]string{"gateway/port-conflict default/b spec.servers[0].port", "gateway/age-unknown default/b", "gatewaylistener/found default/a spec.servers[0]"},
 		},
 		{
 			"TCP without a route", ingressGateway + gatewayYAML("default/a", server(9000, "TCP", `hosts: ["*"]`)), 9000, "",
@@ -50,6 +50,9 @@ func TestListener(t *testing.T) {
 			got := ""
 			if l != nil {
 				got = l.Name
+				if l.Rejected != nil {
+					steps = append(steps, *l.Rejected)
+				}
 			}
 			if got != tt.want {
 				t.Errorf("want %q, got %q", tt.want, got)

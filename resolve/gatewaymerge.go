@@ -127,13 +127,13 @@ func mergeServers(s *Snapshot, w *Workload, gateways []*GatewayConfig, steps []S
 
 func (m *gatewayMerge) add(c *GatewayConfig, i int, spec *networking.Server) {
 	ref := c.Ref.At("spec.servers[" + strconv.Itoa(i) + "]")
-	if spec.GetPort() == nil {
-		m.step(NewStep(RuleGatewayServerWithoutPort, Skipped, ref))
-		return
-	}
 	s := &GatewayServer{
 		Gateway: c, Ref: ref, Spec: spec, Hosts: normaliseServerHosts(spec.GetHosts(), c.Namespace),
 		Protocol: ParseProtocol(spec.GetPort().GetProtocol()),
+	}
+	if spec.GetPort() == nil {
+		m.tell(s, NewStep(RuleGatewayServerWithoutPort, Skipped, ref))
+		return
 	}
 	s.PodPort = m.resolvePort(s)
 	s.RouteConfig = s.routeConfigName()
@@ -190,8 +190,7 @@ func (m *gatewayMerge) open(key gatewayPortKey, s *GatewayServer) {
 	if lost := m.groups[key]; lost != nil {
 		for _, l := range lost.servers {
 			why := NewStep(RuleGatewayServerReplaced, Skipped, l.Ref, s.Ref, s.PodPort)
-			m.step(why)
-			m.gateway.portSteps[s.PodPort] = append(m.gateway.portSteps[s.PodPort], why)
+			m.lost(s.PodPort, why)
 		}
 	}
 	m.groups[key] = &gatewayPortGroup{servers: []*GatewayServer{s}, routeConfig: s.RouteConfig}
@@ -240,18 +239,27 @@ func (m *gatewayMerge) besideTLS(key gatewayPortKey, s *GatewayServer) {
 	m.kept(s)
 }
 
-func (m *gatewayMerge) step(s Step) { m.gateway.Steps = append(m.gateway.Steps, s) }
+// tell notes a step about a server.
+func (m *gatewayMerge) tell(s *GatewayServer, step Step) {
+	m.gateway.Steps = append(m.gateway.Steps, step)
+	m.gateway.told = append(m.gateway.told, serverStep{s, step})
+}
+
+// lost notes why a server is not on the pod port.
+func (m *gatewayMerge) lost(podPort int, step Step) {
+	m.gateway.Steps = append(m.gateway.Steps, step)
+	m.gateway.portSteps[podPort] = append(m.gateway.portSteps[podPort], step)
+}
 
 func (m *gatewayMerge) kept(s *GatewayServer) {
-	m.step(NewStep(RuleGatewayServerKept, Applied, s.Ref, gatewayProtocolWord(s), s.PodPort, strings.Join(s.Hosts, ", ")))
+	m.tell(s, NewStep(RuleGatewayServerKept, Applied, s.Ref, gatewayProtocolWord(s), s.PodPort, strings.Join(s.Hosts, ", ")))
 }
 
 // drop tells why the server is dropped, and whether age could have decided otherwise.
 func (m *gatewayMerge) drop(s, other *GatewayServer, why Step) {
-	m.step(why)
-	m.gateway.portSteps[s.PodPort] = append(m.gateway.portSteps[s.PodPort], why)
+	m.lost(s.PodPort, why)
 	if s.Gateway != other.Gateway && s.Gateway.Created.Equal(other.Gateway.Created) {
-		m.step(NewStep(RuleGatewayAgeUnknown, Applied, s.Ref.Object(), other.Gateway.Ref, s.Gateway.Ref))
+		m.lost(s.PodPort, NewStep(RuleGatewayAgeUnknown, Applied, s.Ref.Object(), other.Gateway.Ref, s.Gateway.Ref))
 	}
 }
 

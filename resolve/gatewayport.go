@@ -108,10 +108,10 @@ func gatewayTargetPort(w *Workload, p Port) int {
 func (m *gatewayMerge) resolvePort(s *GatewayServer) int {
 	for _, t := range m.targets {
 		if t.port == s.Port() {
-			m.step(NewStep(RuleGatewayServerPort, Applied, s.Ref.At(s.Ref.Field+".port.number"), s.Port(), t.service.QualifiedName(), t.podPort))
+			m.tell(s, NewStep(RuleGatewayServerPort, Applied, s.Ref.At(s.Ref.Field+".port.number"), s.Port(), t.service.QualifiedName(), t.podPort))
 			return t.podPort
 		}
 	}
-	m.step(NewStep(RuleGatewayServerPortAsIs, Applied, s.Ref.At(s.Ref.Field+".port.number"), m.gateway.Workload.Owner.QualifiedName(), s.Port()))
+	m.tell(s, NewStep(RuleGatewayServerPortAsIs, Applied, s.Ref.At(s.Ref.Field+".port.number"), m.gateway.Workload.Owner.QualifiedName(), s.Port()))
 	return s.Port()
 }

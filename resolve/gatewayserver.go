@@ -53,6 +53,16 @@ func (s *GatewayServer) routesHTTP() bool {
 	return s.Protocol.IsHTTP() || s.Protocol == ProtocolHTTPS && !s.Passthrough()
 }
 
+// takesHost reports whether one of the server's hosts takes the name, whatever namespace may use it.
+func (s *GatewayServer) takesHost(name string) bool {
+	return name == "" || slices.ContainsFunc(s.Hosts, func(h string) bool {
+		if _, host, qualified := strings.Cut(h, "/"); qualified {
+			h = host
+		}
+		return HostSubsetOf(name, strings.ToLower(h))
+	})
+}
+
 // terminatesHTTPS is true for HTTPS that the gateway decrypts.
 // Source: pkg/config/gateway/gateway.go, IsHTTPSServerWithTLSTermination.
 func (s *GatewayServer) terminatesHTTPS() bool {

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -76,7 +77,7 @@ var gatewaySNIRules = []Rule{
 // Source: Envoy, config/listener/v3 FilterChainMatch; pilot/pkg/simulation/traffic.go, matchFilterChain.
 func (l *GatewayListener) FilterChain(tls bool, sni string) (*GatewayFilterChain, []Step) {
 	if l.Rejected != nil {
-		return nil, []Step{*l.Rejected}
+		return nil, append(slices.Clone(l.clash), *l.Rejected)
 	}
 	if !tls {
 		sni = ""
@@ -183,12 +184,8 @@ func (l *GatewayListener) autoPassthrough(sni string) *GatewayFilterChain {
 	if len(l.auto) == 0 {
 		return nil
 	}
-	parts := strings.SplitN(sni, "_.", 4)
-	if len(parts) != 4 || parts[0] != "outbound" {
-		return nil
-	}
-	port, err := strconv.Atoi(parts[1])
-	if err != nil || !l.gateway.hasMeshPort(parts[3], port) {
+	svc, _ := l.gateway.spelledService(sni)
+	if svc == nil {
 		return nil
 	}
 	for _, c := range l.auto {
@@ -196,7 +193,7 @@ func (l *GatewayListener) autoPassthrough(sni string) *GatewayFilterChain {
 			if _, host, qualified := strings.Cut(h, "/"); qualified {
 				h = host
 			}
-			if HostSubsetOf(parts[3], h) {
+			if HostSubsetOf(svc.Hostname, h) {
 				return c
 			}
 		}
@@ -204,14 +201,29 @@ func (l *GatewayListener) autoPassthrough(sni string) *GatewayFilterChain {
 	return nil
 }
 
-func (g *MergedGateway) hasMeshPort(host string, port int) bool {
+// SpelledService is the service of the mesh, and its port, whose cluster a server name of Istio's mTLS
+// spells: outbound_.PORT_.SUBSET_.HOST. It is nil if there is none.
+// Source: pilot/pkg/model/service.go, BuildDNSSrvSubsetKey.
+func (c *GatewayFilterChain) SpelledService(sni string) (*Service, Port) {
+	return c.listener.gateway.spelledService(strings.ToLower(sni))
+}
+
+func (g *MergedGateway) spelledService(sni string) (*Service, Port) {
+	parts := strings.SplitN(sni, "_.", 4)
+	if len(parts) != 4 || parts[0] != "outbound" {
+		return nil, Port{}
+	}
+	number, err := strconv.Atoi(parts[1])
+	if err != nil {
+		return nil, Port{}
+	}
 	for _, svc := range g.snapshot.Services() {
-		if svc.Hostname != host || svc.MeshExternal || !svc.ExportTo.VisibleIn(g.Workload.Namespace) {
+		if svc.Hostname != parts[3] || svc.MeshExternal || !svc.ExportTo.VisibleIn(g.Workload.Namespace) {
 			continue
 		}
-		if p, ok := svc.PortByNumber(port); ok && p.Protocol != ProtocolUDP {
-			return true
+		if p, ok := svc.PortByNumber(number); ok && p.Protocol != ProtocolUDP {
+			return svc, p
 		}
 	}
-	return false
+	return nil, Port{}
 }

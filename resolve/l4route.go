@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
 )
@@ -22,7 +21,6 @@ const (
 	RuleL4SourceSubnet  RuleID = "l4route/source-subnet-unread"
 	RuleL4NoDestination RuleID = "l4route/no-destination"
 	RuleL4Duplicate     RuleID = "l4route/duplicate"
-	RuleL4SNITaken      RuleID = "l4route/sni-taken"
 	RuleL4Refused       RuleID = "l4route/listener-refused"
 	RuleL4BehindFirst   RuleID = "l4route/behind-first"
 )
@@ -32,7 +30,7 @@ var l4RouteRules = []Rule{
 		ID: RuleL4Matched, Stage: StageRoute,
 		Says:     "The connection goes to the tls or tcp route whose filter chain Envoy chooses.",
 		Template: "this rule takes the connection",
-		Source:   "pilot/pkg/networking/core/tls.go; pilot/pkg/networking/core/gateway.go",
+		Source:   "pilot/pkg/networking/core/tls.go",
 	},
 	{
 		ID: RuleL4NoneMatches, Stage: StageRoute,
@@ -42,9 +40,9 @@ var l4RouteRules = []Rule{
 	},
 	{
 		ID: RuleL4NoneApplies, Stage: StageRoute,
-		Says:     "Without a tls or tcp rule that applies, a sidecar sends the connection to the service it was addressed to; a gateway has no chain for it.",
+		Says:     "Without a tls or tcp rule that applies, a sidecar sends the connection to the service it was addressed to.",
 		Template: "no VirtualService has a %s rule that applies here",
-		Source:   "pilot/pkg/networking/core/tls.go; pilot/pkg/networking/core/gateway.go",
+		Source:   "pilot/pkg/networking/core/tls.go",
 	},
 	{
 		ID: RuleL4SNI, Stage: StageRoute,
@@ -80,19 +78,13 @@ var l4RouteRules = []Rule{
 		ID: RuleL4NoDestination, Stage: StageRoute,
 		Says:     "A tls or tcp rule without route is left out.",
 		Template: "the rule has no route",
-		Source:   "pilot/pkg/networking/core/tls.go; pilot/pkg/networking/core/gateway.go",
+		Source:   "pilot/pkg/networking/core/tls.go",
 	},
 	{
 		ID: RuleL4Duplicate, Stage: StageRoute,
 		Says:     "A tls match with the same server names and subnets as an earlier one is left out.",
 		Template: "%s has the same server names and subnets and comes first",
 		Source:   "pilot/pkg/networking/core/tls.go, hashRuntimeTLSMatchPredicates",
-	},
-	{
-		ID: RuleL4SNITaken, Stage: StageRoute,
-		Says:     "On a gateway port a tls match with any server name that an earlier one has is left out whole.",
-		Template: "server name %s is already taken by %s, so the whole match is left out",
-		Source:   "pilot/pkg/model/gateway.go, CheckDuplicates",
 	},
 	{
 		ID: RuleL4Refused, Stage: StageRoute,
@@ -109,13 +101,11 @@ var l4RouteRules = []Rule{
 	},
 }
 
-// L4Query is a connection as a listener sees it.
+// L4Query is a connection as a sidecar's listener sees it; what gateways do is in gatewayl4.go.
 type L4Query struct {
-	// AtGateway follows the rules of gateways: of a match only port, gateways and sniHosts count.
-	AtGateway bool
-	// Hosts are the service's hostname on a sidecar, the server's hosts on a gateway (host or namespace/host).
-	Hosts []string
-	// Port is the service port on a sidecar, server.port.number on a gateway.
+	// Host is the service's hostname.
+	Host string
+	// Port is the service port.
 	Port     int
 	Gateways map[string]bool
 	Proxy    *Workload
@@ -123,9 +113,6 @@ type L4Query struct {
 	SNI string
 	// DestinationIP is the address that was dialled; invalid if it is not known.
 	DestinationIP netip.Addr
-	// Taken are the server names that matches of earlier PASSTHROUGH servers on the
-	// same gateway port use, and where; MatchTLSRoute adds to it. It may be nil.
-	Taken map[string]Ref
 }
 
 // L4Route is one filter chain made of a tls or tcp rule.
@@ -159,29 +146,8 @@ type L4Match struct {
 	Steps   []Step
 }
 
-// overlaps reports whether a host of the VirtualService overlaps one of the query's.
-// Source: pilot/pkg/networking/core/tls.go, getConfigsForHost;
-// pilot/pkg/networking/core/gateway.go, pickMatchingGatewayHosts.
+// overlaps reports whether a host of the VirtualService overlaps the service's.
+// Source: pilot/pkg/networking/core/tls.go, getConfigsForHost.
 func (q *L4Query) overlaps(vs *VirtualService) bool {
-	for _, h := range q.Hosts {
-		if namespace, host, ok := strings.Cut(h, "/"); ok {
-			if namespace != vs.Ref.Namespace && namespace != "*" {
-				continue
-			}
-			h = host
-		}
-		if slices.ContainsFunc(vs.Spec.GetHosts(), func(own string) bool { return HostMatches(own, h) }) {
-			return true
-		}
-	}
-	return false
-}
-
-// static is staticMatch with what a gateway looks at left to port and gateways.
-// Source: pilot/pkg/networking/core/gateway.go, l4SingleMatch.
-func (q *L4Query) static(m sourceMatch, ref Ref) (bool, []Step) {
-	if q.AtGateway {
-		m = &networking.L4MatchAttributes{Port: m.GetPort(), Gateways: m.GetGateways()}
-	}
-	return staticMatch(m, ref, q.Port, q.Gateways, q.Proxy)
+	return slices.ContainsFunc(vs.Spec.GetHosts(), func(own string) bool { return HostMatches(own, q.Host) })
 }

@@ -30,8 +30,7 @@ func l4Line(m L4Match) string {
 
 func TestMatchTCPRoute(t *testing.T) {
 	web := &Workload{Namespace: "shop", Labels: map[string]string{"app": "web"}, Owner: Ref{Namespace: "shop", Name: "web"}}
-	sidecar := L4Query{Hosts: []string{"db.shop.svc.cluster.local"}, Port: 5432, Gateways: map[string]bool{"mesh": true}, Proxy: web, DestinationIP: netip.MustParseAddr("10.1.2.3")}
-	gateway := L4Query{AtGateway: true, Hosts: []string{"shop/*.com", "other/b.com"}, Port: 5432, Gateways: map[string]bool{"shop/gw": true}, Proxy: web}
+	sidecar := L4Query{Host: "db.shop.svc.cluster.local", Port: 5432, Gateways: map[string]bool{"mesh": true}, Proxy: web, DestinationIP: netip.MustParseAddr("10.1.2.3")}
 	tests := []struct {
 		name, manifests string
 		q               L4Query
@@ -87,7 +86,7 @@ func TestMatchTCPRoute(t *testing.T) {
 		},
 		{
 			name: "an unknown address", want: "a spec.tcp[1] z.y 100 exclusive uncertain",
-			q:         L4Query{Hosts: sidecar.Hosts, Port: 5432, Gateways: sidecar.Gateways, Proxy: web},
+			q:         L4Query{Host: sidecar.Host, Port: 5432, Gateways: sidecar.Gateways, Proxy: web},
 			manifests: l4Head + "a}\nspec: {hosts: [db], tcp: [{match: [{destinationSubnets: [10.0.0.0/8]}], route: [{destination: {host: x.y}}]}, {route: [{destination: {host: z.y}}]}]}",
 			steps: []string{
 				"warning l4route/destination-subnets-unknown shop/a spec.tcp[0].match[0].destinationSubnets: its match is for destinations 10.0.0.0/8; the address of this destination is not known, so it is taken not to apply",
@@ -101,23 +100,6 @@ func TestMatchTCPRoute(t *testing.T) {
 				"warning l4route/listener-refused shop/a spec.tcp[1].match[0]: VirtualService shop/a spec.tcp[0].match[0] claims the same connections: Envoy refuses the listener",
 				"matched l4route/matched shop/a spec.tcp[0].match[0]: this rule takes the connection",
 			},
-		},
-		{
-			name: "a gateway looks at port and gateways alone", q: gateway, want: "b spec.tcp[1].match[0] x.y 100 exclusive",
-			manifests: l4Head + "a}\nspec: {hosts: [a.org], tcp: [{route: [{destination: {host: no.y}}]}]}\n---\n" +
-				l4Head + "b}\nspec: {hosts: [a.com], tcp: [{match: [{port: 1}], route: [{destination: {host: no.y}}]}, {match: [{gateways: [gw], sourceLabels: {app: z}, sourceNamespace: z, destinationSubnets: [11.0.0.0/8]}], route: [{destination: {host: x.y}}]}]}\n---\n" +
-				l4Head + "c}\nspec: {hosts: [b.com], tcp: [{route: [{destination: {host: late.y}}]}]}",
-			steps: []string{
-				"skipped route/match-port shop/b spec.tcp[0].match[0].port: its match is for port 1, and this listener's port is 5432 [port 1 | port 5432]",
-				"skipped l4route/behind-first shop/c spec.tcp[0]: it stands after VirtualService shop/b spec.tcp[1].match[0], which takes every connection",
-				"matched l4route/matched shop/b spec.tcp[1].match[0]: this rule takes the connection",
-			},
-		},
-		{
-			name: "hosts of a server for another namespace", want: "none exclusive",
-			q:         L4Query{AtGateway: true, Hosts: []string{"other/b.com"}, Port: 1},
-			manifests: l4Head + "c}\nspec: {hosts: [b.com], tcp: [{route: [{destination: {host: late.y}}]}]}",
-			steps:     []string{"none l4route/none-applies: no VirtualService has a tcp rule that applies here"},
 		},
 	}
 	for _, tt := range tests {
@@ -141,10 +123,7 @@ func TestMatchTLSRoute(t *testing.T) {
 		return "{match: [" + match + "], route: [{destination: {host: " + host + "}}]}"
 	}
 	sidecar := func(sni string) L4Query {
-		return L4Query{Hosts: []string{"a.com"}, Port: 443, Gateways: map[string]bool{"mesh": true}, Proxy: &Workload{Namespace: "shop"}, SNI: sni, DestinationIP: netip.MustParseAddr("10.1.2.3")}
-	}
-	gateway := func(sni string) L4Query {
-		return L4Query{AtGateway: true, Hosts: []string{"*"}, Port: 443, Gateways: map[string]bool{"shop/gw": true}, SNI: sni}
+		return L4Query{Host: "a.com", Port: 443, Gateways: map[string]bool{"mesh": true}, Proxy: &Workload{Namespace: "shop"}, SNI: sni, DestinationIP: netip.MustParseAddr("10.1.2.3")}
 	}
 	tests := []struct {
 		name, manifests string
@@ -216,20 +195,6 @@ func TestMatchTLSRoute(t *testing.T) {
 				"none l4route/none-matches: none of the 2 tls rules that apply here takes this connection",
 			},
 		},
-		{
-			name: "on a gateway a taken server name drops the whole match", q: gateway("b.com"), want: "none exclusive",
-			manifests: tls(rule(`{sniHosts: [a.com]}`, "x.y") + "," + rule(`{sniHosts: [a.com, b.com], sourceLabels: {app: z}}`, "z.y")),
-			steps: []string{
-				"skipped l4route/sni-taken shop/a spec.tls[1].match[0].sniHosts: server name a.com is already taken by VirtualService shop/a spec.tls[0].match[0], so the whole match is left out",
-				`skipped l4route/sni shop/a spec.tls[0].match[0]: its match is for server names a.com, and this connection's is "b.com" [server name a.com | "b.com"]`,
-				"none l4route/none-matches: the only tls rule that applies here does not take this connection",
-			},
-		},
-		{
-			name: "a gateway does not look at the source", q: gateway("a.com"), want: "a spec.tls[0].match[0] x.y 100 exclusive",
-			manifests: tls(rule(`{sniHosts: [a.com], sourceLabels: {app: z}, sourceNamespace: z}`, "x.y")),
-			steps:     []string{"matched l4route/matched shop/a spec.tls[0].match[0]: this rule takes the connection"},
-		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -241,18 +206,5 @@ func TestMatchTLSRoute(t *testing.T) {
 				t.Error(diff)
 			}
 		})
-	}
-}
-
-func TestMatchTLSRouteOverSeveralServers(t *testing.T) {
-	vss := snapshotOf(t, l4Head+`a}
-spec: {hosts: [a.com], gateways: [gw], tls: [{match: [{sniHosts: [a.com]}], route: [{destination: {host: x.y}}]}]}`).VirtualServices()
-	taken := map[string]Ref{}
-	q := L4Query{AtGateway: true, Hosts: []string{"a.com"}, Gateways: map[string]bool{"shop/gw": true}, SNI: "a.com", Taken: taken}
-	if got := MatchTLSRoute(vss, q); got.Route == nil {
-		t.Error("the first server takes the name")
-	}
-	if got := MatchTLSRoute(vss, q); got.Route != nil || len(taken) != 1 {
-		t.Errorf("the second server finds the name taken, got %v, taken %v", got.Route, taken)
 	}
 }

@@ -20,7 +20,6 @@ const (
 	RuleApplicationOutside     RuleID = "application/outside-mesh"
 	RuleGatewayNotHTTP         RuleID = "gateway/not-http"
 	RuleGatewayAutoPassthrough RuleID = "gateway/auto-passthrough"
-	RuleGatewayNoL4Route       RuleID = "gateway/no-l4-route"
 	RuleTooManyHops            RuleID = "walk/too-many-hops"
 )
 
@@ -132,11 +131,5 @@ var walkRules = []Rule{
 		Says:     "An AUTO_PASSTHROUGH server forwards mTLS by the cluster that the server name spells; the walk ends there.",
 		Template: "AUTO_PASSTHROUGH forwards to the cluster that server name %q spells; the trace ends here",
 		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayListenersForAutoPassthrough",
-	},
-	{
-		ID: RuleGatewayNoL4Route, Stage: StageRoute,
-		Says:     "A gateway server that forwards TCP or TLS without a route that takes the connection has no filter chain for it.",
-		Template: "no tcp or tls route takes the connection on this server",
-		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayNetworkFiltersFromTCPRoutes",
 	},
 }

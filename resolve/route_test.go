@@ -222,7 +222,7 @@ func TestRoutesOfOddInput(t *testing.T) {
 		t.Errorf("a destination without host stays one, got %v", d)
 	}
 	odd.Spec.Hosts = []string{"a.com"}
-	l4 := L4Query{Hosts: []string{"a.com"}}
+	l4 := L4Query{Host: "a.com"}
 	if MatchTCPRoute([]*VirtualService{odd, {}}, l4).Route == nil || MatchTLSRoute([]*VirtualService{odd, {}}, l4).Route == nil {
 		t.Error("a match without conditions takes everything")
 	}

@@ -8,16 +8,13 @@ import (
 
 // MatchTCPRoute finds the tcp rule of a TCP connection.
 //
-// 1. VirtualServices count in the order given, if a host of theirs overlaps one of Hosts.
-// 2. On a gateway the first rule of the first one takes everything; a rule applies
-// if it has no match or one of its matches has this port and gateway.
-// 3. On a sidecar a match must also fit the source. One without destinationSubnets
+// 1. VirtualServices count in the order given, if a host of theirs overlaps Host.
+// 2. A rule applies if it has no match, or one of its matches has this port and gateway and fits the source. One without destinationSubnets
 // (or a rule without match) takes every address and ends the search; those with
 // subnets take the addresses within, the narrowest first.
-// 4. What is left goes to the service on a sidecar, and is refused on a gateway.
+// 3. What is left goes to the service.
 //
-// Source: pilot/pkg/networking/core/tls.go, buildSidecarOutboundTCPFilterChainOpts;
-// pilot/pkg/networking/core/gateway.go, buildGatewayNetworkFiltersFromTCPRoutes.
+// Source: pilot/pkg/networking/core/tls.go, buildSidecarOutboundTCPFilterChainOpts.
 func MatchTCPRoute(vss []*VirtualService, q L4Query) L4Match {
 	var chains []*L4Route
 	var steps []Step
@@ -49,7 +46,7 @@ func MatchTCPRoute(vss []*VirtualService, q L4Query) L4Match {
 		}
 	}
 	m := choose(chains, q, "tcp", steps)
-	m.Exclusive = q.AtGateway || last != nil
+	m.Exclusive = last != nil
 	return m
 }
 
@@ -62,7 +59,7 @@ func (q *L4Query) tcpChain(rule *networking.TCPRoute, entry Ref) (chain *L4Route
 	matched := false
 	for j, match := range rule.GetMatch() {
 		ref := entry.At(fmt.Sprintf("%s.match[%d]", entry.Field, j))
-		applies, found := q.static(match, ref)
+		applies, found := staticMatch(match, ref, q.Port, q.Gateways, q.Proxy)
 		steps = append(steps, found...)
 		if !applies {
 			continue
@@ -73,7 +70,7 @@ func (q *L4Query) tcpChain(rule *networking.TCPRoute, entry Ref) (chain *L4Route
 		if !matched {
 			chain.Ref, matched = ref, true
 		}
-		if q.AtGateway || len(match.GetDestinationSubnets()) == 0 {
+		if len(match.GetDestinationSubnets()) == 0 {
 			chain.Ref, chain.Subnets = ref, nil
 			return chain, true, steps
 		}

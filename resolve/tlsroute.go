@@ -9,23 +9,18 @@ import (
 
 // MatchTLSRoute finds the tls rule of a TLS connection that the proxy does not terminate.
 //
-// 1. VirtualServices count in the order given, if a host of theirs overlaps one of Hosts.
+// 1. VirtualServices count in the order given, if a host of theirs overlaps Host.
 // 2. Each match that applies makes one filter chain with its server names and destinationSubnets.
-// 3. On a sidecar a match with the server names and subnets of an earlier one is
+// 3. A match with the server names and subnets of an earlier one is
 // left out; destinationSubnets stay in force for later matches.
-// 4. On a gateway a match with any server name that is already taken is left out.
-// 5. Envoy takes the narrowest subnet, and then the exact server name, or the
+// 4. Envoy takes the narrowest subnet, and then the exact server name, or the
 // longest wildcard, or a chain without server names. Two chains with the same
 // server name make it refuse the listener.
-// 6. If any match made a chain, nothing else takes connections.
+// 5. If any match made a chain, nothing else takes connections.
 //
-// Source: pilot/pkg/networking/core/tls.go, buildSidecarOutboundTLSFilterChainOpts;
-// pilot/pkg/networking/core/gateway.go, buildGatewayNetworkFiltersFromTLSRoutes.
+// Source: pilot/pkg/networking/core/tls.go, buildSidecarOutboundTLSFilterChainOpts.
 func MatchTLSRoute(vss []*VirtualService, q L4Query) L4Match {
 	b := tlsChains{query: &q, handled: map[string]Ref{}}
-	if q.Taken == nil {
-		q.Taken = map[string]Ref{}
-	}
 	for _, vs := range vss {
 		if len(vs.Spec.GetTls()) == 0 || !q.overlaps(vs) {
 			continue
@@ -46,7 +41,7 @@ func MatchTLSRoute(vss []*VirtualService, q L4Query) L4Match {
 		}
 	}
 	m := choose(b.chains, q, "tls", b.steps)
-	m.Exclusive = q.AtGateway || len(b.chains) > 0
+	m.Exclusive = len(b.chains) > 0
 	return m
 }
 
@@ -61,23 +56,9 @@ type tlsChains struct {
 }
 
 func (b *tlsChains) add(match *networking.TLSMatchAttributes, chain *L4Route) {
-	applies, found := b.query.static(match, chain.Ref)
+	applies, found := staticMatch(match, chain.Ref, b.query.Port, b.query.Gateways, b.query.Proxy)
 	b.steps = append(b.steps, found...)
 	if !applies {
-		return
-	}
-	sni := chain.Ref.At(chain.Ref.Field + ".sniHosts")
-	if b.query.AtGateway {
-		for _, host := range match.GetSniHosts() {
-			if by, taken := b.query.Taken[host]; taken {
-				b.steps = append(b.steps, NewStep(RuleL4SNITaken, Skipped, sni, host, by))
-				return
-			}
-		}
-		for _, host := range match.GetSniHosts() {
-			b.query.Taken[host] = chain.Ref
-		}
-		b.chains = append(b.chains, chain)
 		return
 	}
 	if own := match.GetDestinationSubnets(); len(own) > 0 {

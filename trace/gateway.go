@@ -71,23 +71,28 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	p.note(w.snapshot.HiddenGateways(gw)...)
 	merged := w.snapshot.MergedGateway(gw)
 	listener, steps := merged.Listener(podPort)
+	host := p.wantedHost()
+	if listener == nil {
+		host = "" // no server is left: all there are count
+	}
+	passedBy := merged.PassedBy(host)
+	p.note(passedBy...)
+	p.note(merged.ServerSteps(podPort, host)...)
 	p.note(steps...)
 	if listener == nil {
-		passedBy := notSelecting(merged)
-		p.note(passedBy...)
 		o := Outcome{Decision: NotRouted, Code: CodeNoGatewayPort}
 		if p.proxied {
 			o = w.refused(p, CodeNoGatewayPort)
 		}
 		o.Reason, o.By = lastReason(steps), gw.Owner
-		if len(merged.Gateways) == 0 && len(passedBy) > 0 {
+		if len(merged.Gateways) == 0 && len(passedBy) > 0 && passedBy[0].Rule == resolve.RuleGatewayNotSelected {
 			nearest := passedBy[0]
 			o.By = nearest.Ref
 			o.Reason += "; " + nearest.Ref.Object().String() + " asks for " + nearest.Expected + ", and the pods have " + nearest.Actual
 		}
 		for _, s := range steps {
 			if s.Rule == resolve.RuleGatewayL4NoRoute {
-				o.Reason, o.By = s.Reason(), s.Ref
+				o.Code, o.Reason, o.By = CodeNoL4Route, s.Reason(), s.Ref
 			}
 		}
 		w.end(p, o)
@@ -201,15 +206,13 @@ func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.Merged
 	w.route(p, &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port(), tls: p.http.Scheme == "https"}, vh)
 }
 
-// notSelecting are the Gateways that pass the workload by.
-func notSelecting(merged *resolve.MergedGateway) []resolve.Step {
-	var steps []resolve.Step
-	for _, s := range merged.Steps {
-		if s.Rule == resolve.RuleGatewayNotSelected {
-			steps = append(steps, s)
-		}
+// wantedHost is the name by which a gateway chooses a server: the Host header, or the
+// server name of a connection that is no HTTP; empty without either.
+func (p *path) wantedHost() string {
+	if p.http != nil {
+		return p.http.Hostname()
 	}
-	return steps
+	return p.sni
 }
 
 // handshake is the TLS handshake with a filter chain of a gateway; it reports whether the connection goes on.

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -18,7 +19,7 @@ type arrival struct {
 func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
 	p.dest.Endpoints = g.count
 	if len(p.hops) > maxHops {
-		w.endAt(p, Outcome{Decision: Reset, Code: CodeTooManyHops}, resolve.NewStep(resolve.RuleTooManyHops, resolve.None, resolve.Ref{}, maxHops))
+		w.endAt(p, Outcome{Decision: Reset, Code: CodeTooManyHops, By: p.by}, resolve.NewStep(resolve.RuleTooManyHops, resolve.None, resolve.Ref{}, maxHops))
 		return
 	}
 	if p.wrapper != nil {
@@ -57,7 +58,7 @@ func (w *walk) outside(p *path, e *resolve.Endpoint, tls resolve.ClientTLS) {
 		how = " over TLS that the proxy originates"
 	}
 	w.endAt(p, Outcome{Decision: Delivered, Forwarded: p.forwarded(), By: p.by},
-		resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, e.Ref, e.Address, e.Port, how))
+		resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, e.Ref, cmp.Or(e.Address, w.request.Host), e.Port, how))
 }
 
 // receive is the receiving side of a workload: its proxy where it has one that

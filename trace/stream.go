@@ -37,7 +37,7 @@ func (w *walk) stream(p *path, r *router, listener *resolve.OutboundListener, ch
 
 func (w *walk) l4Match(p *path, r *router, listener *resolve.OutboundListener, c resolve.TCPChain) resolve.L4Match {
 	q := resolve.L4Query{
-		Hosts: []string{c.Service.Hostname}, Port: c.Port.Number, Gateways: map[string]bool{"mesh": true}, Proxy: r.workload,
+		Host: c.Service.Hostname, Port: c.Port.Number, Gateways: map[string]bool{"mesh": true}, Proxy: r.workload,
 	}
 	if p.sealed {
 		q.SNI = p.sni
@@ -128,11 +128,7 @@ func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.Gatew
 	r := &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port()}
 	p.stream = true
 	if chain.Kind == resolve.GatewayAutoPassthrough {
-		w.autoPassthrough(p, gw, sni)
-		return
-	}
-	if chain.L4 == nil {
-		w.endAt(p, Outcome{Decision: NotRouted, Code: CodeNoL4Route}, resolve.NewStep(resolve.RuleGatewayNoL4Route, resolve.None, chain.Server().Ref))
+		w.autoPassthrough(p, chain, sni)
 		return
 	}
 	p.note(chain.L4.Steps...)
@@ -142,8 +138,12 @@ func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.Gatew
 }
 
 // autoPassthrough is an east-west gateway: the server name is the cluster's name.
-func (w *walk) autoPassthrough(p *path, gw *resolve.Workload, sni string) {
+func (w *walk) autoPassthrough(p *path, chain *resolve.GatewayFilterChain, sni string) {
 	p.via = CodePassthrough
-	w.endAt(p, Outcome{Decision: Delivered, Certainty: Assumed},
-		resolve.NewStep(resolve.RuleGatewayAutoPassthrough, resolve.Warned, gw.Owner, sni))
+	ref := chain.Server().Ref
+	if svc, port := chain.SpelledService(sni); svc != nil {
+		ref, p.dest = svc.Ref.At(port.Field), Destination{Host: svc.Hostname, Port: port.Number}
+	}
+	w.endAt(p, Outcome{Decision: Delivered, Certainty: Assumed, By: chain.Server().Ref},
+		resolve.NewStep(resolve.RuleGatewayAutoPassthrough, resolve.Warned, ref, sni))
 }
