@@ -74,11 +74,14 @@ func (s *Snapshot) AuthorizeCustom(w *Workload, c *Connection, q *HTTPRequest) A
 		case a.tcp && !provider.grpc:
 			for _, p := range enforced {
 				a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustomTCP, Applied, p.ref.At("spec.provider.name"), name))
+				a.citeProvider(name, provider.service)
 			}
 		// 4. The authorizer is asked.
 		default:
 			a.customDenies(dryRun, name, "", RuleAuthorizationCustomDryRun)
-			if a.Decision != AccessDenied {
+			if a.Decision == AccessDenied {
+				a.citeProvider(name, provider.service)
+			} else {
 				a.ask(enforced, name, provider.service)
 			}
 		}
@@ -132,10 +135,15 @@ func (a *authorizing) ask(policies []*authorizationPolicy, provider, service str
 		}
 		if r.truth == True {
 			a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustom, Warned, r.ref, provider, service, r.matchedText(&a.in)))
-			if ref := a.snapshot.providerRef(service); !ref.IsZero() {
-				a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustomService, Applied, ref, provider))
-			}
+			a.citeProvider(provider, service)
 		}
+	}
+}
+
+// citeProvider names the service without which the provider could not be used.
+func (a *authorizing) citeProvider(provider, service string) {
+	if ref := a.snapshot.providerRef(service); !ref.IsZero() {
+		a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustomService, Applied, ref, provider))
 	}
 }
 

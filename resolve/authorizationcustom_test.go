@@ -83,7 +83,7 @@ func TestAuthorizeCustom(t *testing.T) {
 		},
 		{
 			name: "an HTTP provider is not asked on TCP", manifests: extensionProviders(http) + authzService + authz("shop/c "+custom), decision: AccessAllowed,
-			steps: []string{"applied authorizationpolicy/custom-http-provider-on-tcp shop/c spec.provider.name: provider \"ext\" speaks HTTP and is not asked on this TCP port: no protection here"},
+			steps: []string{"applied authorizationpolicy/custom-http-provider-on-tcp shop/c spec.provider.name: provider \"ext\" speaks HTTP and is not asked on this TCP port: no protection here", "applied authorizationpolicy/custom-service auth/authz: is the service of external authorizer \"ext\""},
 		},
 		{
 			name: "a gRPC provider is, for every connection", manifests: extensionProviders(grpc) + authzService + authz("shop/c "+custom), decision: AccessAllowed, custom: []Ref{apRef("shop", "c", "spec.rules[0]")},
@@ -97,7 +97,7 @@ func TestAuthorizeCustom(t *testing.T) {
 		{
 			name: "dry-run is a DENY", manifests: extensionProviders(grpc) + authzService + authz("shop/c! "+custom), request: path("/a"), decision: AccessDenied,
 			details: "rbac_access_denied_matched_policy[istio-ext-authz-ext-ns[shop]-policy[c]-rule[0]]",
-			steps:   []string{"denied authorizationpolicy/custom-dry-run shop/c spec.rules[0]: dry-run does not exist for CUSTOM: istiod makes a DENY of it, which matches: paths /a"},
+			steps:   []string{"denied authorizationpolicy/custom-dry-run shop/c spec.rules[0]: dry-run does not exist for CUSTOM: istiod makes a DENY of it, which matches: paths /a", "applied authorizationpolicy/custom-service auth/authz: is the service of external authorizer \"ext\""},
 		},
 	}
 	for _, tt := range tests {

@@ -127,13 +127,15 @@ func CapturesOutbound(w *Workload, d Dialled, udp bool) (bool, Step) {
 	return true, NewStep(RuleCaptureOutbound, Applied, ref)
 }
 
-// CapturesInbound reports whether the workload's sidecar takes an incoming connection on a pod port.
+// CapturesInbound reports whether the workload's sidecar takes an incoming connection on a pod port; UDP it never takes.
 // excludeInboundPorts is read only where includeInboundPorts lists no ports of its own.
 // Source: tools/istio-iptables/pkg/capture/run.go; annotations traffic.sidecar.istio.io/*.
-func CapturesInbound(w *Workload, port int) (bool, Step) {
+func CapturesInbound(w *Workload, port int, udp bool) (bool, Step) {
 	switch {
 	case w.Dataplane != DataplaneSidecar:
 		return false, NewStep(RuleCaptureNoProxy, None, w.Owner)
+	case udp:
+		return false, NewStep(RuleCaptureUDP, None, w.Owner)
 	case w.Annotations[annotation.SidecarInterceptionMode.Name] == "NONE":
 		return false, NewStep(RuleCaptureModeNone, Applied, w.Owner)
 	case port == 15020 || port == 15021 || port == 15090:

@@ -52,26 +52,28 @@ func TestCapturesInbound(t *testing.T) {
 		name        string
 		annotations map[string]string
 		port        int
+		udp         bool
 		want        RuleID
 	}{
-		{"by default", nil, 80, RuleCaptureInbound},
-		{"health port of the proxy", nil, 15021, RuleCaptureInboundPort},
-		{"merged metrics of the proxy", nil, 15020, RuleCaptureInboundPort},
-		{"metrics of the proxy", nil, 15090, RuleCaptureInboundPort},
-		{"excluded", map[string]string{trafficAnnotation + "excludeInboundPorts": "80"}, 80, RuleCaptureInboundPort},
-		{"another one excluded", map[string]string{trafficAnnotation + "excludeInboundPorts": "81"}, 80, RuleCaptureInbound},
-		{"included", map[string]string{trafficAnnotation + "includeInboundPorts": "80,81"}, 80, RuleCaptureInbound},
-		{"another one included", map[string]string{trafficAnnotation + "includeInboundPorts": "81"}, 80, RuleCaptureInboundPort},
-		{"included beats excluded", map[string]string{trafficAnnotation + "includeInboundPorts": "80", trafficAnnotation + "excludeInboundPorts": "80"}, 80, RuleCaptureInbound},
-		{"excluded of all", map[string]string{trafficAnnotation + "includeInboundPorts": "*", trafficAnnotation + "excludeInboundPorts": "80"}, 80, RuleCaptureInboundPort},
-		{"none included", map[string]string{trafficAnnotation + "includeInboundPorts": ""}, 80, RuleCaptureInboundPort},
-		{"interceptionMode NONE", map[string]string{"sidecar.istio.io/interceptionMode": "NONE"}, 80, RuleCaptureModeNone},
+		{"by default", nil, 80, false, RuleCaptureInbound},
+		{"UDP", nil, 80, true, RuleCaptureUDP},
+		{"health port of the proxy", nil, 15021, false, RuleCaptureInboundPort},
+		{"merged metrics of the proxy", nil, 15020, false, RuleCaptureInboundPort},
+		{"metrics of the proxy", nil, 15090, false, RuleCaptureInboundPort},
+		{"excluded", map[string]string{trafficAnnotation + "excludeInboundPorts": "80"}, 80, false, RuleCaptureInboundPort},
+		{"another one excluded", map[string]string{trafficAnnotation + "excludeInboundPorts": "81"}, 80, false, RuleCaptureInbound},
+		{"included", map[string]string{trafficAnnotation + "includeInboundPorts": "80,81"}, 80, false, RuleCaptureInbound},
+		{"another one included", map[string]string{trafficAnnotation + "includeInboundPorts": "81"}, 80, false, RuleCaptureInboundPort},
+		{"included beats excluded", map[string]string{trafficAnnotation + "includeInboundPorts": "80", trafficAnnotation + "excludeInboundPorts": "80"}, 80, false, RuleCaptureInbound},
+		{"excluded of all", map[string]string{trafficAnnotation + "includeInboundPorts": "*", trafficAnnotation + "excludeInboundPorts": "80"}, 80, false, RuleCaptureInboundPort},
+		{"none included", map[string]string{trafficAnnotation + "includeInboundPorts": ""}, 80, false, RuleCaptureInboundPort},
+		{"interceptionMode NONE", map[string]string{"sidecar.istio.io/interceptionMode": "NONE"}, 80, false, RuleCaptureModeNone},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := clientIn("shop", nil)
 			w.Annotations = tt.annotations
-			_, step := CapturesInbound(w, tt.port)
+			_, step := CapturesInbound(w, tt.port, tt.udp)
 			if diff := cmp.Diff(tt.want, step.Rule); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
