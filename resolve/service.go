@@ -84,14 +84,19 @@ type Port struct {
 	Field string
 }
 
-// PortByNumber returns the service's port with that number.
+// PortByNumber returns the service's port with that number; of a TCP and a UDP one
+// (as DNS has them) the TCP one, which is all that proxies see.
 func (s *Service) PortByNumber(n int) (Port, bool) {
+	var found Port
 	for _, p := range s.Ports {
-		if p.Number == n {
+		switch {
+		case p.Number == n && p.Protocol != ProtocolUDP:
 			return p, true
+		case p.Number == n:
+			found = p
 		}
 	}
-	return Port{}, false
+	return found, found.Number == n && n != 0
 }
 
 // Headless reports whether a Kubernetes Service has no ClusterIP.
