@@ -1,11 +1,16 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/printers"
@@ -31,6 +36,11 @@ func restConfig(flags *genericclioptions.ConfigFlags, errOut io.Writer) (*rest.C
 	if api.IsConfigEmpty(&raw) && *flags.APIServer == "" && !inCluster {
 		return nil, errNoKubeconfig
 	}
+	if *flags.APIServer == "" && *flags.ClusterName == "" && !inCluster {
+		if err := namesCluster(&raw, *flags.Context); err != nil {
+			return nil, err
+		}
+	}
 	config, err := flags.ToRESTConfig()
 	if err != nil {
 		return nil, err
@@ -40,6 +50,23 @@ func restConfig(flags *genericclioptions.ConfigFlags, errOut io.Writer) (*rest.C
 		Color:       printers.AllowsColorOutput(errOut),
 	})
 	return config, nil
+}
+
+// namesCluster holds that the context leads to a cluster: client-go would try localhost:8080 where it does not.
+func namesCluster(config *api.Config, context string) error {
+	context = cmp.Or(context, config.CurrentContext)
+	if context == "" {
+		return fmt.Errorf("no cluster to read: the kubeconfig has no current context; choose one of its contexts with --context (%s)",
+			strings.Join(slices.Sorted(maps.Keys(config.Contexts)), ", "))
+	}
+	chosen, ok := config.Contexts[context]
+	if !ok {
+		return nil // which client-go reports
+	}
+	if _, ok := config.Clusters[chosen.Cluster]; !ok {
+		return fmt.Errorf("no cluster to read: context %q names the cluster %q, which the kubeconfig does not have", context, chosen.Cluster)
+	}
+	return nil
 }
 
 // setLogLevel lets client-go's log through from level 1 on; at level 0 it is

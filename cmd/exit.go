@@ -13,10 +13,10 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
-	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
 )
 
 // The exit codes; rootExit says the same to the user.
@@ -77,14 +77,14 @@ func exit(err error, errOut io.Writer) int {
 	return exitFailed
 }
 
-// warnError prints an error; its text may come from a resource or a server, so no escape sequence passes.
+// warnError prints an error; its text may come from a resource or a server, so no character passes that a terminal would act on.
 func warnError(w io.Writer, text string) {
-	fmt.Fprintf(w, "error: %s\n", printers.EscapeTerminal(strings.TrimSpace(text)))
+	fmt.Fprintf(w, "error: %s\n", render.EscapeLines(strings.TrimSpace(text)))
 }
 
 // warn prints a warning.
 func warn(w io.Writer, text string) {
-	fmt.Fprintf(w, "warning: %s\n", printers.EscapeTerminal(strings.TrimSpace(text)))
+	fmt.Fprintf(w, "warning: %s\n", render.EscapeLines(strings.TrimSpace(text)))
 }
 
 func is(target error) func(error) bool {

@@ -78,7 +78,7 @@ func TestExit(t *testing.T) {
 		},
 		{"an untrusted certificate", untrusted, 1, "error: the API server's certificate is not trusted: tls: failed to verify certificate: x509: certificate signed by unknown authority; --certificate-authority names what to trust\n"},
 		{"anything else", errors.New("disk on fire"), 1, "error: disk on fire\n"},
-		{"an escape sequence", errors.New("name \x1b[31mred"), 1, "error: name ^[[31mred\n"},
+		{"an escape sequence", errors.New("name \x1b[31mred"), 1, "error: name \\u001b[31mred\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var errOut bytes.Buffer

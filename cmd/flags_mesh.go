@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -20,6 +21,8 @@ type meshFlags struct {
 	filenames []string
 	recursive bool
 	kustomize string
+	// written tells a flag that is empty from one that is not given.
+	written func(flag string) bool
 
 	istioNamespace, revision, meshConfig, istioVersion string
 	verbosity                                          int
@@ -40,6 +43,7 @@ func newMeshFlags() *meshFlags {
 func (f *meshFlags) addMeshFlags(c *cobra.Command) {
 	fs := c.Flags()
 	f.files.AddFlags(fs)
+	f.written = fs.Changed
 	fs.StringVarP(&f.istioNamespace, "istio-namespace", "i", "", "The namespace of istiod (default: the one in which istiod runs, else istio-system).")
 	fs.StringVar(&f.revision, "revision", "", "The control plane revision whose mesh config and resources count.")
 	fs.StringVar(&f.meshConfig, "mesh-config", "", "A MeshConfig file (YAML), in place of the ConfigMap of istiod.")
@@ -63,6 +67,12 @@ func (f *meshFlags) ToOptions(streams genericiooptions.IOStreams, build Build, d
 		istioNamespace: f.istioNamespace, revision: f.revision, meshConfig: f.meshConfig,
 		verbosity: f.verbosity, streams: streams, build: build, deps: deps,
 	}
+	for _, flag := range []string{"filename", "kustomize"} {
+		// A shell variable that is not set must not turn a trace of files into one of a cluster.
+		if f.written(flag) && !o.offline {
+			return nil, usagef("--%s is empty: expected a file, a directory or -", flag)
+		}
+	}
 	var err error
 	if o.istioVersion, err = parseRelease(f.istioVersion); err != nil {
 		return nil, err
@@ -81,6 +91,10 @@ func (o *meshOptions) Validate() error {
 		return usagef("--v %d: expected a level from 0", o.verbosity)
 	case o.revision != "" && !revisionName.MatchString(o.revision):
 		return usagef("--revision %q: expected the name of a revision, such as 1-31", o.revision)
+	case o.istioNamespace != "" && !isNamespace(o.istioNamespace):
+		return usagef("--istio-namespace %q: expected the name of a namespace, such as istio-system", o.istioNamespace)
+	case *o.config.Namespace != "" && !isNamespace(*o.config.Namespace):
+		return usagef("--namespace %q: expected the name of a namespace, such as default", *o.config.Namespace)
 	}
 	for i, name := range o.filenames {
 		if name == "-" && slices.Contains(o.filenames[:i], "-") {
@@ -95,6 +109,9 @@ func (o *meshOptions) Validate() error {
 
 // revisionName is what the label istio.io/rev can hold.
 var revisionName = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
+
+// isNamespace reports whether an API server would take the name.
+func isNamespace(name string) bool { return len(validation.IsDNS1123Label(name)) == 0 }
 
 // parseRelease reads X.Y, with or without the patch release.
 func parseRelease(text string) (string, error) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
@@ -100,6 +102,7 @@ func (o *meshOptions) readMeshConfig(in *resolve.Input) error {
 		return err
 	}
 	in.MeshConfig = mesh
+	in.Gaps = slices.DeleteFunc(in.Gaps, func(g resolve.Gap) bool { return g.GroupKind == schema.GroupKind{Kind: "ConfigMap"} })
 	in.MeshConfigRef = resolve.Ref{Kind: "MeshConfig", Name: o.meshConfig}
 	in.MeshOrigin = fileOrigin(o.meshConfig)
 	for _, note := range notes {

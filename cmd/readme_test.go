@@ -20,27 +20,35 @@ func readme(t *testing.T) string {
 	return string(text)
 }
 
-// The README shows what its first command prints.
-func TestReadmeExample(t *testing.T) {
-	_, block, ok := strings.Cut(readme(t), "```console\n$ ")
-	if !ok {
-		t.Skip("the README shows no output")
-	}
+// The README shows what its commands print, byte for byte.
+func TestReadmeExamples(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs a POSIX shell")
 	}
-	block, _, _ = strings.Cut(block, "```")
-	line, want, _ := strings.Cut(block, "\n")
-	// kubectl would find the plugin by this name, which TestMain puts on PATH.
-	command := exec.Command("sh", "-c", strings.Replace(line, "kubectl mesh-trace", "kubectl-mesh_trace", 1))
-	command.Dir = ".."
-	command.Env = append(os.Environ(), "KUBECONFIG=/nonexistent")
-	out, err := command.Output()
-	if err != nil {
-		t.Fatalf("%s: %v", line, err)
+	blocks := strings.Split(readme(t), "```console\n$ ")[1:]
+	if len(blocks) == 0 {
+		t.Fatal("the README shows no output")
 	}
-	if diff := cmp.Diff(want, string(out)); diff != "" {
-		t.Errorf("the README shows something else than %s prints:\n%s", line, diff)
+	for _, block := range blocks {
+		block, _, _ = strings.Cut(block, "```")
+		line, want, _ := strings.Cut(block, "\n")
+		t.Run(line, func(t *testing.T) {
+			// kubectl would find the plugin by this name, which TestMain puts on PATH.
+			command := exec.Command("sh", "-c", strings.Replace(line, "kubectl mesh-trace", "kubectl-mesh_trace", 1))
+			command.Dir = ".."
+			command.Env = append(os.Environ(), "KUBECONFIG=/nonexistent")
+			out, err := command.Output()
+			if err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			got := string(out)
+			if !strings.HasSuffix(got, "\n") {
+				got += "\n" // jsonpath ends no line, and a block of Markdown does
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("the README shows something else than %s prints:\n%s", line, diff)
+			}
+		})
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load/loadtest"
 )
 
 // TestMain gives the scripts the real command, under both its names.
@@ -26,8 +28,24 @@ func TestScript(t *testing.T) {
 			e.Setenv("KUBERNETES_MASTER", "")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "apiserver": apiServer},
 	})
+}
+
+// apiServer starts an API server without objects and puts its address into $SERVER; PATH is answered
+// with the status: apiserver [STATUS PATH]
+func apiServer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 && len(args) != 2 {
+		ts.Fatalf("usage: apiserver [STATUS PATH]")
+	}
+	s := loadtest.Start()
+	ts.Defer(s.Close)
+	if len(args) == 2 {
+		status, err := strconv.Atoi(args[0])
+		ts.Check(err)
+		s.Refuse(args[1], status)
+	}
+	ts.Setenv("SERVER", s.URL)
 }
 
 // exits runs a program and holds its exit code: exits CODE PROGRAM ARGS...

@@ -8,7 +8,6 @@ import (
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	apisecurity "istio.io/api/security/v1beta1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // authorizer is an external authorization provider of the mesh config.
@@ -74,7 +73,7 @@ func (s *Snapshot) AuthorizeCustom(w *Workload, c *Connection, q *HTTPRequest) A
 		// 3. HTTP on TCP.
 		case a.tcp && !provider.grpc:
 			for _, p := range enforced {
-				a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustomTCP, Warned, p.ref.At("spec.provider.name"), name))
+				a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustomTCP, Applied, p.ref.At("spec.provider.name"), name))
 			}
 		// 4. The authorizer is asked.
 		default:
@@ -133,6 +132,9 @@ func (a *authorizing) ask(policies []*authorizationPolicy, provider, service str
 		}
 		if r.truth == True {
 			a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustom, Warned, r.ref, provider, service, r.matchedText(&a.in)))
+			if ref := a.snapshot.providerRef(service); !ref.IsZero() {
+				a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustomService, Applied, ref, provider))
+			}
 		}
 	}
 }
@@ -179,8 +181,7 @@ func (s *Snapshot) usableProvider(name string) (authorizer, providerFault) {
 
 // serviceGaps are gaps that may hide the service of a provider.
 func (s *Snapshot) serviceGaps() []Gap {
-	return append(s.GapsOf(schema.GroupKind{Kind: "Service"}),
-		s.GapsOf(schema.GroupKind{Group: "networking.istio.io", Kind: "ServiceEntry"})...)
+	return append(s.GapsOf(serviceKind), s.GapsOf(serviceEntryKind)...)
 }
 
 // indexAuthorizers reads the external authorization providers of the mesh config.
@@ -287,4 +288,18 @@ func findProviderService(hosts map[string][]string, service string) providerFaul
 		return providerUsable
 	}
 	return providerAmbiguous
+}
+
+// providerRef is the Service or ServiceEntry of [NAMESPACE/]HOST.
+func (s *Snapshot) providerRef(service string) Ref {
+	namespace, host, qualified := strings.Cut(service, "/")
+	if !qualified {
+		namespace, host = "", service
+	}
+	for _, svc := range s.ServicesForHost(host) {
+		if namespace == "" || svc.Namespace == namespace {
+			return svc.Ref.Object()
+		}
+	}
+	return Ref{}
 }

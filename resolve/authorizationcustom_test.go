@@ -43,7 +43,7 @@ func TestAuthorizeCustom(t *testing.T) {
 	}{
 		{
 			name: "asked", manifests: extensionProviders(grpc) + authzService + authz("shop/c "+custom), request: path("/a"), decision: AccessAllowed, custom: []Ref{apRef("shop", "c", "spec.rules[0]")},
-			steps: []string{"warning authorizationpolicy/custom shop/c spec.rules[0]: external authorizer \"ext\" (" + host + ") is asked: paths /a"},
+			steps: []string{"warning authorizationpolicy/custom shop/c spec.rules[0]: external authorizer \"ext\" (" + host + ") is asked: paths /a", "applied authorizationpolicy/custom-service auth/authz: is the service of external authorizer \"ext\""},
 		},
 		{
 			name: "not matched", manifests: extensionProviders(http) + authzService + authz("shop/c "+custom), request: path("/b"), decision: AccessAllowed,
@@ -83,13 +83,14 @@ func TestAuthorizeCustom(t *testing.T) {
 		},
 		{
 			name: "an HTTP provider is not asked on TCP", manifests: extensionProviders(http) + authzService + authz("shop/c "+custom), decision: AccessAllowed,
-			steps: []string{"warning authorizationpolicy/custom-http-provider-on-tcp shop/c spec.provider.name: provider \"ext\" speaks HTTP and is not asked on this TCP port: no protection here"},
+			steps: []string{"applied authorizationpolicy/custom-http-provider-on-tcp shop/c spec.provider.name: provider \"ext\" speaks HTTP and is not asked on this TCP port: no protection here"},
 		},
 		{
 			name: "a gRPC provider is, for every connection", manifests: extensionProviders(grpc) + authzService + authz("shop/c "+custom), decision: AccessAllowed, custom: []Ref{apRef("shop", "c", "spec.rules[0]")},
 			steps: []string{
-				"warning authorizationpolicy/http-field-vanishes shop/c spec.rules[0].to[0].operation.paths: paths needs HTTP and vanishes on this TCP port: the rest of the rule matches more than it says",
+				"applied authorizationpolicy/http-field-vanishes shop/c spec.rules[0].to[0].operation.paths: paths needs HTTP and vanishes on this TCP port: the rest of the rule matches more than it says",
 				"warning authorizationpolicy/custom shop/c spec.rules[0]: external authorizer \"ext\" (" + host + ") is asked: every request",
+				"applied authorizationpolicy/custom-service auth/authz: is the service of external authorizer \"ext\"",
 			},
 		},
 		{name: "a broken provider closes every TCP port", manifests: authz("shop/c " + custom), decision: AccessDenied, details: bad},

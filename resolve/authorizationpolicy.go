@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -78,7 +79,7 @@ func (s *Snapshot) AuthorizeLocal(w *Workload, c *Connection, q *HTTPRequest) Au
 	if q != nil {
 		a.in.token = q.Token
 	}
-	a.unreadable()
+	a.Steps = append(a.Steps, s.hiddenAuthorizationPolicies(a.target)...)
 	policies := a.attached(s.index.policies().authorization)
 	a.audit(policies[apisecurity.AuthorizationPolicy_AUDIT])
 	deny, allow := policies[apisecurity.AuthorizationPolicy_DENY], policies[apisecurity.AuthorizationPolicy_ALLOW]
@@ -87,9 +88,10 @@ func (s *Snapshot) AuthorizeLocal(w *Workload, c *Connection, q *HTTPRequest) Au
 	}
 	a.dryRun(deny.dryRun, RuleAuthorizationDryRunDeny)
 	a.dryRun(allow.dryRun, RuleAuthorizationDryRunAllow)
-	// What could not be read may deny what is allowed here, or allow what no rule allows.
-	if len(a.Gaps) > 0 && (a.Decision == AccessAllowed || a.EnvoyPolicy == nonePolicy) {
-		a.Decision, a.Details = AccessUndetermined, ""
+	// What could not be read may deny what is allowed here, or allow what no rule
+	// allows; it takes nothing from a rule that denies.
+	if a.Decision != AccessDenied || a.EnvoyPolicy == nonePolicy {
+		a.unreadable()
 	}
 	return a.Authorization
 }
@@ -123,11 +125,15 @@ func (s *Snapshot) authorizer(w *Workload, c *Connection, q *HTTPRequest) *autho
 	return a
 }
 
-// unreadable records the gaps that may hide policies.
+// unreadable records the gaps that may hide policies; the decision is open where there are any.
 func (a *authorizing) unreadable() {
 	a.Gaps = a.snapshot.GapsOf(authorizationPolicyKind, a.target.namespaces()...)
+	if len(a.Gaps) == 0 {
+		return
+	}
+	a.Decision, a.Details = AccessUndetermined, ""
 	for _, g := range a.Gaps {
-		a.Steps = append(a.Steps, NewStep(RuleAuthorizationUnreadable, Warned, policyGapRef(g), string(g.Reason)))
+		a.Steps = append(a.Steps, NewStep(RuleAuthorizationUnreadable, Warned, g.ref(), string(g.Reason)))
 	}
 }
 
@@ -200,12 +206,14 @@ func (a *authorizing) allow(policies []*authorizationPolicy, denyApplies bool) {
 // notAllowed is the end where ALLOW policies apply and no rule of theirs is sure to match.
 func (a *authorizing) notAllowed(policies []*authorizationPolicy, rules []evaluated) {
 	undecided := -1
+	told := len(a.Steps)
 	for i, r := range rules {
 		a.missed(RuleAuthorizationAllowMissed, r)
 		if r.truth == Unknown && undecided < 0 {
 			undecided = i
 		}
 	}
+	why := onlyMiss(a.Steps[told:])
 	names := make([]string, 0, len(policies))
 	for _, p := range policies {
 		names = append(names, p.ref.QualifiedName())
@@ -228,7 +236,15 @@ func (a *authorizing) notAllowed(policies []*authorizationPolicy, rules []evalua
 	}
 	// Whether an undecided DENY rule matches or not, the request is denied.
 	a.refuse(first.ref.At(field), nonePolicy)
-	a.Steps = append(a.Steps, NewStep(RuleAuthorizationNoAllowMatched, DeniedBy, a.Policy, a.who, strings.Join(names, ", ")))
+	a.Steps = append(a.Steps, NewStep(RuleAuthorizationNoAllowMatched, DeniedBy, a.Policy, a.who, strings.Join(names, ", "), why))
+}
+
+// onlyMiss is the clause that failed where there is just one: then it is the answer, and belongs into the reason.
+func onlyMiss(steps []Step) string {
+	if len(steps) != 1 || steps[0].Rule != RuleAuthorizationAllowMissed || steps[0].Expected == "" || len(steps[0].Args) < 2 {
+		return ""
+	}
+	return fmt.Sprintf(": wanted %v %s, got %s", steps[0].Args[1], steps[0].Expected, steps[0].Actual)
 }
 
 // refuse records the denial by a rule.

@@ -44,7 +44,7 @@ func TestAuthorize(t *testing.T) {
 			want: Authorization{Decision: AccessDenied, Policy: apRef("shop", "a", "spec.rules"), EnvoyPolicy: "none", Details: "rbac_access_denied_matched_policy[none]"},
 			steps: []string{
 				"skipped authorizationpolicy/allow-rule-missed shop/a spec.rules[0].from[0].source.principals: spec.rules[0] does not match: principals is none: the connection is plaintext (want cluster.local/ns/shop/sa/web, got none: the connection is plaintext)",
-				"denied authorizationpolicy/no-allow-matched shop/a spec.rules: denied: ALLOW policies apply to Deployment shop/web (shop/a) and no rule of them matches",
+				"denied authorizationpolicy/no-allow-matched shop/a spec.rules: denied: ALLOW policies apply to Deployment shop/web (shop/a) and no rule of them matches: wanted principals cluster.local/ns/shop/sa/web, got none: the connection is plaintext",
 			},
 		},
 		{
@@ -52,7 +52,7 @@ func TestAuthorize(t *testing.T) {
 			want: Authorization{Decision: AccessDenied, Policy: apRef("shop", "a", "spec.rules"), EnvoyPolicy: "none", Details: "rbac_access_denied_matched_policy[none]"},
 			steps: []string{
 				"skipped authorizationpolicy/allow-rule-missed shop/a spec.rules[0].from[0].source.principals: spec.rules[0] does not match: principals is none: the client showed no certificate (want cluster.local/ns/shop/sa/web, got none: the client showed no certificate)",
-				"denied authorizationpolicy/no-allow-matched shop/a spec.rules: denied: ALLOW policies apply to Deployment shop/web (shop/a) and no rule of them matches",
+				"denied authorizationpolicy/no-allow-matched shop/a spec.rules: denied: ALLOW policies apply to Deployment shop/web (shop/a) and no rule of them matches: wanted principals cluster.local/ns/shop/sa/web, got none: the client showed no certificate",
 			},
 		},
 		{
@@ -167,7 +167,7 @@ func TestAuthorize(t *testing.T) {
 			name: "bad CIDR widens a DENY rule", policies: authz("shop/d {action: DENY, rules: [{from: [{source: {ipBlocks: [bad]}}]}]}"), request: get("/"),
 			want: Authorization{Decision: AccessDenied, Policy: apRef("shop", "d", "spec.rules[0]"), EnvoyPolicy: "ns[shop]-policy[d]-rule[0]", Details: "rbac_access_denied_matched_policy[ns[shop]-policy[d]-rule[0]]"},
 			steps: []string{
-				"warning authorizationpolicy/bad-value-vanishes shop/d spec.rules[0].from[0].source.ipBlocks: \"bad\" cannot be read and is left out: the rule matches more than it says",
+				"applied authorizationpolicy/bad-value-vanishes shop/d spec.rules[0].from[0].source.ipBlocks: \"bad\" cannot be read and is left out: the rule matches more than it says",
 				"denied authorizationpolicy/deny shop/d spec.rules[0]: DENY matches: every request",
 			},
 		},
@@ -191,7 +191,7 @@ func TestAuthorize(t *testing.T) {
 			name: "DENY by method denies all of TCP", policies: authz("shop/d {action: DENY, rules: [{to: [{operation: {methods: [GET]}}]}]}"),
 			want: Authorization{Decision: AccessDenied, Policy: apRef("shop", "d", "spec.rules[0]"), EnvoyPolicy: "ns[shop]-policy[d]-rule[0]", Details: "rbac_access_denied_matched_policy[ns[shop]-policy[d]-rule[0]]"},
 			steps: []string{
-				"warning authorizationpolicy/http-field-vanishes shop/d spec.rules[0].to[0].operation.methods: methods needs HTTP and vanishes on this TCP port: the rest of the rule matches more than it says",
+				"applied authorizationpolicy/http-field-vanishes shop/d spec.rules[0].to[0].operation.methods: methods needs HTTP and vanishes on this TCP port: the rest of the rule matches more than it says",
 				"denied authorizationpolicy/deny shop/d spec.rules[0]: DENY matches: every request",
 			},
 		},

@@ -129,7 +129,7 @@ func (b *ruleBuilder) list(clauses []clause, field, short string, attr attribute
 		if b.allow {
 			b.drop(NewStep(RuleAuthorizationHTTPInTCPAllow, Skipped, ref, short))
 		} else {
-			b.rule.narrowed = append(b.rule.narrowed, NewStep(RuleAuthorizationHTTPInTCP, Warned, ref, short))
+			b.rule.narrowed = append(b.rule.narrowed, NewStep(RuleAuthorizationHTTPInTCP, Applied, ref, short))
 		}
 		return clauses
 	}
@@ -147,7 +147,7 @@ func (b *ruleBuilder) list(clauses []clause, field, short string, attr attribute
 			b.drop(NewStep(RuleAuthorizationBadValueAllow, Skipped, ref, v))
 			return clauses
 		default:
-			b.rule.narrowed = append(b.rule.narrowed, NewStep(RuleAuthorizationBadValue, Warned, ref, v))
+			b.rule.narrowed = append(b.rule.narrowed, NewStep(RuleAuthorizationBadValue, Applied, ref, v))
 		}
 	}
 	if len(c.predicates) == 0 {

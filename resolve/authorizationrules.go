@@ -32,6 +32,7 @@ const (
 	RuleAuthorizationCustomUnknown   RuleID = "authorizationpolicy/custom-provider-not-read"
 	RuleAuthorizationCustomProviders RuleID = "authorizationpolicy/custom-several-providers"
 	RuleAuthorizationCustomTCP       RuleID = "authorizationpolicy/custom-http-provider-on-tcp"
+	RuleAuthorizationCustomService   RuleID = "authorizationpolicy/custom-service"
 	RuleAuthorizationCustomDryRun    RuleID = "authorizationpolicy/custom-dry-run"
 )
 
@@ -142,7 +143,7 @@ var authorizationPolicyRules = []Rule{
 	{
 		ID: RuleAuthorizationNoAllowMatched, Stage: StageAuthorizationPolicy, Source: rbacBuilderSource,
 		Says:     "Where ALLOW policies apply and no rule of theirs matches, the request is denied.",
-		Template: "denied: ALLOW policies apply to %s (%s) and no rule of them matches",
+		Template: "denied: ALLOW policies apply to %s (%s) and no rule of them matches%s",
 	},
 	{
 		ID: RuleAuthorizationAnySource, Stage: StageAuthorizationPolicy, Source: "pilot/pkg/security/authz/model/model.go, New", Detail: true,
@@ -168,6 +169,11 @@ var authorizationPolicyRules = []Rule{
 		ID: RuleAuthorizationCustom, Stage: StageAuthorizationPolicy, Source: rbacFilterSource,
 		Says:     "Where a CUSTOM rule matches, the external authorizer is asked, before JWT authentication and every other policy.",
 		Template: "external authorizer %q (%s) is asked: %s",
+	},
+	{
+		ID: RuleAuthorizationCustomService, Stage: StageAuthorizationPolicy, Source: extAuthzSource, Detail: true,
+		Says:     "The service of an external authorizer must be one of the mesh.",
+		Template: "is the service of external authorizer %q",
 	},
 	{
 		ID: RuleAuthorizationCustomUnusable, Stage: StageAuthorizationPolicy, Source: extAuthzSource,

@@ -128,6 +128,7 @@ func CapturesOutbound(w *Workload, d Dialled, udp bool) (bool, Step) {
 }
 
 // CapturesInbound reports whether the workload's sidecar takes an incoming connection on a pod port.
+// excludeInboundPorts is read only where includeInboundPorts lists no ports of its own.
 // Source: tools/istio-iptables/pkg/capture/run.go; annotations traffic.sidecar.istio.io/*.
 func CapturesInbound(w *Workload, port int) (bool, Step) {
 	switch {
@@ -138,11 +139,14 @@ func CapturesInbound(w *Workload, port int) (bool, Step) {
 	case port == 15020 || port == 15021 || port == 15090:
 		return false, NewStep(RuleCaptureInboundPort, Applied, w.Owner, port, "a port of the proxy itself")
 	}
+	if list, ok := w.Annotations[annotation.SidecarTrafficIncludeInboundPorts.Name]; ok && list != "*" {
+		if !listsPort(list, port) {
+			return false, NewStep(RuleCaptureInboundPort, Applied, annotated(w, annotation.SidecarTrafficIncludeInboundPorts.Name), port, "includeInboundPorts "+strconv.Quote(list))
+		}
+		return true, NewStep(RuleCaptureInbound, Applied, w.Owner)
+	}
 	if list, ok := w.Annotations[annotation.SidecarTrafficExcludeInboundPorts.Name]; ok && listsPort(list, port) {
 		return false, NewStep(RuleCaptureInboundPort, Applied, annotated(w, annotation.SidecarTrafficExcludeInboundPorts.Name), port, "excludeInboundPorts "+list)
-	}
-	if list, ok := w.Annotations[annotation.SidecarTrafficIncludeInboundPorts.Name]; ok && list != "*" && !listsPort(list, port) {
-		return false, NewStep(RuleCaptureInboundPort, Applied, annotated(w, annotation.SidecarTrafficIncludeInboundPorts.Name), port, "includeInboundPorts "+strconv.Quote(list))
 	}
 	return true, NewStep(RuleCaptureInbound, Applied, w.Owner)
 }

@@ -112,7 +112,7 @@ var clientTLSRules = []Rule{
 	{
 		ID: RuleClientTLSEndpointPlain, Stage: StageTLS,
 		Says:     "Auto mTLS sends plaintext to an endpoint that is not labelled security.istio.io/tlsMode=istio, which injection does.",
-		Template: "auto mTLS: %s has no sidecar (label security.istio.io/tlsMode is %s): plaintext",
+		Template: "auto mTLS: %s %s: plaintext",
 		Source:   "pilot/pkg/xds/endpoints/mtls_checker.go, checkMtlsEnabled",
 	},
 	{
@@ -124,7 +124,7 @@ var clientTLSRules = []Rule{
 	{
 		ID: RuleClientTLSAuto, Stage: StageTLS,
 		Says:     "Without tls in a DestinationRule auto mTLS sends Istio mTLS to every endpoint that has a sidecar.",
-		Template: "auto mTLS: %s has a sidecar and no DestinationRule sets tls: Istio mTLS",
+		Template: "auto mTLS: %s has a sidecar, and no DestinationRule says otherwise",
 		Source:   "pilot/pkg/xds/endpoints/mtls_checker.go, checkMtlsEnabled",
 	},
 }
@@ -235,7 +235,7 @@ func (s *Snapshot) autoMTLSOff(c *Cluster) (Step, bool) {
 	case svc.MeshExternal:
 		return NewStep(RuleClientTLSMeshExternal, None, svc.Ref.Object().At("spec.location"), svc.Hostname), true
 	case !s.Mesh.GetEnableAutoMtls().GetValue():
-		return NewStep(RuleClientTLSAutoOff, None, s.meshField("enableAutoMtls")), true
+		return NewStep(RuleClientTLSAutoOff, None, s.Mesh.Ref.At("enableAutoMtls")), true
 	}
 	if svc.Resolution == Passthrough || c.InferPassthrough {
 		eps, _ := s.instances(svc, c.Port)
@@ -260,7 +260,7 @@ func (s *Snapshot) endpointPlain(c *Cluster, e *Endpoint) (Step, bool) {
 		return NewStep(RuleClientTLSEndpointRule, Applied, c.EndpointTLSRef, c.EndpointTLS.GetMode().String()), true
 	}
 	if e.TLSMode != endpointTLSIstio || c.Type == ClusterDynamicDNS {
-		return NewStep(RuleClientTLSEndpointPlain, Applied, e.Ref, endpointOwner(e), e.TLSMode), true
+		return NewStep(RuleClientTLSEndpointPlain, Applied, e.Ref, endpointOwner(e), whyPlain(e)), true
 	}
 	if c.EndpointTLS == nil && e.Workload != nil {
 		if mtls := s.EffectiveMTLS(e.Workload, e.Port); mtls.Mode == MTLSDisable {
@@ -268,4 +268,12 @@ func (s *Snapshot) endpointPlain(c *Cluster, e *Endpoint) (Step, bool) {
 		}
 	}
 	return Step{}, false
+}
+
+// whyPlain is why auto mTLS takes an endpoint for one that speaks plaintext.
+func whyPlain(e *Endpoint) string {
+	if e.Workload != nil && e.Workload.Dataplane == DataplaneSidecar {
+		return "has a sidecar, but not the label security.istio.io/tlsMode=istio that injection sets"
+	}
+	return "has no sidecar"
 }

@@ -110,7 +110,7 @@ func TestClientTLS(t *testing.T) {
 		},
 		{
 			name: "enableAutoMtls false", manifests: "kind: MeshConfig\nenableAutoMtls: false\n" + both,
-			meshed: plain("none clienttls/auto-mtls-off"), bare: plain("none clienttls/auto-mtls-off"),
+			meshed: plain("none clienttls/auto-mtls-off MeshConfig enableAutoMtls"), bare: plain("none clienttls/auto-mtls-off MeshConfig enableAutoMtls"),
 		},
 		{
 			name: "namespace DISABLE beats the workload's STRICT (A-1)", manifests: both + peerAuthentication("shop", "default", "{mtls: {mode: DISABLE}}") +

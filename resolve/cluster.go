@@ -51,7 +51,7 @@ var clusterRules = append([]Rule{
 		Source:   "pilot/pkg/networking/core/cluster_builder.go, applyDestinationRule",
 	},
 	{
-		ID: RuleSubset, Stage: StageDestinationRule,
+		ID: RuleSubset, Stage: StageDestinationRule, Detail: true,
 		Says:     "A subset is looked up by name in the DestinationRule that applies to the client.",
 		Template: "subset %s is %s",
 		Source:   "pilot/pkg/networking/core/cluster_builder.go, buildSubsetCluster",
@@ -260,7 +260,7 @@ func chooseSubset(c *Cluster, match DestinationRuleMatch) (*networking.Subset, R
 		defined = strings.Join(names, ", ")
 	}
 	return nil, Ref{}, NewStep(RuleSubsetUndefined, None, match.Ref.At("spec.subsets"), c.Subset,
-		match.Ref.String()+" defines "+defined, c.Name).Unlike(c.Subset, defined)
+		match.Ref.String()+" defines "+strings.Trim(defined, "()"), c.Name).Unlike(c.Subset, defined)
 }
 
 func subsetNames(rule *networking.DestinationRule) []string {

@@ -222,7 +222,7 @@ func TestTrafficPolicy(t *testing.T) {
 		{
 			name: "mesh default", manifests: "kind: MeshConfig\ndefaultTrafficPolicy: {connectionPool: {}, outlierDetection: {}}\n" + dr("shop", "r", `{host: reviews, trafficPolicy: {connectionPool: {}}}`),
 			want:  effective{Fields: "connectionPool, outlierDetection", Mesh: true},
-			steps: []string{"applied trafficpolicy/destination shop/r spec.trafficPolicy", "applied trafficpolicy/mesh-default"},
+			steps: []string{"applied trafficpolicy/destination shop/r spec.trafficPolicy", "applied trafficpolicy/mesh-default MeshConfig defaultTrafficPolicy"},
 		},
 	}
 	for _, tt := range tests {

@@ -193,10 +193,10 @@ func (s *Snapshot) DestinationRule(client *Workload, svc *Service) DestinationRu
 	l.choose()
 
 	var match DestinationRuleMatch
-	for _, gap := range s.GapsOf(destinationRuleKind, client.Namespace, svc.Namespace, l.root) {
-		match.Steps = append(match.Steps, NewStep(RuleDestinationRuleUnreadable, Warned,
-			Ref{Group: istioNetworking, Kind: "DestinationRule", Namespace: gap.Namespace, Name: gap.Name}, string(gap.Reason)))
+	for _, gap := range s.GapsOf(destinationRuleKind, l.searched()...) {
+		match.Steps = append(match.Steps, NewStep(RuleDestinationRuleUnreadable, Warned, gap.ref(), string(gap.Reason)))
 	}
+	match.Steps = append(match.Steps, s.hiddenDestinationRules(svc.Hostname, l.searched())...)
 	match.Steps = append(match.Steps, l.passedOver()...)
 	if l.chosen == nil {
 		match.Steps = append(match.Steps, l.none())
@@ -266,6 +266,18 @@ func (l *destinationRuleLookup) search() {
 	if host, rules := l.exported(l.root); rules != nil {
 		l.level, l.host, l.found = levelRoot, host, rules
 	}
+}
+
+// searched are the namespaces that the search went through; it ends at the first that has a rule.
+func (l *destinationRuleLookup) searched() []string {
+	switch l.level {
+	case levelClient:
+		return []string{l.client.Namespace}
+	case levelService:
+		return []string{l.client.Namespace, l.svc.Namespace}
+	case levelRoot, levelNone:
+	}
+	return []string{l.client.Namespace, l.svc.Namespace, l.root}
 }
 
 func (l *destinationRuleLookup) exported(namespace string) (string, []*mergedDestinationRule) {

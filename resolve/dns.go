@@ -4,19 +4,23 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Rules of name resolution before a request leaves the application.
 const (
-	RuleDNSService      RuleID = "dns/service"
-	RuleDNSHeadless     RuleID = "dns/headless"
-	RuleDNSAlias        RuleID = "dns/external-name"
-	RuleDNSAddress      RuleID = "dns/address"
-	RuleDNSExternal     RuleID = "dns/external-assumed"
-	RuleDNSEntryAddress RuleID = "dns/service-entry-address-assumed"
-	RuleDNSNotFound     RuleID = "dns/not-found"
-	RuleDNSCapture      RuleID = "dns/proxy"
-	RuleDNSNoEndpoints  RuleID = "dns/headless-empty"
+	RuleDNSService        RuleID = "dns/service"
+	RuleDNSHeadless       RuleID = "dns/headless"
+	RuleDNSAlias          RuleID = "dns/external-name"
+	RuleDNSAddress        RuleID = "dns/address"
+	RuleDNSExternal       RuleID = "dns/external-assumed"
+	RuleDNSEntryAddress   RuleID = "dns/service-entry-address-assumed"
+	RuleDNSNoServiceThere RuleID = "dns/no-service-in-namespace"
+	RuleDNSNotFound       RuleID = "dns/not-found"
+	RuleDNSCapture        RuleID = "dns/proxy"
+	RuleDNSNoEndpoints    RuleID = "dns/headless-empty"
+	RuleDNSOtherSpace     RuleID = "dns/other-namespace"
 )
 
 var dnsRules = []Rule{
@@ -66,9 +70,21 @@ var dnsRules = []Rule{
 		Source:   "assumption of the tool",
 	},
 	{
+		ID: RuleDNSNoServiceThere, Stage: StageDNS,
+		Says:     "A name of two labels whose second is a namespace is taken for a Service there; without one it is taken not to resolve.",
+		Template: "no Service %s in namespace %s: the name is taken not to resolve, and the request never leaves the application",
+		Source:   "assumption of the tool",
+	},
+	{
 		ID: RuleDNSNotFound, Stage: StageDNS,
 		Says:     "A name in the cluster's domain that is no Service does not resolve, and the request never leaves the application.",
 		Template: "no Service %s: cluster DNS does not know %s, the request never leaves the application%s",
+		Source:   "Kubernetes, DNS for Services and Pods",
+	},
+	{
+		ID: RuleDNSOtherSpace, Stage: StageDNS,
+		Says:     "A Service of another namespace is not found by its short name.",
+		Template: "lives in namespace %s: from namespace %s its name is %s.%s",
 		Source:   "Kubernetes, DNS for Services and Pods",
 	},
 	{
@@ -112,17 +128,36 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 	}
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
 	if svc := s.lookupKube(name, w.Namespace); svc != nil {
-		return s.resolveKube(out, svc, host)
+		return s.resolveKube(out, w, svc, host)
 	}
 	if svc := entryFor(sc, name); svc != nil {
 		return resolveEntry(out, svc, w, s.Mesh, name)
 	}
+	if svc := s.hiddenService(name, w.Namespace); svc != nil {
+		return resolveHidden(out, svc, host)
+	}
 	if !strings.Contains(name, ".") || inClusterDomain(name, s.Mesh.Domain) {
 		out.Found = false
-		return out, []Step{NewStep(RuleDNSNotFound, None, Ref{}, name, host, s.nearestService(name, w.Namespace))}
+		hint, steps := s.nearestService(name, w.Namespace)
+		return out, append(steps, NewStep(RuleDNSNotFound, None, Ref{}, name, host, hint))
+	}
+	if ns, ok := s.namespaceOf(name); ok {
+		out.Found = false
+		short := strings.TrimSuffix(name, "."+ns)
+		return out, []Step{NewStep(RuleDNSNoServiceThere, Warned, Ref{}, short, ns)}
 	}
 	out.Assumed = true
 	return out, []Step{NewStep(RuleDNSExternal, None, Ref{}, host)}
+}
+
+// namespaceOf is the namespace of a name of two labels, NAME.NAMESPACE, where that
+// namespace is known and no VirtualService means a host of that very spelling.
+func (s *Snapshot) namespaceOf(name string) (string, bool) {
+	_, ns, ok := strings.Cut(name, ".")
+	if !ok || strings.Contains(ns, ".") || s.Namespaces[ns] == nil {
+		return "", false
+	}
+	return ns, len(s.index.virtualServiceHosts().exact[name]) == 0
 }
 
 func inClusterDomain(name, domain string) bool {
@@ -150,7 +185,7 @@ func (s *Snapshot) lookupKube(name, namespace string) *Service {
 	return nil
 }
 
-func (s *Snapshot) resolveKube(out Resolved, svc *Service, host string) (Resolved, []Step) {
+func (s *Snapshot) resolveKube(out Resolved, w *Workload, svc *Service, host string) (Resolved, []Step) {
 	var steps []Step
 	for hops := 0; svc.Resolution == Alias && hops < 8; hops++ {
 		steps = append(steps, NewStep(RuleDNSAlias, Applied, svc.Ref.At("spec.externalName"), svc.Hostname, svc.ExternalName))
@@ -167,6 +202,10 @@ func (s *Snapshot) resolveKube(out Resolved, svc *Service, host string) (Resolve
 	}
 	out.Service = svc
 	if svc.Headless() {
+		if empty := s.withoutPods(w, svc); len(empty) > 0 {
+			out.Found = false
+			return out, append(append(steps, empty...), NewStep(RuleDNSNoEndpoints, None, svc.Ref, host))
+		}
 		out.Headless = true
 		return out, append(steps, NewStep(RuleDNSHeadless, Matched, svc.Ref, host, svc.Ref.QualifiedName()))
 	}
@@ -174,6 +213,40 @@ func (s *Snapshot) resolveKube(out Resolved, svc *Service, host string) (Resolve
 		out.Address = svc.Addresses[0]
 	}
 	return out, append(steps, NewStep(RuleDNSService, Matched, svc.Ref, host, svc.Ref.QualifiedName(), out.Address))
+}
+
+// resolveHidden is the name of a Service that istiod does not know: DNS has its ClusterIP all the same.
+func resolveHidden(out Resolved, svc *corev1.Service, host string) (Resolved, []Step) {
+	at := "its ClusterIP"
+	if ip, err := netip.ParseAddr(svc.Spec.ClusterIP); err == nil {
+		out.Address, at = singleAddress(ip), ip.String()
+	} else {
+		out.Assumed = true
+	}
+	return out, []Step{NewStep(RuleHiddenService, None, refOf("", "Service", svc), host, svc.Namespace+"/"+svc.Name, at, svc.Namespace)}
+}
+
+// withoutPods says why no port of a headless Service has a ready endpoint; nothing
+// where one has, or where that is not known.
+func (s *Snapshot) withoutPods(w *Workload, svc *Service) []Step {
+	var why []Step
+	for _, port := range svc.Ports {
+		endpoints, steps := s.Endpoints(w, svc, port)
+		for _, e := range endpoints {
+			if e.Health == Healthy || svc.PublishNotReady {
+				return nil
+			}
+		}
+		for _, step := range steps {
+			if step.Verdict == Warned {
+				return nil
+			}
+		}
+		if len(why) == 0 {
+			why = steps
+		}
+	}
+	return why
 }
 
 // entryFor finds the ServiceEntry host that a proxy has for a name.
@@ -204,13 +277,13 @@ func resolveEntry(out Resolved, svc *Service, w *Workload, mesh *Mesh, name stri
 	if capturesDNS(w, mesh) {
 		return out, []Step{NewStep(RuleDNSCapture, Matched, svc.Ref, name, svc.Ref.QualifiedName())}
 	}
+	if !strings.Contains(name, ".") || inClusterDomain(name, mesh.Domain) {
+		out.Found = false
+		return out, []Step{NewStep(RuleDNSNotFound, None, svc.Ref, name, name, " (without DNS capture no DNS server answers for a ServiceEntry)")}
+	}
 	if out.Address.Prefix.IsValid() {
 		out.Assumed = true
 		return out, []Step{NewStep(RuleDNSEntryAddress, None, svc.Ref.At("spec.addresses[0]"), name, out.Address)}
-	}
-	if !strings.Contains(name, ".") {
-		out.Found = false
-		return out, []Step{NewStep(RuleDNSNotFound, None, svc.Ref, name, name, "")}
 	}
 	out.Assumed = true
 	return out, []Step{NewStep(RuleDNSExternal, None, svc.Ref, name)}
@@ -251,16 +324,17 @@ func (s *Snapshot) WorkloadAt(ip netip.Addr) *Workload {
 }
 
 // nearestService suggests what a name that does not resolve could have meant.
-func (s *Snapshot) nearestService(name, namespace string) string {
+func (s *Snapshot) nearestService(name, namespace string) (hint string, steps []Step) {
 	short, _, _ := strings.Cut(name, ".")
 	var found []string
 	for _, svc := range s.KubeServices {
 		if svc.Name == short && svc.Namespace != namespace {
 			found = append(found, svc.Namespace+"/"+svc.Name)
+			steps = append(steps, NewStep(RuleDNSOtherSpace, Skipped, refOf("", "Service", svc), svc.Namespace, namespace, svc.Name, svc.Namespace))
 		}
 	}
-	if len(found) == 0 {
-		return ""
+	if len(found) > 0 {
+		hint = " (there is " + joinLimited(found, 3) + ")"
 	}
-	return " (there is " + joinLimited(found, 3) + ")"
+	return hint, steps
 }

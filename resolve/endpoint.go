@@ -26,6 +26,7 @@ const (
 	RuleEndpointDialledPort    RuleID = "endpoint/port-as-dialled"
 	RuleEndpointOtherNode      RuleID = "endpoint/other-node"
 	RuleEndpointNodeUnknown    RuleID = "endpoint/node-unknown"
+	RuleEndpointBehind         RuleID = "endpoint/behind"
 )
 
 var endpointRules = append(append([]Rule{
@@ -39,6 +40,12 @@ var endpointRules = append(append([]Rule{
 		ID: RuleEndpointsNone, Stage: StageLoadBalance,
 		Says:     "A service port without endpoints answers 503 with flag UH.",
 		Template: "no endpoint behind %s port %d: %s",
+		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, BuildClusterLoadAssignment",
+	},
+	{
+		ID: RuleEndpointBehind, Stage: StageLoadBalance, Detail: true,
+		Says:     "Where none of the endpoints of a service can be used, each workload among them is named.",
+		Template: "%s is behind %s",
 		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, BuildClusterLoadAssignment",
 	},
 	{
@@ -214,6 +221,17 @@ func (s *Snapshot) Endpoints(client *Workload, svc *Service, port Port) ([]*Endp
 	return eps, append(steps, NewStep(RuleEndpoints, Applied, svc.Ref, n, svc.Hostname, port.Number))
 }
 
+// Behind names the workloads of endpoints of which none can be used.
+func Behind(svc *Service, eps []*Endpoint) []Step {
+	var steps []Step
+	for _, e := range eps {
+		if e.Workload != nil {
+			steps = append(steps, NewStep(RuleEndpointBehind, Applied, workloadRef(e.Workload), e.name(), svc.Hostname))
+		}
+	}
+	return steps
+}
+
 // podCount is the number of pods or addresses the endpoints stand for.
 func podCount(eps []*Endpoint) int {
 	n := 0
@@ -225,14 +243,17 @@ func podCount(eps []*Endpoint) int {
 
 // whyNone names the cause where no step about a single endpoint did.
 func (s *Snapshot) whyNone(svc *Service, steps []Step) string {
-	left := 0
+	var left []Step
 	for _, step := range steps {
 		if step.Verdict == Skipped {
-			left++
+			left = append(left, step)
 		}
 	}
-	if left > 0 {
-		return fmt.Sprintf("%d left out", left)
+	switch {
+	case len(left) == 1:
+		return left[0].Reason()
+	case len(left) > 1:
+		return fmt.Sprintf("%s (and %d more left out)", left[0].Reason(), len(left)-1)
 	}
 	switch {
 	case len(svc.Selector) == 0 && svc.Registry == RegistryKubernetes:

@@ -64,7 +64,7 @@ func TestEndpointsKubernetes(t *testing.T) {
 			name: "named target port", svc: named(), manifests: ready + podManifest("b", "10.0.0.2", app, "{containers: [{name: app}]}", "True"),
 			want: []string{"10.0.0.1:8080 1×pod a disabled healthy w1"},
 			steps: []string{
-				"applied endpoint/assumed-from-pods Service shop/reviews", "skipped endpoint/no-named-port Service shop/reviews spec.ports[0]",
+				"applied endpoint/assumed-from-pods Service shop/reviews", "skipped endpoint/no-named-port Pod shop/b",
 				"applied endpoint/found Service shop/reviews",
 			},
 		},
@@ -368,7 +368,7 @@ func TestSubsetEndpoints(t *testing.T) {
 		{
 			name: "one version", labels: "{version: v1}", want: []string{"Deployment shop/v1"},
 			steps:  []string{"skipped subset/endpoint-differs shop/r spec.subsets[0].labels", "applied subset/endpoints shop/r spec.subsets[0].labels"},
-			reason: "3 selected by reviews.shop.svc.cluster.local, 2 after labels version=v1 of subset s",
+			reason: "2 of 3 endpoints of reviews.shop.svc.cluster.local have version=v1 (subset s)",
 		},
 		{
 			name: "no pod", labels: "{version: v3}",
@@ -376,12 +376,12 @@ func TestSubsetEndpoints(t *testing.T) {
 				"skipped subset/label-differs shop/r spec.subsets[0].labels", "skipped subset/label-differs shop/r spec.subsets[0].labels",
 				"none subset/no-endpoint shop/r spec.subsets[0].labels",
 			},
-			reason: "3 selected by reviews.shop.svc.cluster.local, 0 after labels version=v3 of subset s",
+			reason: "none of the 3 endpoints of reviews.shop.svc.cluster.local has version=v3 (subset s)",
 		},
 		{
 			name: "the cluster's name is not known", labels: "{topology.istio.io/cluster: c1}", want: []string{"Deployment shop/v1", "Deployment shop/v2"},
 			steps:  []string{"warning subset/cluster-label shop/r spec.subsets[0].labels", "applied subset/endpoints shop/r spec.subsets[0].labels"},
-			reason: "3 selected by reviews.shop.svc.cluster.local, 3 after labels topology.istio.io/cluster=c1 of subset s",
+			reason: "3 of 3 endpoints of reviews.shop.svc.cluster.local have topology.istio.io/cluster=c1 (subset s)",
 		},
 		{
 			name: "as dialled: labels are not looked at", labels: "{version: v1}", policy: ", trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}",

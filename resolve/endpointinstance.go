@@ -38,9 +38,28 @@ func (s *Snapshot) instances(svc *Service, port Port) ([]*Endpoint, []Step) {
 		s.selectedWorkloadEntries(set, svc, port) // 2.
 	}
 	s.serviceEntryInstances(set, svc, port) // 3.
-	set.keepDialable(svc)                   // 4.
+	s.endpointGaps(set, svc)
+	set.keepDialable(svc) // 4.
 	ix.cache.Store(key, set)
 	return slices.Clip(set.endpoints), set.steps
+}
+
+// endpointGaps tells what of the sources above could not be read. EndpointSlices
+// that are missing altogether, and pods behind a slice, are told where they are missed.
+func (s *Snapshot) endpointGaps(set *instanceSet, svc *Service) {
+	said := func(rule RuleID) bool {
+		return slices.ContainsFunc(set.steps, func(step Step) bool { return step.Rule == rule })
+	}
+	if svc.Registry == RegistryKubernetes && !said(RuleEndpointSlicesMissing) {
+		set.steps = append(set.steps, s.gapSteps(StageLoadBalance, endpointSliceKind, svc.Namespace)...)
+	}
+	if len(svc.Selector) == 0 {
+		return
+	}
+	set.steps = append(set.steps, s.gapSteps(StageLoadBalance, workloadEntryKind, svc.Namespace)...)
+	if svc.Registry != RegistryKubernetes {
+		set.steps = append(set.steps, s.gapSteps(StageLoadBalance, podKind, svc.Namespace)...)
+	}
 }
 
 type instanceKey struct {

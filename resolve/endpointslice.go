@@ -12,6 +12,7 @@ import (
 var (
 	endpointSliceKind = schema.GroupKind{Group: "discovery.k8s.io", Kind: "EndpointSlice"}
 	podKind           = schema.GroupKind{Kind: "Pod"}
+	workloadEntryKind = schema.GroupKind{Group: istioNetworking, Kind: "WorkloadEntry"}
 )
 
 // kubernetesInstances adds the endpoints of a Kubernetes Service.
@@ -90,6 +91,9 @@ func (s *Snapshot) sliceInstances(set *instanceSet, svc *Service, port Port, sli
 			case c.Ready == nil || *c.Ready:
 			case c.Terminating == nil || *c.Terminating:
 				set.skip(RuleEndpointTerminating, at, ep.name())
+				if pod != nil {
+					set.say(NewStep(RuleEndpointBehind, Applied, workloadRef(pod), ep.name(), svc.Hostname))
+				}
 				continue
 			default:
 				ep.Health = Unhealthy
@@ -158,9 +162,9 @@ func endpointOf(pod *Workload, address string, port int, ref Ref) *Endpoint {
 // EndpointSlice controller would.
 func (i *instanceSet) addPod(svc *Service, port Port, w *Workload) {
 	ref := workloadRef(w)
-	number, ok := targetPort(port, w)
+	number, ok := port.TargetOn(w)
 	if !ok {
-		i.say(NewStep(RuleEndpointNoNamedPort, Skipped, svc.Ref.At(port.Field), endpointOf(w, "", 0, ref).name(), port.TargetName).
+		i.say(NewStep(RuleEndpointNoNamedPort, Skipped, ref, endpointOf(w, "", 0, ref).name(), port.TargetName).
 			Unlike(port.TargetName, containerPorts(w)))
 		return
 	}
@@ -199,31 +203,6 @@ func firstAddress(w *Workload) string {
 		return ""
 	}
 	return w.Addresses[0].String()
-}
-
-// targetPort is the pod's port for a Service port: the number, or the container
-// port of that name.
-//
-// Source: pilot/pkg/serviceregistry/kube/controller/util.go, FindPort.
-func targetPort(port Port, w *Workload) (int, bool) {
-	switch {
-	case port.TargetName != "":
-		return namedPort(w, port.TargetName, port.Protocol)
-	case port.TargetPort > 0:
-		return port.TargetPort, true
-	}
-	return port.Number, true
-}
-
-func namedPort(w *Workload, name string, protocol Protocol) (int, bool) {
-	for _, c := range w.Containers {
-		for _, p := range c.Ports {
-			if p.Name == name && (p.Protocol == corev1.ProtocolUDP) == (protocol == ProtocolUDP) {
-				return int(p.ContainerPort), true
-			}
-		}
-	}
-	return 0, false
 }
 
 func containerPorts(w *Workload) string {
@@ -281,7 +260,7 @@ func (s *Snapshot) selectedWorkloadEntries(set *instanceSet, svc *Service, port 
 			continue
 		}
 		if number == 0 {
-			number, _ = targetPort(port, w)
+			number, _ = port.TargetOn(w)
 		}
 		set.add(entryEndpoint(we, w, number))
 	}

@@ -44,10 +44,11 @@ const (
 )
 
 // Extensions returns a warning step for every extension that stands on the way
-// through one side of the workload's proxy. An outcome behind one is assumed.
+// through one side of the workload's proxy, and for those that could not be read.
+// An outcome behind one is assumed.
 // Source: pilot/pkg/model/push_context.go, EnvoyFilters; extensions.go; policyattachment.go.
 func (s *Snapshot) Extensions(w *Workload, side ProxySide) []Step {
-	var steps []Step
+	steps := s.GapSteps(StageExtension, w.Namespace, s.Mesh.GetRootNamespace())
 	here := func(namespace string) bool {
 		return namespace == w.Namespace || namespace == s.Mesh.GetRootNamespace()
 	}

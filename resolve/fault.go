@@ -2,7 +2,6 @@ package resolve
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	networking "istio.io/api/networking/v1alpha3"
@@ -40,7 +39,7 @@ var faultRules = []Rule{
 type Faults struct {
 	// AbortPercent of the requests are answered with AbortStatus; 0 is none.
 	AbortPercent float64
-	// AbortStatus is the HTTP status the caller sees; 200 for a gRPC status and for gRPC requests.
+	// AbortStatus is the HTTP status; 200 for a gRPC status.
 	AbortStatus int
 	// AbortGRPC is the gRPC status by its name, where the fault names one.
 	AbortGRPC string
@@ -61,10 +60,10 @@ const (
 //
 // 1. abort needs httpStatus or grpcStatus, and delay a fixedDelay; else they are not there.
 // 2. A percentage left out is 0. The older delay.percent counts where percentage is left out.
-// 3. A grpcStatus is sent with HTTP status 200; so is every abort of a gRPC request.
+// 3. A grpcStatus is sent with HTTP status 200.
 //
 // Source: pilot/pkg/networking/core/route/route.go, TranslateFault.
-func Fault(r *Route, q *HTTPRequest) (Faults, []Step) {
+func Fault(r *Route) (Faults, []Step) {
 	var f Faults
 	var steps []Step
 	if delay := r.HTTP.GetFault().GetDelay(); delay.GetFixedDelay() != nil {
@@ -81,7 +80,7 @@ func Fault(r *Route, q *HTTPRequest) (Faults, []Step) {
 			steps = append(steps, NewStep(RuleFaultNoPercent, Skipped, f.DelayRef))
 		}
 	}
-	status, grpc := abortStatus(r.HTTP.GetFault().GetAbort(), q)
+	status, grpc := abortStatus(r.HTTP.GetFault().GetAbort())
 	if status == 0 {
 		return f, steps
 	}
@@ -97,24 +96,13 @@ func Fault(r *Route, q *HTTPRequest) (Faults, []Step) {
 	return f, append(steps, NewStep(RuleFaultAbort, Applied, f.AbortRef, formatPercent(f.AbortPercent), with))
 }
 
-// abortStatus is what the caller of an aborted request sees; 0 where there is no abort.
-func abortStatus(abort *networking.HTTPFaultInjection_Abort, q *HTTPRequest) (status int, grpc string) {
+// abortStatus is the status of an aborted request; 0 where there is no abort.
+func abortStatus(abort *networking.HTTPFaultInjection_Abort) (status int, grpc string) {
 	switch e := abort.GetErrorType().(type) {
 	case *networking.HTTPFaultInjection_Abort_HttpStatus:
-		if isGRPC(q) {
-			return 200, ""
-		}
 		return int(e.HttpStatus), ""
 	case *networking.HTTPFaultInjection_Abort_GrpcStatus:
 		return 200, e.GrpcStatus
 	}
 	return 0, ""
-}
-
-// isGRPC reports whether Envoy takes the request for gRPC, and answers in its form.
-// Source: Envoy, source/common/grpc/common.cc, hasGrpcContentType.
-func isGRPC(q *HTTPRequest) bool {
-	const grpc = "application/grpc"
-	contentType, _ := q.Header("content-type")
-	return contentType == grpc || strings.HasPrefix(contentType, grpc+"+")
 }

@@ -25,7 +25,7 @@ func choose(chains []*L4Route, q L4Query, kind string, steps []Step) L4Match {
 		}
 	}
 	if best == nil {
-		m.Steps = append(m.Steps, NewStep(RuleL4NoneMatches, None, Ref{}, len(chains), kind))
+		m.Steps = append(m.Steps, NewStep(RuleL4NoneMatches, None, Ref{}, noneOfL4(len(chains), string(kind))))
 		return m
 	}
 	for _, c := range same {
@@ -138,4 +138,12 @@ func describeSNI(sni string) string {
 		return "absent"
 	}
 	return strconv.Quote(sni)
+}
+
+// noneOfL4 says in words that none of n tls or tcp rules takes a connection.
+func noneOfL4(n int, kind string) string {
+	if n == 1 {
+		return "the only " + kind + " rule that applies here does not take"
+	}
+	return "none of the " + strconv.Itoa(n) + " " + kind + " rules that apply here takes"
 }

@@ -1,58 +1,150 @@
 package resolve
 
 import (
+	"slices"
+	"strings"
+
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// RuleGap is a kind or object that could not be read where a stage would use it.
-const RuleGap RuleID = "gap/not-read"
+// Rules of what could not be read.
+const (
+	// RuleGap is a kind or object that could not be read where a stage would use it.
+	RuleGap RuleID = "gap/not-read"
+	// RuleGapMeshConfig is a mesh config that could not be read.
+	RuleGapMeshConfig RuleID = "gap/mesh-config"
+	// RuleGapNamespaces are namespaces whose labels discovery selectors would ask for.
+	RuleGapNamespaces RuleID = "gap/namespaces"
+)
 
-var gapRules = []Rule{{
-	ID: RuleGap, Stage: StageSource,
-	Says:     "What the tool may not or cannot read is taken not to exist, and the outcome behind it is assumed.",
-	Template: "%s could not be read (%s: %s): taken not to exist",
-	Source:   "assumption of the tool",
-}}
+var gapRules = []Rule{
+	{
+		ID: RuleGap, Stage: StageSource,
+		Says:     "What the tool may not or cannot read is taken not to exist, and the outcome behind it is assumed.",
+		Template: "%s could not be read (%s: %s): taken not to exist",
+		Source:   "assumption of the tool",
+	},
+	{
+		ID: RuleGapMeshConfig, Stage: StageSource,
+		Says:     "A mesh config that the tool may not or cannot read is taken to be Istio's default, and every outcome behind a proxy is assumed.",
+		Template: "the mesh config could not be read (%s: %s)",
+		Source:   "assumption of the tool",
+	},
+	{
+		ID: RuleGapNamespaces, Stage: StageSource,
+		Says:     "Where namespaces may not or cannot be read, meshConfig.discoverySelectors is taken to select each of them.",
+		Template: "namespaces could not be read (%s: %s): meshConfig.discoverySelectors is taken to select each of them",
+		Source:   "assumption of the tool",
+	},
+}
 
-// stageKinds are the kinds each stage asks for.
+var (
+	namespaceKind    = schema.GroupKind{Kind: "Namespace"}
+	meshConfigKind   = schema.GroupKind{Kind: "ConfigMap"}
+	serviceKind      = schema.GroupKind{Kind: "Service"}
+	serviceEntryKind = schema.GroupKind{Group: "networking.istio.io", Kind: "ServiceEntry"}
+)
+
+// stageKinds are the kinds each stage asks for. DestinationRule and the policies
+// are not among them: their lookups know in which namespaces they looked, and
+// have rules of their own for what they could not read.
 var stageKinds = map[Stage][]schema.GroupKind{
-	StageSidecar:               {{Group: "networking.istio.io", Kind: "Sidecar"}},
-	StageGateway:               {{Group: "networking.istio.io", Kind: "Gateway"}},
-	StageDNS:                   {{Kind: "Service"}, {Group: "networking.istio.io", Kind: "ServiceEntry"}},
-	StageHost:                  {{Group: "networking.istio.io", Kind: "VirtualService"}},
-	StageDestinationRule:       {{Group: "networking.istio.io", Kind: "DestinationRule"}},
-	StageLoadBalance:           {{Group: "discovery.k8s.io", Kind: "EndpointSlice"}, {Kind: "Pod"}, {Group: "networking.istio.io", Kind: "WorkloadEntry"}},
-	StagePeerAuthentication:    {{Group: "security.istio.io", Kind: "PeerAuthentication"}},
-	StageRequestAuthentication: {{Group: "security.istio.io", Kind: "RequestAuthentication"}},
-	StageAuthorizationPolicy:   {{Group: "security.istio.io", Kind: "AuthorizationPolicy"}},
+	StageSidecar: {{Group: "networking.istio.io", Kind: "Sidecar"}},
+	StageGateway: {
+		{Group: "networking.istio.io", Kind: "Gateway"}, {Group: "gateway.networking.k8s.io", Kind: "Gateway"}, {Group: "networking.k8s.io", Kind: "Ingress"},
+	},
+	StageHost: {
+		{Group: "networking.istio.io", Kind: "VirtualService"}, {Group: "gateway.networking.k8s.io", Kind: "HTTPRoute"}, {Group: "gateway.networking.k8s.io", Kind: "GRPCRoute"},
+	},
 	StageExtension: {
 		{Group: "networking.istio.io", Kind: "EnvoyFilter"}, {Group: "extensions.istio.io", Kind: "WasmPlugin"}, {Group: "extensions.istio.io", Kind: "TrafficExtension"},
 	},
 }
 
 // GapSteps returns a warning step for everything a stage would have asked for and
-// the loader could not read, in one of the namespaces.
+// the loader could not read, in one of the namespaces; none stands for all.
 func (s *Snapshot) GapSteps(stage Stage, namespaces ...string) []Step {
 	if len(s.Gaps) == 0 {
 		return nil
 	}
 	var steps []Step
 	for _, gk := range stageKinds[stage] {
-		for _, g := range s.GapsOf(gk, namespaces...) {
-			step := NewStep(RuleGap, Warned, Ref{Group: gk.Group, Kind: gk.Kind, Namespace: g.Namespace, Name: g.Name}, gapName(g), string(g.Reason), g.Detail)
-			step.Stage = stage
-			steps = append(steps, step)
-		}
+		steps = append(steps, s.gapSteps(stage, gk, namespaces...)...)
 	}
 	return steps
 }
 
-func gapName(g Gap) string {
+// NameGaps returns a warning step for every kind that could not be read and could
+// hold the host, where it is no service otherwise. A Kubernetes Service of that name
+// is in the client's namespace or in one that the name itself tells.
+func (s *Snapshot) NameGaps(stage Stage, host, clientNamespace string) []Step {
+	if len(s.Gaps) == 0 {
+		return nil
+	}
+	namespaces := append(strings.Split(host, ".")[1:], clientNamespace)
+	return append(s.gapSteps(stage, serviceKind, namespaces...), s.gapSteps(stage, serviceEntryKind)...)
+}
+
+// AddressGaps returns a warning step for every kind that could not be read and
+// could have the address, where nothing else has it.
+func (s *Snapshot) AddressGaps(stage Stage) []Step {
+	var steps []Step
+	for _, gk := range []schema.GroupKind{serviceKind, serviceEntryKind, podKind} {
+		steps = append(steps, s.gapSteps(stage, gk)...)
+	}
+	return steps
+}
+
+// GatewayWorkloadGaps returns a warning step for every kind that could not be read
+// and could be a gateway, or lead to one, where none is found.
+func (s *Snapshot) GatewayWorkloadGaps() []Step {
+	return append(s.gapSteps(StageGateway, podKind), s.gapSteps(StageGateway, serviceKind)...)
+}
+
+// ServiceGaps returns a warning step for Services that could not be read in the
+// namespace, where no Service leads to a gateway's port.
+func (s *Snapshot) ServiceGaps(namespace string) []Step {
+	return s.gapSteps(StageGateway, serviceKind, namespace)
+}
+
+// MeshConfigGaps returns a warning step where the mesh config, or what it selects by, could not be read.
+func (s *Snapshot) MeshConfigGaps() []Step {
+	var steps []Step
+	if len(s.Mesh.GetDiscoverySelectors()) > 0 {
+		for _, g := range s.GapsOf(namespaceKind) {
+			steps = append(steps, NewStep(RuleGapNamespaces, Warned, g.ref(), string(g.Reason), g.Detail))
+		}
+	}
+	for _, g := range s.GapsOf(meshConfigKind) {
+		steps = append(steps, NewStep(RuleGapMeshConfig, Warned, g.ref(), string(g.Reason), g.Detail))
+	}
+	return steps
+}
+
+func (s *Snapshot) gapSteps(stage Stage, gk schema.GroupKind, namespaces ...string) []Step {
+	var steps []Step
+	for _, g := range s.GapsOf(gk, namespaces...) {
+		step := NewStep(RuleGap, Warned, g.ref(), g.subject(), string(g.Reason), g.Detail)
+		step.Stage = stage
+		steps = append(steps, step)
+	}
+	return steps
+}
+
+func (g Gap) ref() Ref {
+	return Ref{Group: g.GroupKind.Group, Kind: g.GroupKind.Kind, Namespace: g.Namespace, Name: g.Name}
+}
+
+// subject is what could not be read, as a sentence begins.
+func (g Gap) subject() string {
+	kind := g.GroupKind.Kind
 	switch {
 	case g.Name != "":
-		return g.GroupKind.Kind + " " + g.Namespace + "/" + g.Name
+		return g.ref().String()
 	case g.Namespace != "":
-		return "the " + g.GroupKind.Kind + " resources of namespace " + g.Namespace
+		return "kind " + kind + " in namespace " + g.Namespace
+	case len(g.Except) > 0:
+		return "kind " + kind + " outside of " + strings.Join(slices.Sorted(slices.Values(g.Except)), ", ")
 	}
-	return "the " + g.GroupKind.Kind + " resources"
+	return "kind " + kind
 }

@@ -18,6 +18,9 @@ const (
 	RuleGatewayHostNotExported RuleID = "gatewayhost/not-exported"
 	RuleGatewayHostNotServed   RuleID = "gatewayhost/server-hosts"
 	RuleGatewayHostNoRoutes    RuleID = "gatewayhost/no-routes"
+	RuleGatewayHostOtherHosts  RuleID = "gatewayhost/other-server-hosts"
+	RuleGatewayHostNearest     RuleID = "gatewayhost/nearest"
+	RuleGatewayHostServer      RuleID = "gatewayhost/server"
 )
 
 var gatewayHostRules = []Rule{
@@ -70,6 +73,24 @@ var gatewayHostRules = []Rule{
 		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayHTTPRouteConfig; pkg/config/host/names.go, NamesForNamespace",
 	},
 	{
+		ID: RuleGatewayHostServer, Stage: StageHost, Detail: true,
+		Says:     "Where servers of several Gateways share a route configuration, each opens its hosts to the VirtualServices bound to it.",
+		Template: "opens host %s to %s",
+		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayHTTPRouteConfig",
+	},
+	{
+		ID: RuleGatewayHostNearest, Stage: StageHost, Detail: true,
+		Says:     "Of a host that no virtual host has, the nearest names there are.",
+		Template: "brings virtual host %s, which does not take %s",
+		Source:   "Envoy, route.v3.VirtualHost domains",
+	},
+	{
+		ID: RuleGatewayHostOtherHosts, Stage: StageHost,
+		Says:     "A VirtualService is served for the hosts it shares with the server; an https server has a route configuration of its own, and no host of another.",
+		Template: "names the host, but route configuration %s is for %s alone",
+		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayHTTPRouteConfig",
+	},
+	{
 		ID: RuleGatewayHostNoRoutes, Stage: StageHost,
 		Says:     "A VirtualService of which no http route applies to the gateway brings no virtual host.",
 		Template: "names the host, but none of its http routes applies to this gateway and port",
@@ -107,8 +128,7 @@ func (t *GatewayRouteTable) Lookup(hostname string) (*VirtualHost, []Step) {
 	}
 	var steps []Step
 	if len(found) == 0 {
-		steps = append(t.notServed(hostname), t.noHost(hostname))
-		return nil, steps
+		return nil, append(t.notServed(hostname), t.noHost(hostname)...)
 	}
 	chosen := found[0]
 	for _, c := range found[1:] {
@@ -119,7 +139,27 @@ func (t *GatewayRouteTable) Lookup(hostname string) (*VirtualHost, []Step) {
 		return chosen.vh, append(steps, chosen.vh.Steps...)
 	}
 	steps = append(steps, NewStep(RuleGatewayHost, Matched, hostRef(chosen.vh), hostname, chosen.vh.Name, chosen.domain))
+	steps = append(steps, t.openedBy(chosen.vh, hostname)...)
 	return chosen.vh, append(steps, chosen.vh.Steps...)
+}
+
+// openedBy names the servers, other than the table's first, that open the host to the virtual host's VirtualServices.
+func (t *GatewayRouteTable) openedBy(vh *VirtualHost, hostname string) []Step {
+	var steps []Step
+	for _, server := range t.Servers[1:] {
+		seen := map[*VirtualService]bool{}
+		for _, r := range vh.Routes {
+			vs := r.VirtualService
+			if vs == nil || seen[vs] || !slices.Contains(vs.Gateways, server.Gateway.FullName()) {
+				continue
+			}
+			seen[vs] = true
+			if slices.ContainsFunc(serverHostsFor(server.Hosts, vs.Ref.Namespace), func(h string) bool { return HostSubsetOf(hostname, strings.ToLower(h)) }) {
+				steps = append(steps, NewStep(RuleGatewayHostServer, Applied, server.Ref, hostname, vs.Ref.Object()))
+			}
+		}
+	}
+	return steps
 }
 
 // Covers reports whether a virtual host, other than the blackhole, takes the name, and by which domain.
@@ -146,13 +186,22 @@ func hostRef(vh *VirtualHost) Ref {
 	return vh.RequireTLS
 }
 
-func (t *GatewayRouteTable) noHost(hostname string) Step {
+func (t *GatewayRouteTable) noHost(hostname string) []Step {
 	var domains []string
 	for _, vh := range t.VirtualHosts {
 		domains = append(domains, vh.Domains...)
 	}
-	return NewStep(RuleGatewayHostNone, None, t.Servers[0].Ref, t.Name, hostname).
-		Unlike(strings.Join(nearestNames(hostname, domains, 3), " or "), hostname)
+	nearest := nearestNames(hostname, domains, 3)
+	var steps []Step
+	for _, domain := range nearest {
+		for _, vh := range t.VirtualHosts {
+			if slices.Contains(vh.Domains, domain) && !hostRef(vh).IsZero() {
+				steps = append(steps, NewStep(RuleGatewayHostNearest, Skipped, hostRef(vh), vh.Name, hostname).Unlike(hostname, domain))
+			}
+		}
+	}
+	return append(steps, NewStep(RuleGatewayHostNone, None, t.Servers[0].Ref, t.Name, hostname).
+		Unlike(strings.Join(nearest, " or "), hostname))
 }
 
 // notServed tells for every VirtualService that names the host why it brings nothing to this table.
@@ -186,8 +235,22 @@ func (t *GatewayRouteTable) whyNotServed(vs *VirtualService, hostname string) []
 			}
 		}
 	}
+	if !slices.ContainsFunc(t.Servers, func(s *GatewayServer) bool { return s.hasHost(hostname) }) {
+		return []Step{NewStep(RuleGatewayHostOtherHosts, Skipped, vs.Ref.At("spec.hosts"), t.Name, t.serverHostList()).
+			Unlike(hostname, t.serverHostList())}
+	}
 	return []Step{NewStep(RuleGatewayHostNotServed, Skipped, vs.Ref.At("spec.hosts"), t.Name, vs.Ref.Namespace).
 		Unlike(hostname, t.serverHostList())}
+}
+
+// hasHost reports whether a host of the server covers the name, for whichever namespace.
+func (s *GatewayServer) hasHost(name string) bool {
+	return slices.ContainsFunc(s.Hosts, func(h string) bool {
+		if _, host, qualified := strings.Cut(h, "/"); qualified {
+			h = host
+		}
+		return HostSubsetOf(name, strings.ToLower(h))
+	})
 }
 
 func (t *GatewayRouteTable) whyNotBound(vs *VirtualService) Step {

@@ -28,7 +28,7 @@ func TestGatewayLookup(t *testing.T) {
 		},
 		{
 			"a wildcard is not the bare domain", any80 + bound("default/b", `"*.foo.com"`), "foo.com", "",
-			[]string{"gatewayhost/none default/g spec.servers[0]"},
+			[]string{"gatewayhost/nearest default/b spec.hosts", "gatewayhost/none default/g spec.servers[0]"},
 		},
 		{
 			"a wildcard that is no whole label", any80 + bound("default/b", `"*foo.com"`), "barfoo.com", "*foo.com:80",
@@ -68,7 +68,7 @@ func TestGatewayLookup(t *testing.T) {
 		},
 		{
 			"server hosts do not have it", gatewayYAML("default/g", server(80, "HTTP", `hosts: [b.com]`)) + bound("default/a", "a.com, b.com"), "a.com", "",
-			[]string{"gatewayhost/server-hosts default/a spec.hosts", "gatewayhost/none default/g spec.servers[0]"},
+			[]string{"gatewayhost/other-server-hosts default/a spec.hosts", "gatewayhost/nearest default/a spec.hosts", "gatewayhost/none default/g spec.servers[0]"},
 		},
 		{
 			"server hosts have it for another namespace", gatewayYAML("default/g", server(80, "HTTP", `hosts: [ns1/a.com]`)) + bound("default/a", "a.com"), "a.com", "blackhole:80",
@@ -76,7 +76,7 @@ func TestGatewayLookup(t *testing.T) {
 		},
 		{
 			"server hosts narrow a wildcard", gatewayYAML("default/g", server(80, "HTTP", `hosts: [b.com]`)) + bound("default/a", `"*.com"`), "a.com", "",
-			[]string{"gatewayhost/server-hosts default/a spec.hosts", "gatewayhost/none default/g spec.servers[0]"},
+			[]string{"gatewayhost/other-server-hosts default/a spec.hosts", "gatewayhost/nearest default/a spec.hosts", "gatewayhost/none default/g spec.servers[0]"},
 		},
 	}
 	for _, tt := range tests {
@@ -125,6 +125,7 @@ func TestGatewayReasons(t *testing.T) {
 	}
 	want := []string{
 		`VirtualService shop/a spec.gateways[0]: names the host, but its gateway "gw" means shop/gw, which does not exist; istio-system/gw does (istio-system/gw / shop/gw)`,
+		`VirtualService shop/b spec.hosts: brings virtual host shops.com:80, which does not take shop.com (shop.com / shops.com)`,
 		`Gateway istio-system/gw spec.servers[0]: no virtual host of route configuration http.8080 has host shop.com (shops.com / shop.com)`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

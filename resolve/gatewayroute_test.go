@@ -208,7 +208,7 @@ func TestGatewayHTTPSTables(t *testing.T) {
 	if vh != nil {
 		t.Error("the table of one server has the host of the other")
 	}
-	want := []string{"gatewayhost/bound-to-other-gateway default/b spec.gateways", "gatewayhost/none default/g spec.servers[0]"}
+	want := []string{"gatewayhost/bound-to-other-gateway default/b spec.gateways", "gatewayhost/nearest default/a spec.hosts", "gatewayhost/none default/g spec.servers[0]"}
 	if diff := cmp.Diff(want, gatewayStepLines(t, steps)); diff != "" {
 		t.Error(diff)
 	}

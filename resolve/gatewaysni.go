@@ -147,18 +147,32 @@ func (l *GatewayListener) chainFor(tls bool, sni string) (*GatewayFilterChain, [
 // noFilterChain is step 3, with the names that come nearest.
 func (l *GatewayListener) noFilterChain(tls bool, sni string) Step {
 	var names []string
+	by := map[string]*GatewayFilterChain{}
 	for _, c := range l.Chains {
 		names = append(names, c.ServerNames...)
+		for _, n := range c.ServerNames {
+			by[n] = c
+		}
 	}
-	what, actual := "plaintext", "no TLS"
+	nearest, ref := nearestNames(sni, names, 3), l.Chains[0].Server().Ref
+	if len(nearest) > 0 {
+		ref = by[nearest[0]].Server().Ref
+		if route := by[nearest[0]].L4; route != nil {
+			ref = route.Ref
+		}
+	}
+	what, actual := "plaintext", "plaintext"
 	switch {
 	case tls && sni == "":
 		what, actual = "TLS without a server name", "no server name"
 	case tls:
 		what, actual = "server name "+sni, sni
 	}
-	expected := "server name " + strings.Join(nearestNames(sni, names, 3), " or ")
-	return NewStep(RuleGatewayNoFilterChain, None, l.Chains[0].Server().Ref, l.Name, what).Unlike(expected, actual)
+	expected := "server name " + strings.Join(nearest, " or ")
+	if !tls {
+		expected = "TLS with " + expected
+	}
+	return NewStep(RuleGatewayNoFilterChain, None, ref, l.Name, what).Unlike(expected, actual)
 }
 
 // autoPassthrough is the AUTO_PASSTHROUGH server that takes the server name of a

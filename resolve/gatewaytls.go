@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
@@ -13,6 +14,8 @@ const (
 	RuleGatewayPassesThrough RuleID = "gatewaylistener/passes-tls-through"
 	RuleGatewayClientCert    RuleID = "gatewaylistener/client-certificate"
 	RuleGatewayNoClientCert  RuleID = "gatewaylistener/no-client-certificate"
+	RuleGatewayClientName    RuleID = "gatewaylistener/client-certificate-name"
+	RuleGatewayForeignCert   RuleID = "gatewaylistener/certificate-not-of-the-mesh"
 )
 
 var gatewayTLSRules = []Rule{
@@ -39,6 +42,18 @@ var gatewayTLSRules = []Rule{
 		Says:     "Without a client certificate the handshake of a MUTUAL or ISTIO_MUTUAL server fails.",
 		Template: "mode %s demands a client certificate and the client has none: the handshake fails",
 		Source:   "pilot/pkg/networking/core/listener.go, BuildListenerTLSContext",
+	},
+	{
+		ID: RuleGatewayClientName, Stage: StageTLS,
+		Says:     "tls.subjectAltNames of a server are the only names a client certificate may have, compared exactly.",
+		Template: "client certificate of %s: subjectAltNames of the server has no such name, the handshake fails",
+		Source:   "pilot/pkg/networking/core/listener.go, BuildListenerTLSContext; pilot/pkg/security/model/authentication.go, ApplyToCommonTLSContext",
+	},
+	{
+		ID: RuleGatewayForeignCert, Stage: StageTLS,
+		Says:     "Istio mTLS of a client's proxy trusts only certificates of the mesh, which a gateway server shows with mode ISTIO_MUTUAL.",
+		Template: "the server is %s and shows a certificate of its own, and Istio mTLS of %s trusts those of the mesh alone: the handshake is taken to fail",
+		Source:   "pilot/pkg/networking/core/cluster_tls.go, constructUpstreamTLS",
 	},
 }
 
@@ -106,4 +121,29 @@ func (c *GatewayFilterChain) Handshake(clientCertificate bool) (bool, []Step) {
 		return false, append(steps, NewStep(RuleGatewayNoClientCert, DeniedBy, tls, c.TLSMode()).Unlike("a client certificate", "none"))
 	}
 	return true, append(steps, NewStep(RuleGatewayClientCert, Applied, tls, c.TLSMode(), has))
+}
+
+// TakesClientName tells whether the server takes the name in a client's certificate.
+// A chain that asks for no certificate does not look.
+func (c *GatewayFilterChain) TakesClientName(identity string) (bool, []Step) {
+	names := c.Server().Spec.GetTls().GetSubjectAltNames()
+	if len(names) == 0 || c.ClientCertificate() == ClientCertificateIgnored ||
+		slices.ContainsFunc(names, func(n string) bool { return strings.TrimPrefix(n, "spiffe://") == identity }) {
+		return true, nil
+	}
+	ref := c.Server().Ref
+	return false, []Step{NewStep(RuleGatewayClientName, DeniedBy, ref.At(ref.Field+".tls.subjectAltNames"), identity).
+		Unlike(strings.Join(names, " or "), identity)}
+}
+
+// MeshCertificate tells whether Istio mTLS of a client's proxy trusts the certificate that the
+// chain shows. What is in a Secret is not known here: it is taken to be no certificate of the mesh.
+func (c *GatewayFilterChain) MeshCertificate(client Ref) (bool, []Step) {
+	mode := c.TLSMode()
+	if !c.Terminates() || mode == networking.ServerTLSSettings_ISTIO_MUTUAL.String() {
+		return true, nil
+	}
+	ref := c.Server().Ref
+	return false, []Step{NewStep(RuleGatewayForeignCert, Warned, ref.At(ref.Field+".tls.mode"), mode, client.String()).
+		Unlike(networking.ServerTLSSettings_ISTIO_MUTUAL.String(), mode)}
 }

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	api "istio.io/api/networking/v1alpha3"
@@ -14,14 +15,22 @@ const (
 	RuleInboundUndeclared RuleID = "inbound/undeclared-port"
 	RuleInboundIngress    RuleID = "inbound/sidecar-ingress"
 	RuleInboundUnlisted   RuleID = "inbound/sidecar-ingress-unlisted"
+	RuleInboundProxy      RuleID = "inbound/proxy"
 )
 
 var inboundRules = []Rule{
 	{
-		ID: RuleInboundPort, Stage: StageListener,
+		ID: RuleInboundPort, Stage: StageListener, Detail: true,
 		Says:     "The receiving sidecar has a filter chain for each pod port that a Service (or ServiceEntry) of the workload targets; the Service's port gives the protocol.",
 		Template: "pod port %d is %s, as port %s of Service %s says",
 		Source:   "pilot/pkg/networking/core/listener_inbound.go, buildInboundChainConfigs",
+	},
+	{
+		ID: RuleInboundProxy, Stage: StageCapture,
+		Says:     "A workload with a sidecar receives through it: what is running, or what Istio's webhook injects.",
+		Template: "the receiver has a proxy: %s",
+		Source:   "pkg/kube/inject/inject.go, injectRequired",
+		Detail:   true,
 	},
 	{
 		ID: RuleInboundConflict, Stage: StageListener,
@@ -58,8 +67,10 @@ type InboundPort struct {
 	Declared bool
 	// FilterChain, RouteConfig, VirtualHost and Cluster are Envoy's names.
 	FilterChain, RouteConfig, VirtualHost, Cluster string
-	// Endpoint is Sidecar.ingress's defaultEndpoint; empty for the pod port itself.
+	// Endpoint is Sidecar.ingress's defaultEndpoint in words; empty for the pod port itself.
 	Endpoint string
+	// TargetPort is the port that the application is reached on.
+	TargetPort int
 }
 
 // Inbound returns the receiving side of a workload's pod port. Host and
@@ -89,7 +100,7 @@ func (s *Snapshot) Inbound(w *Workload, sc *Scope, port int) (InboundPort, []Ste
 			}
 			winner = svc
 			out = InboundPort{
-				Port: port, Protocol: p.Protocol, Declared: true,
+				Port: port, Protocol: p.Protocol, Declared: true, TargetPort: port,
 				FilterChain: fmt.Sprintf("0.0.0.0_%d", port),
 				RouteConfig: fmt.Sprintf("inbound|%d||", port),
 				VirtualHost: fmt.Sprintf("inbound|http|%d", p.Number),
@@ -113,7 +124,7 @@ func portName(p Port) string {
 
 func passthroughPort(port int) InboundPort {
 	return InboundPort{
-		Port: port, Protocol: ProtocolUnsupported, FilterChain: "virtualInbound",
+		Port: port, TargetPort: port, Protocol: ProtocolUnsupported, FilterChain: "virtualInbound",
 		RouteConfig: "InboundPassthroughCluster", VirtualHost: "inbound|http|0", Cluster: "InboundPassthroughCluster",
 	}
 }
@@ -130,14 +141,14 @@ func inboundFromSidecar(sc *Scope, w *Workload, port int) (InboundPort, []Step) 
 		}
 		endpoint := ingressEndpoint(in, port)
 		return InboundPort{
-				Port: port, Protocol: protocol, Declared: true,
-				FilterChain: fmt.Sprintf("%s_%d", address, port),
-				RouteConfig: fmt.Sprintf("inbound|%d||", port),
-				VirtualHost: fmt.Sprintf("inbound|http|%d", port),
-				Cluster:     fmt.Sprintf("inbound|%d||", port),
-				Endpoint:    endpoint,
-			}, []Step{NewStep(RuleInboundIngress, Matched, sc.Ref.At(fmt.Sprintf("spec.ingress[%d]", i)),
-				port, describeProtocol(protocol), endpoint)}
+			Port: port, Protocol: protocol, Declared: true, TargetPort: ingressPort(in, port),
+			FilterChain: fmt.Sprintf("%s_%d", address, port),
+			RouteConfig: fmt.Sprintf("inbound|%d||", port),
+			VirtualHost: fmt.Sprintf("inbound|http|%d", port),
+			Cluster:     fmt.Sprintf("inbound|%d||", port),
+			Endpoint:    endpoint,
+		}, []Step{NewStep(RuleInboundIngress, Matched, sc.Ref.At(fmt.Sprintf("spec.ingress[%d]", i)),
+			port, describeProtocol(protocol), endpoint)}
 	}
 	return passthroughPort(port), []Step{NewStep(RuleInboundUnlisted, None, sc.Ref.At("spec.ingress"), port)}
 }
@@ -153,4 +164,12 @@ func ingressEndpoint(in *api.IstioIngressListener, port int) string {
 		return "the pod's port " + strings.TrimPrefix(e, "0.0.0.0:")
 	}
 	return e
+}
+
+// ingressPort is the port of defaultEndpoint; a Unix socket has none, and the pod port stands for it.
+func ingressPort(in *api.IstioIngressListener, port int) int {
+	if n, err := strconv.Atoi(in.GetDefaultEndpoint()[strings.LastIndex(in.GetDefaultEndpoint(), ":")+1:]); err == nil {
+		return n
+	}
+	return port
 }

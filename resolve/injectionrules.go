@@ -42,7 +42,7 @@ var injectionRules = []Rule{
 		Template: "no sidecar: the pod has the %s sidecar.istio.io/inject: \"false\"",
 	},
 	{
-		ID: RuleInjectionNamespaceEnabled, Stage: StageCapture, Source: webhookSource,
+		ID: RuleInjectionNamespaceEnabled, Stage: StageCapture, Source: webhookSource, Detail: true,
 		Says:     "In a namespace with istio-injection=enabled every pod is injected by the default revision; istio.io/rev does not count.",
 		Template: "sidecar injected: namespace %s has istio-injection=enabled",
 	},

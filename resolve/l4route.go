@@ -37,7 +37,7 @@ var l4RouteRules = []Rule{
 	{
 		ID: RuleL4NoneMatches, Stage: StageRoute,
 		Says:     "Once some tls match applies to a proxy and port there is no chain for other server names; what tcp rules with destinationSubnets leave goes to the service.",
-		Template: "none of the %d %s rules that apply here takes this connection",
+		Template: "%s this connection",
 		Source:   "pilot/pkg/networking/core/tls.go, buildSidecarOutboundTLSFilterChainOpts",
 	},
 	{

@@ -77,7 +77,7 @@ func TestMatchTCPRoute(t *testing.T) {
 			manifests: l4Head + "a}\nspec: {hosts: [db], tcp: [{match: [{destinationSubnets: [11.0.0.0/8]}], route: [{destination: {host: x.y}}]}]}",
 			steps: []string{
 				"skipped l4route/destination-subnets shop/a spec.tcp[0].match[0].destinationSubnets: its match is for destinations 11.0.0.0/8; 10.1.2.3 goes elsewhere [destination 11.0.0.0/8 | 10.1.2.3]",
-				"none l4route/none-matches: none of the 1 tcp rules that apply here takes this connection",
+				"none l4route/none-matches: the only tcp rule that applies here does not take this connection",
 			},
 		},
 		{
@@ -178,7 +178,7 @@ func TestMatchTLSRoute(t *testing.T) {
 			manifests: tls(rule(`{sniHosts: [a.com]}`, "x.y")),
 			steps: []string{
 				"skipped l4route/sni shop/a spec.tls[0].match[0]: its match is for server names a.com, and this connection's is absent [server name a.com | absent]",
-				"none l4route/none-matches: none of the 1 tls rules that apply here takes this connection",
+				"none l4route/none-matches: the only tls rule that applies here does not take this connection",
 			},
 		},
 		{
@@ -222,7 +222,7 @@ func TestMatchTLSRoute(t *testing.T) {
 			steps: []string{
 				"skipped l4route/sni-taken shop/a spec.tls[1].match[0].sniHosts: server name a.com is already taken by VirtualService shop/a spec.tls[0].match[0], so the whole match is left out",
 				`skipped l4route/sni shop/a spec.tls[0].match[0]: its match is for server names a.com, and this connection's is "b.com" [server name a.com | "b.com"]`,
-				"none l4route/none-matches: none of the 1 tls rules that apply here takes this connection",
+				"none l4route/none-matches: the only tls rule that applies here does not take this connection",
 			},
 		},
 		{

@@ -8,6 +8,8 @@ import (
 // Rules of the outbound listeners of a sidecar.
 const (
 	RuleListenerWildcard    RuleID = "listener/wildcard-port"
+	RuleListenerWildcardTLS RuleID = "listener/wildcard-tls-port"
+	RuleListenerWildcardTCP RuleID = "listener/wildcard-tcp-port"
 	RuleListenerAddress     RuleID = "listener/service-address"
 	RuleListenerHeadless    RuleID = "listener/headless-endpoint"
 	RuleListenerNone        RuleID = "listener/none"
@@ -17,6 +19,9 @@ const (
 	RuleListenerNoChain     RuleID = "listener/default-chain"
 	RuleListenerPassthrough RuleID = "listener/passthrough"
 	RuleListenerBlackhole   RuleID = "listener/blackhole"
+	RuleListenerEgressProxy RuleID = "listener/egress-proxy"
+	RuleListenerDynamicDNS  RuleID = "listener/dynamic-dns"
+	RuleListenerOlderTakes  RuleID = "listener/older-takes-all"
 	RuleListenerOtherAddr   RuleID = "listener/other-address"
 )
 
@@ -24,7 +29,19 @@ var listenerRules = []Rule{
 	{
 		ID: RuleListenerWildcard, Stage: StageListener,
 		Says:     "All HTTP services of a port share the listener 0.0.0.0_PORT; there the Host header decides, not the address.",
-		Template: "port %d of service %s is %s: the shared listener %s takes it, and the Host header decides",
+		Template: "port %d of %s is %s: listener %s, where the Host header decides",
+		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
+	},
+	{
+		ID: RuleListenerWildcardTLS, Stage: StageListener,
+		Says:     "A TLS service without an address of its own is on the listener 0.0.0.0_PORT; there the server name of the handshake decides.",
+		Template: "port %d of %s is %s: listener %s, where the TLS server name decides",
+		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
+	},
+	{
+		ID: RuleListenerWildcardTCP, Stage: StageListener,
+		Says:     "A TCP service without an address of its own takes all TCP of its port on the listener 0.0.0.0_PORT.",
+		Template: "port %d of %s is %s: listener %s, which takes whatever address was dialled",
 		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
 	},
 	{
@@ -60,7 +77,7 @@ var listenerRules = []Rule{
 	{
 		ID: RuleListenerTCPChain, Stage: StageListener,
 		Says:     "Bytes that are not HTTP, or any bytes on a TCP port, are forwarded as a TCP stream; http routes do not apply.",
-		Template: "%s goes on as a TCP stream to %s: http routes do not apply on a %s port",
+		Template: "%s goes on as a TCP stream to %s%s",
 		Source:   "pilot/pkg/networking/core/tls.go, buildSidecarOutboundTCPFilterChainOpts",
 	},
 	{
@@ -80,6 +97,24 @@ var listenerRules = []Rule{
 		Says:     "With outboundTrafficPolicy ALLOW_ANY unmatched traffic goes to the address the application dialled, as it is: no mTLS, no routes, no DestinationRule.",
 		Template: "outboundTrafficPolicy %s: forwarded as it is to the address the application dialled (PassthroughCluster): no mTLS, no routes",
 		Source:   "pilot/pkg/networking/core/listener_builder.go, buildOutboundCatchAllNetworkFilterChains; httproute.go, buildCatchAllVirtualHost",
+	},
+	{
+		ID: RuleListenerOlderTakes, Stage: StageListener,
+		Says:     "Of two TCP ports that share a listener and that nothing tells apart, the older service takes every connection.",
+		Template: "port %d of %s gets nothing: %s is on %s before it, and nothing tells their connections apart",
+		Source:   "pilot/pkg/networking/core/listener.go, mergeTCPFilterChains",
+	},
+	{
+		ID: RuleListenerDynamicDNS, Stage: StageListener,
+		Says:     "With outboundTrafficPolicy ALLOW_ANY_DYNAMIC_DNS plaintext HTTP that no virtual host takes goes to wherever the proxy resolves its Host header to; everything else goes on as with ALLOW_ANY.",
+		Template: "outboundTrafficPolicy ALLOW_ANY_DYNAMIC_DNS: the proxy resolves %s itself and forwards in plaintext",
+		Source:   "pilot/pkg/networking/core/listener_builder.go, buildOutboundCatchAllNetworkFilterChains; httproute.go, buildCatchAllVirtualHost",
+	},
+	{
+		ID: RuleListenerEgressProxy, Stage: StageListener,
+		Says:     "With outboundTrafficPolicy.egressProxy of a Sidecar unmatched traffic goes to that destination.",
+		Template: "egressProxy: traffic that no service takes goes to %s",
+		Source:   "pilot/pkg/networking/core/listener_builder.go, buildOutboundCatchAllNetworkFiltersOnly; httproute.go, buildCatchAllVirtualHost",
 	},
 	{
 		ID: RuleListenerBlackhole, Stage: StageListener,
@@ -119,8 +154,15 @@ type OutboundListener struct {
 	OwnerPort Port
 	Egress    *Egress
 
-	state  Protocol
-	locked bool
+	state    Protocol
+	locked   bool
+	shadowed []shadowed
+}
+
+// shadowed is a service whose TCP chain an older one keeps away, and the step that says so.
+type shadowed struct {
+	service *Service
+	step    Step
 }
 
 // TCPChain forwards bytes to one service.
@@ -227,7 +269,7 @@ func bindsFor(svc *Service, p Port, e *Egress) []bind {
 		}
 		return []bind{{address: wildcardBind}}
 	}
-	if svc.Headless() {
+	if svc.Headless() && e.Port() == 0 {
 		return []bind{{address: headlessBind(svc)}}
 	}
 	var out []bind
@@ -326,16 +368,21 @@ func (l *OutboundListener) addChains(b bind, svc *Service, p Port) {
 	}
 }
 
+// addTCP adds a service's chain. On the shared listener TLS is told apart by server
+// name: the service's host, or an alias in any of its forms.
+// Source: pilot/pkg/networking/core/tls.go, buildSidecarOutboundTLSFilterChainOpts.
 func (l *OutboundListener) addTCP(b bind, svc *Service, p Port) {
 	chain := TCPChain{Service: svc, Port: p, CIDRs: b.cidrs}
 	if p.Protocol.IsTLS() && l.Wildcard {
 		chain.SNI = append(chain.SNI, svc.Hostname)
 		for _, a := range svc.Aliases {
 			chain.SNI = append(chain.SNI, a.Hostname)
+			chain.SNI = append(chain.SNI, shortForms(a.Hostname, l.Egress.namespace, l.Egress.domain)...)
 		}
 	}
 	for _, old := range l.TCP {
 		if sameAddresses(old.CIDRs, chain.CIDRs) && sameStrings(old.SNI, chain.SNI) {
+			l.shadowed = append(l.shadowed, shadowed{svc, NewStep(RuleListenerOlderTakes, Skipped, svc.Ref.At(p.Field), p.Number, svc.Hostname, old.Service.Hostname, l.Name)})
 			return
 		}
 	}
@@ -370,52 +417,6 @@ func sameStrings(a, b []string) bool {
 	return true
 }
 
-// Dialled is where the application's connection goes, as its DNS told it.
-type Dialled struct {
-	// Address is zero where it is not known from here (a name outside the cluster).
-	Address Address
-	Port    int
-	// Service is the service whose name the application looked up; nil if it is none.
-	Service *Service
-	// Headless is set where the address is one of the service's endpoints.
-	Headless bool
-}
-
-// Listener returns the listener that takes a captured connection: the one on
-// the very address, then 0.0.0.0_PORT, or nil for virtualOutbound.
-// Source: Envoy, listener manager (original destination); routing by use_original_dst.
-func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
-	ls := sc.listenersOn(d.Port)
-	if d.Headless && d.Service != nil {
-		if l := ls.byBind[headlessBind(d.Service)]; l != nil {
-			return l, []Step{NewStep(RuleListenerHeadless, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
-		}
-	} else if l := ls.byBind[d.Address.String()]; l != nil && !l.Wildcard {
-		return l, []Step{NewStep(RuleListenerAddress, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
-	}
-	if l := ls.byBind[wildcardBind]; l != nil {
-		owner, port := l.Owner, l.OwnerPort
-		if d.Service != nil {
-			if p, ok := d.Service.PortByNumber(d.Port); ok {
-				owner, port = d.Service, p
-			}
-		}
-		return l, []Step{NewStep(RuleListenerWildcard, Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name)}
-	}
-	if len(ls.order) > 0 {
-		var names []string
-		for _, l := range ls.order {
-			names = append(names, l.Name)
-		}
-		to := d.Address.String()
-		if to == "" {
-			to = "the dialled address"
-		}
-		return nil, []Step{NewStep(RuleListenerOtherAddr, None, Ref{}, d.Port, joinLimited(names, 3), to)}
-	}
-	return nil, []Step{NewStep(RuleListenerNone, None, Ref{}, d.Port)}
-}
-
 // describeProtocol names a port's protocol as a person would.
 func describeProtocol(p Protocol) string {
 	if p.IsAuto() {
@@ -424,43 +425,13 @@ func describeProtocol(p Protocol) string {
 	return string(p)
 }
 
-// Chain is the filter chain that takes a connection: HTTP, one service's TCP
-// chains to choose from, or neither, which is the default chain.
-type Chain struct {
-	HTTP bool
-	// TCP are the chains that could take it, in order; several only for TLS, where the server name decides.
-	TCP []TCPChain
-}
-
-// Chain returns what takes a connection of that payload: destination ranges
-// first, then the server name, then the protocol, as Envoy matches filter chains.
-// Source: Envoy, config.listener.v3.FilterChainMatch.
-func (l *OutboundListener) Chain(payload Payload, dest Address) Chain {
-	var ranged, open []TCPChain
-	for _, c := range l.TCP {
-		switch {
-		case len(c.CIDRs) == 0:
-			open = append(open, c)
-		case c.contains(dest):
-			ranged = append(ranged, c)
-		}
+// wildcardRule says what decides on a listener 0.0.0.0_PORT for a service of that protocol.
+func wildcardRule(p Protocol) RuleID {
+	switch {
+	case p.IsTLS():
+		return RuleListenerWildcardTLS
+	case p.IsHTTP(), p.IsAuto():
+		return RuleListenerWildcard
 	}
-	if usable := forPayload(ranged, payload); len(usable) > 0 {
-		return Chain{TCP: usable}
-	}
-	if payload == PayloadHTTP && l.RouteConfig != "" {
-		return Chain{HTTP: true}
-	}
-	return Chain{TCP: forPayload(open, payload)}
-}
-
-// forPayload drops the chains that demand a server name where the payload has none.
-func forPayload(chains []TCPChain, payload Payload) []TCPChain {
-	var out []TCPChain
-	for _, c := range chains {
-		if len(c.SNI) == 0 || payload == PayloadTLS {
-			out = append(out, c)
-		}
-	}
-	return out
+	return RuleListenerWildcardTCP
 }

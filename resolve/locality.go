@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"fmt"
 	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
@@ -10,6 +11,7 @@ import (
 // Rules of choosing among the endpoints of a cluster.
 const (
 	RuleBalanceNone             RuleID = "loadbalance/no-healthy-endpoint"
+	RuleBalanceNoneLeft         RuleID = "loadbalance/no-locality-left"
 	RuleBalanceGateway          RuleID = "loadbalance/gateway-passthrough"
 	RuleLocalityUnknown         RuleID = "locality/unknown"
 	RuleLocalityFailover        RuleID = "locality/failover"
@@ -18,6 +20,7 @@ const (
 	RuleLocalityDistribute      RuleID = "locality/distribute"
 	RuleLocalityNotListed       RuleID = "locality/not-distributed-to"
 	RuleLocalityZoneAware       RuleID = "locality/zone-aware"
+	RuleLocalityNode            RuleID = "locality/node"
 )
 
 const applyLocality = "pilot/pkg/networking/core/loadbalancer/loadbalancer.go, ApplyLocalityLoadBalancer"
@@ -26,8 +29,14 @@ var localityRules = []Rule{
 	{
 		ID: RuleBalanceNone, Stage: StageLoadBalance,
 		Says:     "A cluster without a healthy endpoint answers 503 with flag UH.",
-		Template: "no endpoint of %s gets requests: %d endpoints, %d of them usable",
-		Source:   "Envoy, load balancing",
+		Template: "%s of %s %s ready",
+		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go; Envoy, router (UH no_healthy_upstream)",
+	},
+	{
+		ID: RuleBalanceNoneLeft, Stage: StageLoadBalance,
+		Says:     "Where no locality that gets requests has a healthy endpoint, the answer is 503 with flag UH.",
+		Template: "%d behind %s, and none in a locality that gets requests",
+		Source:   "Envoy, load balancing, locality weighted load balancing",
 	},
 	{
 		ID: RuleBalanceGateway, Stage: StageLoadBalance,
@@ -72,6 +81,12 @@ var localityRules = []Rule{
 		Source:   "pilot/pkg/networking/core/loadbalancer/loadbalancer.go, applyLocalityWeights",
 	},
 	{
+		ID: RuleLocalityNode, Stage: StageLoadBalance, Detail: true,
+		Says:     "A pod is where its node's topology labels say.",
+		Template: "node %s is in %s",
+		Source:   "pilot/pkg/serviceregistry/kube/controller/controller.go, getPodLocality",
+	},
+	{
 		ID: RuleLocalityZoneAware, Stage: StageLoadBalance,
 		Says:     "Zone aware load balancing keeps requests in the client's region; which zone they go to depends on the number of pods of each side.",
 		Template: "zoneAwareLbSetting: how requests spread over the zones of a region is not modelled",
@@ -113,7 +128,11 @@ func (s *Snapshot) Balance(client *Workload, c *Cluster, eps []*Endpoint) ([]*En
 	}
 	healthy := healthyOf(eps)
 	if len(healthy) == 0 {
-		return nil, append(steps, NewStep(RuleBalanceNone, None, c.Service.Ref, c.Name, podCount(eps), 0))
+		which, are := "the only endpoint", "is not"
+		if n := podCount(eps); n > 1 {
+			which, are = fmt.Sprintf("none of the %d endpoints", n), "is"
+		}
+		return nil, append(steps, NewStep(RuleBalanceNone, None, c.Service.Ref, which, c.Service.Hostname, are))
 	}
 	// 2.
 	b := balancer{client: client, cluster: c, eps: eps, nodes: s.Nodes}
@@ -127,7 +146,7 @@ func (s *Snapshot) Balance(client *Workload, c *Cluster, eps []*Endpoint) ([]*En
 	kept, more := b.balance()
 	steps = append(steps, more...)
 	if len(kept) == 0 {
-		steps = append(steps, NewStep(RuleBalanceNone, None, c.Service.Ref, c.Name, podCount(eps), 0))
+		steps = append(steps, NewStep(RuleBalanceNoneLeft, None, c.Service.Ref, podCount(eps), c.Service.Hostname))
 	}
 	return kept, steps
 }
@@ -186,7 +205,7 @@ func (s *Snapshot) localitySetting(c *Cluster) localitySetting {
 	}
 	// 3.
 	if z := s.Mesh.GetZoneAwareLbSetting(); z != nil {
-		return zoneAwareSetting(z, s.meshField("zoneAwareLbSetting"), "meshConfig.zoneAwareLbSetting")
+		return zoneAwareSetting(z, s.Mesh.Ref.At("zoneAwareLbSetting"), "meshConfig.zoneAwareLbSetting")
 	}
 	l := s.Mesh.GetLocalityLbSetting()
 	if l == nil { // Istio's default is {enabled: true}

@@ -119,7 +119,7 @@ func TestBalance(t *testing.T) {
 		{
 			name: "distribute to where nobody is", manifests: policy(`loadBalancer: {localityLbSetting: {distribute: [{from: "*", to: {r9: 100}}]}}`), eps: near()[:1],
 			steps: []string{
-				"skipped locality/not-distributed-to Deployment shop/a", "applied locality/distribute shop/r", "none loadbalance/no-healthy-endpoint Service shop/reviews",
+				"skipped locality/not-distributed-to Deployment shop/a", "applied locality/distribute shop/r", "none loadbalance/no-locality-left Service shop/reviews",
 			},
 		},
 		{
@@ -137,6 +137,7 @@ func TestBalance(t *testing.T) {
 		{
 			name: "nodes without topology labels: all equal", manifests: policy(outlier) + "---\napiVersion: v1\nkind: Node\nmetadata: {name: node-a}\n---\napiVersion: v1\nkind: Node\nmetadata: {name: node-b}\n",
 			client: &Workload{Namespace: "app", NodeName: "node-a"}, eps: []*Endpoint{endpointAt("a", "", Healthy, nil), endpointAt("b", "", Healthy, nil)}, want: "a b",
+			steps: []string{"applied locality/node Node node-a", "applied locality/node Node node-b"},
 		},
 		{
 			name: "the client's locality is not known", client: sidecarClient, manifests: policy(outlier), eps: near(), want: "a b c d e", steps: []string{"warning locality/unknown shop/r"},

@@ -37,7 +37,8 @@ func (b *balancer) balance() ([]*Endpoint, []Step) {
 		if what := b.unknown(nil, true); what != "" {
 			return healthy, b.warnUnknown(healthy, what)
 		}
-		return b.distribute(distribute, healthy)
+		kept, steps := b.distribute(distribute, healthy)
+		return kept, append(b.localities(), steps...)
 	}
 	if !set.failover {
 		return healthy, nil
@@ -56,11 +57,30 @@ func (b *balancer) balance() ([]*Endpoint, []Step) {
 	if what := b.unknown(labels, byLocality); what != "" {
 		return healthy, b.warnUnknown(healthy, what)
 	}
-	kept, steps := b.spread(b.prioritize(labels, byLocality))
+	kept, more := b.spread(b.prioritize(labels, byLocality))
+	steps := append(b.localities(), more...)
 	if set.zoneAware != nil && len(kept) > 1 {
 		steps = append(steps, NewStep(RuleLocalityZoneAware, Warned, set.ref))
 	}
 	return kept, steps
+}
+
+// localities names the nodes that say where the client and the endpoints are.
+func (b *balancer) localities() []Step {
+	var steps []Step
+	told := map[string]bool{}
+	tell := func(w *Workload) {
+		if w == nil || told[w.NodeName] || b.nodes[w.NodeName] == nil {
+			return
+		}
+		told[w.NodeName] = true
+		steps = append(steps, NewStep(RuleLocalityNode, Applied, Ref{Kind: "Node", Name: w.NodeName}, w.NodeName, localityText(w.Locality)))
+	}
+	tell(b.client)
+	for _, e := range b.eps {
+		tell(e.Workload)
+	}
+	return steps
 }
 
 // warnUnknown warns only where the choice could change who answers.

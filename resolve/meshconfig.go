@@ -12,7 +12,7 @@ import (
 // Mesh is the mesh configuration with Istio's defaults filled in.
 type Mesh struct {
 	*meshconfig.MeshConfig
-	// Ref is the ConfigMap or file it was read from; zero for Istio's defaults alone.
+	// Ref is the ConfigMap or file it was read from; without a name for Istio's defaults alone.
 	Ref Ref
 	// Domain is the cluster's DNS domain.
 	Domain string
@@ -74,6 +74,9 @@ func newMesh(config *meshconfig.MeshConfig, ref Ref) *Mesh {
 			m.ConnectTimeout = nil
 		}
 		proto.Merge(m, c)
+	}
+	if ref.IsZero() {
+		ref = Ref{Kind: "MeshConfig"} // Istio's defaults have a name, too
 	}
 	return &Mesh{MeshConfig: m, Ref: ref, Domain: "cluster.local"}
 }

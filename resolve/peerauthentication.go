@@ -50,7 +50,7 @@ var peerAuthenticationModeRules = []Rule{
 		Template: "mTLS mode %s for the mesh (root namespace %s)",
 	},
 	{
-		ID: RulePeerAuthenticationDefault, Stage: StagePeerAuthentication, Source: composeSource,
+		ID: RulePeerAuthenticationDefault, Stage: StagePeerAuthentication, Source: composeSource, Detail: true,
 		Says:     "Where no PeerAuthentication sets a mode it is PERMISSIVE.",
 		Template: "no PeerAuthentication sets a mode for %s; Istio's default is PERMISSIVE",
 	},
@@ -140,6 +140,7 @@ func indexPeerAuthentications(s *Snapshot) map[string]*peerPolicies {
 // pilot/pkg/model/authentication.go, addPeerAuthentication, getConfigsForWorkload.
 func (s *Snapshot) EffectiveMTLS(w *Workload, port int) MTLS {
 	m := mtlsOf(s, w.Namespace, w.Owner.String())
+	m.Steps = append(m.Steps, s.hiddenPeerAuthentications(w)...)
 	// 1 to 3.
 	m.mesh()
 	m.inNamespace(w.Namespace)
@@ -179,14 +180,9 @@ func mtlsOf(s *Snapshot, namespace, subject string) *mtlsChoice {
 	}
 	m.Gaps = s.GapsOf(peerAuthenticationKind, s.Mesh.GetRootNamespace(), namespace)
 	for _, g := range m.Gaps {
-		m.Steps = append(m.Steps, NewStep(RulePeerAuthenticationUnreadable, Warned, policyGapRef(g), string(g.Reason)))
+		m.Steps = append(m.Steps, NewStep(RulePeerAuthenticationUnreadable, Warned, g.ref(), string(g.Reason)))
 	}
 	return m
-}
-
-// policyGapRef is the Ref of what a gap hides.
-func policyGapRef(g Gap) Ref {
-	return Ref{Group: g.GroupKind.Group, Kind: g.GroupKind.Kind, Namespace: g.Namespace, Name: g.Name}
 }
 
 func (m *mtlsChoice) mesh() {

@@ -147,7 +147,7 @@ func TestPolicyGaps(t *testing.T) {
 		if a.Decision != AccessUndetermined || len(a.Gaps) != 1 {
 			t.Errorf("got %v with gaps %v, want undetermined", a.Decision, a.Gaps)
 		}
-		want := []RuleID{RuleAuthorizationUnreadable, RuleAuthorizationNone}
+		want := []RuleID{RuleAuthorizationNone, RuleAuthorizationUnreadable}
 		if diff := cmp.Diff(want, ruleIDs(a.Steps)); diff != "" {
 			t.Error(diff)
 		}

@@ -1,6 +1,10 @@
 package resolve
 
-import "cmp"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // Ref names a resource and, where Field is set, one field of it. Every reason
 // the tool gives points at a Ref.
@@ -28,11 +32,8 @@ func (r Ref) Object() Ref { return r.At("") }
 
 // String is kind, namespace/name and field, in the order in which a person reads them.
 func (r Ref) String() string {
-	s := r.Kind + " " + r.QualifiedName()
-	if r.Field != "" {
-		s += " " + r.Field
-	}
-	return s
+	words := []string{r.Kind, r.QualifiedName(), r.Field}
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }
 
 // QualifiedName is namespace/name, or the name alone for cluster-scoped resources.

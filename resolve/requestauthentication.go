@@ -119,8 +119,9 @@ func (s *Snapshot) jwtRules(w *Workload, r *JWTResult) []jwtRule {
 	target, who := s.policyTarget(w), w.Owner.String()
 	r.Gaps = s.GapsOf(requestAuthenticationKind, target.namespaces()...)
 	for _, g := range r.Gaps {
-		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationUnreadable, Warned, policyGapRef(g), string(g.Reason)))
+		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationUnreadable, Warned, g.ref(), string(g.Reason)))
 	}
+	r.Steps = append(r.Steps, s.hiddenRequestAuthentications(w)...)
 	var rules []jwtRule
 	namespaces := target.namespaces()
 	slices.Reverse(namespaces) // the workload's namespace first, as getConfigsForWorkload

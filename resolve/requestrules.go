@@ -5,16 +5,17 @@ package resolve
 const (
 	RuleRouteWeight            RuleID = "route/weight"
 	RuleHTTPSRedirect          RuleID = "gateway/https-redirect"
+	RuleHTTPSForwarded         RuleID = "gateway/forwarded-proto"
 	RuleDestinationUnknown     RuleID = "destination/host-unknown"
 	RuleDestinationNotExported RuleID = "destination/host-not-exported"
 	RuleDestinationNotImported RuleID = "destination/host-not-imported"
 	RuleDestinationPort        RuleID = "destination/port-unknown"
 	RuleOriginalDestination    RuleID = "destination/original-destination"
 	RuleServicePortMissing     RuleID = "service/port-missing"
-	RuleNoneHealthy            RuleID = "endpoint/none-healthy"
 	RuleMTLSToPlaintext        RuleID = "tls/mtls-to-plaintext"
 	RuleMTLSUndecrypted        RuleID = "tls/mtls-undecrypted"
 	RuleMTLSOutside            RuleID = "tls/mtls-outside-mesh"
+	RuleTLSTwice               RuleID = "tls/twice"
 	RuleApplicationDelivered   RuleID = "application/delivered"
 	RuleApplicationOutside     RuleID = "application/outside-mesh"
 	RuleGatewayNotHTTP         RuleID = "gateway/not-http"
@@ -25,7 +26,7 @@ const (
 
 var walkRules = []Rule{
 	{
-		ID: RuleRouteWeight, Stage: StageRoute,
+		ID: RuleRouteWeight, Stage: StageRoute, Detail: true,
 		Says:     "Of several destinations each gets its weight's share of the sum; weight 0 is dropped.",
 		Template: "%s of such requests go to %s%s",
 		Source:   "pilot/pkg/networking/core/route/route.go, applyHTTPRouteDestination",
@@ -35,6 +36,12 @@ var walkRules = []Rule{
 		Says:     "A server with tls.httpsRedirect answers plaintext requests for its virtual hosts with 301 to https.",
 		Template: "plaintext is redirected to %s",
 		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayHTTPRouteConfig (RequireTls)",
+	},
+	{
+		ID: RuleHTTPSForwarded, Stage: StageRoute,
+		Says:     "X-Forwarded-Proto of a proxy that the gateway trusts (gatewayTopology.numTrustedProxies) is the scheme of the request: https is not redirected.",
+		Template: "not redirected: X-Forwarded-Proto is %s, and %d proxies before the gateway are trusted",
+		Source:   "Envoy, x-forwarded-proto",
 	},
 	{
 		ID: RuleDestinationUnknown, Stage: StageDestinationRule,
@@ -57,7 +64,7 @@ var walkRules = []Rule{
 	{
 		ID: RuleDestinationPort, Stage: StageDestinationRule,
 		Says:     "A destination port the service does not have leaves the route without a cluster: 503 NC. A port that is not written is the listener's on a sidecar, the service's only one on a gateway.",
-		Template: "%s has no port %d (it has %s)",
+		Template: "%s has no port %d (it has %s)%s",
 		Source:   "pilot/pkg/networking/core/route/route.go, GetDestinationCluster",
 	},
 	{
@@ -71,12 +78,6 @@ var walkRules = []Rule{
 		Says:     "A connection to a ClusterIP on a port the Service does not have goes nowhere.",
 		Template: "Service %s has no port %d (it has %s)",
 		Source:   "Kubernetes, virtual IPs and service proxies",
-	},
-	{
-		ID: RuleNoneHealthy, Stage: StageLoadBalance,
-		Says:     "Endpoints that are not ready get no traffic; with none ready the answer is 503 UH.",
-		Template: "none of the endpoints of %s is ready",
-		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go; Envoy, router (UH no_healthy_upstream)",
 	},
 	{
 		ID: RuleMTLSToPlaintext, Stage: StageTLS,
@@ -97,7 +98,13 @@ var walkRules = []Rule{
 		Source:   "assumption of the tool",
 	},
 	{
-		ID: RuleApplicationDelivered, Stage: StageApplication,
+		ID: RuleTLSTwice, Stage: StageTLS,
+		Says:     "A DestinationRule that originates TLS wraps the application's own TLS once more; a host outside the mesh is taken to refuse that.",
+		Template: "the application speaks TLS to %s and its proxy originates TLS around it: the host gets TLS inside TLS, taken to fail",
+		Source:   "pilot/pkg/networking/core/cluster_tls.go, buildUpstreamTLSSettings",
+	},
+	{
+		ID: RuleApplicationDelivered, Stage: StageApplication, Detail: true,
 		Says:     "The application is taken to listen on every target port.",
 		Template: "%s gets the request on port %d",
 		Source:   "assumption of the tool",
@@ -105,7 +112,7 @@ var walkRules = []Rule{
 	{
 		ID: RuleApplicationOutside, Stage: StageApplication,
 		Says:     "What a host outside the mesh does is not known.",
-		Template: "%s port %d is outside the mesh: handed over",
+		Template: "%s port %d is outside the mesh: handed over%s",
 		Source:   "assumption of the tool",
 	},
 	{

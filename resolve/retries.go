@@ -110,6 +110,18 @@ func Retries(r *Route, mesh *Mesh) (RetryPolicy, Step) {
 	return p, NewStep(rule, Applied, ref, p.Attempts, p.describeOn())
 }
 
+// OnConnectFailure reports whether a connection that can not be made is tried again.
+// Source: Envoy, source/common/router/retry_state_impl.cc, wouldRetryFromReset.
+func (p RetryPolicy) OnConnectFailure() bool {
+	return p.OnReset() || p.Attempts > 0 && slices.Contains(p.On, "connect-failure")
+}
+
+// OnReset reports whether a request whose connection broke is tried again.
+// Source: Envoy, source/common/router/retry_state_impl.cc, wouldRetryFromReset.
+func (p RetryPolicy) OnReset() bool {
+	return p.Attempts > 0 && slices.ContainsFunc(p.On, func(on string) bool { return on == "5xx" || on == "gateway-error" || on == "reset" })
+}
+
 func (p RetryPolicy) describeOn() string {
 	parts := slices.Clone(p.On)
 	for _, code := range p.StatusCodes {

@@ -48,12 +48,16 @@ var routeBuildingRules = []Rule{
 // 4. Else sourceLabels must be on the proxy's pod and sourceNamespace be its namespace.
 // 5. After a route that takes every request nothing more is made.
 //
+// The steps begin with what was made of the VirtualService before: names expanded,
+// delegates merged or left out.
+//
 // gateways are the names the routes are made for: "mesh" on a sidecar, else the
 // gateway's namespace/name. No route at all means that the VirtualService has no
 // effect: a gateway then skips it, a sidecar routes to the service itself.
 //
 // Source: pilot/pkg/networking/core/route/route.go, BuildHTTPRoutesForVirtualService.
 func BuildRoutes(vs *VirtualService, listenPort int, gateways map[string]bool, proxy *Workload) (routes []*Route, steps []Step) {
+	steps = slices.Clone(vs.Steps)
 	var last *Route
 	for i, entry := range vs.Spec.GetHttp() {
 		if last != nil {

@@ -211,7 +211,7 @@ func TestRoutesOfOddInput(t *testing.T) {
 		RedirectLocation(r, q)
 		Rewrite(r, q)
 		Forward(r, WeightedDestination{}, q)
-		Fault(r, q)
+		Fault(r)
 		CORS(r, q)
 		Mirrors(r)
 		Timeout(r)

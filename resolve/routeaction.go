@@ -29,7 +29,9 @@ const (
 	RuleActionOvershadowed  RuleID = "route/action-precedence"
 	RuleActionRedirectCode  RuleID = "route/redirect-code"
 	RuleActionNoDestination RuleID = "route/no-destination"
+	RuleActionDirectStatus  RuleID = "route/direct-response-status"
 	RuleRouteMirror         RuleID = "route/mirror"
+	RuleRouteMirrorUnknown  RuleID = "route/mirror-unknown"
 )
 
 var routeActionRules = slices.Concat(actionRules, retryRules, rewriteRules, faultRules, corsRules)
@@ -66,10 +68,22 @@ var actionRules = []Rule{
 		Source:   "pilot/pkg/networking/core/route/route.go, applyHTTPRouteDestination",
 	},
 	{
+		ID: RuleActionDirectStatus, Stage: StageRoute,
+		Says:     "A direct response whose status is not from 200 to 599 is refused by Envoy, with the route configuration it stands in.",
+		Template: "status %d is not from 200 to 599: Envoy refuses the whole route configuration",
+		Source:   "Envoy, config.route.v3.DirectResponseAction",
+	},
+	{
 		ID: RuleRouteMirror, Stage: StageRoute,
 		Says:     "A mirror gets a copy of all requests, or of the percentage it names; its answer is thrown away.",
 		Template: "%s gets a copy of %s percent of the requests",
 		Source:   "pilot/pkg/networking/core/route/route.go, MirrorPercent",
+	},
+	{
+		ID: RuleRouteMirrorUnknown, Stage: StageRoute,
+		Says:     "A mirror to a host the proxy has no cluster for is ignored.",
+		Template: "mirror %s is no service this proxy knows: no copy is sent",
+		Source:   "Envoy, source/common/router/router.cc, shadowing",
 	},
 }
 
@@ -93,6 +107,9 @@ func ActionOf(r *Route) (RouteAction, []Step) {
 		}
 	case r.HTTP.GetDirectResponse() != nil:
 		status := r.HTTP.DirectResponse.GetStatus()
+		if status < 200 || status >= 600 {
+			return RouteInvalid, []Step{NewStep(RuleActionDirectStatus, Warned, r.FieldRef("directResponse.status"), status)}
+		}
 		action, steps = RouteResponds, []Step{NewStep(RuleActionDirect, Applied, r.FieldRef("directResponse"), status)}
 	case len(Destinations(r)) == 0:
 		return RouteInvalid, []Step{NewStep(RuleActionNoDestination, Warned, r.Entry)}

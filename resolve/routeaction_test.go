@@ -44,6 +44,10 @@ func TestActionOf(t *testing.T) {
 			},
 		},
 		{
+			"direct response that is none", "directResponse: {status: 7}", RouteInvalid,
+			[]string{"warning route/direct-response-status shop/v spec.http[0].directResponse.status: status 7 is not from 200 to 599: Envoy refuses the whole route configuration"},
+		},
+		{
 			"redirect code that is none", "redirect: {redirectCode: 305}", RouteInvalid,
 			[]string{"warning route/redirect-code shop/v spec.http[0].redirect.redirectCode: redirect code 305 is not supported: Envoy refuses the whole route configuration"},
 		},
@@ -178,7 +182,6 @@ func TestTimeoutAndRetries(t *testing.T) {
 func TestFault(t *testing.T) {
 	tests := []struct {
 		name, entry string
-		q           *HTTPRequest
 		want        string
 		steps       []string
 	}{
@@ -207,18 +210,14 @@ func TestFault(t *testing.T) {
 			steps: []string{"applied fault/abort shop/v spec.http[0].fault.abort: 100 percent of the requests are aborted with gRPC status UNAVAILABLE"},
 		},
 		{
-			name: "http status for a grpc request", entry: "fault: {abort: {httpStatus: 503, percentage: {value: 100}}}", want: "abort 100% 200  delay 0% 0s",
-			q:     &HTTPRequest{Headers: map[string]string{"content-type": "application/grpc+proto"}},
-			steps: []string{"applied fault/abort shop/v spec.http[0].fault.abort: 100 percent of the requests are aborted with status 200"},
+			name: "http status", entry: "fault: {abort: {httpStatus: 503, percentage: {value: 100}}}", want: "abort 100% 503  delay 0% 0s",
+			steps: []string{"applied fault/abort shop/v spec.http[0].fault.abort: 100 percent of the requests are aborted with status 503"},
 		},
 		{name: "neither status nor delay", entry: "fault: {abort: {percentage: {value: 100}}, delay: {percentage: {value: 100}}}", want: "abort 0% 0  delay 0% 0s"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if tt.q == nil {
-				tt.q = &HTTPRequest{}
-			}
-			f, steps := Fault(routeOf(t, tt.entry), tt.q)
+			f, steps := Fault(routeOf(t, tt.entry))
 			got := fmt.Sprintf("abort %g%% %d %s delay %g%% %s", f.AbortPercent, f.AbortStatus, f.AbortGRPC, f.DelayPercent, f.Delay)
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Error(diff)

@@ -1,6 +1,8 @@
 package resolve
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,6 +15,7 @@ const (
 	RuleRoutePlainPrefix RuleID = "route/plain-prefix"
 	RuleRouteNotReached  RuleID = "route/not-reached"
 	RuleRouteAlsoMatches RuleID = "route/also-matches"
+	RuleRouteCloserMatch RuleID = "route/closer-match-behind"
 	RuleRouteNoMatch     RuleID = "route/no-match"
 	RuleRouteDefault     RuleID = "route/default"
 )
@@ -45,9 +48,15 @@ var routeChoiceRules = []Rule{
 		Detail:   true,
 	},
 	{
+		ID: RuleRouteCloserMatch, Stage: StageRoute,
+		Says:     "A later route whose uri is closer to the path than that of the first match is never asked.",
+		Template: "it would match more closely (%s), but %s comes first",
+		Source:   "Envoy, source/common/router/config_impl.cc, VirtualHostImpl::getRouteFromEntries",
+	},
+	{
 		ID: RuleRouteNoMatch, Stage: StageRoute,
 		Says:     "A virtual host in which no route matches answers 404; no other virtual host is tried.",
-		Template: "none of the %d rules for this host matches %s",
+		Template: "%s %s",
 		Source:   "Envoy, source/common/router/config_impl.cc, VirtualHostImpl::getRouteFromEntries",
 	},
 	{
@@ -87,9 +96,21 @@ func ChooseRoute(routes []*Route, q *HTTPRequest) (chosen *Route, steps []Step, 
 		}
 	}
 	if chosen == nil {
-		steps = append(steps, NewStep(RuleRouteNoMatch, None, Ref{}, len(routes), q.Method+" "+q.Path))
+		steps = append(steps, NewStep(RuleRouteNoMatch, None, Ref{}, noneOf(len(routes), "rule for this host", "match"), q.Method+" "+q.Path))
 	}
 	return chosen, steps, certain
+}
+
+// noneOf says in words that none of n things does it.
+func noneOf(n int, noun, verb string) string {
+	switch n {
+	case 0:
+		return "no " + noun + " " + verb + "es"
+	case 1:
+		return "the only " + noun + " does not " + verb
+	}
+	first, rest, _ := strings.Cut(noun, " ")
+	return "none of the " + strconv.Itoa(n) + " " + first + "s " + rest + " " + verb + "es"
 }
 
 func chosenSteps(r *Route, q *HTTPRequest) []Step {
@@ -112,10 +133,24 @@ func notReached(r, chosen *Route, q *HTTPRequest, shadowed *bool) Step {
 	if !*shadowed {
 		if t, _ := r.Matches(q); t == True {
 			*shadowed = true
+			if r.Match.GetUri() != nil && chosen.matchedLiteral() < r.matchedLiteral() {
+				return NewStep(RuleRouteCloserMatch, Skipped, r.Ref, r.describeMatch(), chosen.Ref)
+			}
 			return NewStep(RuleRouteAlsoMatches, Skipped, r.Ref, r.describeMatch(), chosen.Ref)
 		}
 	}
 	return NewStep(RuleRouteNotReached, Skipped, r.Ref, chosen.Ref)
+}
+
+// matchedLiteral is how much of a path the route spells out.
+func (r *Route) matchedLiteral() int {
+	switch p := r.Match.GetUri().GetMatchType().(type) {
+	case *networking.StringMatch_Prefix:
+		return len(p.Prefix)
+	case *networking.StringMatch_Exact:
+		return len(p.Exact) + 1
+	}
+	return 0
 }
 
 // describeMatch is the route's match in a few words.
@@ -134,18 +169,15 @@ func (r *Route) describeMatch() string {
 		}
 	}
 	for _, c := range []struct {
-		noun string
-		n    int
+		noun    string
+		matches map[string]*networking.StringMatch
 	}{
-		{"header", len(m.GetHeaders())},
-		{"excluded header", len(m.GetWithoutHeaders())},
-		{"query parameter", len(m.GetQueryParams())},
+		{"header", m.GetHeaders()},
+		{"without header", m.GetWithoutHeaders()},
+		{"query parameter", m.GetQueryParams()},
 	} {
-		switch {
-		case c.n == 1:
-			parts = append(parts, "1 "+c.noun)
-		case c.n > 1:
-			parts = append(parts, strconv.Itoa(c.n)+" "+c.noun+"s")
+		for _, name := range slices.Sorted(maps.Keys(c.matches)) {
+			parts = append(parts, c.noun+" "+name+" "+describeStringMatch(c.matches[name]))
 		}
 	}
 	if len(parts) == 0 {

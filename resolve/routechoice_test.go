@@ -32,7 +32,7 @@ func TestChooseRoute(t *testing.T) {
 				`applied route/plain-prefix shop/v spec.http[0].match[0].uri: prefix "/policy" takes "/policy-author" too: it is compared as a plain string, not by path segments`,
 				`skipped route/not-reached shop/v spec.http[1].match[0]: not looked at: VirtualService shop/v spec.http[0].match[0] comes first`,
 				`skipped route/not-reached shop/v spec.http[2].match[0]: not looked at: VirtualService shop/v spec.http[0].match[0] comes first`,
-				`skipped route/also-matches shop/v spec.http[3].match[0]: it would match too (uri prefix "/policy-author"), but VirtualService shop/v spec.http[0].match[0] comes first`,
+				`skipped route/closer-match-behind shop/v spec.http[3].match[0]: it would match more closely (uri prefix "/policy-author"), but VirtualService shop/v spec.http[0].match[0] comes first`,
 				`skipped route/not-reached shop/v spec.http[4]: not looked at: VirtualService shop/v spec.http[0].match[0] comes first`,
 			},
 		},
@@ -41,7 +41,7 @@ func TestChooseRoute(t *testing.T) {
 			http: "- match: [{uri: {exact: /}, headers: {a: {}, b: {}}}]",
 			steps: []string{
 				`skipped route/match-uri shop/v spec.http[0].match[0].uri: path is "/x"; the rule asks for exact "/" [uri exact "/" | "/x"]`,
-				`none route/no-match: none of the 1 rules for this host matches GET /x`,
+				`none route/no-match: the only rule for this host does not match GET /x`,
 			},
 		},
 		{
@@ -62,7 +62,7 @@ func TestChooseRoute(t *testing.T) {
 			want: "spec.http[1].match[0]",
 			steps: []string{
 				`warning route/match-undecidable shop/v spec.http[0].match[0].uri: uri regex "(" can not be decided: regex "(" is not valid RE2`,
-				`matched route/first-match shop/v spec.http[1].match[0]: the first rule that matches: uri prefix "/x", method exact "GET", scheme prefix "h", authority prefix "r", 1 excluded header, 2 query parameters`,
+				`matched route/first-match shop/v spec.http[1].match[0]: the first rule that matches: uri prefix "/x", method exact "GET", scheme prefix "h", authority prefix "r", without header a present, query parameter q exact "1", query parameter r present`,
 			},
 		},
 	}

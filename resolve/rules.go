@@ -62,7 +62,9 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	dnsRules,
 	captureRules,
 	walkRules,
+	grpcRules,
 	extensionRules,
 	gapRules,
+	hiddenRules,
 	unmodelledRules,
 )), func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })

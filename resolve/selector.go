@@ -19,19 +19,18 @@ func Selects(selector, labels map[string]string) bool {
 	return true
 }
 
-// firstLabelDifference names the first label, by alphabet, that keeps the
-// selector from fitting: what it asks for and what there is.
-func firstLabelDifference(selector, labels map[string]string) (key, want, got string) {
+// labelMiss returns the first label of the selector, by name, that the labels do
+// not have: as asked for and as found.
+func labelMiss(selector, labels map[string]string) (want, got string) {
 	for _, k := range slices.Sorted(maps.Keys(selector)) {
-		v, ok := labels[k]
-		switch {
+		switch v, ok := labels[k]; {
 		case !ok:
-			return k, selector[k], "no label " + k
+			return k + "=" + selector[k], "no label " + k
 		case v != selector[k]:
-			return k, selector[k], k + "=" + v
+			return k + "=" + selector[k], k + "=" + v
 		}
 	}
-	return "", "", ""
+	return labelsText(selector), labelsText(labels)
 }
 
 // joinLimited joins at most n words and counts the rest.

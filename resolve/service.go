@@ -3,6 +3,8 @@ package resolve
 import (
 	"net/netip"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Resolution is how the endpoints of a service are found.
@@ -125,16 +127,21 @@ func (a Address) String() string {
 // container ports, or the service port itself.
 // Source: pilot/pkg/serviceregistry/kube/controller/util.go, findPort and FindPort.
 func (p Port) TargetOn(w *Workload) (int, bool) {
-	if p.TargetName == "" {
-		if p.TargetPort != 0 {
-			return p.TargetPort, true
-		}
-		return p.Number, true
+	switch {
+	case p.TargetName != "":
+		return namedPort(w, p.TargetName, p.Protocol)
+	case p.TargetPort > 0:
+		return p.TargetPort, true
 	}
+	return p.Number, true
+}
+
+// namedPort is the container port of that name and transport.
+func namedPort(w *Workload, name string, protocol Protocol) (int, bool) {
 	for _, c := range w.Containers {
-		for _, cp := range c.Ports {
-			if cp.Name == p.TargetName {
-				return int(cp.ContainerPort), true
+		for _, p := range c.Ports {
+			if p.Name == name && (p.Protocol == corev1.ProtocolUDP) == (protocol == ProtocolUDP) {
+				return int(p.ContainerPort), true
 			}
 		}
 	}

@@ -2,11 +2,8 @@ package resolve
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"sync"
 
-	api "istio.io/api/networking/v1alpha3"
 	networking "istio.io/client-go/pkg/apis/networking/v1"
 )
 
@@ -96,55 +93,6 @@ var sidecarRules = []Rule{
 	},
 }
 
-// Egress is one egress listener of a scope: what it imports.
-// Source: pilot/pkg/model/sidecar.go, IstioEgressListenerWrapper.
-type Egress struct {
-	// Listener is nil for the default one that imports everything.
-	Listener *api.IstioEgressListener
-	Ref      Ref
-	// VirtualServices bound to the mesh, in the order that decides who owns a host.
-	VirtualServices []*VirtualService
-	// Services by age.
-	Services []*Service
-
-	hosts egressHosts
-	// bestVirtualService names, for a service host, the one VirtualService that
-	// its most specific matching host belongs to.
-	bestVirtualService map[string]*VirtualService
-}
-
-// Port is the port the egress listener is limited to, 0 for all.
-func (e *Egress) Port() int { return int(e.Listener.GetPort().GetNumber()) }
-
-// Scope is what one proxy sees of the mesh: services, VirtualServices and
-// DestinationRules, limited by exportTo and the Sidecar resource.
-// Source: pilot/pkg/model/sidecar.go, SidecarScope.
-type Scope struct {
-	Namespace string
-	// Gateway scopes ignore Sidecar resources.
-	Gateway bool
-	// Sidecar is nil where none applies.
-	Sidecar *networking.Sidecar
-	Ref     Ref
-	Egress  []*Egress
-
-	snapshot *Snapshot
-	byHost   map[string]*Service
-	tables   tableCache
-}
-
-// scopeCache holds one scope for each namespace and Sidecar.
-type scopeCache struct {
-	sync.Mutex
-	scopes map[scopeKey]*Scope
-}
-
-type scopeKey struct {
-	namespace string
-	gateway   bool
-	sidecar   Ref
-}
-
 // Scope returns what the workload's proxy sees, and how the Sidecar was chosen.
 //
 //  1. Gateways ignore Sidecars.
@@ -163,7 +111,7 @@ func (s *Snapshot) Scope(w *Workload) (*Scope, []Step) {
 }
 
 func (s *Snapshot) sidecarOf(w *Workload) (*networking.Sidecar, []Step) {
-	var steps []Step
+	steps := append(s.GapSteps(StageSidecar, w.Namespace), s.hiddenSidecars(w)...)
 	var chosen *networking.Sidecar
 	own := s.sidecarsIn(w.Namespace)
 	for _, sc := range own {
@@ -181,23 +129,46 @@ func (s *Snapshot) sidecarOf(w *Workload) (*networking.Sidecar, []Step) {
 			chosen = sc
 			steps = append(steps, NewStep(RuleSidecarSelected, Applied, ref, describeSidecar(sc)))
 		default:
-			key, want, got := firstLabelDifference(selector.GetLabels(), w.Labels)
+			want, got := labelMiss(selector.GetLabels(), w.Labels)
 			steps = append(steps, NewStep(RuleSidecarOtherLabels, Skipped, ref.At("spec.workloadSelector.labels")).
-				Unlike(key+"="+want, got))
+				Unlike(want, got))
 		}
 	}
 	if chosen != nil {
-		return chosen, steps
+		return chosen, append(steps, badEgressHosts(chosen)...)
 	}
 	if root := s.Mesh.GetRootNamespace(); root != w.Namespace {
+		steps = append(steps, s.rootSidecarGaps(w.Namespace, root)...)
 		for _, sc := range s.sidecarsIn(root) {
 			if sc.Spec.GetWorkloadSelector() == nil {
 				ref := refOf("networking.istio.io", "Sidecar", sc)
-				return sc, append(steps, NewStep(RuleSidecarRootDefault, Applied, ref, describeSidecar(sc)))
+				steps = append(steps, NewStep(RuleSidecarRootDefault, Applied, ref, describeSidecar(sc)))
+				return sc, append(steps, badEgressHosts(sc)...)
 			}
 		}
 	}
 	return nil, append(steps, NewStep(RuleSidecarNone, None, Ref{}, w.Namespace))
+}
+
+// rootSidecarGaps are the gaps of the root namespace that are not those of the workload's as well.
+func (s *Snapshot) rootSidecarGaps(own, root string) []Step {
+	told := s.GapSteps(StageSidecar, own)
+	return slices.DeleteFunc(s.GapSteps(StageSidecar, root), func(step Step) bool {
+		return slices.ContainsFunc(told, func(t Step) bool { return t.Ref == step.Ref })
+	})
+}
+
+// badEgressHosts names the egress hosts that count for nothing.
+func badEgressHosts(sc *networking.Sidecar) []Step {
+	var steps []Step
+	ref := refOf("networking.istio.io", "Sidecar", sc)
+	for i, e := range sc.Spec.GetEgress() {
+		_, bad := parseEgressHosts(e.GetHosts(), sc.Namespace)
+		for _, h := range bad {
+			steps = append(steps, NewStep(RuleSidecarBadHost, Skipped, ref.At(fmt.Sprintf("spec.egress[%d].hosts[%d]", i, slices.Index(e.GetHosts(), h))), h))
+		}
+	}
+	return steps
 }
 
 // sidecarsIn returns the namespace's Sidecars in the order in which they are tried.
@@ -231,358 +202,4 @@ func describeSidecar(sc *networking.Sidecar) string {
 		text += fmt.Sprintf(", %d ingress listeners of its own", n)
 	}
 	return text
-}
-
-func (s *Snapshot) scopeOf(namespace string, sc *networking.Sidecar, gateway bool) *Scope {
-	key := scopeKey{namespace: namespace, gateway: gateway}
-	if sc != nil {
-		key.sidecar = refOf("networking.istio.io", "Sidecar", sc)
-	}
-	c := &s.index.scopes
-	c.Lock()
-	defer c.Unlock()
-	if scope := c.scopes[key]; scope != nil {
-		return scope
-	}
-	scope := s.newScope(key, sc)
-	if c.scopes == nil {
-		c.scopes = map[scopeKey]*Scope{}
-	}
-	c.scopes[key] = scope
-	return scope
-}
-
-func (s *Snapshot) newScope(key scopeKey, sc *networking.Sidecar) *Scope {
-	scope := &Scope{
-		Namespace: key.namespace, Gateway: key.gateway, Sidecar: sc, Ref: key.sidecar,
-		snapshot: s, byHost: map[string]*Service{},
-	}
-	ix := s.index.services()
-	if scope.Gateway {
-		for _, svc := range ix.exportedTo(key.namespace) {
-			scope.addService(svc)
-		}
-		return scope
-	}
-	for i, listener := range egressListeners(sc) {
-		e := &Egress{Listener: listener}
-		if sc != nil && len(sc.Spec.GetEgress()) > 0 {
-			e.Ref = key.sidecar.At(fmt.Sprintf("spec.egress[%d]", i))
-		}
-		e.hosts, _ = parseEgressHosts(listener.GetHosts(), key.namespace)
-		for _, vs := range s.meshVirtualServices(key.namespace) {
-			if e.hosts.importsVirtualService(vs) {
-				e.VirtualServices = append(e.VirtualServices, vs)
-			}
-		}
-		e.Services = selectServices(ix.exportedTo(key.namespace), e, key.namespace)
-		e.bestVirtualService = bestVirtualServices(e.VirtualServices, e.Services)
-		scope.Egress = append(scope.Egress, e)
-	}
-	scope.collectImported()
-	return scope
-}
-
-// egressListeners are the Sidecar's, or the default one that imports everything.
-func egressListeners(sc *networking.Sidecar) []*api.IstioEgressListener {
-	if sc != nil && len(sc.Spec.GetEgress()) > 0 {
-		return sc.Spec.GetEgress()
-	}
-	return []*api.IstioEgressListener{{Hosts: []string{"*/*"}}}
-}
-
-// OutboundPolicy is the Sidecar's outboundTrafficPolicy, or the mesh's where it has none.
-// An empty object is REGISTRY_ONLY, the zero value of the enum.
-// Source: pilot/pkg/model/sidecar.go, initSidecarScopeInternalIndexes.
-func (sc *Scope) OutboundPolicy() (*api.OutboundTrafficPolicy, Ref) {
-	if sc.Sidecar != nil && sc.Sidecar.Spec.GetOutboundTrafficPolicy() != nil {
-		return sc.Sidecar.Spec.GetOutboundTrafficPolicy(), sc.Ref.At("spec.outboundTrafficPolicy")
-	}
-	mesh := sc.snapshot.Mesh
-	return &api.OutboundTrafficPolicy{Mode: api.OutboundTrafficPolicy_Mode(mesh.GetOutboundTrafficPolicy().GetMode())},
-		mesh.Ref.At("outboundTrafficPolicy")
-}
-
-// Service returns the service a destination host stands for on this proxy: the
-// ones its egress hosts import, and the destinations of the VirtualServices it imports.
-func (sc *Scope) Service(hostname string) (*Service, bool) {
-	svc, ok := sc.byHost[hostname]
-	return svc, ok
-}
-
-// selectServices returns the services an egress listener imports. Of several
-// with one hostname the one in the proxy's own namespace is kept, then a
-// Kubernetes Service, then the first.
-// Source: pilot/pkg/model/sidecar.go, selectServices, matchingAliasService, serviceMatchingListenerPort.
-func selectServices(visible []*Service, e *Egress, namespace string) []*Service {
-	type choice struct {
-		namespace  string
-		kubernetes bool
-	}
-	best := map[string]choice{}
-	var imported []*Service
-	for _, svc := range visible {
-		if !e.hosts.importsService(svc) {
-			continue
-		}
-		if svc = onListenerPort(svc, e); svc == nil {
-			continue
-		}
-		svc = withImportedAliases(svc, e.hosts)
-		imported = append(imported, svc)
-		old, seen := best[svc.Hostname]
-		now := choice{svc.Namespace, svc.Registry == RegistryKubernetes}
-		if !seen || svc.Namespace == namespace || !old.kubernetes && now.kubernetes && old.namespace != namespace {
-			best[svc.Hostname] = now
-		}
-	}
-	return slices.DeleteFunc(imported, func(svc *Service) bool { return best[svc.Hostname].namespace != svc.Namespace })
-}
-
-// onListenerPort limits a service to the port of an egress listener; nil if it lacks the port.
-func onListenerPort(svc *Service, e *Egress) *Service {
-	if e.Port() == 0 || ParseProtocol(e.Listener.GetPort().GetProtocol()) == ProtocolHTTPProxy {
-		return svc
-	}
-	port, ok := svc.PortByNumber(e.Port())
-	if !ok {
-		return nil
-	}
-	if len(svc.Ports) == 1 {
-		return svc
-	}
-	return withPorts(svc, []Port{port})
-}
-
-func withImportedAliases(svc *Service, hosts egressHosts) *Service {
-	var kept []*Service
-	for _, a := range svc.Aliases {
-		if hosts.importsAlias(a, svc.Namespace) {
-			kept = append(kept, a)
-		}
-	}
-	if len(kept) == len(svc.Aliases) {
-		return svc
-	}
-	c := *svc
-	c.Aliases = kept
-	return &c
-}
-
-func withPorts(svc *Service, ports []Port) *Service {
-	c := *svc
-	c.Ports = ports
-	return &c
-}
-
-// collectImported fills the scope's services by hostname: those the egress hosts
-// ask for first, then the destinations of the imported VirtualServices.
-// Source: pilot/pkg/model/sidecar.go, collectImportedServices.
-func (sc *Scope) collectImported() {
-	ix := sc.snapshot.index.services()
-	for _, e := range sc.Egress {
-		for _, svc := range e.Services {
-			sc.addService(svc)
-		}
-		for _, vs := range e.VirtualServices {
-			destinations := destinationsFor(vs.Spec, sc.Namespace)
-			for _, host := range slices.Sorted(maps.Keys(destinations)) {
-				svc := pickVisible(ix.byHost[host], sc.Namespace)
-				if svc == nil {
-					continue
-				}
-				if e.Port() != 0 {
-					svc = onListenerPort(svc, e)
-				} else {
-					svc = onDestinationPorts(svc, destinations[host])
-				}
-				if svc != nil {
-					sc.addService(svc)
-				}
-			}
-		}
-	}
-}
-
-// pickVisible chooses among the namespaces that have a host: the proxy's own,
-// then a Kubernetes Service, then the oldest, as far as they are visible.
-// Source: pilot/pkg/model/sidecar.go, pickBestVisibleNamespace.
-func pickVisible(byNamespace map[string]*Service, namespace string) *Service {
-	if svc := byNamespace[namespace]; svc != nil {
-		return svc
-	}
-	var best *Service
-	for _, ns := range slices.Sorted(maps.Keys(byNamespace)) {
-		svc := byNamespace[ns]
-		if !svc.ExportTo.VisibleIn(namespace) {
-			continue
-		}
-		if svc.Registry == RegistryKubernetes {
-			return svc
-		}
-		if best == nil || svc.Created.Before(best.Created) {
-			best = svc
-		}
-	}
-	return best
-}
-
-// onDestinationPorts limits a service to the ports that destinations name; 0 stands for all of them.
-// Source: pilot/pkg/model/sidecar.go, serviceMatchingVirtualServicePorts.
-func onDestinationPorts(svc *Service, ports map[int]bool) *Service {
-	if len(ports) == 0 || ports[0] {
-		return svc
-	}
-	var kept []Port
-	for _, p := range svc.Ports {
-		if ports[p.Number] {
-			kept = append(kept, p)
-		}
-	}
-	switch len(kept) {
-	case 0:
-		return nil
-	case len(svc.Ports):
-		return svc
-	}
-	return withPorts(svc, kept)
-}
-
-// addService adds a service under its hostname, merging ports where istiod does.
-// Source: pilot/pkg/model/sidecar.go, appendSidecarServices, canMergeServices.
-func (sc *Scope) addService(svc *Service) {
-	old := sc.byHost[svc.Hostname]
-	switch {
-	case old == nil:
-		sc.byHost[svc.Hostname] = svc
-	case old == svc || old.Registry == RegistryKubernetes && svc.Registry != RegistryKubernetes:
-	case old.Registry != RegistryKubernetes && svc.Registry == RegistryKubernetes:
-		sc.byHost[svc.Hostname] = svc
-	case canMerge(old, svc):
-		ports := slices.Clone(old.Ports)
-		for _, p := range svc.Ports {
-			if !slices.ContainsFunc(ports, func(q Port) bool { return q.Number == p.Number }) {
-				ports = append(ports, p)
-			}
-		}
-		if len(ports) > len(old.Ports) {
-			sc.byHost[svc.Hostname] = withPorts(old, ports)
-		}
-	}
-}
-
-func canMerge(a, b *Service) bool {
-	return a.Namespace == b.Namespace && a.Resolution == b.Resolution && a.Registry == b.Registry &&
-		maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Selector, b.Selector) &&
-		a.ExportTo.Public() == b.ExportTo.Public() && slices.Equal(a.ExportTo.Namespaces(), b.ExportTo.Namespaces())
-}
-
-// destinationsFor collects the hosts and ports that a VirtualService sends to,
-// for a proxy of the namespace; port 0 stands for "no port written". An http
-// entry counts unless one of its matches names another sourceNamespace and none names this one.
-// Source: pilot/pkg/model/push_context.go, virtualServiceDestinationsFilteredBySourceNamespace.
-func destinationsFor(vs *api.VirtualService, namespace string) map[string]map[int]bool {
-	out := map[string]map[int]bool{}
-	add := func(d *api.Destination) {
-		if d == nil {
-			return
-		}
-		if out[d.GetHost()] == nil {
-			out[d.GetHost()] = map[int]bool{}
-		}
-		out[d.GetHost()][int(d.GetPort().GetNumber())] = true
-	}
-	for _, h := range vs.GetHttp() {
-		if !namespaceMatches(h.GetMatch(), namespace) {
-			continue
-		}
-		for _, r := range h.GetRoute() {
-			add(r.GetDestination())
-		}
-		add(h.GetMirror())
-		for _, m := range h.GetMirrors() {
-			add(m.GetDestination())
-		}
-	}
-	for _, t := range vs.GetTcp() {
-		for _, r := range t.GetRoute() {
-			add(r.GetDestination())
-		}
-	}
-	for _, t := range vs.GetTls() {
-		for _, r := range t.GetRoute() {
-			add(r.GetDestination())
-		}
-	}
-	return out
-}
-
-func namespaceMatches(matches []*api.HTTPMatchRequest, namespace string) bool {
-	matched := true
-	for _, m := range matches {
-		if m.GetSourceNamespace() == namespace && namespace != "" {
-			return true
-		}
-		if m.GetSourceNamespace() != "" {
-			matched = false
-		}
-	}
-	return matched
-}
-
-// meshVirtualServices returns the VirtualServices bound to the mesh that proxies
-// of the namespace see: private ones of the namespace, then those exported to it
-// by name, then the public ones, each oldest first.
-// Source: pilot/pkg/model/virtualservice.go, SelectVirtualServices; push_context.go, initVirtualServices.
-func (s *Snapshot) meshVirtualServices(namespace string) []*VirtualService {
-	var private, exported, public []*VirtualService
-	for _, vs := range s.VirtualServices() {
-		if !slices.Contains(vs.Gateways, "mesh") {
-			continue
-		}
-		switch {
-		case vs.ExportTo.Public():
-			public = append(public, vs)
-		case !vs.ExportTo.VisibleIn(namespace):
-		case vs.Ref.Namespace == namespace:
-			private = append(private, vs)
-		default:
-			exported = append(exported, vs)
-		}
-	}
-	return slices.Concat(private, exported, public)
-}
-
-// bestVirtualServices names for each service the one VirtualService whose host
-// is the most specific for it; there is no second best.
-// Source: pilot/pkg/model/sidecar.go, computeWildcardHostVirtualServiceIndex.
-func bestVirtualServices(virtualServices []*VirtualService, services []*Service) map[string]*VirtualService {
-	byHost := map[string]*VirtualService{}
-	var wildcards []string
-	for _, vs := range virtualServices {
-		for _, h := range vs.Spec.GetHosts() {
-			if byHost[h] != nil {
-				continue
-			}
-			byHost[h] = vs
-			if IsWildcardHost(h) {
-				wildcards = append(wildcards, h)
-			}
-		}
-	}
-	slices.SortFunc(wildcards, CompareHostSpecificity)
-	out := map[string]*VirtualService{}
-	for _, svc := range services {
-		if vs := byHost[svc.Hostname]; vs != nil {
-			out[svc.Hostname] = vs
-			continue
-		}
-		for _, w := range wildcards {
-			if HostSubsetOf(svc.Hostname, w) {
-				out[svc.Hostname] = byHost[w]
-				break
-			}
-		}
-	}
-	return out
 }

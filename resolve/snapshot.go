@@ -153,8 +153,8 @@ type Snapshot struct {
 	Gaps  []Gap
 	Notes []Note
 	// Hidden are resources that istiod does not see (discoverySelectors,
-	// istio.io/rev), ordered, each with the reason.
-	Hidden   []Note
+	// istio.io/rev), ordered, each with the reason. Stages that would have asked for one say so.
+	Hidden   []Hidden
 	Version  Version
 	Revision string
 	Offline  bool
@@ -264,15 +264,14 @@ func NewSnapshot(in Input) *Snapshot {
 		}
 	}
 	for _, r := range in.Resources {
-		ref := refOf(r.GroupKind.Group, r.GroupKind.Kind, r.Object)
-		s.origins[ref] = r.Origin
-		if why, ok := s.visible(r); !ok {
-			s.Hidden = append(s.Hidden, Note{Ref: ref, Message: why})
+		s.origins[refOf(r.GroupKind.Group, r.GroupKind.Kind, r.Object)] = r.Origin
+		if hidden, ok := s.visible(r); !ok {
+			s.Hidden = append(s.Hidden, hidden)
 			continue
 		}
 		s.add(r)
 	}
-	slices.SortFunc(s.Hidden, func(a, b Note) int { return CompareRefs(a.Ref, b.Ref) })
+	slices.SortFunc(s.Hidden, func(a, b Hidden) int { return CompareRefs(a.Ref, b.Ref) })
 	s.sort()
 	s.index.workloads = sync.OnceValue(func() *workloadIndex { return indexWorkloads(s) })
 	s.index.services = sync.OnceValue(func() *serviceIndex { return indexServices(s) })

@@ -33,13 +33,13 @@ var subsetRules = []Rule{
 	{
 		ID: RuleSubsetEndpoints, Stage: StageLoadBalance,
 		Says:     "The subset's labels choose among the endpoints of the service.",
-		Template: "%d selected by %s, %d after labels %s of subset %s",
+		Template: "%[3]d of %[1]d endpoints of %[2]s have %[4]s (subset %[5]s)",
 		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, BuildClusterLoadAssignment",
 	},
 	{
 		ID: RuleSubsetNoEndpoint, Stage: StageLoadBalance,
 		Says:     "A subset whose labels match no endpoint has a cluster without endpoints: 503 with flag UH.",
-		Template: "%d selected by %s, 0 after labels %s of subset %s",
+		Template: "none of the %d endpoints of %s has %s (subset %s)",
 		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, BuildClusterLoadAssignment",
 	},
 	{
@@ -156,20 +156,6 @@ func labelsText(labels map[string]string) string {
 		parts = append(parts, k+"="+labels[k])
 	}
 	return strings.Join(parts, ",")
-}
-
-// labelMiss returns the first label of the selector (by name) that the labels
-// do not have, as asked for and as found.
-func labelMiss(selector, labels map[string]string) (want, got string) {
-	for _, k := range slices.Sorted(maps.Keys(selector)) {
-		switch v, ok := labels[k]; {
-		case !ok:
-			return k + "=" + selector[k], "no label " + k
-		case v != selector[k]:
-			return k + "=" + selector[k], k + "=" + v
-		}
-	}
-	return labelsText(selector), labelsText(labels)
 }
 
 // pathIndex is the path of a list's entry: spec.subsets[2].

@@ -163,7 +163,7 @@ func (s *Snapshot) meshTrafficPolicy(c *Cluster) []Step {
 	if outlier {
 		given.OutlierDetection = mesh.GetOutlierDetection()
 	}
-	return []Step{NewStep(RuleTrafficPolicyMesh, Applied, s.meshField("defaultTrafficPolicy"), policyFields(given))}
+	return []Step{NewStep(RuleTrafficPolicyMesh, Applied, s.Mesh.Ref.At("defaultTrafficPolicy"), policyFields(given))}
 }
 
 // applySubsetPolicy lays the subset's policy over the cluster's.
@@ -220,14 +220,6 @@ func (p policyAt) endpointTLS(port uint32) (*networking.ClientTLSSettings, Ref) 
 		}
 	}
 	return p.policy.GetTls(), tlsRef(p)
-}
-
-// meshField is a field of the mesh configuration; zero where Istio's default stands.
-func (s *Snapshot) meshField(field string) Ref {
-	if s.Mesh.Ref.IsZero() {
-		return Ref{}
-	}
-	return s.Mesh.Ref.At(field)
 }
 
 // copyPolicy copies one level deep, without portLevelSettings; nil gives an empty policy.

@@ -38,9 +38,6 @@ func (s *Snapshot) TrustsPeer(principal string) (bool, Step) {
 	}
 	domain, _, _ := strings.Cut(principal, "/")
 	ref := s.Mesh.Ref.At("trustDomain")
-	if s.Mesh.Ref.IsZero() {
-		ref = Ref{}
-	}
 	if domain != "" && slices.Contains(domains, domain) {
 		return true, NewStep(RuleTrustDomainTrusted, Allowed, ref, principal, domain)
 	}

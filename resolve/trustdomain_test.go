@@ -45,10 +45,10 @@ func TestTrustsPeer(t *testing.T) {
 		want       bool
 		step       string
 	}{
-		{"own", "td1/ns/a/sa/x", true, "allowed trustdomain/trusted-peer: td1/ns/a/sa/x is of trust domain td1, which the mesh trusts"},
-		{"alias", "td2/ns/a/sa/x", true, "allowed trustdomain/trusted-peer: td2/ns/a/sa/x is of trust domain td2, which the mesh trusts"},
-		{"of a CA certificate", "td3/ns/a/sa/x", true, "allowed trustdomain/trusted-peer: td3/ns/a/sa/x is of trust domain td3, which the mesh trusts"},
-		{"foreign", "cluster.local/ns/a/sa/x", false, "denied trustdomain/foreign-peer: the handshake fails: cluster.local/ns/a/sa/x is of trust domain cluster.local, and the mesh trusts td1, td2, td3 (want td1, td2, td3, got cluster.local)"},
+		{"own", "td1/ns/a/sa/x", true, "allowed trustdomain/trusted-peer trustDomain: td1/ns/a/sa/x is of trust domain td1, which the mesh trusts"},
+		{"alias", "td2/ns/a/sa/x", true, "allowed trustdomain/trusted-peer trustDomain: td2/ns/a/sa/x is of trust domain td2, which the mesh trusts"},
+		{"of a CA certificate", "td3/ns/a/sa/x", true, "allowed trustdomain/trusted-peer trustDomain: td3/ns/a/sa/x is of trust domain td3, which the mesh trusts"},
+		{"foreign", "cluster.local/ns/a/sa/x", false, "denied trustdomain/foreign-peer trustDomain: the handshake fails: cluster.local/ns/a/sa/x is of trust domain cluster.local, and the mesh trusts td1, td2, td3 (want td1, td2, td3, got cluster.local)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

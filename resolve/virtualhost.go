@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	networking "istio.io/client-go/pkg/apis/networking/v1"
 )
 
 // Rules of virtual hosts on a sidecar.
@@ -24,6 +22,7 @@ const (
 	RuleHostOtherPort       RuleID = "virtualservice/host-unknown-on-port"
 	RuleHostShortName       RuleID = "virtualservice/short-name-elsewhere"
 	RuleHostServiceWildcard RuleID = "virtualservice/wildcard-covers-services"
+	RuleHostLiteral         RuleID = "virtualservice/literal-host"
 )
 
 var virtualHostRules = []Rule{
@@ -34,7 +33,7 @@ var virtualHostRules = []Rule{
 		Source:   "pilot/pkg/networking/core/route/route.go, BuildSidecarVirtualHostWrapper; httproute.go, BuildSidecarOutboundVirtualHosts",
 	},
 	{
-		ID: RuleHostServiceDefault, Stage: StageHost,
+		ID: RuleHostServiceDefault, Stage: StageHost, Detail: true,
 		Says:     "A service without a VirtualService that yields a route has one default route to itself.",
 		Template: "no VirtualService routes %s here: the default route goes to the service itself",
 		Source:   "pilot/pkg/networking/core/route/route.go, buildSidecarVirtualHostForService",
@@ -84,7 +83,7 @@ var virtualHostRules = []Rule{
 	{
 		ID: RuleHostMoreSpecific, Stage: StageHost,
 		Says:     "Of the VirtualService hosts that cover a service only the most specific counts; the next best is never tried.",
-		Template: "ignored: %s is a more specific host for %s than %s",
+		Template: "ignored: host %s of VirtualService %s is more specific than %s, and the next best is never tried",
 		Source:   "pilot/pkg/model/sidecar.go, computeWildcardHostVirtualServiceIndex",
 	},
 	{
@@ -98,6 +97,12 @@ var virtualHostRules = []Rule{
 		Says:     "A host without a dot belongs to the namespace of the VirtualService that names it.",
 		Template: "its host %q means %s, not %s",
 		Source:   "pilot/pkg/model/config.go, ResolveShortnameToFQDN",
+	},
+	{
+		ID: RuleHostLiteral, Stage: StageHost,
+		Says:     "A VirtualService host that is no service of the port takes that one spelling, and no short form of it.",
+		Template: "its host %s is no service on port %d: it takes that spelling only",
+		Source:   "pilot/pkg/networking/core/route/route.go, separateVSHostsAndServices; httproute.go, BuildSidecarOutboundVirtualHosts",
 	},
 	{
 		ID: RuleHostServiceWildcard, Stage: StageHost,
@@ -327,79 +332,6 @@ func (t *RouteTable) hostsOf(vs *VirtualService, f *fate, byName map[string]*Ser
 	return out
 }
 
-// addDomains gives a virtual host its domains, without those an earlier one has.
-// Source: pilot/pkg/networking/core/httproute.go, generateVirtualHostDomains, dedupeDomains.
-func (t *RouteTable) addDomains(vh *VirtualHost, w *Workload, known, taken map[string]bool) {
-	domains, short := []string{strings.TrimSuffix(vh.Name, fmt.Sprintf(":%d", t.Port))}, map[string]bool{}
-	if vh.Service != nil {
-		domains, short = serviceDomains(vh.Service, w.Namespace, t.scope.snapshot.Mesh.Domain)
-	}
-	for _, d := range domains {
-		if taken[d] || short[d] && known[d] {
-			continue
-		}
-		taken[d] = true
-		vh.Domains = append(vh.Domains, d)
-		t.byDomain[d] = vh
-		if IsWildcardHost(d) {
-			t.suffixes = append(t.suffixes, d[1:])
-		}
-	}
-}
-
-// serviceDomains lists the names a service answers to on a proxy of the
-// namespace, and which of them are short forms.
-//
-//	same namespace     FQDN, FQDN., a, a.ns, a.ns.svc, VIPs
-//	other namespace    FQDN, FQDN., a.ns, a.ns.svc, VIPs
-//	headless (K8s)     all of these, each with "*." too
-//	aliases            as if they were the service
-//
-// Source: pilot/pkg/networking/core/httproute.go, generateVirtualHostDomains, GenerateAltVirtualHosts.
-func serviceDomains(svc *Service, namespace, clusterDomain string) (domains []string, short map[string]bool) {
-	short = map[string]bool{}
-	hosts := []string{svc.Hostname}
-	for _, a := range svc.Aliases {
-		hosts = append(hosts, a.Hostname)
-	}
-	for _, h := range hosts {
-		alt := []string{h + "."}
-		if base, ok := strings.CutSuffix(h, ".svc."+clusterDomain); ok {
-			if name, ns, ok := strings.Cut(base, "."); ok {
-				if ns == namespace {
-					alt = append(alt, name)
-				}
-				alt = append(alt, base, base+".svc")
-			}
-		}
-		domains = append(domains, h)
-		for _, a := range alt {
-			short[a] = true
-			domains = append(domains, a)
-		}
-	}
-	if svc.Headless() {
-		for _, d := range slices.Clone(domains) {
-			domains = append(domains, "*."+d)
-		}
-	}
-	for _, a := range svc.Addresses {
-		if a.Prefix.IsValid() {
-			domains = append(domains, bracketIPv6(a.String()))
-		}
-	}
-	return domains, short
-}
-
-func bracketIPv6(h string) string {
-	if strings.Contains(h, ":") {
-		return "[" + h + "]"
-	}
-	return h
-}
-
-func domainName(host string, port int) string { return fmt.Sprintf("%s:%d", bracketIPv6(host), port) }
-
 func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
@@ -425,233 +357,4 @@ func (t *RouteTable) Lookup(hostname string) *VirtualHost {
 		}
 	}
 	return nil
-}
-
-// ExplainHost says how the virtual host was found: which VirtualService owns the
-// host, and for every other one that names it why it does not count.
-func (t *RouteTable) ExplainHost(hostname string, vh *VirtualHost) []Step {
-	var steps []Step
-	target := hostname
-	switch {
-	case vh == nil:
-	case vh.Service != nil:
-		target = vh.Service.Hostname
-	default:
-		target = strings.TrimSuffix(vh.Name, fmt.Sprintf(":%d", t.Port))
-	}
-	var owner *VirtualService
-	if vh != nil && len(vh.Routes) > 0 {
-		owner = vh.Routes[0].VirtualService
-	}
-	for _, vs := range t.scope.snapshot.shortNameElsewhere(target) {
-		short, _, _ := strings.Cut(target, ".")
-		steps = append(steps, NewStep(RuleHostShortName, Skipped, vs.Ref.At("spec.hosts"), short, ExpandHost(short, vs.Ref.Namespace, t.scope.snapshot.Mesh.Domain), target))
-	}
-	for _, vs := range t.scope.snapshot.virtualServicesOverlapping(target, hostname) {
-		if vs == owner {
-			steps = append(steps, NewStep(RuleHostVirtualService, Matched, vs.Ref.At(hostField(vs, target)), target, t.Port))
-			if f := t.fates[vs]; f != nil {
-				steps = append(steps, f.steps...)
-			}
-			continue
-		}
-		steps = append(steps, t.whyNot(vs, owner, target)...)
-	}
-	switch {
-	case vh == nil:
-		steps = append(steps, NewStep(RuleHostUnknown, None, Ref{}, t.Name, hostname, t.portHint(hostname)))
-	case t.Single != nil && owner == nil:
-		steps = append(steps, NewStep(RuleHostSniffed, Matched, vh.Service.Ref, vh.Service.Hostname, hostname))
-	case owner == nil:
-		steps = append(steps, NewStep(RuleHostServiceDefault, Matched, vh.Service.Ref, vh.Service.Hostname))
-	}
-	return steps
-}
-
-// whyNot says why a VirtualService that names the host has no say in it.
-func (t *RouteTable) whyNot(vs, owner *VirtualService, target string) []Step {
-	sc := t.scope
-	f := t.fates[vs]
-	host := overlappingHost(vs, target)
-	skip := func(rule RuleID, field string, args ...any) []Step {
-		return []Step{NewStep(rule, Skipped, vs.Ref.At(field), args...)}
-	}
-	switch {
-	case !slices.Contains(vs.Gateways, "mesh"):
-		return skip(RuleHostNotMesh, "spec.gateways", joinLimited(vs.Gateways, 3))
-	case !vs.ExportTo.VisibleIn(sc.Namespace):
-		return skip(RuleHostNotExported, "spec.exportTo", sc.Namespace)
-	case !slices.Contains(t.Egress.VirtualServices, vs):
-		return []Step{NewStep(RuleHostNotImported, Skipped, vs.Ref, sc.Ref.QualifiedName(), vs.Ref.Namespace)}
-	case f == nil:
-		return skip(RuleHostOtherPort, hostField(vs, target), host, t.Port)
-	case len(f.routes) == 0:
-		return append(slices.Clone(f.steps), skip(RuleHostNoRoutes, "spec.http", t.Port)...)
-	case owner != nil && slices.Contains(f.lost, target):
-		return skip(RuleHostOlderOwns, hostField(vs, target), target, owner.Ref.QualifiedName(), orderOf(owner, vs, sc.Namespace))
-	case owner != nil && IsWildcardHost(host):
-		return skip(RuleHostMoreSpecific, hostField(vs, target), overlappingHost(owner, target), target, host)
-	case IsWildcardHost(host) && !slices.Contains(f.owns, host):
-		return skip(RuleHostServiceWildcard, hostField(vs, target), host, t.Port, target)
-	}
-	return skip(RuleHostOtherPort, hostField(vs, target), host, t.Port)
-}
-
-// orderOf says why one VirtualService comes before another.
-func orderOf(first, second *VirtualService, namespace string) string {
-	rank := func(vs *VirtualService) int {
-		switch {
-		case vs.ExportTo.Public():
-			return 2
-		case vs.Ref.Namespace == namespace:
-			return 0
-		}
-		return 1
-	}
-	switch {
-	case rank(first) != rank(second):
-		return "not public, so before public ones"
-	case first.Created.Before(second.Created):
-		return "older"
-	case first.Created.IsZero():
-		return "no creationTimestamp here, so by name"
-	}
-	return "same age, so by name"
-}
-
-// hostField is the spec.hosts entry of a VirtualService that covers the host.
-func hostField(vs *VirtualService, target string) string {
-	for i, h := range lowerHosts(vs) {
-		if h == target {
-			return fmt.Sprintf("spec.hosts[%d]", i)
-		}
-	}
-	for i, h := range lowerHosts(vs) {
-		if HostMatches(h, target) {
-			return fmt.Sprintf("spec.hosts[%d]", i)
-		}
-	}
-	return "spec.hosts"
-}
-
-func overlappingHost(vs *VirtualService, target string) string {
-	best := ""
-	for _, h := range lowerHosts(vs) {
-		if HostMatches(h, target) && (best == "" || CompareHostSpecificity(h, best) < 0) {
-			best = h
-		}
-	}
-	return best
-}
-
-// portHint names the ports on which the host is an HTTP service, for a host that is unknown on this one.
-func (t *RouteTable) portHint(hostname string) string {
-	svc := t.scope.byHost[hostname]
-	if svc == nil {
-		return ""
-	}
-	var ports []string
-	for _, p := range svc.Ports {
-		if p.Number == t.Port {
-			return fmt.Sprintf(" (port %d of %s is %s, which has no virtual host)", p.Number, svc.Hostname, describeProtocol(p.Protocol))
-		}
-		ports = append(ports, fmt.Sprintf("%d %s", p.Number, describeProtocol(p.Protocol)))
-	}
-	return fmt.Sprintf(" (%s has %s)", svc.Hostname, joinLimited(ports, 5))
-}
-
-// virtualServicesOverlapping returns the VirtualServices one of whose hosts overlaps one of the names.
-func (s *Snapshot) virtualServicesOverlapping(names ...string) []*VirtualService {
-	ix := s.index.virtualServiceHosts()
-	seen := map[*VirtualService]bool{}
-	for _, name := range names {
-		for _, vs := range ix.exact[name] {
-			seen[vs] = true
-		}
-		for _, w := range ix.wildcards {
-			if HostMatches(w.host, name) {
-				seen[w.vs] = true
-			}
-		}
-	}
-	out := make([]*VirtualService, 0, len(seen))
-	for _, vs := range s.VirtualServices() {
-		if seen[vs] {
-			out = append(out, vs)
-			if len(out) == len(seen) {
-				break
-			}
-		}
-	}
-	return out
-}
-
-// virtualServiceHostIndex finds VirtualServices by host.
-type virtualServiceHostIndex struct {
-	exact     map[string][]*VirtualService
-	wildcards []wildcardVirtualService
-	// short holds, for a name without a dot, the VirtualServices that name a host so.
-	short map[string][]*VirtualService
-}
-
-type wildcardVirtualService struct {
-	host string
-	vs   *VirtualService
-}
-
-func indexVirtualServiceHosts(s *Snapshot) *virtualServiceHostIndex {
-	ix := &virtualServiceHostIndex{exact: map[string][]*VirtualService{}, short: map[string][]*VirtualService{}}
-	written := make(map[Ref]*networking.VirtualService, len(s.RawVirtualServices))
-	for _, vs := range s.RawVirtualServices {
-		written[refOf("networking.istio.io", "VirtualService", vs)] = vs
-	}
-	for _, vs := range s.VirtualServices() {
-		if raw := written[vs.Ref.Object()]; raw != nil {
-			for _, h := range raw.Spec.GetHosts() {
-				if !strings.ContainsAny(h, ".*:") {
-					ix.short[h] = append(ix.short[h], vs)
-				}
-			}
-		}
-		for _, h := range lowerHosts(vs) {
-			if IsWildcardHost(h) {
-				ix.wildcards = append(ix.wildcards, wildcardVirtualService{h, vs})
-			} else {
-				ix.exact[h] = append(ix.exact[h], vs)
-			}
-		}
-	}
-	return ix
-}
-
-// shortNameElsewhere returns the VirtualServices that name the host's first
-// label without a namespace, but live in another namespace, so that they mean another service.
-func (s *Snapshot) shortNameElsewhere(host string) []*VirtualService {
-	base, ok := strings.CutSuffix(host, ".svc."+s.Mesh.Domain)
-	if !ok {
-		return nil
-	}
-	name, namespace, _ := strings.Cut(base, ".")
-	var out []*VirtualService
-	for _, vs := range s.index.virtualServiceHosts().short[name] {
-		if vs.Ref.Namespace != namespace && len(s.ServicesForHost(ExpandHost(name, vs.Ref.Namespace, s.Mesh.Domain))) == 0 {
-			out = append(out, vs)
-		}
-	}
-	return out
-}
-
-// lowerHosts are a VirtualService's hosts as virtual host domains: in lower case.
-func lowerHosts(vs *VirtualService) []string {
-	hosts := vs.Spec.GetHosts()
-	for _, h := range hosts {
-		if h != strings.ToLower(h) {
-			lower := make([]string, len(hosts))
-			for i, h := range hosts {
-				lower[i] = strings.ToLower(h)
-			}
-			return lower
-		}
-	}
-	return hosts
 }

@@ -16,14 +16,17 @@ import (
 // Source: pkg/kube/namespace/filter.go; pkg/config/model.go, LabelsInRevision.
 
 // visible says whether istiod sees the resource, and if not, why.
-func (s *Snapshot) visible(r Sourced) (note string, ok bool) {
+func (s *Snapshot) visible(r Sourced) (hidden Hidden, ok bool) {
+	hidden = Hidden{Ref: refOf(r.GroupKind.Group, r.GroupKind.Kind, r.Object), object: r.Object}
 	if rev, has := r.Object.GetLabels()["istio.io/rev"]; has && s.Revision != "" && rev != s.Revision && isIstioConfig(r.GroupKind.Group) {
-		return "is for control plane revision " + rev + " (label istio.io/rev); this trace follows revision " + s.Revision + ", which ignores it", false
+		hidden.rule, hidden.facts = RuleHiddenRevision, []any{rev, s.Revision}
+		return hidden, false
 	}
 	if ns := r.Object.GetNamespace(); ns != "" && !s.discovered(ns) {
-		return "lives in namespace " + ns + ", which meshConfig.discoverySelectors does not select: istiod does not know it", false
+		hidden.rule, hidden.facts = RuleHiddenNamespace, []any{ns}
+		return hidden, false
 	}
-	return "", true
+	return Hidden{}, true
 }
 
 func isIstioConfig(group string) bool {
@@ -41,7 +44,11 @@ func (s *Snapshot) discovered(namespace string) bool {
 		return true
 	}
 	set := labels.Set{"kubernetes.io/metadata.name": namespace}
-	if ns := s.Namespaces[namespace]; ns != nil {
+	ns, known := s.Namespaces[namespace]
+	if !known && len(s.GapsOf(namespaceKind)) > 0 {
+		return true // see RuleGapNamespaces
+	}
+	if known {
 		for k, v := range ns.Labels {
 			set[k] = v
 		}

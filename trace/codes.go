@@ -39,14 +39,15 @@ const (
 	CodeNoFilterChain      Code = "NO_FILTER_CHAIN"
 	CodeTLSToPlaintext     Code = "TLS_TO_PLAINTEXT_PORT"
 	CodePlaintextToTLS     Code = "PLAINTEXT_TO_TLS_PORT"
+	CodeTLSTwice           Code = "TLS_TWICE"
 	CodeClientCertRequired Code = "CLIENT_CERT_REQUIRED"
+	CodeServerCertRejected Code = "SERVER_CERT_REJECTED"
 	CodeListenerRejected   Code = "LISTENER_REJECTED"
 	CodeNoL4Route          Code = "NO_TCP_ROUTE"
 	CodeProtocolError      Code = "PROTOCOL_ERROR"
 	CodePolicyDeny         Code = "POLICY_DENY"
 	CodePolicyNoAllow      Code = "POLICY_NO_ALLOW"
 	CodeJWTRejected        Code = "JWT_REJECTED"
-	CodeExternalAuthz      Code = "EXTERNAL_AUTHORIZATION"
 	CodeTooManyHops        Code = "TOO_MANY_HOPS"
 )
 
@@ -89,14 +90,15 @@ var codes = []CodeInfo{
 	{CodeNoFilterChain, Reset, "no filter chain of the listener takes the connection"},
 	{CodeTLSToPlaintext, Reset, "a TLS client meets a plaintext port"},
 	{CodePlaintextToTLS, Reset, "a plaintext client meets a TLS port"},
+	{CodeTLSTwice, Reset, "the proxy originates TLS around the application's own TLS"},
 	{CodeClientCertRequired, Reset, "the gateway demands a client certificate and the client has none"},
+	{CodeServerCertRejected, Reset, "the sending proxy does not trust the certificate that the gateway shows"},
 	{CodeListenerRejected, Reset, "Envoy rejects the listener that istiod generates"},
 	{CodeNoL4Route, NotRouted, "no tcp or tls route takes the connection"},
 	{CodeProtocolError, Reset, "the receiver's proxy expects HTTP and gets other bytes"},
 	{CodePolicyDeny, Denied, "an AuthorizationPolicy denies"},
 	{CodePolicyNoAllow, Denied, "ALLOW policies apply and none matches"},
 	{CodeJWTRejected, Denied, "a RequestAuthentication rejects the token"},
-	{CodeExternalAuthz, Denied, "an external authorizer is asked; its answer cannot be known from here"},
 	{CodeTooManyHops, Reset, "the request comes back to proxies it has passed: a loop"},
 }
 

@@ -1,5 +1,7 @@
 package trace
 
+import "slices"
+
 // Decision is the fate of a request. It is a closed list.
 type Decision string
 
@@ -34,21 +36,8 @@ const (
 	Undetermined Certainty = "undetermined"
 )
 
-// worse returns the less certain of two.
+// worse returns the less certain of two; one that is not set yet counts as certain.
 func worse(a, b Certainty) Certainty {
-	rank := func(c Certainty) int {
-		switch c {
-		case Certain:
-			return 0
-		case Assumed:
-			return 1
-		case Undetermined:
-			return 2
-		}
-		return 2
-	}
-	if rank(b) > rank(a) {
-		return b
-	}
-	return a
+	order := []Certainty{Certain, Assumed, Undetermined}
+	return order[max(0, slices.Index(order, a), slices.Index(order, b))]
 }

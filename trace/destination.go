@@ -19,19 +19,21 @@ type target struct {
 
 // toHost finds the cluster of a destination.
 //
-//  1. A port that is not written is the service's only one on a gateway, and the
-//     listener's on a sidecar (whose table holds the services of that port only).
+//  1. A port that is not written is the service's only one on a gateway and in tls and
+//     tcp routes, and the listener's in http routes of a sidecar (whose table holds
+//     the services of that port only).
 //  2. An ExternalName stands for its target.
 //  3. The cluster must exist for this proxy: host known, port there, subset defined.
 //
 // Source: pilot/pkg/networking/core/route/route.go, GetDestinationCluster.
 func (w *walk) toHost(p *path, r *router, t target) {
 	svc, known := r.scope.Service(t.host)
-	if t.port == 0 {
-		t.port = w.inferPort(r, svc)
+	inferred := t.port == 0
+	if inferred {
+		t.port = inferPort(p, r, svc)
 	}
 	if known && svc.Resolution == resolve.Alias {
-		if _, declared := svc.PortByNumber(r.port); r.gateway || declared {
+		if _, declared := svc.PortByNumber(r.port); declared || seesAllPorts(p, r) {
 			t.host = svc.ExternalName
 			svc, known = r.scope.Service(t.host)
 		}
@@ -40,26 +42,35 @@ func (w *walk) toHost(p *path, r *router, t target) {
 	p.hop().Envoy.Cluster = name
 	p.dest = Destination{Host: t.host, Port: t.port, Subset: t.subset, EnvoyCluster: name}
 	if !known {
-		w.noCluster(p, CodeHostUnknown, w.whyUnknown(r, t))
+		w.unnamed(p, resolve.StageRoute, t.host, r.workload)
+		p.note(w.snapshot.HiddenServices(resolve.StageRoute, t.host)...)
+		w.noCluster(p, CodeHostUnknown, w.whyUnknown(r, t), t.ref.At(t.ref.Field+".host"))
 		return
 	}
 	port, ok := svc.PortByNumber(t.port)
 	if !ok {
-		w.noCluster(p, CodePortUnknown, resolve.NewStep(resolve.RuleDestinationPort, resolve.None, t.ref, svc.Ref.QualifiedName(), t.port, listPorts(svc)))
+		by, hint := t.ref.At(t.ref.Field+".port"), ""
+		if inferred {
+			by, hint = t.ref, "; the destination names no port, so that of the listener is taken"
+		}
+		step := resolve.NewStep(resolve.RuleDestinationPort, resolve.None, svc.Ref.At("spec.ports"), svc.Ref.Kind+" "+svc.Ref.QualifiedName(), t.port, listPorts(svc), hint)
+		w.noCluster(p, CodePortUnknown, step, by)
 		return
 	}
 	w.toCluster(p, r, svc, port, t)
 }
 
-func (w *walk) inferPort(r *router, svc *resolve.Service) int {
-	if svc == nil || len(svc.Ports) != 1 {
-		return r.port
-	}
-	if _, ok := svc.PortByNumber(r.port); r.gateway || ok {
+func inferPort(p *path, r *router, svc *resolve.Service) int {
+	if svc != nil && len(svc.Ports) == 1 && seesAllPorts(p, r) {
 		return svc.Ports[0].Number
 	}
 	return r.port
 }
+
+// seesAllPorts reports whether a route's destination is looked up among all
+// services: on a gateway, and for tcp and tls routes.
+// Source: pilot/pkg/networking/core/networkfilter.go, buildOutboundNetworkFiltersWithSingleDestination.
+func seesAllPorts(p *path, r *router) bool { return r.gateway || p.stream }
 
 // toCluster applies DestinationRule and subset and picks endpoints.
 func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.Port, t target) {
@@ -94,6 +105,9 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.end(p, o)
 		return
 	}
+	if cluster.Type == resolve.ClusterOriginalDst && !r.gateway {
+		endpoints = dialledOnly(endpoints, r.dialled)
+	}
 	if len(endpoints) == 0 {
 		w.unavailableBy(p, CodeNoEndpoints, "UH", "no_healthy_upstream", decisive(steps), svc.Ref)
 		return
@@ -101,13 +115,15 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 	inSubset, steps := w.snapshot.SubsetEndpoints(cluster, endpoints)
 	p.note(steps...)
 	if len(inSubset) == 0 {
+		p.note(resolve.Behind(svc, endpoints)...)
 		w.unavailableBy(p, CodeSubsetEmpty, "UH", "no_healthy_upstream", decisive(steps), cluster.SubsetRef)
 		return
 	}
 	healthy, steps := w.snapshot.Balance(r.workload, cluster, inSubset)
 	p.note(steps...)
 	if len(healthy) == 0 {
-		w.unavailable(p, CodeNoneHealthy, "UH", "no_healthy_upstream", resolve.NewStep(resolve.RuleNoneHealthy, resolve.None, svc.Ref, svc.Ref.QualifiedName()))
+		p.note(resolve.Behind(svc, inSubset)...)
+		w.unavailableBy(p, CodeNoneHealthy, "UH", "no_healthy_upstream", decisive(steps), svc.Ref)
 		return
 	}
 	for _, g := range groupEndpoints(healthy) {
@@ -119,18 +135,29 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 	}
 }
 
-// noCluster is 503 NC, or a closed connection for TCP.
-func (w *walk) noCluster(p *path, code Code, step resolve.Step) {
-	w.unavailable(p, code, "NC", "cluster_not_found", step)
+// dialledOnly keeps the endpoint that the application dialled by its address; all of
+// them where it dialled a name or something else.
+func dialledOnly(endpoints []*resolve.Endpoint, d resolve.Dialled) []*resolve.Endpoint {
+	if d.Service != nil || !d.Address.Prefix.IsValid() {
+		return endpoints
+	}
+	for _, e := range endpoints {
+		if e.Address == d.Address.String() {
+			return []*resolve.Endpoint{e}
+		}
+	}
+	return endpoints
+}
+
+// noCluster is 503 NC, or a closed connection for TCP. The step is about the service, by is the route's field.
+func (w *walk) noCluster(p *path, code Code, step resolve.Step, by resolve.Ref) {
+	p.note(step)
+	w.unavailableBy(p, code, "NC", "cluster_not_found", step, by)
 }
 
 // unavailableBy is an unavailable destination for a reason that is noted already.
 func (w *walk) unavailableBy(p *path, code Code, flag, details string, why resolve.Step, by resolve.Ref) {
-	o := Outcome{Decision: Unavailable, ResponseFlags: flag, ResponseCodeDetails: details, Code: code, Reason: why.Reason(), By: by}
-	if p.speaksHTTP() {
-		o.HTTPStatus = 503
-	}
-	w.end(p, o)
+	w.end(p, p.failed(Outcome{Decision: Unavailable, Code: code, Reason: why.Reason(), By: by}, flag, details))
 }
 
 // decisive is the step that tells why nothing is left: the last one that says none applies, else the last.
@@ -146,14 +173,6 @@ func decisive(steps []resolve.Step) resolve.Step {
 	return steps[len(steps)-1]
 }
 
-func (w *walk) unavailable(p *path, code Code, flag, details string, step resolve.Step) {
-	o := Outcome{Decision: Unavailable, ResponseFlags: flag, ResponseCodeDetails: details, Code: code}
-	if p.speaksHTTP() {
-		o.HTTPStatus = 503
-	}
-	w.endAt(p, o, step)
-}
-
 func (w *walk) subsetRef(t target) resolve.Ref {
 	if t.subset == "" {
 		return t.ref
@@ -161,31 +180,35 @@ func (w *walk) subsetRef(t target) resolve.Ref {
 	return t.ref.At(t.ref.Field + ".subset")
 }
 
-// whyUnknown says why a destination host is no service on this proxy.
+// whyUnknown says why a destination host is no service on this proxy, with the service that could have been meant.
 func (w *walk) whyUnknown(r *router, t target) resolve.Step {
-	ref := t.ref.At(t.ref.Field + ".host")
 	candidates := w.snapshot.ServicesForHost(t.host)
 	for _, svc := range candidates {
 		if !svc.ExportTo.VisibleIn(r.workload.Namespace) {
-			return resolve.NewStep(resolve.RuleDestinationNotExported, resolve.None, ref, t.host, svc.Ref.Kind, svc.Ref.QualifiedName(), r.workload.Namespace)
+			return resolve.NewStep(resolve.RuleDestinationNotExported, resolve.None, svc.Ref, t.host, svc.Ref.Kind, svc.Ref.QualifiedName(), r.workload.Namespace)
 		}
 	}
 	if len(candidates) > 0 && !r.scope.Ref.IsZero() {
-		return resolve.NewStep(resolve.RuleDestinationNotImported, resolve.None, ref, t.host, r.scope.Ref.QualifiedName())
+		return resolve.NewStep(resolve.RuleDestinationNotImported, resolve.None, r.scope.Ref, t.host, r.scope.Ref.QualifiedName())
 	}
-	hint := ""
-	if full := t.host + ".svc." + w.snapshot.Mesh.Domain; len(w.snapshot.ServicesForHost(full)) > 0 {
-		hint = fmt.Sprintf("; a name with a dot is taken as fully qualified, and the Service is %s", full)
-	} else if name, _, _ := strings.Cut(t.host, "."); name != "" {
-		var found []string
-		for _, svc := range w.snapshot.KubeServices {
-			if svc.Name == name {
-				found = append(found, svc.Namespace+"/"+svc.Name)
-			}
+	if full := t.host + ".svc." + w.snapshot.Mesh.Domain; strings.Contains(t.host, ".") {
+		if meant := w.snapshot.ServicesForHost(full); len(meant) > 0 {
+			return resolve.NewStep(resolve.RuleDestinationUnknown, resolve.None, meant[0].Ref, t.host,
+				"; a name with a dot is taken as fully qualified, and the "+meant[0].Ref.Kind+" is "+full)
 		}
-		if len(found) > 0 {
-			hint = "; there is Service " + strings.Join(found, ", ")
+	}
+	ref, hint := t.ref.At(t.ref.Field+".host"), ""
+	name, _, _ := strings.Cut(t.host, ".")
+	var found []string
+	for _, svc := range w.snapshot.KubeServices {
+		if svc.Name == name && name != "" {
+			found = append(found, svc.Namespace+"/"+svc.Name)
+			ref = resolve.Ref{Kind: "Service", Namespace: svc.Namespace, Name: svc.Name}
 		}
+	}
+	if len(found) > 0 {
+		slices.Sort(found)
+		hint = "; there is Service " + strings.Join(found, ", ")
 	}
 	return resolve.NewStep(resolve.RuleDestinationUnknown, resolve.None, ref, t.host, hint)
 }
@@ -204,6 +227,8 @@ func listPorts(svc *resolve.Service) string {
 // group is a set of endpoints that nothing on the way tells apart.
 type group struct {
 	first *resolve.Endpoint
+	// key is what the endpoints have in common; groups are ordered by it.
+	key   string
 	count int
 	// part is the group's share of the load, 0 to 1.
 	part float64
@@ -220,7 +245,7 @@ func groupEndpoints(endpoints []*resolve.Endpoint) []*group {
 		key := endpointKey(e)
 		g := byKey[key]
 		if g == nil {
-			g = &group{first: e}
+			g = &group{first: e, key: key}
 			byKey[key] = g
 			groups = append(groups, g)
 		}
@@ -232,7 +257,7 @@ func groupEndpoints(endpoints []*resolve.Endpoint) []*group {
 	for _, g := range groups {
 		g.part = weight[g] / total
 	}
-	slices.SortStableFunc(groups, func(a, b *group) int { return strings.Compare(endpointKey(a.first), endpointKey(b.first)) })
+	slices.SortStableFunc(groups, func(a, b *group) int { return strings.Compare(a.key, b.key) })
 	return groups
 }
 

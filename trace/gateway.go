@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"net/netip"
 	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -19,52 +18,47 @@ func (w *walk) enterGateway(p *path) error {
 			return &SourceError{Input: InputGateway, Problem: step.Reason(), Nearest: step.Expected}
 		}
 		p.note(steps...)
-		p.note(w.snapshot.UnmodelledGatewayRoutes(host)...)
+		p.note(w.snapshot.GatewayWorkloadGaps()...)
+		if unmodelled := w.snapshot.UnmodelledGatewayRoutes(host); len(unmodelled) > 0 {
+			p.note(unmodelled...)
+			p.lower(Undetermined)
+		}
 		w.end(p, Outcome{Decision: NotRouted, Code: CodeNoGateway, Reason: lastReason(steps)})
 		return nil
 	}
 	entry := entries[0]
-	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: entry.Workload.Owner, TLS: clientTLS(w.request)})
-	p.note(w.snapshot.GapSteps(resolve.StageGateway)...)
+	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: entry.Workload.Owner, TLS: p.reachedBy(resolve.ClientPlaintext)})
 	p.note(entry.Steps...)
 	if entry.PodPort == 0 {
+		p.note(w.snapshot.ServiceGaps(entry.Workload.Namespace)...)
 		p.dest = Destination{Host: host, Port: w.request.Port}
 		w.end(p, Outcome{Decision: NotRouted, Code: CodeNoGatewayPort, Reason: lastReason(entry.Steps), By: entry.Service})
 		return nil
 	}
-	w.gateway(p, entry.Workload, entry.PodPort, arrivingTLS{on: p.sealed, cert: strings.TrimPrefix(p.clientCert, "spiffe://")})
+	w.gateway(p, entry.Workload, entry.PodPort, arrivingTLS{on: p.sealed, sni: p.sni, shown: p.clientCert != "", cert: strings.TrimPrefix(p.clientCert, "spiffe://")})
 	return nil
-}
-
-func clientTLS(r Request) HopTLS {
-	switch {
-	case r.Scheme.IsTLS() && r.ClientCert != "":
-		return TLSMutual
-	case r.Scheme.IsTLS():
-		return TLSSimple
-	}
-	return TLSPlaintext
 }
 
 // arrivingTLS is the TLS a gateway meets on the wire.
 type arrivingTLS struct {
-	on bool
-	// cert is the identity in the client's certificate; empty without one.
-	cert string
+	on  bool
+	sni string
+	// shown is whether the client has a certificate, and cert the identity in it, where that is known.
+	shown bool
+	cert  string
 }
 
 // throughGateway is a gateway that a request from inside the mesh reaches (an egress gateway, say).
 func (w *walk) throughGateway(p *path, a arrival) {
-	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: a.workload.Owner, TLS: hopTLS(a.tls.Mode)})
-	tls := arrivingTLS{on: p.sealed}
+	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: a.workload.Owner, TLS: p.reachedBy(a.tls.Mode)})
+	tls := arrivingTLS{on: p.sealed, sni: p.sni}
 	if a.tls.Mode != resolve.ClientPlaintext {
-		tls.on = true
-		p.sni = a.tls.SNI
+		p.wrapper = &wrapper{tls: a.tls, sender: p.sender}
+		tls = arrivingTLS{on: true, sni: a.tls.SNI, shown: a.tls.Mode != resolve.ClientTLSOrigination}
 	}
 	if a.tls.Mode == resolve.ClientMTLS && p.sender != nil {
 		tls.cert = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
 	}
-	p.wrapped = a.tls.Mode != resolve.ClientPlaintext
 	w.gateway(p, a.workload, a.port, tls)
 }
 
@@ -72,20 +66,35 @@ func (w *walk) throughGateway(p *path, a arrival) {
 // handshake, then filters and routes of the chosen server.
 func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingTLS) {
 	hop := p.hop()
+	w.meshConfig(p)
+	p.note(w.snapshot.GapSteps(resolve.StageGateway)...)
+	p.note(w.snapshot.HiddenGateways(gw)...)
 	merged := w.snapshot.MergedGateway(gw)
 	listener, steps := merged.Listener(podPort)
 	p.note(steps...)
 	if listener == nil {
+		passedBy := notSelecting(merged)
+		p.note(passedBy...)
 		o := Outcome{Decision: NotRouted, Code: CodeNoGatewayPort}
 		if p.proxied {
 			o = w.refused(p, CodeNoGatewayPort)
 		}
 		o.Reason, o.By = lastReason(steps), gw.Owner
+		if len(merged.Gateways) == 0 && len(passedBy) > 0 {
+			nearest := passedBy[0]
+			o.By = nearest.Ref
+			o.Reason += "; " + nearest.Ref.Object().String() + " asks for " + nearest.Expected + ", and the pods have " + nearest.Actual
+		}
+		for _, s := range steps {
+			if s.Rule == resolve.RuleGatewayL4NoRoute {
+				o.Reason, o.By = s.Reason(), s.Ref
+			}
+		}
 		w.end(p, o)
 		return
 	}
 	hop.Envoy.Listener = listener.Name
-	chain, steps := listener.FilterChain(tls.on, p.sni)
+	chain, steps := listener.FilterChain(tls.on, tls.sni)
 	if chain == nil {
 		p.note(steps[:len(steps)-1]...)
 		code := CodeNoFilterChain
@@ -97,38 +106,29 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		case steps[len(steps)-1].Rule == resolve.RuleGatewayTLSToPlaintext:
 			code = CodeTLSToPlaintext
 		}
-		w.broken(p, code, "UC", "upstream_reset_before_response_started{connection_termination}", steps[len(steps)-1])
+		flags, details := "UC", "upstream_reset_before_response_started{connection_termination}"
+		if p.wrapper != nil {
+			// The sending proxy has not finished its handshake: for it the connection never came up.
+			flags, details = "UF,URX", handshakeFailed
+		}
+		w.broken(p, code, flags, details, steps[len(steps)-1])
 		return
 	}
 	p.note(steps...)
 	hop.Envoy.RouteConfig = chain.RouteConfig
-	if tls.on && chain.Terminates() {
-		done, steps := chain.Handshake(tls.cert != "")
-		if !done {
-			p.note(steps[:len(steps)-1]...)
-			w.broken(p, CodeClientCertRequired, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}", steps[len(steps)-1])
-			return
-		}
-		p.note(steps...)
-		if chain.ClientCertificate() != resolve.ClientCertificateIgnored {
-			hop.Peer = tls.cert
-		}
-		if !p.wrapped {
-			p.sealed = false
-		}
+	if tls.on && !w.handshake(p, chain, tls) {
+		return
 	}
-	p.wrapped = false
 	p.note(w.snapshot.Extensions(gw, resolve.SideGateway)...)
 	connection := &resolve.Connection{
-		Peer: hop.Peer, SourceIP: p.senderIP, DestinationIP: firstAddress(gw), DestinationPort: podPort,
-		RemoteIP: remoteIP(p.http, p.senderIP, w.snapshot.TrustedProxies(gw)),
+		Peer: hop.Peer, SourceIP: p.senderIP, RemoteIP: p.senderIP, DestinationIP: firstAddress(gw), DestinationPort: podPort,
 	}
 	if tls.on {
-		connection.SNI = p.sni
+		connection.SNI = tls.sni
 	}
 	if !chain.HTTP() {
 		if w.filters(p, gw, connection, nil) {
-			w.gatewayStream(p, gw, chain)
+			w.gatewayStream(p, gw, chain, tls.sni)
 		}
 		return
 	}
@@ -136,76 +136,142 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		w.broken(p, CodeProtocolError, "DPE", "", resolve.NewStep(resolve.RuleGatewayNotHTTP, resolve.DeniedBy, chain.Server().Ref, string(p.payload()), listener.Name))
 		return
 	}
+	p.readsHTTP()
 	p.normalize(w.snapshot.Mesh)
-	p.http.Scheme = "http"
-	if chain.Terminates() {
-		p.http.Scheme = "https"
-	}
+	trusted := w.snapshot.TrustedProxies(gw)
+	connection.RemoteIP = p.remoteIP(trusted)
+	p.http.Scheme = arrivingScheme(p.http, chain, trusted)
 	if w.filters(p, gw, connection, p.http) {
-		w.gatewayHost(p, gw, merged, chain)
+		w.gatewayHost(p, gw, merged, chain, connection.SNI)
 	}
 }
 
-// gatewayHost looks the Host up in the server's route table and takes a route.
-func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.MergedGateway, chain *resolve.GatewayFilterChain) {
+// hostMissed are the rules by which a VirtualService that names a host misses a gateway's
+// route table, those that look most like a mistake first.
+var hostMissed = []resolve.RuleID{
+	resolve.RuleGatewayHostReference, resolve.RuleGatewayHostOtherHosts, resolve.RuleGatewayHostNotServed, resolve.RuleGatewayHostNotExported,
+	resolve.RuleGatewayHostNoRoutes, resolve.RuleGatewayHostMeshOnly, resolve.RuleGatewayHostElsewhere,
+}
+
+// whyHostMissing is the step that best tells why a host has no virtual host; nil if no VirtualService names it.
+func whyHostMissing(steps []resolve.Step) *resolve.Step {
+	for _, rule := range hostMissed {
+		for i := range steps {
+			if steps[i].Rule == rule {
+				return &steps[i]
+			}
+		}
+	}
+	return nil
+}
+
+// gatewayHost looks the Host up in the server's route table and takes a route. sni is the
+// server name with which the connection was made.
+func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.MergedGateway, chain *resolve.GatewayFilterChain, sni string) {
 	table := w.snapshot.GatewayVirtualHosts(merged, chain)
 	host := p.http.Hostname()
 	vh, steps := table.Lookup(host)
 	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
+	p.note(w.snapshot.HiddenVirtualServices(host)...)
 	p.note(steps...)
 	if unmodelled := w.snapshot.UnmodelledGatewayRoutes(host); len(unmodelled) > 0 {
 		p.note(unmodelled...)
 		p.lower(Undetermined)
 	}
-	if vh == nil {
-		o := Outcome{Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost, Reason: lastReason(steps), By: chain.Server().Ref}
+	if vh == nil || len(vh.Routes) == 0 && vh.RequireTLS.IsZero() {
+		o := Outcome{Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost, By: chain.Server().Ref}
+		if vh != nil {
+			p.hop().Envoy.VirtualHost = vh.Name
+		}
+		o.Reason = lastReason(steps)
+		if nearest := whyHostMissing(steps); nearest != nil {
+			o.By, o.Reason = nearest.Ref, nearest.Ref.Object().String()+" "+nearest.Reason()
+		}
+		if sni != "" && sni != host {
+			o.Reason += "; the connection was made with server name " + sni
+		}
 		w.end(p, o)
 		return
 	}
 	p.hop().Envoy.VirtualHost = vh.Name
+	p.stream = false
 	scope, _ := w.snapshot.Scope(gw)
+	p.forwardedByGateway()
 	w.sendFrom(p, gw)
-	w.route(p, &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port(), tls: chain.Terminates()}, vh)
+	w.route(p, &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port(), tls: p.http.Scheme == "https"}, vh)
 }
 
-// sendFrom makes the gateway the sender of what follows: the next hop sees its
-// identity and address, and its client only in X-Forwarded-For.
-func (w *walk) sendFrom(p *path, gw *resolve.Workload) {
-	if p.http != nil && p.senderIP.IsValid() {
-		list := p.senderIP.String()
-		if old, ok := p.http.Header("x-forwarded-for"); ok {
-			list = old + "," + list
+// notSelecting are the Gateways that pass the workload by.
+func notSelecting(merged *resolve.MergedGateway) []resolve.Step {
+	var steps []resolve.Step
+	for _, s := range merged.Steps {
+		if s.Rule == resolve.RuleGatewayNotSelected {
+			steps = append(steps, s)
 		}
-		p.http.Headers["x-forwarded-for"] = list
 	}
+	return steps
+}
+
+// handshake is the TLS handshake with a filter chain of a gateway; it reports whether the connection goes on.
+//
+//  1. A chain that terminates TLS may ask for a client certificate, of certain names.
+//  2. A proxy that sends Istio mTLS trusts certificates of the mesh alone, which a server
+//     has with ISTIO_MUTUAL. One with a certificate of its own is taken not to be trusted.
+//  3. TLS that is terminated is off the request: the client's own, or the sending proxy's.
+//
+// Source: pilot/pkg/networking/core/listener.go, BuildListenerTLSContext; pilot/pkg/networking/core/cluster_tls.go, constructUpstreamTLS.
+func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivingTLS) bool {
+	done, steps := chain.Handshake(tls.shown)
+	if done && tls.cert != "" {
+		named, more := chain.TakesClientName(tls.cert)
+		done, steps = named, append(steps, more...)
+	}
+	if done && p.wrapper != nil && p.wrapper.tls.Mode == resolve.ClientMTLS {
+		own, more := chain.MeshCertificate(p.wrapper.sender.Owner)
+		done, steps = own, append(steps, more...)
+	}
+	if !done {
+		p.note(steps[:len(steps)-1]...)
+		last := steps[len(steps)-1]
+		code := CodeClientCertRequired
+		if last.Rule == resolve.RuleGatewayForeignCert {
+			code = CodeServerCertRejected
+		}
+		w.broken(p, code, "UF,URX", handshakeFailed, last)
+		return false
+	}
+	p.note(steps...)
+	if !chain.Terminates() {
+		return true
+	}
+	if chain.ClientCertificate() != resolve.ClientCertificateIgnored && tls.shown {
+		p.hop().Peer, p.hop().TLS = tls.cert, TLSMutual
+	}
+	if p.wrapper == nil {
+		p.sealed, p.sni = false, ""
+	}
+	p.wrapper = nil
+	return true
+}
+
+// handshakeFailed are the details at a proxy whose TLS handshake with the next hop fails.
+const handshakeFailed = "upstream_reset_before_response_started{remote_connection_failure|TLS_error}"
+
+// arrivingScheme is the scheme of a request for a gateway: that of the connection, or what
+// X-Forwarded-Proto of a proxy that the gateway trusts says.
+// Source: Envoy, x-forwarded-proto; Istio, gatewayTopology.numTrustedProxies.
+func arrivingScheme(q *resolve.HTTPRequest, chain *resolve.GatewayFilterChain, trusted int) string {
+	if proto, ok := q.Header("x-forwarded-proto"); ok && trusted > 0 && proto != "" {
+		return proto
+	}
+	if chain.Terminates() {
+		return "https"
+	}
+	return "http"
+}
+
+// sendFrom makes the gateway the sender of what follows: the next hop sees its identity and address.
+func (w *walk) sendFrom(p *path, gw *resolve.Workload) {
 	p.sender, p.proxied = gw, true
 	p.senderIP = firstAddress(gw)
-	p.sni = ""
-}
-
-// remoteIP is the client as a gateway tells it: with N trusted proxies the Nth entry of
-// X-Forwarded-For from the right; with none, or with too few entries, the TCP peer.
-// Source: Envoy, x-forwarded-for; Istio, gatewayTopology.numTrustedProxies.
-func remoteIP(q *resolve.HTTPRequest, peer netip.Addr, trusted int) netip.Addr {
-	if q == nil || trusted == 0 {
-		return peer
-	}
-	return forwardedFor(q, peer, trusted)
-}
-
-// forwardedFor is the nth entry of X-Forwarded-For from the right, or the peer.
-func forwardedFor(q *resolve.HTTPRequest, peer netip.Addr, n int) netip.Addr {
-	xff, ok := q.Header("x-forwarded-for")
-	if !ok {
-		return peer
-	}
-	entries := strings.Split(xff, ",")
-	if len(entries) < n {
-		return peer
-	}
-	ip, err := netip.ParseAddr(strings.TrimSpace(entries[len(entries)-n]))
-	if err != nil {
-		return peer
-	}
-	return ip
 }

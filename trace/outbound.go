@@ -1,6 +1,9 @@
 package trace
 
 import (
+	"strings"
+
+	meshconfig "istio.io/api/mesh/v1alpha1"
 	api "istio.io/api/networking/v1alpha3"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -27,6 +30,13 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 	if unmodelled := w.snapshot.UnmodelledMeshRoutes(resolved.Service); len(unmodelled) > 0 {
 		p.note(unmodelled...)
 		p.lower(Undetermined)
+	}
+	services := w.snapshot.ServicesForHost(strings.ToLower(w.request.Host))
+	if resolved.Service != nil {
+		services = []*resolve.Service{resolved.Service}
+	}
+	for _, svc := range services {
+		p.note(scope.ExplainService(svc, resolved.Port)...)
 	}
 	listener, steps := scope.Listener(resolved.Dialled)
 	p.note(steps...)
@@ -56,12 +66,18 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 
 // virtualHost looks the Host up in the listener's route configuration.
 func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListener) {
+	p.readsHTTP()
 	p.normalize(w.snapshot.Mesh)
+	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
 	table := r.scope.RouteTable(listener, r.workload)
 	host := p.http.Hostname()
 	vh := table.Lookup(host)
+	p.note(w.snapshot.HiddenVirtualServices(virtualHostNames(host, vh)...)...)
 	p.note(table.ExplainHost(host, vh)...)
 	if vh == nil {
+		if !strings.EqualFold(host, w.request.Host) {
+			w.unnamed(p, resolve.StageHost, host, r.workload)
+		}
 		p.hop().Envoy.VirtualHost = "allow_any"
 		w.unmatched(p, r, true)
 		return
@@ -70,10 +86,28 @@ func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListene
 	w.route(p, r, vh)
 }
 
+// virtualHostNames are the names under which a VirtualService can take the virtual host.
+func virtualHostNames(host string, vh *resolve.VirtualHost) []string {
+	if vh == nil || vh.Service == nil {
+		return []string{host}
+	}
+	return []string{host, vh.Service.Hostname}
+}
+
 // unmatched is traffic that no service of the proxy takes: the outbound traffic policy decides.
 func (w *walk) unmatched(p *path, r *router, http bool) {
 	policy, ref := r.scope.OutboundPolicy()
 	hop := p.hop()
+	p.stream, p.retries = !http, resolve.RetryPolicy{}
+	dynamic := policy.GetMode() == allowAnyDynamicDNS
+	if dynamic && p.payload() == resolve.PayloadHTTP && (http || hop.Envoy.Listener == "virtualOutbound") {
+		w.dynamicDNS(p, r, ref)
+		return
+	}
+	mode := policy.GetMode().String()
+	if dynamic {
+		mode = "ALLOW_ANY_DYNAMIC_DNS"
+	}
 	switch policy.GetMode() {
 	case api.OutboundTrafficPolicy_REGISTRY_ONLY:
 		o := Outcome{Decision: Unavailable, Code: CodeRegistryOnly}
@@ -91,17 +125,43 @@ func (w *walk) unmatched(p *path, r *router, http bool) {
 		if http {
 			hop.Envoy.Route = "allow_any"
 		}
+		if proxy := policy.GetEgressProxy(); proxy != nil {
+			field := ref.At(ref.Field + ".egressProxy")
+			p.note(resolve.NewStep(resolve.RuleListenerEgressProxy, resolve.Applied, field, proxy.GetHost()))
+			p.by = field
+			w.toHost(p, r, target{host: proxy.GetHost(), port: int(proxy.GetPort().GetNumber()), subset: proxy.GetSubset(), ref: field})
+			return
+		}
 		hop.Envoy.Cluster = "PassthroughCluster"
-		p.note(resolve.NewStep(resolve.RuleListenerPassthrough, resolve.None, ref, policy.GetMode().String()))
+		p.note(resolve.NewStep(resolve.RuleListenerPassthrough, resolve.None, ref, mode))
 		p.via, p.by = CodePassthrough, ref
-		w.dial(p, r.dialled)
+		w.dial(p, r.dialled, w.request.Host)
 	}
 }
 
-// dial connects to an address without Istio's routing: kube-proxy for a
+// allowAnyDynamicDNS is a value that MeshConfig has and the Sidecar resource has not.
+const allowAnyDynamicDNS = api.OutboundTrafficPolicy_Mode(meshconfig.MeshConfig_OutboundTrafficPolicy_ALLOW_ANY_DYNAMIC_DNS)
+
+// dynamicDNS forwards to the Host header's address, as the proxy resolves it.
+func (w *walk) dynamicDNS(p *path, r *router, ref resolve.Ref) {
+	hop, host := p.hop(), p.http.Hostname()
+	hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = "allow_any_dynamic_dns", "allow_any_dynamic_dns", "AllowAnyDynamicDNSCluster"
+	p.stream = false
+	p.note(resolve.NewStep(resolve.RuleListenerDynamicDNS, resolve.None, ref, host))
+	p.via, p.by = CodePassthrough, ref
+	resolved, steps := w.snapshot.ResolveName(r.workload, nil, host, r.port)
+	p.note(steps...)
+	if !resolved.Found {
+		w.unavailableBy(p, CodeNameNotFound, "DF", "dns_resolution_failure", decisive(steps), ref)
+		return
+	}
+	w.dial(p, resolved.Dialled, host)
+}
+
+// dial connects to the address of a host without Istio's routing: kube-proxy for a
 // ClusterIP, the pod for a pod IP, or a host outside.
-func (w *walk) dial(p *path, d resolve.Dialled) {
-	p.dest = Destination{Host: hostOf(d, w.request.Host), Port: d.Port, EnvoyCluster: p.hop().Envoy.Cluster, TargetPort: d.Port}
+func (w *walk) dial(p *path, d resolve.Dialled, host string) {
+	p.dest = Destination{Host: hostOf(d, host), Port: d.Port, EnvoyCluster: p.hop().Envoy.Cluster, TargetPort: d.Port}
 	if d.Service != nil && d.Service.Registry == resolve.RegistryKubernetes {
 		w.dialService(p, d)
 		return
@@ -113,7 +173,7 @@ func (w *walk) dial(p *path, d resolve.Dialled) {
 			return
 		}
 	}
-	step := resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, resolve.Ref{}, p.dest.Host, d.Port)
+	step := resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, resolve.Ref{}, p.dest.Host, d.Port, "")
 	if p.via == "" {
 		p.via = CodeOutsideMesh
 	}
@@ -121,7 +181,7 @@ func (w *walk) dial(p *path, d resolve.Dialled) {
 }
 
 func hostOf(d resolve.Dialled, host string) string {
-	if d.Service != nil {
+	if d.Service != nil && !resolve.IsWildcardHost(d.Service.Hostname) {
 		return d.Service.Hostname
 	}
 	return host
@@ -161,16 +221,12 @@ func (w *walk) dialService(p *path, d resolve.Dialled) {
 	}
 }
 
-// refused is a TCP connection that fails: 503 UF behind an Envoy, refused without one.
+// refused is a TCP connection that fails: 503 UF behind an Envoy that reads HTTP, refused without one.
 func (w *walk) refused(p *path, code Code) Outcome {
 	o := Outcome{Decision: NotRouted, Code: code}
 	if p.proxied {
 		o.Decision = Unavailable
-		o.ResponseFlags = "UF"
-		if p.speaksHTTP() {
-			o.HTTPStatus, o.ResponseFlags = 503, "UF,URX"
-			o.ResponseCodeDetails = "upstream_reset_before_response_started{connection_failure}"
-		}
+		o = p.failed(o, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure}")
 	}
 	return o
 }

@@ -18,6 +18,9 @@ func (w *walk) finish() *Trace {
 			o.Hops = append(o.Hops, t.addHop(h))
 		}
 		t.Outcomes = append(t.Outcomes, o)
+		for _, h := range f.alternates {
+			t.addHop(h)
+		}
 	}
 	t.Warnings = w.collectWarnings(t)
 	return t
@@ -35,12 +38,16 @@ func (t *Trace) addHop(h *Hop) int {
 }
 
 func sameHop(a, b *Hop) bool {
-	if a.Proxy != b.Proxy || a.Direction != b.Direction || a.Workload != b.Workload || a.TLS != b.TLS || a.Peer != b.Peer || a.Envoy != b.Envoy {
-		return false
-	}
-	return slices.EqualFunc(a.Steps, b.Steps, func(x, y resolve.Step) bool {
-		return x.Rule == y.Rule && x.Verdict == y.Verdict && x.Ref == y.Ref && x.Reason() == y.Reason() && x.Expected == y.Expected && x.Actual == y.Actual
-	})
+	return a.sameProxy(b) && slices.EqualFunc(a.Steps, b.Steps, sameStep)
+}
+
+// sameProxy reports whether both are the same proxy, passed in the same way.
+func (h *Hop) sameProxy(o *Hop) bool {
+	return h.Proxy == o.Proxy && h.Direction == o.Direction && h.Workload == o.Workload && h.TLS == o.TLS && h.Peer == o.Peer && h.Envoy == o.Envoy
+}
+
+func sameStep(x, y resolve.Step) bool {
+	return x.Rule == y.Rule && x.Verdict == y.Verdict && x.Ref == y.Ref && x.Reason() == y.Reason() && x.Expected == y.Expected && x.Actual == y.Actual
 }
 
 // mergeOutcomes puts outcomes together that differ in nothing but the endpoint
@@ -67,13 +74,26 @@ func mergeOutcomes(all []finished) []finished {
 			}
 		}
 		slices.SortFunc(out[i].Destination.Workloads, resolve.CompareRefs)
-		for _, h := range f.hops {
-			if !slices.ContainsFunc(out[i].hops, func(x *Hop) bool { return sameHop(x, h) }) {
-				out[i].hops = append(out[i].hops, h)
-			}
-		}
+		out[i].alternates = append(out[i].alternates, f.hops...)
+	}
+	for i := range out {
+		out[i].sayOthers()
 	}
 	return out
+}
+
+// sayOthers adds to the reason of a delivery that its workload is not the only one.
+func (f *finished) sayOthers() {
+	if f.Decision != Delivered {
+		return
+	}
+	switch others := f.Destination.Workloads; len(others) {
+	case 0, 1:
+	case 2:
+		f.Reason += "; so does " + others[1].String()
+	default:
+		f.Reason += fmt.Sprintf("; so do %d others", len(others)-1)
+	}
 }
 
 // outcomeKey is everything about an outcome but which workload answered.

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Target is a parsed URL.
@@ -136,8 +137,12 @@ func splitHostPort(url, authority string) (host, port string, hasPort bool, err 
 		if _, err := netip.ParseAddr(host); err != nil {
 			return "", "", false, refuse(InputURL, "%q: %q is neither an IP address nor a name", url, host)
 		}
+	case hasPort && port == "":
+		return "", "", false, refuse(InputURL, "%q: expected a port behind the colon, or scheme://host", url)
+	case strings.IndexFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) >= 0:
+		return "", "", false, refuse(InputURL, "%q: %q is not a host name; a name in other letters is written in punycode: xn--…", url, host)
 	case !isHostname(host):
-		return "", "", false, refuse(InputURL, "%q: %q is not a host name (a name in other letters is written in punycode: xn--…)", url, host)
+		return "", "", false, refuse(InputURL, "%q: %q is not a host name", url, host)
 	}
 	return host, port, hasPort, nil
 }

@@ -20,8 +20,14 @@ type path struct {
 	sealed bool
 	// stream is set where the sender's proxy took the bytes for plain TCP.
 	stream bool
-	// wrapped is set while a TLS connection of the sending proxy is around the request, until a gateway unwraps it.
-	wrapped bool
+	// routed is set once a proxy on the way has read the request as HTTP: it answers 503 for whatever breaks behind it.
+	routed bool
+	// retries is what the route taken last tries again.
+	retries resolve.RetryPolicy
+	// given is what has to hold for the outcome, as far as that is not known; "" for nothing.
+	given string
+	// wrapper is the TLS of a sending proxy around the request, until a gateway takes it off; nil without one.
+	wrapper *wrapper
 	// sni is the server name in the application's own TLS handshake.
 	sni string
 	// sender is who sends to the next hop, and behind its proxy set where an Envoy does.
@@ -29,6 +35,10 @@ type path struct {
 	proxied bool
 	// senderIP is the sender's address as the next hop's TCP peer; invalid if it is not known.
 	senderIP netip.Addr
+	// hidden is set once a gateway added an address that is not known here to
+	// X-Forwarded-For, and shown counts the entries added after that one.
+	hidden bool
+	shown  int
 	// clientCert is the identity in a client certificate of the caller's own.
 	clientCert string
 	// token is the end-user token still in the request.
@@ -40,6 +50,13 @@ type path struct {
 	// by is the resource that decided where the request goes: the route taken last, or the outbound policy.
 	by       resolve.Ref
 	original *resolve.HTTPRequest
+}
+
+// wrapper is TLS that a proxy put around a request for a gateway.
+type wrapper struct {
+	tls resolve.ClientTLS
+	// sender is the workload of that proxy: its certificate is the one shown.
+	sender *resolve.Workload
 }
 
 // fork returns a copy that takes a part of the path's share.
@@ -83,10 +100,40 @@ func (p *path) note(steps ...resolve.Step) {
 	}
 }
 
+// assumption is what the reason of an outcome that is not certain adds: the last
+// warning on the way that the reason does not say itself.
+func (p *path) assumption(reason string) string {
+	for _, h := range slices.Backward(p.hops) {
+		for _, s := range slices.Backward(h.Steps) {
+			if s.Verdict != resolve.Warned {
+				continue
+			}
+			if said := s.Reason(); said != reason {
+				return " (" + said + ")"
+			}
+		}
+	}
+	return ""
+}
+
+// suppose adds to what has to hold for the outcome.
+func (p *path) suppose(what string) {
+	if p.given != "" {
+		what = p.given + " and " + what
+	}
+	p.given = what
+}
+
+// hopEncrypted reports whether the request reached the current hop inside TLS.
+func (p *path) hopEncrypted() bool { return p.hop().TLS != TLSPlaintext }
+
 func (p *path) lower(c Certainty) { p.certainty = worse(p.certainty, c) }
 
 // speaksHTTP reports whether a proxy can read the request as HTTP here.
 func (p *path) speaksHTTP() bool { return p.http != nil && !p.sealed }
+
+// readsHTTP notes that the proxy here reads the request as HTTP.
+func (p *path) readsHTTP() { p.stream, p.routed = false, true }
 
 // payload is what the bytes look like to a proxy here.
 func (p *path) payload() resolve.Payload {
@@ -105,6 +152,21 @@ func (p *path) clientBytes(mode resolve.ClientTLSMode) resolve.ClientBytes {
 		return resolve.ClientBytes{Mode: resolve.ClientTLSOrigination}
 	}
 	return resolve.ClientBytes{Mode: mode, HTTP: p.speaksHTTP(), SentAsTCP: p.stream}
+}
+
+// reachedBy is how the request reaches a hop over a connection of that TLS mode.
+func (p *path) reachedBy(mode resolve.ClientTLSMode) HopTLS {
+	switch mode {
+	case resolve.ClientMTLS:
+		return TLSMutual
+	case resolve.ClientTLSOrigination, resolve.ClientMutualTLSOrigination:
+		return TLSSimple
+	case resolve.ClientPlaintext:
+	}
+	if p.sealed {
+		return TLSSimple
+	}
+	return TLSPlaintext
 }
 
 // normalize rewrites the path as an HTTP connection manager does before anything looks at it.

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -20,6 +21,15 @@ func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
 		w.endAt(p, Outcome{Decision: Reset, Code: CodeTooManyHops}, resolve.NewStep(resolve.RuleTooManyHops, resolve.None, resolve.Ref{}, maxHops))
 		return
 	}
+	if p.wrapper != nil {
+		// A gateway passed a proxy's TLS on unopened: it ends here, inside the gateway's own where that adds any.
+		if tls.Mode == resolve.ClientPlaintext {
+			tls, p.sender = p.wrapper.tls, p.wrapper.sender
+		} else {
+			p.sealed = true
+		}
+		p.wrapper = nil
+	}
 	if g.first.Workload == nil {
 		w.outside(p, g.first, tls)
 		return
@@ -31,15 +41,23 @@ func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
 // outside hands the request to an address that is no workload of the mesh.
 func (w *walk) outside(p *path, e *resolve.Endpoint, tls resolve.ClientTLS) {
 	if tls.Mode == resolve.ClientMTLS {
-		w.broken(p, CodeMTLSRefused, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}",
+		w.broken(p, CodeMTLSRefused, "UF,URX", handshakeFailed,
 			resolve.NewStep(resolve.RuleMTLSOutside, resolve.Warned, tls.Step.Ref, e.Address))
+		return
+	}
+	if tls.Mode == resolve.ClientTLSOrigination && p.sealed {
+		w.broken(p, CodeTLSTwice, "", "", resolve.NewStep(resolve.RuleTLSTwice, resolve.Warned, tls.Step.Ref, e.Address))
 		return
 	}
 	if p.via == "" {
 		p.via = CodeOutsideMesh
 	}
+	how := ""
+	if tls.Mode == resolve.ClientTLSOrigination || tls.Mode == resolve.ClientMutualTLSOrigination {
+		how = " over TLS that the proxy originates"
+	}
 	w.endAt(p, Outcome{Decision: Delivered, Forwarded: p.forwarded(), By: p.by},
-		resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, e.Ref, e.Address, e.Port))
+		resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, e.Ref, e.Address, e.Port, how))
 }
 
 // receive is the receiving side of a workload: its proxy where it has one that
@@ -51,7 +69,7 @@ func (w *walk) receive(p *path, a arrival) {
 	case resolve.DataplaneSidecar:
 		w.inbound(p, a)
 	case resolve.DataplaneAmbient, resolve.DataplaneWaypoint:
-		p.enter(Hop{Proxy: a.workload.Dataplane, Direction: Inbound, Workload: a.workload.Owner, TLS: hopTLS(a.tls.Mode)})
+		p.enter(Hop{Proxy: a.workload.Dataplane, Direction: Inbound, Workload: a.workload.Owner, TLS: p.reachedBy(a.tls.Mode)})
 		p.note(resolve.NewStep(resolve.RuleAmbientServer, resolve.Warned, a.workload.Owner, a.workload.Owner.String()))
 		p.lower(Undetermined)
 		w.deliver(p, a)
@@ -62,7 +80,7 @@ func (w *walk) receive(p *path, a arrival) {
 
 // withoutProxy is an application that reads the connection as it comes.
 func (w *walk) withoutProxy(p *path, a arrival) {
-	p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: a.workload.Owner, TLS: hopTLS(a.tls.Mode)})
+	p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: a.workload.Owner, TLS: p.reachedBy(a.tls.Mode)})
 	if a.workload.DataplaneStep.Rule != "" {
 		p.note(a.workload.DataplaneStep)
 	}
@@ -80,23 +98,28 @@ func (w *walk) inbound(p *path, a arrival) {
 	server := a.workload
 	captured, step := resolve.CapturesInbound(server, a.port)
 	if !captured {
-		p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: server.Owner, TLS: hopTLS(a.tls.Mode)})
+		p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
 		p.note(step)
 		if a.tls.Mode == resolve.ClientMTLS {
-			w.broken(p, CodeMTLSRefused, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}",
-				resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, server.Owner.String()))
+			w.broken(p, CodeMTLSRefused, "UF,URX", handshakeFailed,
+				resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, step.Ref, server.Owner.String()))
 			return
 		}
 		w.deliver(p, a)
 		return
 	}
-	hop := p.enter(Hop{Proxy: resolve.DataplaneSidecar, Direction: Inbound, Workload: server.Owner, TLS: hopTLS(a.tls.Mode)})
+	hop := p.enter(Hop{Proxy: resolve.DataplaneSidecar, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
 	hop.Envoy.Listener = "virtualInbound"
-	if server.DataplaneStep.Verdict == resolve.Warned {
-		p.note(server.DataplaneStep)
+	switch s := server.DataplaneStep; {
+	case s.Verdict == resolve.Warned:
+		p.note(s)
+	case s.Rule != "":
+		p.note(resolve.NewStep(resolve.RuleInboundProxy, resolve.Applied, s.Ref, s.Reason()))
 	}
 	p.note(step)
-	scope, _ := w.snapshot.Scope(server)
+	w.meshConfig(p)
+	scope, steps := w.snapshot.Scope(server)
+	p.sidecarGaps(steps)
 	port, steps := w.snapshot.Inbound(server, scope, a.port)
 	p.note(steps...)
 	hop.Envoy.FilterChain, hop.Envoy.Cluster = port.FilterChain, port.Cluster
@@ -116,7 +139,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
 		trusted, step := w.snapshot.TrustsPeer(hop.Peer)
 		if !trusted {
-			w.broken(p, CodeUntrustedPeer, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}", step)
+			w.broken(p, CodeUntrustedPeer, "UF,URX", handshakeFailed, step)
 			return
 		}
 	}
@@ -131,7 +154,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		}
 	}
 	connection := &resolve.Connection{
-		Peer: hop.Peer, SourceIP: p.senderIP, RemoteIP: sidecarRemoteIP(p.http, p.senderIP),
+		Peer: hop.Peer, SourceIP: p.senderIP, RemoteIP: p.sidecarRemoteIP(request),
 		DestinationIP: firstAddress(server), DestinationPort: a.port,
 	}
 	if a.tls.Mode == resolve.ClientMTLS {
@@ -140,6 +163,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		connection.SNI = p.sni
 	}
 	if w.filters(p, server, connection, request) {
+		a.port = port.TargetPort
 		w.deliver(p, a)
 	}
 }
@@ -161,9 +185,10 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 	code, flags, details := CodeNoFilterChain, "UC", "upstream_reset_before_response_started{connection_termination}"
 	step := result.Step
 	switch {
+	case step.Rule == resolve.RuleInboundChainNotHTTP:
+		code, step.Ref = CodeProtocolError, p.by
 	case a.tls.Mode == resolve.ClientMTLS:
 		code, step.Ref = CodeMTLSRefused, a.tls.Step.Ref
-		flags, details = "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}"
 	case result.Fate == resolve.InboundReset && !p.sealed && a.tls.Mode == resolve.ClientPlaintext:
 		code, step.Ref = CodeMTLSRequired, mtls.Ref
 	case result.Fate == resolve.InboundReset, result.Fate == resolve.InboundHandshakeFailure:
@@ -171,7 +196,25 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 	case result.Fate == resolve.InboundProtocolError:
 		code = CodeProtocolError
 	}
-	w.broken(p, code, flags, details, step)
+	if a.tls.Mode != resolve.ClientPlaintext && step.Rule != resolve.RuleInboundChainNotHTTP {
+		flags, details = "UF,URX", handshakeFailed
+	}
+	o := w.brokenOutcome(p, code, flags, details)
+	if code == CodeMTLSRequired {
+		o.Reason = step.Reason() + "; " + whyPlaintext(p, a)
+	}
+	w.endAt(p, o, step)
+}
+
+// whyPlaintext tells whose doing it is that a client sends plaintext.
+func whyPlaintext(p *path, a arrival) string {
+	switch {
+	case !p.proxied:
+		return "no proxy on the client's side sends mTLS"
+	case a.tls.Step.Ref.IsZero():
+		return "the client's proxy sends plaintext"
+	}
+	return "the client's proxy sends plaintext because of " + a.tls.Step.Ref.Object().String()
 }
 
 // deliver reaches the application.
@@ -192,6 +235,7 @@ func (w *walk) filters(p *path, proxy *resolve.Workload, c *resolve.Connection, 
 	}
 	if len(custom.Custom) > 0 {
 		p.lower(Undetermined)
+		p.suppose("the external authorizer of " + custom.Custom[0].Object().String() + " allows it")
 	}
 	if request != nil && !w.authenticate(p, proxy, request) {
 		return false
@@ -201,7 +245,6 @@ func (w *walk) filters(p *path, proxy *resolve.Workload, c *resolve.Connection, 
 
 // authenticate runs the RequestAuthentications of a proxy; it reports whether the request goes on.
 func (w *walk) authenticate(p *path, proxy *resolve.Workload, request *resolve.HTTPRequest) bool {
-	p.note(w.snapshot.GapSteps(resolve.StageRequestAuthentication, proxy.Namespace, w.snapshot.Mesh.GetRootNamespace())...)
 	result := w.snapshot.RequestAuthentication(proxy, request, p.token)
 	p.note(result.Steps...)
 	if result.Status != 0 {
@@ -227,6 +270,7 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 		return true
 	case resolve.AccessUndetermined:
 		p.lower(Undetermined)
+		p.suppose(result.Policy.Object().String() + " lets it pass")
 		return true
 	case resolve.AccessDenied:
 	}
@@ -237,7 +281,7 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 	switch {
 	case request != nil:
 		o.HTTPStatus = 403
-	case p.proxied && p.speaksHTTP():
+	case p.routed:
 		// HTTP over a TCP filter chain: the caller's own proxy sees the connection close.
 		o.HTTPStatus = 503
 	}
@@ -245,8 +289,17 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 	return false
 }
 
-// rejected closes a path at a denial: the last denying step gives the reason.
+// keptOut are the rules of the clauses that keep a request out without being the refusal itself.
+var keptOut = map[Code][]resolve.RuleID{
+	CodeJWTRejected: {
+		resolve.RuleRequestAuthenticationIssuer, resolve.RuleRequestAuthenticationAudience, resolve.RuleRequestAuthenticationPrefix,
+	},
+}
+
+// rejected closes a path at a denial: the last denying step gives the reason. Where one
+// clause of one rule alone kept the request out, that is told with it.
 func (w *walk) rejected(p *path, o Outcome, steps []resolve.Step) {
+	var missed []string
 	for _, s := range steps {
 		if s.Verdict == resolve.DeniedBy {
 			o.Reason = s.Reason()
@@ -255,18 +308,15 @@ func (w *walk) rejected(p *path, o Outcome, steps []resolve.Step) {
 			}
 		}
 	}
-	w.end(p, o)
-}
-
-func hopTLS(mode resolve.ClientTLSMode) HopTLS {
-	switch mode {
-	case resolve.ClientMTLS:
-		return TLSMutual
-	case resolve.ClientTLSOrigination, resolve.ClientMutualTLSOrigination:
-		return TLSSimple
-	case resolve.ClientPlaintext:
+	for _, s := range steps {
+		if slices.Contains(keptOut[o.Code], s.Rule) {
+			missed = append(missed, s.Reason())
+		}
 	}
-	return TLSPlaintext
+	if len(missed) == 1 {
+		o.Reason += "; " + missed[0]
+	}
+	w.end(p, o)
 }
 
 func firstAddress(w *resolve.Workload) netip.Addr {
@@ -274,13 +324,4 @@ func firstAddress(w *resolve.Workload) netip.Addr {
 		return netip.Addr{}
 	}
 	return w.Addresses[0]
-}
-
-// sidecarRemoteIP is the client as a sidecar tells it: the last entry of X-Forwarded-For, else the TCP peer.
-// Source: Envoy, x-forwarded-for (use_remote_address false).
-func sidecarRemoteIP(q *resolve.HTTPRequest, peer netip.Addr) netip.Addr {
-	if q == nil {
-		return peer
-	}
-	return forwardedFor(q, peer, 1)
 }

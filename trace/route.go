@@ -7,22 +7,32 @@ import (
 )
 
 // route takes the first route of the virtual host that matches and does what it
-// says. The filters that can answer stand in Envoy's order before the router:
+// says; where the virtual host demands TLS, plaintext is redirected before any
+// route is looked at. The filters that can answer stand in Envoy's order before the router:
 // fault, then CORS; then redirect, direct response, or the destinations.
 func (w *walk) route(p *path, r *router, vh *resolve.VirtualHost) {
+	if !vh.RequireTLS.IsZero() && !r.tls {
+		w.httpsRedirect(p, vh.RequireTLS)
+		return
+	}
+	if proto, _ := p.http.Header("x-forwarded-proto"); !vh.RequireTLS.IsZero() && proto == "https" && !p.hopEncrypted() {
+		p.note(resolve.NewStep(resolve.RuleHTTPSForwarded, resolve.Applied, vh.RequireTLS, proto, w.snapshot.TrustedProxies(r.workload)))
+	}
+	if seen := p.hop().Steps; len(vh.Routes) == 0 && len(seen) > 0 && seen[len(seen)-1].Verdict == resolve.None {
+		last := seen[len(seen)-1] // a virtual host that istiod makes to answer 404
+		w.end(p, Outcome{
+			Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost,
+			Reason: last.Reason(), By: last.Ref,
+		})
+		return
+	}
 	chosen, steps, certain := resolve.ChooseRoute(vh.Routes, p.http)
 	p.note(steps...)
 	if certain == resolve.Unknown {
 		p.lower(Undetermined)
 	}
 	if chosen == nil {
-		if vh.RequireTLS.IsZero() || r.tls {
-			w.noRoute(p, vh, steps)
-			return
-		}
-	}
-	if !vh.RequireTLS.IsZero() && !r.tls {
-		w.httpsRedirect(p, vh.RequireTLS)
+		w.noRoute(p, vh, steps)
 		return
 	}
 	p.hop().Envoy.Route = chosen.Name
@@ -43,15 +53,17 @@ func (w *walk) noRoute(p *path, vh *resolve.VirtualHost, steps []resolve.Step) {
 	w.end(p, o)
 }
 
+// httpsRedirect answers instead of any route. The Host stays as the client sent it, with its port.
+// Source: Envoy, source/common/http/utility.cc, createSslRedirectPath.
 func (w *walk) httpsRedirect(p *path, server resolve.Ref) {
-	location := "https://" + p.http.Hostname() + p.http.PathAndQuery()
+	location := "https://" + p.http.Authority + p.http.PathAndQuery()
 	w.endAt(p, Outcome{Decision: Redirected, HTTPStatus: 301, Code: CodeHTTPSRedirect, Location: location},
 		resolve.NewStep(resolve.RuleHTTPSRedirect, resolve.Applied, server, location))
 }
 
 // fault forks off the share that fault injection aborts; it reports whether anything is left.
 func (w *walk) fault(p *path, route *resolve.Route) bool {
-	faults, steps := resolve.Fault(route, p.http)
+	faults, steps := resolve.Fault(route)
 	p.note(steps...)
 	if faults.AbortPercent <= 0 {
 		return true
@@ -122,12 +134,18 @@ func (w *walk) forward(p *path, r *router, route *resolve.Route) {
 		own.port = route.ListenPort
 		r = &own
 	}
+	retries, retriesStep := resolve.Retries(route, w.snapshot.Mesh)
+	p.retries = retries
 	if route.HTTP != nil {
-		_, mirrors := resolve.Mirrors(route)
-		p.note(mirrors...)
+		mirrors, steps := resolve.Mirrors(route)
+		for i, m := range mirrors {
+			if _, known := r.scope.Service(m.Destination.GetHost()); !known {
+				steps[i] = resolve.NewStep(resolve.RuleRouteMirrorUnknown, resolve.Skipped, m.Ref, m.Destination.GetHost())
+			}
+		}
+		p.note(steps...)
 		_, timeout := resolve.Timeout(route)
-		_, retries := resolve.Retries(route, w.snapshot.Mesh)
-		p.note(timeout, retries)
+		p.note(timeout, retriesStep)
 	}
 	for _, d := range destinations {
 		branch := p

@@ -122,6 +122,9 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 	}
 	dialled, steps := w.snapshot.ResolveName(client, scope, w.request.Host, w.request.Port)
 	p.note(steps...)
+	if dialled.Service == nil || dialled.Service.Registry != resolve.RegistryKubernetes {
+		w.unnamed(p, resolve.StageDNS, w.request.Host, client)
+	}
 	if !dialled.Found {
 		last := steps[len(steps)-1]
 		w.end(p, Outcome{Decision: NotRouted, Code: CodeNameNotFound, Reason: last.Reason(), By: last.Ref})
@@ -131,10 +134,11 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 	p.note(step)
 	if !captured {
 		hop.Proxy = resolve.DataplaneNone
-		w.dial(p, dialled.Dialled)
+		w.dial(p, dialled.Dialled, w.request.Host)
 		return
 	}
 	p.proxied = true
+	w.meshConfig(p)
 	p.note(scopeSteps...)
 	w.outbound(p, client, scope, dialled)
 }

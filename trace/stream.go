@@ -1,6 +1,8 @@
 package trace
 
 import (
+	"slices"
+
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
@@ -9,7 +11,8 @@ import (
 // Source: pilot/pkg/networking/core/tls.go, buildSidecarOutboundTCPTLSFilterChainOpts.
 func (w *walk) stream(p *path, r *router, listener *resolve.OutboundListener, chain resolve.Chain) {
 	p.stream = true
-	for _, c := range chain.TCP {
+	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
+	for _, c := range bySpecificity(chain.TCP, p.sni) {
 		match := w.l4Match(p, r, listener, c)
 		p.note(match.Steps...)
 		if match.Certain == resolve.Unknown {
@@ -23,6 +26,7 @@ func (w *walk) stream(p *path, r *router, listener *resolve.OutboundListener, ch
 			continue
 		}
 		p.note(w.chainStep(p, c))
+		p.by = c.Service.Ref
 		w.toHost(p, r, target{host: c.Service.Hostname, port: c.Port.Number, ref: c.Service.Ref.At(c.Port.Field)})
 		return
 	}
@@ -33,18 +37,35 @@ func (w *walk) stream(p *path, r *router, listener *resolve.OutboundListener, ch
 
 func (w *walk) l4Match(p *path, r *router, listener *resolve.OutboundListener, c resolve.TCPChain) resolve.L4Match {
 	q := resolve.L4Query{
-		Hosts: []string{c.Service.Hostname}, Port: c.Port.Number, Gateways: map[string]bool{"mesh": true}, Proxy: r.workload, SNI: p.sni,
+		Hosts: []string{c.Service.Hostname}, Port: c.Port.Number, Gateways: map[string]bool{"mesh": true}, Proxy: r.workload,
+	}
+	if p.sealed {
+		q.SNI = p.sni
 	}
 	if r.dialled.Address.Prefix.IsValid() {
 		q.DestinationIP = r.dialled.Address.Prefix.Addr()
 	}
 	if c.Port.Protocol.IsTLS() {
-		if !p.sealed {
-			return resolve.L4Match{Certain: resolve.True}
-		}
 		return resolve.MatchTLSRoute(listener.Egress.VirtualServices, q)
 	}
 	return resolve.MatchTCPRoute(listener.Egress.VirtualServices, q)
+}
+
+// bySpecificity puts the chains with the most specific server name for the
+// connection first, as Envoy chooses them; chains without server names come last.
+func bySpecificity(chains []resolve.TCPChain, sni string) []resolve.TCPChain {
+	best := func(c resolve.TCPChain) string {
+		name := "*"
+		for _, h := range c.SNI {
+			if resolve.HostSubsetOf(sni, h) && resolve.CompareHostSpecificity(h, name) < 0 {
+				name = h
+			}
+		}
+		return name
+	}
+	return slices.SortedStableFunc(slices.Values(chains), func(a, b resolve.TCPChain) int {
+		return resolve.CompareHostSpecificity(best(a), best(b))
+	})
 }
 
 // servesName reports whether a chain without tls routes takes the server name.
@@ -65,14 +86,15 @@ func (w *walk) chainStep(p *path, c resolve.TCPChain) resolve.Step {
 	if c.Port.Protocol.IsTLS() && p.sealed {
 		return resolve.NewStep(resolve.RuleListenerSNIChain, resolve.Matched, ref, p.sni, c.Service.Hostname)
 	}
-	return resolve.NewStep(resolve.RuleListenerTCPChain, resolve.Matched, ref, string(p.payload()), c.Service.Hostname, describePort(c.Port.Protocol))
+	return resolve.NewStep(resolve.RuleListenerTCPChain, resolve.Matched, ref, string(p.payload()), c.Service.Hostname, w.httpIgnored(p, c))
 }
 
-func describePort(p resolve.Protocol) string {
-	if p.IsAuto() {
-		return "auto-detected"
+// httpIgnored says for HTTP bytes that nobody reads them.
+func (w *walk) httpIgnored(p *path, c resolve.TCPChain) string {
+	if p.payload() != resolve.PayloadHTTP {
+		return ""
 	}
-	return string(p)
+	return ": http routes do not apply on a " + string(c.Port.Protocol) + " port"
 }
 
 func describeBytes(p *path) string {
@@ -100,12 +122,13 @@ func (w *walk) toL4(p *path, r *router, route *resolve.L4Route) {
 }
 
 // gatewayStream is a connection that a gateway forwards as bytes.
-func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.GatewayFilterChain) {
+// sni is the server name of the handshake with it.
+func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.GatewayFilterChain, sni string) {
 	scope, _ := w.snapshot.Scope(gw)
 	r := &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port()}
 	p.stream = true
 	if chain.Kind == resolve.GatewayAutoPassthrough {
-		w.autoPassthrough(p, gw)
+		w.autoPassthrough(p, gw, sni)
 		return
 	}
 	if chain.L4 == nil {
@@ -113,16 +136,14 @@ func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.Gatew
 		return
 	}
 	p.note(chain.L4.Steps...)
-	sni := p.sni
 	w.sendFrom(p, gw)
-	p.sni = sni
 	route := &resolve.L4Route{Ref: chain.L4.Ref, Entry: chain.L4.Entry, Routes: chain.L4.Destinations, VirtualService: chain.L4.VirtualService}
 	w.toL4(p, r, route)
 }
 
 // autoPassthrough is an east-west gateway: the server name is the cluster's name.
-func (w *walk) autoPassthrough(p *path, gw *resolve.Workload) {
+func (w *walk) autoPassthrough(p *path, gw *resolve.Workload, sni string) {
 	p.via = CodePassthrough
 	w.endAt(p, Outcome{Decision: Delivered, Certainty: Assumed},
-		resolve.NewStep(resolve.RuleGatewayAutoPassthrough, resolve.Warned, gw.Owner, p.sni))
+		resolve.NewStep(resolve.RuleGatewayAutoPassthrough, resolve.Warned, gw.Owner, sni))
 }

@@ -52,7 +52,8 @@ type Outcome struct {
 	Destination Destination
 	// Forwarded is the request as it arrives at the end of the way; nil where nothing arrives or it is not HTTP.
 	Forwarded *Forwarded
-	// Hops are indexes into Trace.Hops, in the order travelled.
+	// Hops are indexes into Trace.Hops, in the order travelled. Where workloads
+	// behind one cluster end alike, it is the way to the first of them.
 	Hops []int
 }
 

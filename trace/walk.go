@@ -2,6 +2,7 @@ package trace
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -16,8 +17,6 @@ type walk struct {
 	request  Request
 	source   Source
 	outcomes []finished
-	warnings []Warning
-	err      error
 }
 
 // finished is an outcome with the hops it took.
@@ -25,6 +24,8 @@ type finished struct {
 	Outcome
 	share float64
 	hops  []*Hop
+	// alternates are the hops to other endpoints that end alike: evidence, and no part of the way shown.
+	alternates []*Hop
 }
 
 // Walk follows the request through the mesh and returns its trace. The error is
@@ -58,15 +59,21 @@ func Walk(s *resolve.Snapshot, req Request) (*Trace, error) {
 
 // end closes a path with an outcome.
 func (w *walk) end(p *path, o Outcome) {
-	o.Certainty = worse(o.Certainty, p.certainty)
-	if o.Certainty == "" {
-		o.Certainty = Certain
+	if step, grpc := resolve.GRPCAnswer(p.http, o.HTTPStatus); grpc && o.HTTPStatus >= 400 {
+		p.note(step)
 	}
+	o.Certainty = worse(o.Certainty, p.certainty)
 	if o.Destination.Host == "" {
 		o.Destination = p.dest
 	}
 	if o.Code == "" && o.Decision == Delivered {
 		o.Code = p.via
+	}
+	switch {
+	case p.given != "":
+		o.Reason += ", if " + p.given
+	case o.Certainty != Certain:
+		o.Reason += p.assumption(o.Reason)
 	}
 	w.outcomes = append(w.outcomes, finished{Outcome: o, share: p.share, hops: p.hops})
 }
@@ -83,15 +90,54 @@ func (w *walk) endAt(p *path, o Outcome, step resolve.Step) {
 	w.end(p, o)
 }
 
-// broken closes a path whose connection breaks: a caller behind an Envoy sees 503
-// with the flag that Envoy logs, a caller without one a closed connection.
+// broken closes a path whose connection breaks: the Envoy that sends sees it
+// fail; where a client without one sends, the Envoy that receives closes it.
 func (w *walk) broken(p *path, code Code, flags, details string, step resolve.Step) {
+	w.endAt(p, w.brokenOutcome(p, code, flags, details), step)
+}
+
+func (w *walk) brokenOutcome(p *path, code Code, flags, details string) Outcome {
 	o := Outcome{Decision: Reset, Code: code}
 	if p.proxied {
-		o.ResponseFlags, o.ResponseCodeDetails = flags, details
-		if p.speaksHTTP() {
-			o.HTTPStatus = 503
-		}
+		o = p.failed(o, flags, details)
+	} else {
+		o.ResponseFlags, o.ResponseCodeDetails = closedBy(code)
 	}
-	w.endAt(p, o, step)
+	return o
+}
+
+// closedBy is what a receiving Envoy logs of a connection that it closes.
+// Source: Envoy, source/common/listener_manager/active_stream_listener_base.cc; source/common/http/conn_manager_impl.cc.
+func closedBy(code Code) (flags, details string) {
+	switch {
+	case slices.Contains([]Code{CodeNoFilterChain, CodePlaintextToTLS, CodeMTLSRequired}, code):
+		return "NR", "filter_chain_not_found"
+	case slices.Contains([]Code{CodeTLSToPlaintext, CodeProtocolError}, code):
+		return "DPE", "http1.codec_error"
+	}
+	return "", "" // a handshake that fails
+}
+
+// failed is an outcome whose next connection can not be made or breaks. The first
+// proxy that reads HTTP answers 503, and logs URX where its route has tried again
+// in vain. A proxy that forwards bytes closes the connection: its log has no
+// details, and no flag for a peer that closes (UC).
+// Source: Envoy, source/common/router/router.cc; source/common/tcp_proxy/tcp_proxy.cc.
+func (p *path) failed(o Outcome, flags, details string) Outcome {
+	if p.routed {
+		o.HTTPStatus = 503
+	}
+	o.ResponseFlags, o.ResponseCodeDetails = flags, details
+	switch {
+	case p.stream:
+		o.ResponseCodeDetails = ""
+		if flags == "UC" {
+			o.ResponseFlags = ""
+		}
+	case flags == "UF,URX" && !p.retries.OnConnectFailure():
+		o.ResponseFlags = "UF"
+	case flags == "UC" && p.retries.OnReset():
+		o.ResponseFlags = "UC,URX"
+	}
+	return o
 }

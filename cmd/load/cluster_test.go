@@ -12,12 +12,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load/loadtest"
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
-func readStub(t *testing.T, s *stub, opts ClusterOptions) resolve.Input {
+func readStub(t *testing.T, s *loadtest.Server, opts ClusterOptions) resolve.Input {
 	t.Helper()
-	in, err := Cluster(t.Context(), s.config(), opts)
+	in, err := Cluster(t.Context(), s.Config(), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,8 +53,8 @@ func virtualService(namespace, name string) string {
 }
 
 func TestClusterAsksForNothingButDiscoveryListsAndTheMeshConfig(t *testing.T) {
-	s := newStub(t)
-	s.meshConfig(t, "istio-system", "istio", "")
+	s := loadtest.New(t)
+	s.MeshConfig(t, "istio-system", "istio", "")
 	readStub(t, s, ClusterOptions{})
 	want := []string{
 		"GET /api",
@@ -93,7 +94,7 @@ func TestClusterAsksForNothingButDiscoveryListsAndTheMeshConfig(t *testing.T) {
 		"GET /apis/security.istio.io/v1/requestauthentications?limit=500",
 		"GET /apis/telemetry.istio.io/v1/telemetries?limit=500",
 	}
-	if diff := cmp.Diff(want, s.asked()); diff != "" {
+	if diff := cmp.Diff(want, s.Asked()); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}
 }
@@ -108,14 +109,14 @@ func TestClusterReadsBuiltInKindsAsProtobufAndOthersAsJSON(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newStub(t)
-			s.protobuf = tt.protobuf
-			s.meshConfig(t, "istio-system", "istio", "")
-			s.add(t, "/api/v1/services", service("shop", "reviews"), service("shop", "ratings"))
-			s.add(t, "/apis/apps/v1/deployments", `{metadata: {namespace: shop, name: web}, spec: {replicas: 3}}`)
-			s.add(t, "/apis/networking.istio.io/v1/virtualservices", virtualService("shop", "reviews"))
-			s.add(t, "/apis/networking.istio.io/v1/gateways", `{metadata: {namespace: shop, name: edge}}`)
-			s.add(t, "/apis/gateway.networking.k8s.io/v1/gateways", `{metadata: {namespace: shop, name: edge}}`)
+			s := loadtest.New(t)
+			s.Protobuf = tt.protobuf
+			s.MeshConfig(t, "istio-system", "istio", "")
+			s.Add(t, "/api/v1/services", service("shop", "reviews"), service("shop", "ratings"))
+			s.Add(t, "/apis/apps/v1/deployments", `{metadata: {namespace: shop, name: web}, spec: {replicas: 3}}`)
+			s.Add(t, "/apis/networking.istio.io/v1/virtualservices", virtualService("shop", "reviews"))
+			s.Add(t, "/apis/networking.istio.io/v1/gateways", `{metadata: {namespace: shop, name: edge}}`)
+			s.Add(t, "/apis/gateway.networking.k8s.io/v1/gateways", `{metadata: {namespace: shop, name: edge}}`)
 			in := readStub(t, s, ClusterOptions{Version: "v1.2.3"})
 
 			want := []string{
@@ -130,11 +131,11 @@ func TestClusterReadsBuiltInKindsAsProtobufAndOthersAsJSON(t *testing.T) {
 				"/apis/networking.istio.io/v1/virtualservices": "application/json",
 				"/apis/gateway.networking.k8s.io/v1/gateways":  "application/json",
 			} {
-				if got := s.headers[path].Get("Accept"); got != accept {
+				if got := s.Headers[path].Get("Accept"); got != accept {
 					t.Errorf("Accept of %s is %q, want %q", path, got, accept)
 				}
 			}
-			if got := s.headers["/api/v1/services"].Get("User-Agent"); got != "kubectl-mesh_trace/v1.2.3" {
+			if got := s.Headers["/api/v1/services"].Get("User-Agent"); got != "kubectl-mesh_trace/v1.2.3" {
 				t.Errorf("user agent %q", got)
 			}
 			snapshot := resolve.NewSnapshot(in)
@@ -163,8 +164,8 @@ func TestClusterReadsBuiltInKindsAsProtobufAndOthersAsJSON(t *testing.T) {
 }
 
 func TestClusterStripsWhatNoTraceReads(t *testing.T) {
-	s := newStub(t)
-	s.add(t, "/api/v1/services", `
+	s := loadtest.New(t)
+	s.Add(t, "/api/v1/services", `
 metadata:
   namespace: shop
   name: reviews
@@ -186,26 +187,26 @@ func TestClusterKindsThatCannotBeListed(t *testing.T) {
 	gk := schema.GroupKind{Group: "networking.istio.io", Kind: "VirtualService"}
 	tests := []struct {
 		name    string
-		prepare func(*stub)
+		prepare func(*loadtest.Server)
 		opts    ClusterOptions
 		gaps    []resolve.Gap
 		read    []string
 	}{
 		{
 			name: "forbidden everywhere",
-			prepare: func(s *stub) {
-				s.refuse(virtualServices, http.StatusForbidden)
-				s.refuse("/apis/networking.istio.io/v1/namespaces/istio-system/virtualservices", http.StatusForbidden)
+			prepare: func(s *loadtest.Server) {
+				s.Refuse(virtualServices, http.StatusForbidden)
+				s.Refuse("/apis/networking.istio.io/v1/namespaces/istio-system/virtualservices", http.StatusForbidden)
 			},
 			gaps: []resolve.Gap{{GroupKind: gk, Reason: resolve.GapForbidden, Detail: "the server says Forbidden"}},
 			read: []string{"Service shop/reviews"},
 		},
 		{
 			name: "forbidden but in the namespaces at hand",
-			prepare: func(s *stub) {
-				s.refuse(virtualServices, http.StatusForbidden)
-				s.refuse("/apis/networking.istio.io/v1/namespaces/istio-system/virtualservices", http.StatusForbidden)
-				s.items["/apis/networking.istio.io/v1/namespaces/shop/virtualservices"] = []string{`{"metadata":{"namespace":"shop","name":"a"}}`}
+			prepare: func(s *loadtest.Server) {
+				s.Refuse(virtualServices, http.StatusForbidden)
+				s.Refuse("/apis/networking.istio.io/v1/namespaces/istio-system/virtualservices", http.StatusForbidden)
+				s.Items["/apis/networking.istio.io/v1/namespaces/shop/virtualservices"] = []string{`{"metadata":{"namespace":"shop","name":"a"}}`}
 			},
 			opts: ClusterOptions{Namespaces: []string{"shop", "shop", ""}},
 			gaps: []resolve.Gap{{GroupKind: gk, Except: []string{"shop"}, Reason: resolve.GapForbidden, Detail: "the server says Forbidden"}},
@@ -213,9 +214,9 @@ func TestClusterKindsThatCannotBeListed(t *testing.T) {
 		},
 		{
 			name: "forbidden, and one namespace fails",
-			prepare: func(s *stub) {
-				s.refuse(virtualServices, http.StatusForbidden)
-				s.refuse("/apis/networking.istio.io/v1/namespaces/shop/virtualservices", http.StatusInternalServerError)
+			prepare: func(s *loadtest.Server) {
+				s.Refuse(virtualServices, http.StatusForbidden)
+				s.Refuse("/apis/networking.istio.io/v1/namespaces/shop/virtualservices", http.StatusInternalServerError)
 			},
 			opts: ClusterOptions{Namespaces: []string{"shop"}},
 			gaps: []resolve.Gap{
@@ -226,26 +227,26 @@ func TestClusterKindsThatCannotBeListed(t *testing.T) {
 		},
 		{
 			name:    "forbidden kind without namespaces",
-			prepare: func(s *stub) { s.refuse("/api/v1/nodes", http.StatusForbidden) },
+			prepare: func(s *loadtest.Server) { s.Refuse("/api/v1/nodes", http.StatusForbidden) },
 			opts:    ClusterOptions{Namespaces: []string{"shop"}},
 			gaps:    []resolve.Gap{{GroupKind: schema.GroupKind{Kind: "Node"}, Reason: resolve.GapForbidden, Detail: "the server says Forbidden"}},
 			read:    []string{"Service shop/reviews"},
 		},
 		{
 			name:    "broken",
-			prepare: func(s *stub) { s.refuse(virtualServices, http.StatusInternalServerError) },
+			prepare: func(s *loadtest.Server) { s.Refuse(virtualServices, http.StatusInternalServerError) },
 			gaps:    []resolve.Gap{{GroupKind: gk, Reason: resolve.GapFailed, Detail: "the server says Internal Server Error"}},
 			read:    []string{"Service shop/reviews"},
 		},
 		{
 			name:    "gone since discovery",
-			prepare: func(s *stub) { s.refuse(virtualServices, http.StatusNotFound) },
+			prepare: func(s *loadtest.Server) { s.Refuse(virtualServices, http.StatusNotFound) },
 			read:    []string{"Service shop/reviews"},
 		},
 		{
 			name: "objects that do not fit their type",
-			prepare: func(s *stub) {
-				s.items[virtualServices] = []string{
+			prepare: func(s *loadtest.Server) {
+				s.Items[virtualServices] = []string{
 					`{"metadata":{"namespace":"shop","name":"bad"},"spec":{"hosts":"reviews"}}`,
 					`{"metadata":{"namespace":"shop","name":"good"}}`,
 				}
@@ -259,9 +260,9 @@ func TestClusterKindsThatCannotBeListed(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newStub(t)
-			s.meshConfig(t, "istio-system", "istio", "")
-			s.add(t, "/api/v1/services", service("shop", "reviews"))
+			s := loadtest.New(t)
+			s.MeshConfig(t, "istio-system", "istio", "")
+			s.Add(t, "/api/v1/services", service("shop", "reviews"))
 			tt.prepare(s)
 			in := readStub(t, s, tt.opts)
 			if diff := cmp.Diff(tt.gaps, in.Gaps); diff != "" {
@@ -307,17 +308,17 @@ func TestClientConfig(t *testing.T) {
 }
 
 func TestClusterRetriesAServerThatIsBusy(t *testing.T) {
-	s := newStub(t)
-	s.add(t, "/api/v1/services", service("shop", "reviews"))
+	s := loadtest.New(t)
+	s.Add(t, "/api/v1/services", service("shop", "reviews"))
 	refused := make(chan bool, 1)
-	s.answer = func(w http.ResponseWriter, r *http.Request) bool {
+	s.Answer = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/api/v1/services" {
 			return false
 		}
 		select {
 		case refused <- true:
 			w.Header().Set("Retry-After", "0")
-			writeStatus(w, http.StatusTooManyRequests, "later")
+			loadtest.WriteStatus(w, http.StatusTooManyRequests, "later")
 			return true
 		default:
 			return false
@@ -330,8 +331,8 @@ func TestClusterRetriesAServerThatIsBusy(t *testing.T) {
 }
 
 func TestClusterPassesOnWarningsOnce(t *testing.T) {
-	s := newStub(t)
-	s.answer = func(w http.ResponseWriter, r *http.Request) bool {
+	s := loadtest.New(t)
+	s.Answer = func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.HasPrefix(r.URL.Path, "/apis/batch/") {
 			w.Header().Set("Warning", `299 - "batch is old"`)
 		}
@@ -348,9 +349,9 @@ func TestClusterPassesOnWarningsOnce(t *testing.T) {
 func TestClusterStopsWithItsContext(t *testing.T) {
 	for _, path := range []string{"/apis", "/api/v1/pods", "/api/v1/namespaces/istio-system/configmaps/istio"} {
 		t.Run(path, func(t *testing.T) {
-			s := newStub(t)
+			s := loadtest.New(t)
 			ctx, cancel := context.WithCancel(t.Context())
-			s.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+			s.Answer = func(_ http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path != path {
 					return false
 				}
@@ -358,7 +359,7 @@ func TestClusterStopsWithItsContext(t *testing.T) {
 				<-r.Context().Done()
 				return true
 			}
-			_, err := Cluster(ctx, s.config(), ClusterOptions{})
+			_, err := Cluster(ctx, s.Config(), ClusterOptions{})
 			if want := "read the cluster " + s.URL + ": context canceled"; err == nil || err.Error() != want {
 				t.Errorf("error %v, want %s", err, want)
 			}
@@ -368,10 +369,10 @@ func TestClusterStopsWithItsContext(t *testing.T) {
 
 // Objects come back in the table's order of kinds whatever the order of the answers.
 func TestClusterIsDeterministic(t *testing.T) {
-	s := newStub(t)
+	s := loadtest.New(t)
 	for i := range 20 {
-		s.add(t, "/api/v1/services", service("shop", fmt.Sprintf("s%d", i)))
-		s.add(t, "/apis/networking.istio.io/v1/virtualservices", virtualService("shop", fmt.Sprintf("v%d", i)))
+		s.Add(t, "/api/v1/services", service("shop", fmt.Sprintf("s%d", i)))
+		s.Add(t, "/apis/networking.istio.io/v1/virtualservices", virtualService("shop", fmt.Sprintf("v%d", i)))
 	}
 	order := func() []string {
 		var out []string
@@ -385,5 +386,21 @@ func TestClusterIsDeterministic(t *testing.T) {
 		if diff := cmp.Diff(first, order()); diff != "" {
 			t.Fatalf("two reads differ:\n%s", diff)
 		}
+	}
+}
+
+// TestServerHasTheLoadersKinds holds that the tests' API server serves what the loader asks for.
+func TestServerHasTheLoadersKinds(t *testing.T) {
+	var want, got []string
+	for _, k := range clusterKinds() {
+		want = append(want, fmt.Sprint(k.group, "/", k.versions[0], " ", k.kind, " ", k.plural))
+	}
+	for _, k := range loadtest.Kinds() {
+		got = append(got, fmt.Sprint(k.Group, "/", k.Version, " ", k.Kind, " ", k.Plural))
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

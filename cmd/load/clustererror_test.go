@@ -12,12 +12,14 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load/loadtest"
 )
 
 func TestClusterThatCannotBeRead(t *testing.T) {
 	tests := []struct {
 		name    string
-		config  func(*testing.T, *stub) *rest.Config
+		config  func(*testing.T, *loadtest.Server) *rest.Config
 		problem ClusterProblem
 		// says is the sentence, SERVER standing for the address, up to what the operating system words itself.
 		says string
@@ -36,8 +38,8 @@ func TestClusterThatCannotBeRead(t *testing.T) {
 		},
 		{
 			name: "credentials refused by an older server",
-			config: func(t *testing.T, s *stub) *rest.Config {
-				s.legacy = true
+			config: func(t *testing.T, s *loadtest.Server) *rest.Config {
+				s.Legacy = true
 				return refusing("/apis/apps/v1", http.StatusUnauthorized)(t, s)
 			},
 			problem: ClusterUnauthorized,
@@ -63,31 +65,31 @@ func TestClusterThatCannotBeRead(t *testing.T) {
 		},
 		{
 			name: "nobody listens",
-			config: func(_ *testing.T, s *stub) *rest.Config {
+			config: func(_ *testing.T, s *loadtest.Server) *rest.Config {
 				s.Close()
-				return s.config()
+				return s.Config()
 			},
 			problem: ClusterUnreachable,
 			says:    "the API server SERVER can not be reached: dial tcp ",
 		},
 		{
 			name: "every list fails",
-			config: func(_ *testing.T, s *stub) *rest.Config {
-				s.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			config: func(_ *testing.T, s *loadtest.Server) *rest.Config {
+				s.Answer = func(w http.ResponseWriter, r *http.Request) bool {
 					if r.URL.Path == "/api" || r.URL.Path == "/apis" {
 						return false
 					}
-					writeStatus(w, http.StatusInternalServerError, "etcd is away")
+					loadtest.WriteStatus(w, http.StatusInternalServerError, "etcd is away")
 					return true
 				}
-				return s.config()
+				return s.Config()
 			},
 			problem: ClusterUnreachable,
 			says:    "the API server SERVER can not be reached: no kind can be listed: etcd is away",
 		},
 		{
 			name: "a certificate nobody vouches for",
-			config: func(t *testing.T, s *stub) *rest.Config {
+			config: func(t *testing.T, s *loadtest.Server) *rest.Config {
 				return &rest.Config{Host: startTLS(t, s)}
 			},
 			problem: ClusterUntrusted,
@@ -95,7 +97,7 @@ func TestClusterThatCannotBeRead(t *testing.T) {
 		},
 		{
 			name: "plain HTTP where TLS was meant",
-			config: func(_ *testing.T, s *stub) *rest.Config {
+			config: func(_ *testing.T, s *loadtest.Server) *rest.Config {
 				return &rest.Config{Host: strings.Replace(s.URL, "http:", "https:", 1)}
 			},
 			problem: ClusterUntrusted,
@@ -103,12 +105,12 @@ func TestClusterThatCannotBeRead(t *testing.T) {
 		},
 		{
 			name: "no answer",
-			config: func(_ *testing.T, s *stub) *rest.Config {
-				s.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+			config: func(_ *testing.T, s *loadtest.Server) *rest.Config {
+				s.Answer = func(_ http.ResponseWriter, r *http.Request) bool {
 					<-r.Context().Done()
 					return true
 				}
-				config := s.config()
+				config := s.Config()
 				config.Timeout = 50 * time.Millisecond
 				return config
 			},
@@ -117,33 +119,33 @@ func TestClusterThatCannotBeRead(t *testing.T) {
 		},
 		{
 			name: "a web page",
-			config: func(_ *testing.T, s *stub) *rest.Config {
-				s.answer = func(w http.ResponseWriter, _ *http.Request) bool {
+			config: func(_ *testing.T, s *loadtest.Server) *rest.Config {
+				s.Answer = func(w http.ResponseWriter, _ *http.Request) bool {
 					w.Header().Set("Content-Type", "text/html")
 					_, _ = w.Write([]byte("<html>sign in</html>"))
 					return true
 				}
-				return s.config()
+				return s.Config()
 			},
 			problem: ClusterForeign,
 			says:    "SERVER does not answer as a Kubernetes API server: invalid character '<' looking for beginning of value",
 		},
 		{
 			name: "a server that knows nothing",
-			config: func(_ *testing.T, s *stub) *rest.Config {
-				s.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			config: func(_ *testing.T, s *loadtest.Server) *rest.Config {
+				s.Answer = func(w http.ResponseWriter, r *http.Request) bool {
 					http.NotFound(w, r)
 					return true
 				}
-				return s.config()
+				return s.Config()
 			},
 			problem: ClusterForeign,
 			says:    "SERVER does not answer as a Kubernetes API server: the server could not find the requested resource",
 		},
 		{
 			name: "a credential plugin that fails",
-			config: func(_ *testing.T, s *stub) *rest.Config {
-				config := s.config()
+			config: func(_ *testing.T, s *loadtest.Server) *rest.Config {
+				config := s.Config()
 				config.ExecProvider = &clientcmdapi.ExecConfig{
 					Command: "mesh-trace-no-such-plugin", APIVersion: "client.authentication.k8s.io/v1",
 					InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
@@ -155,8 +157,8 @@ func TestClusterThatCannotBeRead(t *testing.T) {
 		},
 		{
 			name: "a config that makes no sense",
-			config: func(_ *testing.T, s *stub) *rest.Config {
-				config := s.config()
+			config: func(_ *testing.T, s *loadtest.Server) *rest.Config {
+				config := s.Config()
 				config.TLSClientConfig = rest.TLSClientConfig{Insecure: true, CAFile: "/nowhere"}
 				return config
 			},
@@ -166,7 +168,7 @@ func TestClusterThatCannotBeRead(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newStub(t)
+			s := loadtest.New(t)
 			config := tt.config(t, s)
 			in, err := Cluster(t.Context(), config, ClusterOptions{})
 			var got *ClusterError
@@ -186,15 +188,15 @@ func TestClusterThatCannotBeRead(t *testing.T) {
 	}
 }
 
-func refusing(path string, code int) func(*testing.T, *stub) *rest.Config {
-	return func(_ *testing.T, s *stub) *rest.Config {
-		s.refuse(path, code)
-		return s.config()
+func refusing(path string, code int) func(*testing.T, *loadtest.Server) *rest.Config {
+	return func(_ *testing.T, s *loadtest.Server) *rest.Config {
+		s.Refuse(path, code)
+		return s.Config()
 	}
 }
 
 // startTLS serves the stub under a certificate made on the spot.
-func startTLS(t *testing.T, s *stub) string {
+func startTLS(t *testing.T, s *loadtest.Server) string {
 	t.Helper()
 	server := httptest.NewUnstartedServer(s)
 	server.Config.ErrorLog = silent()
@@ -205,14 +207,14 @@ func startTLS(t *testing.T, s *stub) string {
 
 // The caller's own deadline is the caller's, not a problem of the cluster.
 func TestClusterDeadlineOfTheCaller(t *testing.T) {
-	s := newStub(t)
-	s.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+	s := loadtest.New(t)
+	s.Answer = func(_ http.ResponseWriter, r *http.Request) bool {
 		<-r.Context().Done()
 		return true
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err := Cluster(ctx, s.config(), ClusterOptions{})
+	_, err := Cluster(ctx, s.Config(), ClusterOptions{})
 	var named *ClusterError
 	if !errors.Is(err, context.DeadlineExceeded) || errors.As(err, &named) {
 		t.Errorf("error %v, want the context's", err)
@@ -220,9 +222,9 @@ func TestClusterDeadlineOfTheCaller(t *testing.T) {
 }
 
 func TestClusterErrorKeepsItsCause(t *testing.T) {
-	s := newStub(t)
-	s.refuse("/api", http.StatusUnauthorized)
-	_, err := Cluster(t.Context(), s.config(), ClusterOptions{})
+	s := loadtest.New(t)
+	s.Refuse("/api", http.StatusUnauthorized)
+	_, err := Cluster(t.Context(), s.Config(), ClusterOptions{})
 	if !apierrors.IsUnauthorized(err) {
 		t.Errorf("the cause of %v is lost", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load/loadtest"
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
@@ -43,36 +44,36 @@ func TestControlPlane(t *testing.T) {
 	}
 	tests := []struct {
 		name    string
-		prepare func(*testing.T, *stub)
+		prepare func(*testing.T, *loadtest.Server)
 		opts    ClusterOptions
 		want    found
 	}{
 		{
 			name: "one istiod",
-			prepare: func(t *testing.T, s *stub) {
-				s.add(t, deployments, istiodDeployment("istio-system", "default", "docker.io/istio/pilot:1.31.1-distroless"))
+			prepare: func(t *testing.T, s *loadtest.Server) {
+				s.Add(t, deployments, istiodDeployment("istio-system", "default", "docker.io/istio/pilot:1.31.1-distroless"))
 			},
 			want: found{Revision: "default", Version: "1.31", From: "cluster", MeshConfig: "istio-system/istio"},
 		},
 		{
 			name: "an istiod without a revision label",
-			prepare: func(t *testing.T, s *stub) {
-				s.add(t, deployments, istiodDeployment("istio-system", "", "pilot:1.30.0"))
+			prepare: func(t *testing.T, s *loadtest.Server) {
+				s.Add(t, deployments, istiodDeployment("istio-system", "", "pilot:1.30.0"))
 			},
 			want: found{Revision: "default", Version: "1.30", From: "cluster", MeshConfig: "istio-system/istio"},
 		},
 		{
 			name: "one istiod of a revision",
-			prepare: func(t *testing.T, s *stub) {
-				s.add(t, deployments, istiodDeployment("istio-system", "canary", "localhost:5000/istio/pilot:1.29-alpha.0@sha256:00ff"))
+			prepare: func(t *testing.T, s *loadtest.Server) {
+				s.Add(t, deployments, istiodDeployment("istio-system", "canary", "localhost:5000/istio/pilot:1.29-alpha.0@sha256:00ff"))
 			},
 			want: found{Revision: "canary", Version: "1.29", From: "cluster", MeshConfig: "istio-system/istio-canary"},
 		},
 		{
 			name: "several, one of them tagged default",
-			prepare: func(t *testing.T, s *stub) {
-				s.add(t, deployments, istiodDeployment("istio-system", "old", "pilot:1.30.2"), istiodDeployment("istio-system", "new", "pilot:1.31.0"))
-				s.add(t, webhooks, `{metadata: {name: istio-sidecar-injector-old, labels: {istio.io/rev: old}}}`, defaultTagWebhook("new"))
+			prepare: func(t *testing.T, s *loadtest.Server) {
+				s.Add(t, deployments, istiodDeployment("istio-system", "old", "pilot:1.30.2"), istiodDeployment("istio-system", "new", "pilot:1.31.0"))
+				s.Add(t, webhooks, `{metadata: {name: istio-sidecar-injector-old, labels: {istio.io/rev: old}}}`, defaultTagWebhook("new"))
 			},
 			want: found{
 				Revision: "new", Version: "1.31", From: "cluster", MeshConfig: "istio-system/istio-new",
@@ -81,8 +82,8 @@ func TestControlPlane(t *testing.T) {
 		},
 		{
 			name: "several, none tagged",
-			prepare: func(t *testing.T, s *stub) {
-				s.add(t, deployments, istiodDeployment("istio-system", "default", "pilot:1.30.2"), istiodDeployment("istio-system", "new", "pilot:1.31.0"))
+			prepare: func(t *testing.T, s *loadtest.Server) {
+				s.Add(t, deployments, istiodDeployment("istio-system", "default", "pilot:1.30.2"), istiodDeployment("istio-system", "new", "pilot:1.31.0"))
 			},
 			want: found{
 				Revision: "default", Version: "1.30", From: "cluster", MeshConfig: "istio-system/istio",
@@ -91,8 +92,8 @@ func TestControlPlane(t *testing.T) {
 		},
 		{
 			name: "none to be seen, but a tag",
-			prepare: func(t *testing.T, s *stub) {
-				s.add(t, webhooks, `{metadata: {name: istio-revision-tag-default, labels: {istio.io/rev: stable}}}`)
+			prepare: func(t *testing.T, s *loadtest.Server) {
+				s.Add(t, webhooks, `{metadata: {name: istio-revision-tag-default, labels: {istio.io/rev: stable}}}`)
 			},
 			want: found{Revision: "stable", MeshConfig: "istio-system/istio-stable"},
 		},
@@ -102,16 +103,16 @@ func TestControlPlane(t *testing.T) {
 		},
 		{
 			name: "revision and version asked for",
-			prepare: func(t *testing.T, s *stub) {
-				s.add(t, deployments, istiodDeployment("istio-system", "old", "pilot:1.30.2"), istiodDeployment("istio-system", "new", "pilot:1.31.0"))
+			prepare: func(t *testing.T, s *loadtest.Server) {
+				s.Add(t, deployments, istiodDeployment("istio-system", "old", "pilot:1.30.2"), istiodDeployment("istio-system", "new", "pilot:1.31.0"))
 			},
 			opts: ClusterOptions{Revision: "old", IstioVersion: "1.28"},
 			want: found{Revision: "old", Version: "1.28", From: "flag", MeshConfig: "istio-system/istio-old"},
 		},
 		{
 			name: "a revision asked for that does not run",
-			prepare: func(t *testing.T, s *stub) {
-				s.add(t, deployments, istiodDeployment("istio-system", "new", "pilot:1.31.0"))
+			prepare: func(t *testing.T, s *loadtest.Server) {
+				s.Add(t, deployments, istiodDeployment("istio-system", "new", "pilot:1.31.0"))
 			},
 			opts: ClusterOptions{Revision: "lost"},
 			want: found{
@@ -121,15 +122,15 @@ func TestControlPlane(t *testing.T) {
 		},
 		{
 			name: "another namespace found",
-			prepare: func(t *testing.T, s *stub) {
-				s.add(t, deployments, istiodDeployment("mesh", "default", "pilot:1.31.0"))
+			prepare: func(t *testing.T, s *loadtest.Server) {
+				s.Add(t, deployments, istiodDeployment("mesh", "default", "pilot:1.31.0"))
 			},
 			want: found{Revision: "default", Version: "1.31", From: "cluster", MeshConfig: "mesh/istio"},
 		},
 		{
 			name: "another namespace than the one asked for",
-			prepare: func(t *testing.T, s *stub) {
-				s.add(t, deployments, istiodDeployment("mesh", "blue", "pilot:1.31.0"))
+			prepare: func(t *testing.T, s *loadtest.Server) {
+				s.Add(t, deployments, istiodDeployment("mesh", "blue", "pilot:1.31.0"))
 			},
 			opts: ClusterOptions{IstioNamespace: "istio-system"},
 			want: found{
@@ -139,16 +140,16 @@ func TestControlPlane(t *testing.T) {
 		},
 		{
 			name: "two namespaces",
-			prepare: func(t *testing.T, s *stub) {
-				s.add(t, deployments, istiodDeployment("mesh", "blue", "pilot:1.31.0"), istiodDeployment("istio-system", "green", "pilot:1.30.0"))
+			prepare: func(t *testing.T, s *loadtest.Server) {
+				s.Add(t, deployments, istiodDeployment("mesh", "blue", "pilot:1.31.0"), istiodDeployment("istio-system", "green", "pilot:1.30.0"))
 			},
 			want: found{Revision: "green", Version: "1.30", From: "cluster", MeshConfig: "istio-system/istio-green"},
 		},
 		{
 			name: "only its pod can be seen, of an image without a tag",
-			prepare: func(t *testing.T, s *stub) {
-				s.refuse(deployments, http.StatusForbidden)
-				s.add(t, "/api/v1/pods",
+			prepare: func(t *testing.T, s *loadtest.Server) {
+				s.Refuse(deployments, http.StatusForbidden)
+				s.Add(t, "/api/v1/pods",
 					`{metadata: {namespace: istio-system, name: other, labels: {app: web}}}`,
 					`{metadata: {namespace: istio-system, name: istiod-1, labels: {app: istiod, istio.io/rev: default, app.kubernetes.io/version: 1.30.3}}, spec: {containers: [{name: discovery, image: "hub/pilot@sha256:00ff"}]}}`)
 			},
@@ -156,8 +157,8 @@ func TestControlPlane(t *testing.T) {
 		},
 		{
 			name: "a second mesh config",
-			prepare: func(t *testing.T, s *stub) {
-				s.add(t, deployments, `{metadata: {namespace: istio-system, name: istiod, labels: {app: istiod}}, spec: {template: {spec: {containers: [{name: discovery, image: "pilot:1.31.0", env: [{name: SHARED_MESH_CONFIG, value: company}]}]}}}}`)
+			prepare: func(t *testing.T, s *loadtest.Server) {
+				s.Add(t, deployments, `{metadata: {namespace: istio-system, name: istiod, labels: {app: istiod}}, spec: {template: {spec: {containers: [{name: discovery, image: "pilot:1.31.0", env: [{name: SHARED_MESH_CONFIG, value: company}]}]}}}}`)
 			},
 			want: found{
 				Revision: "default", Version: "1.31", From: "cluster", MeshConfig: "istio-system/istio",
@@ -167,13 +168,13 @@ func TestControlPlane(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newStub(t)
+			s := loadtest.New(t)
 			for _, at := range []string{
 				"istio-system/istio", "istio-system/istio-canary", "istio-system/istio-new", "istio-system/istio-old", "istio-system/istio-stable",
 				"istio-system/istio-lost", "istio-system/istio-green", "mesh/istio",
 			} {
 				ref := refAt(at)
-				s.meshConfig(t, ref.Namespace, ref.Name, "rootNamespace: "+at)
+				s.MeshConfig(t, ref.Namespace, ref.Name, "rootNamespace: "+at)
 			}
 			if tt.prepare != nil {
 				tt.prepare(t, s)
@@ -211,7 +212,7 @@ func TestMeshConfigThatCannotBeRead(t *testing.T) {
 	}
 	tests := []struct {
 		name    string
-		prepare func(*testing.T, *stub)
+		prepare func(*testing.T, *loadtest.Server)
 		gaps    []resolve.Gap
 		notes   []string
 	}{
@@ -221,33 +222,33 @@ func TestMeshConfigThatCannotBeRead(t *testing.T) {
 		},
 		{
 			name:    "missing where Istio is not installed",
-			prepare: func(_ *testing.T, s *stub) { serveNothingOfIstio(s) },
+			prepare: func(_ *testing.T, s *loadtest.Server) { serveNothingOfIstio(s) },
 			notes:   []string{noIstioNote},
 		},
 		{
 			name:    "without its entry",
-			prepare: func(_ *testing.T, s *stub) { s.objects[path] = `{"kind":"ConfigMap","apiVersion":"v1"}` },
+			prepare: func(_ *testing.T, s *loadtest.Server) { s.Objects[path] = `{"kind":"ConfigMap","apiVersion":"v1"}` },
 			notes:   []string{`ConfigMap istio-system/istio has no entry "mesh": Istio's default mesh config is assumed`},
 		},
 		{
 			name:    "forbidden",
-			prepare: func(_ *testing.T, s *stub) { s.refuse(path, http.StatusForbidden) },
+			prepare: func(_ *testing.T, s *loadtest.Server) { s.Refuse(path, http.StatusForbidden) },
 			gaps:    gap(resolve.GapForbidden, "the server says Forbidden"),
 		},
 		{
 			name:    "broken",
-			prepare: func(_ *testing.T, s *stub) { s.refuse(path, http.StatusInternalServerError) },
+			prepare: func(_ *testing.T, s *loadtest.Server) { s.Refuse(path, http.StatusInternalServerError) },
 			gaps:    gap(resolve.GapFailed, "the server says Internal Server Error"),
 		},
 		{
 			name:    "not YAML",
-			prepare: func(t *testing.T, s *stub) { s.meshConfig(t, "istio-system", "istio", "a: [") },
+			prepare: func(t *testing.T, s *loadtest.Server) { s.MeshConfig(t, "istio-system", "istio", "a: [") },
 			gaps:    gap(resolve.GapUnreadable, "did not find expected node content"),
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newStub(t)
+			s := loadtest.New(t)
 			if tt.prepare != nil {
 				tt.prepare(t, s)
 			}

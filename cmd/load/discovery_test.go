@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load/loadtest"
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
@@ -17,32 +18,32 @@ const noIstioNote = "this cluster serves no networking.istio.io: Istio is not in
 func TestDiscoveryFindsTheVersionToList(t *testing.T) {
 	tests := []struct {
 		name    string
-		prepare func(*stub)
+		prepare func(*loadtest.Server)
 		// paths are the lists of Istio's and the Gateway API's kinds.
 		paths []string
 		notes []string
 	}{
 		{
 			name:    "no Istio and no Gateway API",
-			prepare: func(s *stub) { serveNothingOfIstio(s) },
+			prepare: func(s *loadtest.Server) { serveNothingOfIstio(s) },
 			notes:   []string{noIstioNote},
 		},
 		{
 			name: "an absent kind is empty",
-			prepare: func(s *stub) {
+			prepare: func(s *loadtest.Server) {
 				serveNothingOfIstio(s)
-				s.serve("networking.istio.io", "VirtualService=v1")
+				s.Serve("networking.istio.io", "VirtualService=v1")
 			},
 			paths: []string{"networking.istio.io/v1/virtualservices"},
 		},
 		{
 			name: "only old versions",
-			prepare: func(s *stub) {
+			prepare: func(s *loadtest.Server) {
 				serveNothingOfIstio(s)
-				s.serve("networking.istio.io", "VirtualService=v1alpha3", "EnvoyFilter=v1alpha3", "ProxyConfig=v1beta1", "Gateway=v1beta1", "Sidecar=v1beta1")
-				s.serve("security.istio.io", "PeerAuthentication=v1beta1")
-				s.serve("telemetry.istio.io", "Telemetry=v1alpha1")
-				s.serve("gateway.networking.k8s.io", "Gateway=v1beta1", "HTTPRoute=v1beta1", "GRPCRoute=v1alpha2")
+				s.Serve("networking.istio.io", "VirtualService=v1alpha3", "EnvoyFilter=v1alpha3", "ProxyConfig=v1beta1", "Gateway=v1beta1", "Sidecar=v1beta1")
+				s.Serve("security.istio.io", "PeerAuthentication=v1beta1")
+				s.Serve("telemetry.istio.io", "Telemetry=v1alpha1")
+				s.Serve("gateway.networking.k8s.io", "Gateway=v1beta1", "HTTPRoute=v1beta1", "GRPCRoute=v1alpha2")
 			},
 			paths: []string{
 				"gateway.networking.k8s.io/v1alpha2/grpcroutes",
@@ -67,13 +68,13 @@ func TestDiscoveryFindsTheVersionToList(t *testing.T) {
 		},
 		{
 			name: "several versions: the Go type's own",
-			prepare: func(s *stub) {
+			prepare: func(s *loadtest.Server) {
 				serveNothingOfIstio(s)
-				s.serve("networking.istio.io", "VirtualService=v1alpha3")
+				s.Serve("networking.istio.io", "VirtualService=v1alpha3")
 				for _, version := range []string{"v1beta1", "v1"} {
-					r := s.served[len(s.served)-1]
-					r.version = version
-					s.served = append(s.served, r)
+					r := s.Served[len(s.Served)-1]
+					r.Version = version
+					s.Served = append(s.Served, r)
 				}
 			},
 			paths: []string{"networking.istio.io/v1/virtualservices"},
@@ -86,16 +87,16 @@ func TestDiscoveryFindsTheVersionToList(t *testing.T) {
 				name += ", older server"
 			}
 			t.Run(name, func(t *testing.T) {
-				s := newStub(t)
-				s.meshConfig(t, "istio-system", "istio", "")
-				s.legacy = legacy
+				s := loadtest.New(t)
+				s.MeshConfig(t, "istio-system", "istio", "")
+				s.Legacy = legacy
 				tt.prepare(s)
 				in := readStub(t, s, ClusterOptions{})
 				if len(in.Gaps) > 0 {
 					t.Errorf("gaps %v, want none", in.Gaps)
 				}
 				var paths []string
-				for _, r := range s.asked() {
+				for _, r := range s.Asked() {
 					path, isList := strings.CutSuffix(strings.TrimPrefix(r, "GET /apis/"), "?limit=500")
 					if isList && (strings.Contains(path, "istio.io/") || strings.Contains(path, "gateway.networking")) {
 						paths = append(paths, path)
@@ -112,19 +113,19 @@ func TestDiscoveryFindsTheVersionToList(t *testing.T) {
 	}
 }
 
-func serveNothingOfIstio(s *stub) {
+func serveNothingOfIstio(s *loadtest.Server) {
 	for _, group := range []string{
 		"networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io", "gateway.networking.k8s.io",
 	} {
-		s.serve(group)
+		s.Serve(group)
 	}
 }
 
 // An older version's object is held in the newest type.
 func TestDiscoveryOldVersionFillsTheNewestType(t *testing.T) {
-	s := newStub(t)
-	s.serve("networking.istio.io", "DestinationRule=v1alpha3")
-	s.add(t, "/apis/networking.istio.io/v1alpha3/destinationrules", `
+	s := loadtest.New(t)
+	s.Serve("networking.istio.io", "DestinationRule=v1alpha3")
+	s.Add(t, "/apis/networking.istio.io/v1alpha3/destinationrules", `
 apiVersion: networking.istio.io/v1alpha3
 kind: DestinationRule
 metadata: {namespace: shop, name: reviews}
@@ -150,46 +151,46 @@ func TestDiscoveryThatFailsInPartIsAGap(t *testing.T) {
 	all := []string{"PeerAuthentication", "RequestAuthentication", "AuthorizationPolicy"}
 	tests := []struct {
 		name    string
-		prepare func(*stub)
+		prepare func(*loadtest.Server)
 		gaps    []resolve.Gap
 	}{
 		{
 			name:    "a stale version",
-			prepare: func(s *stub) { s.serve("security.istio.io"); s.stale = []schema.GroupVersion{security} },
+			prepare: func(s *loadtest.Server) { s.Serve("security.istio.io"); s.Stale = []schema.GroupVersion{security} },
 			gaps:    gapsOf("discovery of security.istio.io/v1 failed: stale GroupVersion discovery: security.istio.io/v1", all...),
 		},
 		{
 			name: "a version that an older server does not answer for",
-			prepare: func(s *stub) {
-				s.legacy = true
-				s.serve("security.istio.io")
-				s.stale = []schema.GroupVersion{security}
+			prepare: func(s *loadtest.Server) {
+				s.Legacy = true
+				s.Serve("security.istio.io")
+				s.Stale = []schema.GroupVersion{security}
 			},
 			gaps: gapsOf("discovery of security.istio.io/v1 failed: backend is away", all...),
 		},
 		{
 			name: "a stale version beside a good one",
-			prepare: func(s *stub) {
-				s.serve("security.istio.io", "AuthorizationPolicy=v1beta1", "PeerAuthentication=v1beta1", "RequestAuthentication=v1beta1")
-				s.stale = []schema.GroupVersion{security}
+			prepare: func(s *loadtest.Server) {
+				s.Serve("security.istio.io", "AuthorizationPolicy=v1beta1", "PeerAuthentication=v1beta1", "RequestAuthentication=v1beta1")
+				s.Stale = []schema.GroupVersion{security}
 			},
 		},
 		{
 			name:    "a version of the future",
-			prepare: func(s *stub) { s.serve("security.istio.io", "PeerAuthentication=v3") },
+			prepare: func(s *loadtest.Server) { s.Serve("security.istio.io", "PeerAuthentication=v3") },
 			gaps:    gapsOf("served only as security.istio.io/v3, which is not known here (known: v1, v1beta1)", "PeerAuthentication"),
 		},
 		{
 			name: "a group no trace reads",
-			prepare: func(s *stub) {
-				s.stale = []schema.GroupVersion{{Group: "metrics.k8s.io", Version: "v1beta1"}}
+			prepare: func(s *loadtest.Server) {
+				s.Stale = []schema.GroupVersion{{Group: "metrics.k8s.io", Version: "v1beta1"}}
 			},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newStub(t)
-			s.meshConfig(t, "istio-system", "istio", "")
+			s := loadtest.New(t)
+			s.MeshConfig(t, "istio-system", "istio", "")
 			tt.prepare(s)
 			in := readStub(t, s, ClusterOptions{})
 			if diff := cmp.Diff(tt.gaps, in.Gaps); diff != "" {
@@ -201,9 +202,9 @@ func TestDiscoveryThatFailsInPartIsAGap(t *testing.T) {
 
 // A user who may not see one group's APIs has a gap there, not an error.
 func TestDiscoveryForbiddenForAGroup(t *testing.T) {
-	s := newStub(t)
-	s.legacy = true
-	s.refuse("/apis/telemetry.istio.io/v1", http.StatusForbidden)
+	s := loadtest.New(t)
+	s.Legacy = true
+	s.Refuse("/apis/telemetry.istio.io/v1", http.StatusForbidden)
 	in := readStub(t, s, ClusterOptions{})
 	telemetry := schema.GroupKind{Group: "telemetry.istio.io", Kind: "Telemetry"}
 	want := resolve.Gap{

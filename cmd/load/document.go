@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -168,10 +169,30 @@ func yamlSyntaxError(err error, text []byte) syntaxError {
 		}
 	}
 	e.message = "malformed YAML: " + message
-	if n, found := tabIndented(text); found {
+	if n, what := notText(text); what != "" {
+		e.line, e.message = n, "not a text file: "+what
+	} else if n, found := tabIndented(text); found {
 		e.line, e.message = n, "malformed YAML: a tab in the indentation; YAML allows only spaces there"
 	}
 	return e
+}
+
+// notText returns the first line with a byte that no YAML has, and what that is; empty where there is none.
+func notText(text []byte) (line int, what string) {
+	for l := range bytes.Lines(text) {
+		line++
+		for i := 0; i < len(l); {
+			r, size := utf8.DecodeRune(l[i:])
+			switch {
+			case r == utf8.RuneError && size == 1:
+				return line, fmt.Sprintf("byte 0x%02x is not UTF-8", l[i])
+			case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == '\x7f':
+				return line, fmt.Sprintf("it has the control character 0x%02x", r)
+			}
+			i += size
+		}
+	}
+	return 0, ""
 }
 
 // tabIndented returns the first line that is indented with a tab.

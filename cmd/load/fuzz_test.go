@@ -20,6 +20,7 @@ func FuzzManifests(f *testing.F) {
 		"apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: e}\nspec: {configPatches: [{patch: {value: [1, .inf, 0x1, 1e400, ~]}}]}\n",
 		"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: {rules: [{filters: [{cors: {}, requestMirror: {fraction: {}}}]}]}\n",
 		"apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: {{ .Values.x }}}\n", "{{", "--- |\n a", "a: !!binary x", "? [a]\n: b\n", "\t", "{\"a\":[1,", "&a [*a]", "%YAML 1.2\n---\n",
+		"apiVersion: v1\nkind: Service\nmetadata: {name: \"a\\nb\"}\n",
 	} {
 		f.Add(seed)
 	}

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +21,14 @@ import (
 //
 // Source: k8s.io/cli-runtime/pkg/resource/kustomizevisitor.go.
 func (r *reader) kustomize(dir string) []*document {
+	// Kustomize takes its time to say this.
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		r.fail(dir, "not a directory: -k takes the directory of a kustomization.yaml")
+		return nil
+	} else if err != nil && (filepath.IsAbs(dir) || !strings.Contains(dir, "/")) { // else it may be a repository
+		r.fail(dir, "%v", plain(err))
+		return nil
+	}
 	options := krusty.MakeDefaultOptions()
 	options.Reorder = krusty.ReorderOptionLegacy
 	files := filesys.MakeFsOnDisk()

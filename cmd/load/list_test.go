@@ -10,15 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load/loadtest"
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
 // listsOf are the requests for one list, in the order in which they came.
-func (s *stub) listsOf(path string) []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func listsOf(s *loadtest.Server, path string) []string {
 	var out []string
-	for _, r := range s.requests {
+	for _, r := range s.Requests() {
 		if strings.HasPrefix(r, "GET "+path) {
 			out = append(out, strings.TrimPrefix(r, "GET "+path))
 		}
@@ -30,17 +29,17 @@ func TestListContinuesPageByPage(t *testing.T) {
 	for _, path := range []string{"/api/v1/services", "/apis/networking.istio.io/v1/virtualservices"} {
 		for _, protobuf := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s protobuf=%t", path, protobuf), func(t *testing.T) {
-				s := newStub(t)
-				s.pageSize, s.protobuf = 2, protobuf
+				s := loadtest.New(t)
+				s.PageSize, s.Protobuf = 2, protobuf
 				for i := range 5 {
-					s.add(t, path, fmt.Sprintf("{metadata: {namespace: shop, name: o%d}}", i))
+					s.Add(t, path, fmt.Sprintf("{metadata: {namespace: shop, name: o%d}}", i))
 				}
 				in := readStub(t, s, ClusterOptions{})
 				if got := len(in.Resources); got != 5 {
 					t.Errorf("%d resources, want 5: %v", got, names(in))
 				}
 				want := []string{"?limit=500", "?continue=2&limit=500", "?continue=4&limit=500"}
-				if diff := cmp.Diff(want, s.listsOf(path)); diff != "" {
+				if diff := cmp.Diff(want, listsOf(s, path)); diff != "" {
 					t.Errorf("requests (-want +got):\n%s", diff)
 				}
 			})
@@ -75,21 +74,21 @@ func TestListThatExpiresIsReadOnceMoreWhole(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newStub(t)
-			s.meshConfig(t, "istio-system", "istio", "")
-			s.pageSize = 2
+			s := loadtest.New(t)
+			s.MeshConfig(t, "istio-system", "istio", "")
+			s.PageSize = 2
 			for i := range 5 {
-				s.add(t, path, virtualService("shop", fmt.Sprintf("o%d", i)))
+				s.Add(t, path, virtualService("shop", fmt.Sprintf("o%d", i)))
 			}
-			s.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			s.Answer = func(w http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path != path || !tt.expires(r) {
 					return false
 				}
-				writeStatus(w, http.StatusGone, "too old")
+				loadtest.WriteStatus(w, http.StatusGone, "too old")
 				return true
 			}
 			in := readStub(t, s, ClusterOptions{})
-			if diff := cmp.Diff(tt.asked, s.listsOf(path)); diff != "" {
+			if diff := cmp.Diff(tt.asked, listsOf(s, path)); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
 			}
 			if got := names(in); len(got) != tt.objects || len(slices.Compact(got)) != tt.objects {

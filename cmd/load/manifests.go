@@ -52,10 +52,21 @@ func Manifests(opts ManifestOptions) (resolve.Input, error) {
 		docs = append(docs, r.kustomize(opts.Kustomize)...)
 	}
 	in := assemble(readDocuments(docs, opts.DefaultNamespace), &r)
+	if len(docs) == 0 && len(r.problems) == 0 {
+		r.empty()
+	}
 	if len(r.problems) > 0 {
 		return in, r.problems.sorted()
 	}
 	return in, nil
+}
+
+// empty reports sources that have no document at all: a trace on nothing answers nothing, and
+// most often the command before the pipe has failed.
+func (r *reader) empty() {
+	for _, t := range r.texts {
+		r.fail(t.name, "there is nothing in it")
+	}
 }
 
 // readDocuments reads each document on one of as many goroutines as there are

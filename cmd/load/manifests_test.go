@@ -44,7 +44,7 @@ func loaded(in resolve.Input, err error) []string {
 		out = append(out, fmt.Sprintf("%s %s/%s @ %s", r.GroupKind, r.Object.GetNamespace(), r.Object.GetName(), r.Origin.Locate("")))
 	}
 	for _, n := range in.Notes {
-		out = append(out, "note: "+strings.TrimPrefix(n.Ref.String()+": "+n.Message, " : "))
+		out = append(out, "note: "+strings.TrimPrefix(n.Ref.String()+": "+n.Message, ": "))
 	}
 	if err != nil {
 		out = append(out, strings.Split(err.Error(), "\n")...)

@@ -34,10 +34,28 @@ func (p Problem) Error() string {
 	for _, part := range []string{p.Object, p.Field, p.Message} {
 		if part != "" {
 			b.WriteString(": ")
-			b.WriteString(part)
+			b.WriteString(shortened(part))
 		}
 	}
-	return b.String()
+	// A name with a line break must not pass for a line of our own.
+	return lineBreaks.Replace(b.String())
+}
+
+var lineBreaks = strings.NewReplacer("\n", `\n`, "\r", `\r`)
+
+// longestPart is how much of each part of a problem is shown, in characters.
+const longestPart = 400
+
+// shortened leaves out the middle of a text that nobody would read whole.
+func shortened(text string) string {
+	if len(text) <= longestPart {
+		return text
+	}
+	runes := []rune(text)
+	if len(runes) <= longestPart {
+		return text
+	}
+	return string(runes[:longestPart*3/4]) + " … " + string(runes[len(runes)-longestPart/4:])
 }
 
 // Problems are all problems of a set of manifests, by file (in the order of

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -226,6 +227,25 @@ func (r *documentReader) kustomization(n *yaml.Node, h header) {
 	r.fail(n, h, "", "a kustomization is built with -k, not read with -f")
 }
 
+// names holds the names to what an API server takes.
+func (d *decoder) names(n *yaml.Node, h header, k kind) {
+	meta, _ := child(n, "metadata")
+	name, _ := child(meta, "name")
+	namespace, _ := child(meta, "namespace")
+	switch {
+	case h.name == "":
+		d.path = []string{"metadata.name"}
+		d.fail(meta, "missing")
+	case len(validation.IsDNS1123Subdomain(h.name)) > 0:
+		d.path = []string{"metadata.name"}
+		d.fail(name, "%q is no name: expected lower case letters, digits, - and ., at most 253", h.name)
+	}
+	if k.namespaced && len(validation.IsDNS1123Label(h.namespace)) > 0 {
+		d.path = []string{"metadata.namespace"}
+		d.fail(namespace, "%q is no namespace: expected lower case letters, digits and -, at most 63", h.namespace)
+	}
+}
+
 // metadataOnly is a resource of which nothing but the name goes further: no Secret's data does.
 func metadataOnly(h header) resolve.Object {
 	return &metav1.PartialObjectMetadata{
@@ -243,10 +263,8 @@ func (r *documentReader) decode(n *yaml.Node, h header, k kind, from resolve.Ori
 	object := k.new()
 	d := decoder{doc: r.doc, object: h.String()}
 	d.decode(n, object)
-	if h.name == "" && len(d.problems) == 0 {
-		d.path = []string{"metadata.name"}
-		meta, _ := child(n, "metadata")
-		d.fail(meta, "missing")
+	if len(d.problems) == 0 {
+		d.names(n, h, k)
 	}
 	if len(d.problems) > 0 {
 		r.problems = append(r.problems, d.problems...)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -173,6 +174,10 @@ func fetch(address string) (data []byte, again bool, err error) {
 	client := http.Client{Timeout: httpTimeout}
 	response, err := client.Get(address)
 	if err != nil {
+		var asked *url.Error
+		if errors.As(err, &asked) { // the problem begins with the address
+			err = asked.Err
+		}
 		return nil, false, fmt.Errorf("fetch: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()

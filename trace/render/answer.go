@@ -9,25 +9,26 @@ import (
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 )
 
-// answer writes the verdict and the culprit: for one outcome in the first lines,
-// for several a line each below a summary.
+// answer writes the verdict and the culprit: for one outcome in the first line,
+// with the reason and what was asked below, for several a line each below a summary.
+// Where a workload answers for certain, the first line has said it all and no reason follows.
 func (r *renderer) answer() {
 	if len(r.trace.Outcomes) == 1 {
 		o := r.trace.Outcomes[0]
-		r.put(r.verdict(o).then("  ", r.asked()), 2)
-		r.headersSent()
-		if o.Decision == trace.Delivered {
-			r.put(line{}.text(asPlain, "to ").add(r.whereTo(o.Destination)), 2)
+		r.put(r.verdict(o).then("  ", r.towards(o)).then("  ", r.decider(o)), 2)
+		if o.Reason != "" && (o.Decision != trace.Delivered || o.Code != "" || o.Certainty != trace.Certain) {
+			r.put(line{}.text(asPlain, o.Reason), 2)
 		}
-		if o.Location != "" {
-			r.put(line{}.text(asPlain, "to ").text(asName, o.Location), 2)
-		}
-		r.put(r.culprit(o), 2)
+		r.question()
 		r.afterthoughts(o, 0)
 		return
 	}
-	r.put(r.summary().then("  ", r.asked()), 2)
-	r.headersSent()
+	first := r.summary()
+	if by, same := r.sameDecider(); same {
+		first = first.then("  ", by)
+	}
+	r.put(first, 2)
+	r.question()
 	weight, verdict := 0, 0
 	for i, o := range r.trace.Outcomes {
 		weight = max(weight, len(r.percent(i)))
@@ -40,6 +41,14 @@ func (r *renderer) answer() {
 		r.put(l.add(r.fate(o)), start+2)
 		r.afterthoughts(o, start)
 	}
+}
+
+// question writes what was asked.
+func (r *renderer) question() {
+	if asked := r.asked(); len(asked) > 0 {
+		r.put(asked, 2)
+	}
+	r.headersSent()
 }
 
 // summary is "Delivered 80%, Unavailable 503 20%": the outcomes by decision, status and certainty, in their order.
@@ -121,15 +130,45 @@ func (r *renderer) fate(o trace.Outcome) line {
 
 // culprit is "by AuthorizationPolicy shop/deny-web spec.rules[0] (policies.yaml:12): reason".
 func (r *renderer) culprit(o trace.Outcome) line {
+	l := r.decider(o)
+	switch {
+	case o.Reason == "":
+		return l
+	case len(l) == 0:
+		return line{}.text(asPlain, o.Reason)
+	}
+	return l.text(asPlain, ": ").text(asPlain, o.Reason)
+}
+
+// decider is "by AuthorizationPolicy shop/deny-web spec.rules[0] (policies.yaml:12)"; empty where no resource decided.
+func (r *renderer) decider(o trace.Outcome) line {
 	by := r.resource(o.By)
 	if len(by) == 0 {
-		by = line{}.text(asPlain, "Istio's defaults")
+		return nil
 	}
-	l := line{}.text(asPlain, "by ").add(by)
-	if o.Reason != "" {
-		l = l.text(asPlain, ": ").text(asPlain, o.Reason)
+	return line{}.text(asPlain, "by ").add(by)
+}
+
+// sameDecider is what decided all the outcomes, where one resource did: the rule that splits the load, as a rule.
+func (r *renderer) sameDecider() (by line, same bool) {
+	for i, o := range r.trace.Outcomes {
+		if o.By.IsZero() || i > 0 && o.By != r.trace.Outcomes[0].By {
+			return nil, false
+		}
+		by = r.decider(o)
 	}
-	return l
+	return by, len(by) > 0
+}
+
+// towards is "to shop/reviews-v1 (subset v1, 2 endpoints)", or where a redirect leads.
+func (r *renderer) towards(o trace.Outcome) line {
+	switch {
+	case o.Location != "":
+		return line{}.text(asPlain, "to ").text(asName, o.Location)
+	case o.Decision == trace.Delivered:
+		return line{}.text(asPlain, "to ").add(r.whereTo(o.Destination))
+	}
+	return nil
 }
 
 // whereTo is "shop/reviews-v1 (subset v1, 2 endpoints)", or the host where no workload is known.

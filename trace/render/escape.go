@@ -44,6 +44,16 @@ func escape(s string) string {
 	return b.String()
 }
 
+// EscapeLines makes a text safe to show on a terminal as escape does, and leaves its line breaks: errors
+// and warnings quote files, names and servers.
+func EscapeLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = escape(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 // escapeJSON writes what does not print in a JSON text as \uXXXX. The document

@@ -1,6 +1,9 @@
 package render
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
@@ -54,6 +57,9 @@ func (r *renderer) row(m mark) row {
 	if r.opts.Wide {
 		w.reason = w.reason.then("  ", line{}.text(asDim, "["+string(s.Rule)+"]"))
 	}
+	if !r.opts.Wide && saysAll(r.reason(*s), s.Expected, s.Actual) {
+		return w
+	}
 	if s.Expected != "" {
 		w.evidence = line{}.text(asDim, "expected ").text(asPlain, s.Expected)
 	}
@@ -101,4 +107,21 @@ func signOf(v resolve.Verdict) (string, meaning) {
 		return "–", asPlain
 	}
 	return "?", asPlain
+}
+
+// saysAll reports whether a reason has all that was expected and found, which then need not follow
+// it. The first of several words says what was compared, and a reason has words of its own for that.
+func saysAll(reason string, evidence ...string) bool {
+	words := func(s string) []string {
+		return strings.FieldsFunc(s, func(c rune) bool { return strings.ContainsRune(" ,;:()", c) })
+	}
+	said := words(reason)
+	for _, e := range evidence {
+		for i, w := range words(e) {
+			if (i > 0 || len(words(e)) == 1) && !slices.Contains(said, w) {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -1,0 +1,117 @@
+package cmd
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace"
+)
+
+// generated compares a page under docs with what the code says, or with -update writes it.
+func generated(t *testing.T, page, want string) {
+	t.Helper()
+	path := "../docs/" + page
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("%s is stale; go test ./cmd -run Docs -update writes it (-code +page):\n%s", path, diff)
+	}
+}
+
+// cell escapes what would end a cell of a Markdown table.
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
+
+// stages are in the order in which a request meets them.
+var stages = []struct {
+	stage resolve.Stage
+	says  string
+}{
+	{resolve.StageSource, "Who sends the request."},
+	{resolve.StageDNS, "What the application's name lookup gives."},
+	{resolve.StageCapture, "Whether a proxy takes the connection."},
+	{resolve.StageSidecar, "What the proxy knows of the mesh."},
+	{resolve.StageGateway, "Which gateway workload and which servers."},
+	{resolve.StageListener, "Which listener and filter chain."},
+	{resolve.StageTLS, "How the connection is secured."},
+	{resolve.StagePeerAuthentication, "Which mTLS mode the receiver is in."},
+	{resolve.StageExtension, "What stands in the proxy and is not modelled."},
+	{resolve.StageRequestAuthentication, "Whether an end-user token is accepted."},
+	{resolve.StageAuthorizationPolicy, "Who may do what."},
+	{resolve.StageHost, "Which virtual host, and which VirtualService owns it."},
+	{resolve.StageRoute, "Which route."},
+	{resolve.StageFilter, "What the route does before it forwards."},
+	{resolve.StageDestinationRule, "Which DestinationRule, subset and cluster."},
+	{resolve.StageLoadBalance, "Which endpoints."},
+	{resolve.StageApplication, "Who answers."},
+}
+
+func TestDocsRules(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("# Rules\n\nEvery step of a trace follows one of these rules; `-o wide` and `-o json` show its id. Ids are stable. A path such as\n" +
+		"`pilot/pkg/…` is one of [istio/istio](https://github.com/istio/istio). This page is generated from the code; a test\nkeeps it so.\n")
+	written := 0
+	for _, s := range stages {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", s.stage, s.says)
+		in := slices.DeleteFunc(resolve.Rules(), func(r resolve.Rule) bool { return r.Stage != s.stage })
+		written += len(in)
+		if len(in) == 0 {
+			b.WriteString("No rule of its own.\n")
+			continue
+		}
+		b.WriteString("| rule | says | source |\n|---|---|---|\n")
+		for _, r := range in {
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.ID, cell(r.Says), cell(r.Source))
+		}
+	}
+	if all := len(resolve.Rules()); written != all {
+		t.Errorf("%d of %d rules are of a listed stage", written, all)
+	}
+	generated(t, "rules.md", b.String())
+}
+
+func TestDocsCodes(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("# Reason codes\n\n`code` of an outcome in `-o json`; `kubectl mesh-trace codes` prints this list. A plain delivery has none. Codes are\n" +
+		"stable. This page is generated from the code; a test keeps it so.\n\n| code | decision | meaning |\n|---|---|---|\n")
+	for _, c := range trace.Codes() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Code, c.Decision, cell(c.Says))
+	}
+	generated(t, "codes.md", b.String())
+}
+
+func TestDocsSamples(t *testing.T) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Istio's samples, traced\n\nWhat the command says of requests to the samples of `%s`,\nand why that is right. The files are read under `samples/`; "+
+		"beside them stands a Namespace `default` with the label\n`istio-injection: enabled`, except where it says so. An outcome is its share, decision, status and flags, subset,\n"+
+		"workloads, code and, where it is not certain, how sure it is. A test runs every line; this page is generated from it.\n", samplesOf)
+	files := ""
+	for _, s := range samples {
+		if s.because == "" || len(s.want) == 0 {
+			t.Errorf("%s lacks an answer or a reason", s.name())
+		}
+		heading := strings.Join(strings.Fields(s.files), ", ")
+		if s.bare {
+			heading += " (no Namespace)"
+		}
+		if heading != files {
+			fmt.Fprintf(&b, "\n## %s\n\n| request | answer | right because |\n|---|---|---|\n", heading)
+			files = heading
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.args, cell(strings.Join(s.want, "<br>")), cell(s.because))
+	}
+	generated(t, "samples.md", b.String())
+}

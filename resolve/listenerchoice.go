@@ -1,0 +1,121 @@
+package resolve
+
+import (
+	"slices"
+	"strconv"
+)
+
+// Dialled is where the application's connection goes, as its DNS told it.
+type Dialled struct {
+	// Address is zero where it is not known from here (a name outside the cluster).
+	Address Address
+	Port    int
+	// Service is the service whose name the application looked up; nil if it is none.
+	Service *Service
+	// Headless is set where the address is one of the service's endpoints.
+	Headless bool
+}
+
+// Listener returns the listener that takes a captured connection: the one on
+// the very address, then 0.0.0.0_PORT, or nil for virtualOutbound.
+// Source: Envoy, listener manager (original destination); routing by use_original_dst.
+func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
+	ls := sc.listenersOn(d.Port)
+	if d.Headless && d.Service != nil {
+		if l := ls.byBind[headlessBind(d.Service)]; l != nil {
+			return l, []Step{NewStep(RuleListenerHeadless, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
+		}
+	} else if l := ls.byBind[d.Address.String()]; l != nil && !l.Wildcard {
+		return l, []Step{NewStep(RuleListenerAddress, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
+	}
+	if l := sc.headlessOn(ls, d); l != nil {
+		return l, []Step{NewStep(RuleListenerHeadless, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
+	}
+	if l := ls.byBind[wildcardBind]; l != nil {
+		owner, port := l.Owner, l.OwnerPort
+		if d.Service != nil && slices.ContainsFunc(l.Egress.Services, func(svc *Service) bool { return svc.Ref == d.Service.Ref }) {
+			if p, ok := d.Service.PortByNumber(d.Port); ok {
+				owner, port = d.Service, p
+			}
+		}
+		steps := []Step{NewStep(wildcardRule(port.Protocol), Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name)}
+		for _, s := range l.shadowed {
+			if d.Service != nil && s.service.Ref == d.Service.Ref {
+				steps = append(steps, s.step)
+			}
+		}
+		return l, steps
+	}
+	if len(ls.order) > 0 {
+		var names []string
+		for _, l := range ls.order {
+			names = append(names, l.Name)
+		}
+		to := d.Address.String()
+		if to == "" {
+			to = "the dialled address"
+		}
+		return nil, []Step{NewStep(RuleListenerOtherAddr, None, Ref{}, d.Port, joinLimited(names, 3), to)}
+	}
+	return nil, []Step{NewStep(RuleListenerNone, None, Ref{}, d.Port)}
+}
+
+// headlessOn finds the listener of a headless Service on the very address of one of its endpoints.
+func (sc *Scope) headlessOn(ls *portListeners, d Dialled) *OutboundListener {
+	if d.Service != nil || !d.Address.Prefix.IsValid() {
+		return nil
+	}
+	for _, l := range ls.order {
+		if l.Wildcard || !l.Owner.Headless() {
+			continue
+		}
+		endpoints, _ := sc.snapshot.Endpoints(nil, l.Owner, l.OwnerPort)
+		if slices.ContainsFunc(endpoints, func(e *Endpoint) bool { return e.Address == d.Address.String() }) {
+			own := *l
+			own.Name = d.Address.String() + "_" + strconv.Itoa(d.Port)
+			return &own
+		}
+	}
+	return nil
+}
+
+// Chain is the filter chain that takes a connection: HTTP, one service's TCP
+// chains to choose from, or neither, which is the default chain.
+type Chain struct {
+	HTTP bool
+	// TCP are the chains that could take it, in order; several only for TLS, where the server name decides.
+	TCP []TCPChain
+}
+
+// Chain returns what takes a connection of that payload: destination ranges
+// first, then the server name, then the protocol, as Envoy matches filter chains.
+// Source: Envoy, config.listener.v3.FilterChainMatch.
+func (l *OutboundListener) Chain(payload Payload, dest Address) Chain {
+	var ranged, open []TCPChain
+	for _, c := range l.TCP {
+		switch {
+		case len(c.CIDRs) == 0:
+			open = append(open, c)
+		case c.contains(dest):
+			ranged = append(ranged, c)
+		}
+	}
+	if usable := forPayload(ranged, payload); len(usable) > 0 {
+		return Chain{TCP: usable}
+	}
+	if payload == PayloadHTTP && l.RouteConfig != "" {
+		return Chain{HTTP: true}
+	}
+	return Chain{TCP: forPayload(open, payload)}
+}
+
+// forPayload drops the chains that demand a server name where the payload has none.
+func forPayload(chains []TCPChain, payload Payload) []TCPChain {
+	var out []TCPChain
+	for _, c := range chains {
+		if len(c.SNI) == 0 || payload == PayloadTLS {
+			out = append(out, c)
+		}
+	}
+	return out
+}
