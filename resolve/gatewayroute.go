@@ -15,6 +15,7 @@ const (
 	RuleGatewayRoutes         RuleID = "gatewayroute/virtual-service"
 	RuleGatewayRoutesAge      RuleID = "gatewayroute/age-unknown"
 	RuleGatewayHTTPSRedirect  RuleID = "gatewayroute/https-redirect"
+	RuleGatewayRoutePort      RuleID = "gatewayroute/port-of-server"
 	RuleGatewayRouteTableVoid RuleID = "gatewayroute/no-virtual-host"
 )
 
@@ -36,6 +37,12 @@ var gatewayRouteRules = []Rule{
 		Says:     "A server with tls.httpsRedirect marks every virtual host of its hosts, those of other servers included: plaintext requests are answered 301 to https.",
 		Template: "virtual host %s redirects plaintext requests to https",
 		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayHTTPRouteConfig",
+	},
+	{
+		ID: RuleGatewayRoutePort, Stage: StageRoute,
+		Says:     "A gateway sends a destination without a port to the port number of the server that the route was made for, unless the service has only one port.",
+		Template: "destination %s names no port and has several: it gets port %d, the server's",
+		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayHTTPRouteConfig; route/route.go, GetDestinationCluster",
 	},
 	{
 		ID: RuleGatewayRouteTableVoid, Stage: StageHost,
@@ -147,6 +154,9 @@ func (b *gatewayTableBuilder) addVirtualService(server *GatewayServer, vs *Virtu
 		if len(routes) == 0 {
 			b.table.withoutRoutes[vs] = steps
 			return
+		}
+		for _, r := range routes {
+			r.Server = server.Ref
 		}
 		delete(b.table.withoutRoutes, vs)
 		b.routes[key] = routes

@@ -71,6 +71,8 @@ type Route struct {
 	// ListenPort is the port the route was made for: the service port on a
 	// sidecar, server.port.number of the first server on a gateway.
 	ListenPort int
+	// Server is the gateway's server of that port; zero on a sidecar.
+	Server Ref
 	// CatchAll is Istio's notion (IsCatchAllRoute), which decides about order.
 	CatchAll bool
 	// VirtualService is nil for a default route.

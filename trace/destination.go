@@ -84,8 +84,13 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.unavailableBy(p, code, "NC", "cluster_not_found", decisive(steps), w.subsetRef(t))
 		return
 	}
-	if cluster.Type == resolve.ClusterOriginalDst && !r.gateway && r.dialled.Service != nil && r.dialled.Service.Hostname != svc.Hostname {
+	keepsAddress := cluster.Type == resolve.ClusterOriginalDst && !r.gateway
+	if keepsAddress && r.dialled.Service != nil && r.dialled.Service.Hostname != svc.Hostname {
 		p.note(resolve.NewStep(resolve.RuleOriginalDestination, resolve.Applied, svc.Ref, svc.Hostname, r.dialled.Service.Hostname))
+		if r.dialled.Service.Registry != resolve.RegistryKubernetes {
+			w.dial(p, atTargetPort(r.dialled, svc, port), w.request.Host)
+			return
+		}
 		svc = r.dialled.Service
 		dialled, ok := svc.PortByNumber(r.dialled.Port)
 		if !ok && !svc.Headless() {
@@ -98,15 +103,12 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 	}
 	endpoints, steps := w.snapshot.Endpoints(r.workload, svc, port)
 	p.note(steps...)
-	if len(endpoints) == 0 && cluster.Type == resolve.ClusterOriginalDst {
-		// The proxy connects to where the application did, and kube-proxy has nothing behind it.
-		o := w.refused(p, CodeNoEndpoints)
-		o.Decision, o.Reason, o.By = Unavailable, decisive(steps).Reason(), svc.Ref
-		w.end(p, o)
-		return
-	}
-	if cluster.Type == resolve.ClusterOriginalDst && !r.gateway {
+	if keepsAddress {
 		endpoints = dialledOnly(endpoints, r.dialled)
+	}
+	if keepsAddress && len(endpoints) == 0 {
+		w.nothingDialled(p, r, svc, steps)
+		return
 	}
 	if len(endpoints) == 0 {
 		w.unavailableBy(p, CodeNoEndpoints, "UH", "no_healthy_upstream", decisive(steps), svc.Ref)
@@ -147,6 +149,26 @@ func dialledOnly(endpoints []*resolve.Endpoint, d resolve.Dialled) []*resolve.En
 		}
 	}
 	return endpoints
+}
+
+// atTargetPort is the address dialled, with the target port that a ServiceEntry's port names.
+func atTargetPort(d resolve.Dialled, svc *resolve.Service, port resolve.Port) resolve.Dialled {
+	if svc.Registry != resolve.RegistryKubernetes && port.TargetPort != 0 {
+		d.Port = port.TargetPort
+	}
+	return d
+}
+
+// nothingDialled is a connection to where the application dialled, with no endpoint of the service
+// there: an address outside, or one that has nothing behind it.
+func (w *walk) nothingDialled(p *path, r *router, svc *resolve.Service, steps []resolve.Step) {
+	if r.dialled.Service == nil {
+		w.dial(p, r.dialled, w.request.Host)
+		return
+	}
+	o := w.refused(p, CodeNoEndpoints)
+	o.Decision, o.Reason, o.By = Unavailable, decisive(steps).Reason(), svc.Ref
+	w.end(p, o)
 }
 
 // noCluster is 503 NC, or a closed connection for TCP. The step is about the service, by is the route's field.

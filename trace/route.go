@@ -128,6 +128,12 @@ func (w *walk) act(p *path, r *router, route *resolve.Route) {
 // forward sends the request to the route's destinations, each with its share.
 func (w *walk) forward(p *path, r *router, route *resolve.Route) {
 	destinations := resolve.Destinations(route)
+	if r.gateway && !route.Server.IsZero() {
+		// Servers of several ports share a route table.
+		own := *r
+		own.port = route.ListenPort
+		r = &own
+	}
 	retries, retriesStep := resolve.Retries(route, w.snapshot.Mesh)
 	p.retries = retries
 	if route.HTTP != nil {
@@ -152,6 +158,7 @@ func (w *walk) forward(p *path, r *router, route *resolve.Route) {
 			branch.http = forwarded
 			branch.note(steps...)
 		}
+		branch.note(serverPort(r, route, d)...)
 		ref := d.Ref
 		if route.HTTP != nil {
 			ref = d.Ref.At(d.Ref.Field + ".destination")
@@ -160,6 +167,17 @@ func (w *walk) forward(p *path, r *router, route *resolve.Route) {
 			host: d.Destination.GetHost(), port: int(d.Destination.GetPort().GetNumber()), subset: d.Destination.GetSubset(), ref: ref,
 		})
 	}
+}
+
+// serverPort names the server of which a destination without a port gets the number.
+func serverPort(r *router, route *resolve.Route, d resolve.WeightedDestination) []resolve.Step {
+	if route.Server.IsZero() || d.Destination.GetPort().GetNumber() != 0 {
+		return nil
+	}
+	if svc, known := r.scope.Service(d.Destination.GetHost()); !known || len(svc.Ports) < 2 {
+		return nil
+	}
+	return []resolve.Step{resolve.NewStep(resolve.RuleGatewayRoutePort, resolve.Applied, route.Server, d.Destination.GetHost(), route.ListenPort)}
 }
 
 func firstReason(steps []resolve.Step) string {

@@ -71,6 +71,9 @@ func said(d *render.Document, c *apiserver.Cluster) (out fates, undetermined boo
 		return s
 	}
 	for _, o := range d.Outcomes {
+		if o.Decision == string(trace.Unavailable) && !proxied(d, o) {
+			o.Decision = string(trace.NotRouted)
+		}
 		if o.Certainty == string(trace.Undetermined) {
 			undetermined = true
 		}
@@ -105,6 +108,11 @@ func endsThere(decision string, last bool) bool {
 	return last && (decision == string(trace.Denied) || decision == string(trace.Reset))
 }
 
+// proxied reports whether the request passed an Envoy.
+func proxied(d *render.Document, o render.Outcome) bool {
+	return slices.ContainsFunc(o.Hops, func(i int) bool { return d.Hops[i].Proxy != "none" })
+}
+
 func portOf(o render.Outcome) int {
 	if o.Decision != string(trace.Delivered) {
 		return 0
@@ -116,7 +124,12 @@ var policy = regexp.MustCompile(`rbac_access_denied_matched_policy\[.*\]`)
 
 func policyOf(details string) string { return policy.FindString(details) }
 
+// key leaves out what only a program that logs HTTP tells: the flags of a connection that ends
+// without an HTTP answer.
 func key(decision string, status int, flag, policy, location string, port int, forwarded string) string {
+	if status == 0 {
+		flag = ""
+	}
 	return strings.Join(strings.Fields(fmt.Sprint(decision, " ", status, " ", firstFlag(flag), " ", policy, " ", location, " port ", port, " ", forwarded)), " ")
 }
 
@@ -168,6 +181,9 @@ func played(outcomes []evaluator.Outcome, q trace.Request, c *apiserver.Cluster)
 		}
 		if n := len(o.Hops); n > 0 && o.Decision == evaluator.Responded && o.Hops[n-1].VirtualHost == "block_all" {
 			o.Decision = evaluator.Unavailable // the contract's word for REGISTRY_ONLY
+		}
+		if len(o.Hops) == 0 && o.Decision == evaluator.Unavailable {
+			o.Decision = evaluator.NotRouted // refused by kube-proxy: not Istio's to name
 		}
 		port, forwarded := 0, ""
 		if o.Decision == evaluator.Delivered {

@@ -6,24 +6,57 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/pilot"
 )
 
+// bench is where requests on the same manifests are judged.
+type bench struct {
+	t         testing.TB
+	manifests map[string]string
+	snapshot  *resolve.Snapshot
+	mesh      side
+	outside   side
+}
+
+// side is the cluster for requests from inside, or for those from outside: what the tracer assumes
+// of gateways that the manifests leave out, it assumes for the latter only.
+type side struct {
+	cluster *apiserver.Cluster
+	world   *pilot.World
+}
+
+// newBench reads the manifests for both parties.
+func newBench(t testing.TB, dir string, manifests map[string]string, namespace string) (*bench, error) {
+	b := &bench{t: t, manifests: manifests}
+	var err error
+	if b.snapshot, err = load(dir, manifests, namespace); err != nil {
+		return nil, err
+	}
+	if b.mesh.cluster, err = apiserver.New(manifests); err != nil {
+		return nil, err
+	}
+	if b.outside.cluster, err = apiserver.NewWithGateways(manifests); err != nil {
+		return nil, err
+	}
+	return b, captured(b.mesh.cluster)
+}
+
 // judge asks both parties. diff is empty where they agree; an error of the kind skipped says why
 // there is nothing to compare.
-func judge(t testing.TB, dir string, manifests map[string]string, args []string) (diff string, err error) {
+func (b *bench) judge(args []string) (diff string, err error) {
 	q, err := parse(args)
 	if err != nil {
 		return "", err
 	}
-	document, err := traced(dir, manifests, q)
+	document, err := traced(b.snapshot, q)
 	if err != nil {
 		return "", err
 	}
-	c, err := apiserver.New(manifests)
-	if err != nil {
-		return "", err
+	on := &b.mesh
+	if document.Request.Source.Kind == "External" {
+		on = &b.outside
 	}
 	var entered, anonymous *apiserver.Pod
 	switch document.Request.Source.Kind {
@@ -31,28 +64,27 @@ func judge(t testing.TB, dir string, manifests map[string]string, args []string)
 		if len(document.Hops) == 0 || document.Hops[0].Proxy != "gateway" {
 			return "", skipped{"no gateway workload takes the request"}
 		}
-		if entered = podOf(c, ownerName(document.Hops[0].Workload)); entered == nil {
+		if entered = podOf(on.cluster, ownerName(document.Hops[0].Workload)); entered == nil {
 			return "", skipped{"the gateway is no pod of the cluster: " + ownerName(document.Hops[0].Workload)}
 		}
 	case "Anonymous":
-		anonymous = c.AddClient(q.From.DefaultNamespace)
+		anonymous = on.cluster.AddClient(q.From.DefaultNamespace)
+		on.world = nil
 	}
-	ours, undetermined := said(document, c)
+	ours, undetermined := said(document, on.cluster)
 	if undetermined {
 		return "", skipped{"the trace says undetermined"}
 	}
-	if err := captured(c); err != nil {
-		return "", err
+	if on.world == nil {
+		if on.world, err = pilot.New(b.t, on.cluster); err != nil {
+			return "", err
+		}
 	}
-	world, err := pilot.New(t, c)
+	outcomes, err := ask(on.world, on.cluster, q, entered, anonymous)
 	if err != nil {
 		return "", err
 	}
-	outcomes, err := ask(world, c, q, entered, anonymous)
-	if err != nil {
-		return "", err
-	}
-	pilots, unknown := played(outcomes, q, c)
+	pilots, unknown := played(outcomes, q, on.cluster)
 	if unknown != "" {
 		return "", skipped{"not played: " + unknown}
 	}

@@ -3,6 +3,7 @@ package conformance
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 
@@ -94,7 +95,7 @@ func addresses(c *apiserver.Cluster, host, namespace string) ([]netip.Addr, erro
 		s := serviceNamed(c, host, namespace)
 		switch {
 		case s == nil:
-			if inCluster(host) || !strings.Contains(host, ".") {
+			if inCluster(host) || !strings.Contains(host, ".") || c.IsNamespace(host[strings.LastIndex(host, ".")+1:]) {
 				return nil, skipped{"DNS: the name does not resolve"}
 			}
 			return entryAddress(c, host), nil
@@ -167,6 +168,9 @@ func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, entered, anonymo
 			return nil, skipped{"the source is no pod of the cluster"}
 		}
 	}
+	if other := serviceNamed(c, hostOf(q), from.Namespace); other != nil && other != serviceNamed(c, q.Host, from.Namespace) && other.Spec.ClusterIP == corev1.ClusterIPNone {
+		return nil, skipped{"the Host header names another, headless Service: the tracer does not check the identities it would ask for"}
+	}
 	to, err := addresses(c, q.Host, from.Namespace)
 	if err != nil {
 		return nil, err
@@ -179,6 +183,9 @@ func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, entered, anonymo
 	}
 	var out []evaluator.Outcome
 	for _, ip := range to {
+		if ip == from.Address {
+			return nil, skipped{"capture: a pod that calls its own address passes no proxy"}
+		}
 		for _, o := range evaluator.Run(w, evaluator.Call{From: machine, To: netip.AddrPortFrom(ip, uint16(q.Port)), Bytes: bytes}) {
 			o.Share /= float64(len(to))
 			out = append(out, o)
@@ -248,4 +255,12 @@ func reasonOf(err error) (string, bool) {
 		return fmt.Sprint(u.Reason), true
 	}
 	return "", false
+}
+
+// hostOf is the Host header without a port.
+func hostOf(q trace.Request) string {
+	if h, _, err := net.SplitHostPort(q.Authority()); err == nil {
+		return h
+	}
+	return q.Authority()
 }

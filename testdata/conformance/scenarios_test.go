@@ -42,7 +42,11 @@ func TestScenarios(t *testing.T) {
 				continue
 			}
 			t.Run(name, func(t *testing.T) {
-				diff, err := judge(t, t.TempDir(), manifests, words(line))
+				b, err := newBench(t, t.TempDir(), manifests, "default")
+				diff := ""
+				if err == nil {
+					diff, err = b.judge(words(line))
+				}
 				if reason, ok := reasonOf(err); ok {
 					skips[reason]++
 					t.Logf("not judged: %s: %s", line, reason)

@@ -1,19 +1,20 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sort"
 
-	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
+	loader "github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
 )
 
-// traced is the tracer's answer, in the shape that the contract fixes.
-func traced(dir string, manifests map[string]string, q trace.Request) (*render.Document, error) {
+// load reads the manifests as the command does.
+func load(dir string, manifests map[string]string, namespace string) (*resolve.Snapshot, error) {
 	var paths []string
 	for name, text := range manifests {
 		path := filepath.Join(dir, name)
@@ -25,21 +26,30 @@ func traced(dir string, manifests map[string]string, q trace.Request) (*render.D
 		}
 	}
 	sort.Strings(paths)
-	in, err := load.Manifests(load.ManifestOptions{Paths: paths, DefaultNamespace: q.From.DefaultNamespace})
+	in, err := loader.Manifests(loader.ManifestOptions{Paths: paths, DefaultNamespace: namespace})
 	if err != nil {
 		return nil, skipped{"the command refuses the manifests"}
 	}
 	if text, ok := manifests["mesh-config.yaml"]; ok {
-		mesh, _, err := load.MeshConfig([]byte(text), "mesh-config.yaml")
+		mesh, _, err := loader.MeshConfig([]byte(text), "mesh-config.yaml")
 		if err != nil {
 			return nil, skipped{"the command refuses the mesh config"}
 		}
 		in.MeshConfig = mesh
 		in.MeshConfigRef = resolve.Ref{Kind: "MeshConfig", Name: "mesh-config.yaml"}
 	}
-	t, err := trace.Walk(resolve.NewSnapshot(in), q)
+	return resolve.NewSnapshot(in), nil
+}
+
+// traced is the tracer's answer, in the shape that the contract fixes.
+func traced(s *resolve.Snapshot, q trace.Request) (*render.Document, error) {
+	t, err := trace.Walk(s, q)
 	if err != nil {
-		return nil, skipped{"the command refuses the source"}
+		var refused *trace.SourceError
+		if errors.As(err, &refused) {
+			return nil, skipped{"the command refuses the source"}
+		}
+		return nil, err
 	}
 	return render.NewDocument(t, nil), nil
 }

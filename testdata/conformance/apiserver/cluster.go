@@ -65,7 +65,12 @@ type Unjudged struct{ Reason string }
 func (e Unjudged) Error() string { return e.Reason }
 
 // New reads manifests and completes them.
-func New(manifests map[string]string) (*Cluster, error) {
+func New(manifests map[string]string) (*Cluster, error) { return build(manifests, false) }
+
+// NewWithGateways also adds the gateway workloads, and their Services, that the manifests leave out.
+func NewWithGateways(manifests map[string]string) (*Cluster, error) { return build(manifests, true) }
+
+func build(manifests map[string]string, gateways bool) (*Cluster, error) {
 	c := &Cluster{
 		namespaces: map[string]*corev1.Namespace{}, nodes: map[string]*corev1.Node{}, endpoints: map[string]bool{},
 		nextPod: netip.MustParseAddr("10.244.0.1"), nextVIP: netip.MustParseAddr("10.96.0.1"),
@@ -87,7 +92,7 @@ func New(manifests map[string]string) (*Cluster, error) {
 		}
 		objects = append(objects, more...)
 	}
-	if err := c.complete(objects); err != nil {
+	if err := c.complete(objects, gateways); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -159,7 +164,7 @@ func (c *Cluster) addConfig(raw []byte, group, version, kind string) error {
 	return nil
 }
 
-func (c *Cluster) complete(objects []runtime.Object) error {
+func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 	for _, o := range objects {
 		m, ok := o.(metav1.Object)
 		if !ok {
@@ -178,6 +183,7 @@ func (c *Cluster) complete(objects []runtime.Object) error {
 			continue
 		case *corev1.Node:
 			c.nodes[x.Name] = x
+			continue
 		case *corev1.Endpoints: //nolint:staticcheck // manifests may hold them
 			return Unjudged{"Endpoints, which a controller mirrors"}
 		}
@@ -223,7 +229,9 @@ func (c *Cluster) complete(objects []runtime.Object) error {
 		}
 		c.Objects = append(c.Objects, o)
 	}
-	c.gateways()
+	if gateways {
+		c.gateways()
+	}
 	for _, s := range c.Services {
 		c.Objects = append(c.Objects, s)
 		if len(s.Spec.Selector) > 0 && s.Spec.Type != corev1.ServiceTypeExternalName && !c.endpoints[s.Namespace+"/"+s.Name] {

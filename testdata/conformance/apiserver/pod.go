@@ -55,6 +55,15 @@ func (c *Cluster) addPod(p *corev1.Pod, owner string) {
 	if p.Spec.ServiceAccountName == "" {
 		p.Spec.ServiceAccountName = "default"
 	}
+	for _, containers := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
+		for i := range containers {
+			for j := range containers[i].Ports {
+				if containers[i].Ports[j].Protocol == "" {
+					containers[i].Ports[j].Protocol = corev1.ProtocolTCP
+				}
+			}
+		}
+	}
 	pod := &Pod{Pod: p, Owner: owner, Ready: true}
 	pod.Proxy = runs(p)
 	if pod.Proxy == "" && fresh && c.injects(p) {
@@ -155,3 +164,6 @@ func (c *Cluster) Node(name string) map[string]string {
 	}
 	return nil
 }
+
+// IsNamespace reports whether the manifests have the namespace.
+func (c *Cluster) IsNamespace(name string) bool { return c.namespaces[name] != nil }

@@ -30,6 +30,10 @@ type visit struct {
 
 // connection picks the filter chain, does the handshake and runs the network filters.
 func (k *walk) connection(p *path, v *visit) {
+	if ambiguous(v.listener) {
+		k.broken(p, Reset, "UC", "two filter chains match the same: the listener is rejected")
+		return
+	}
 	s := sniff(v.listener, p.bytes, v.destination, p.peer)
 	chain := chooseChain(v.listener, s)
 	if chain == nil {
@@ -117,6 +121,9 @@ func (k *walk) handshake(p *path, v *visit, chain *listener.FilterChain) bool {
 	v.tls, v.terminated, v.sni = true, true, strings.ToLower(hello.SNI)
 	if ctx.GetCommonTlsContext().GetValidationContextType() != nil {
 		v.peer = hello.Identity
+		if v.peer != "" && v.peer != ownCertificate {
+			p.hop().TLS = "mTLS"
+		}
 	}
 	p.hop().Peer = v.peer
 	if p.bytes.Inner == nil {

@@ -1,6 +1,7 @@
 package evaluator
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -116,4 +117,41 @@ func narrow(chains []*listener.FilterChain, step func(*listener.FilterChainMatch
 		}
 	}
 	return out
+}
+
+// ambiguous reports whether two chains name the same values: Envoy rejects such a listener.
+func ambiguous(l *listener.Listener) bool {
+	seen := map[string]bool{}
+	for _, c := range l.GetFilterChains() {
+		m := c.GetFilterChainMatch()
+		prefixes := []string{""}
+		if len(m.GetPrefixRanges()) > 0 {
+			prefixes = nil
+			for _, r := range m.GetPrefixRanges() {
+				prefixes = append(prefixes, fmt.Sprint(r.GetAddressPrefix(), "/", r.GetPrefixLen().GetValue()))
+			}
+		}
+		own := map[string]bool{}
+		for _, prefix := range prefixes {
+			for _, name := range orNone(m.GetServerNames()) {
+				for _, application := range orNone(m.GetApplicationProtocols()) {
+					own[fmt.Sprint(m.GetDestinationPort().GetValue(), " ", prefix, " ", name, " ", m.GetTransportProtocol(), " ", application)] = true
+				}
+			}
+		}
+		for key := range own {
+			if seen[key] {
+				return true
+			}
+			seen[key] = true
+		}
+	}
+	return false
+}
+
+func orNone(list []string) []string {
+	if len(list) == 0 {
+		return []string{""}
+	}
+	return list
 }

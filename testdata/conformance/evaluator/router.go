@@ -13,11 +13,8 @@ import (
 // router is the last HTTP filter: it answers itself or sends the request on.
 func (k *walk) router(p *path, x *exchange) {
 	if x.host != nil && x.redirectsToTLS() {
-		host := x.q.Authority
-		if h, port, err := net.SplitHostPort(host); err == nil && port == "80" {
-			host = h
-		}
-		k.end(p, Outcome{Decision: Redirected, Status: 301, Location: "https://" + host + x.q.Path})
+		// The Host header stays as it is, its port included.
+		k.end(p, Outcome{Decision: Redirected, Status: 301, Location: "https://" + x.q.Authority + x.q.Path})
 		return
 	}
 	if x.route == nil {

@@ -176,7 +176,7 @@ func wireTLS(b *Bytes) string {
 	switch {
 	case b.TLS == nil:
 		return "plaintext"
-	case b.TLS.Mesh, b.TLS.Identity != "" && b.TLS.Identity != ownCertificate:
+	case b.TLS.Mesh:
 		return "mTLS"
 	}
 	return "TLS"

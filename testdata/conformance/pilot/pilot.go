@@ -13,10 +13,12 @@ import (
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	"istio.io/istio/pilot/pkg/model"
+	configgen "istio.io/istio/pilot/pkg/networking/core"
 	"istio.io/istio/pilot/pkg/networking/util"
 	"istio.io/istio/pilot/test/xds"
 	"istio.io/istio/pkg/config/mesh"
 	proxymodel "istio.io/istio/pkg/model"
+	"istio.io/istio/pkg/util/sets"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/evaluator"
@@ -94,8 +96,14 @@ func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
 		Listeners: w.server.Listeners(node),
 		Routes:    map[string]*route.RouteConfiguration{}, Clusters: map[string]*cluster.Cluster{}, Endpoints: map[string]*endpoint.ClusterLoadAssignment{},
 	}
-	for _, r := range w.server.RoutesFromListeners(node, out.Listeners) {
-		out.Routes[r.GetName()] = r
+	// An Envoy asks for each name once.
+	names := sets.SortedList(sets.New(configgen.ExtractRoutesFromListeners(out.Listeners)...))
+	resources, _ := w.server.ConfigGen.BuildHTTPRoutes(node, &model.PushRequest{Push: w.server.PushContext()}, names)
+	for _, r := range resources {
+		c := &route.RouteConfiguration{}
+		if err := r.GetResource().UnmarshalTo(c); err == nil {
+			out.Routes[c.GetName()] = c
+		}
 	}
 	for _, c := range w.server.Clusters(node) {
 		out.Clusters[c.GetName()] = c

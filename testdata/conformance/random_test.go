@@ -1,0 +1,129 @@
+package conformance
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
+)
+
+var (
+	meshes   = flag.Int("meshes", 60, "how many random meshes to judge")
+	seed     = flag.Uint64("seed", 1, "the first random mesh")
+	failures = flag.Int("failures", 5, "after how many differences to stop")
+)
+
+// TestRandom holds random requests on random meshes against Istio. A difference is shown with the
+// fewest resources that still give it.
+func TestRandom(t *testing.T) {
+	skips := map[string]int{}
+	judged, differ := 0, 0
+	for i := range uint64(*meshes) {
+		g := newGenerator(*seed + i)
+		docs := g.mesh()
+		var requests [][]string
+		for range 12 {
+			requests = append(requests, g.request())
+		}
+		t.Run(fmt.Sprint(*seed+i), func(t *testing.T) {
+			docs = taken(docs)
+			b, err := newBench(t, t.TempDir(), join(docs), "default")
+			for _, args := range requests {
+				diff, reason := "", ""
+				if err == nil {
+					diff, reason = outcome(t, b, args)
+				} else {
+					reason, _ = reasonOf(err)
+				}
+				switch {
+				case reason != "":
+					skips[reason]++
+				case diff == "":
+					judged++
+				default:
+					judged++
+					differ++
+					small, diff := shrink(t, docs, args)
+					t.Errorf("%s (-pilot +trace):\n%s\n%s", strings.Join(args, " "), diff, strings.Join(small, "---\n"))
+					return
+				}
+			}
+		})
+		if differ >= *failures {
+			break
+		}
+	}
+	t.Logf("%d requests judged", judged)
+	var reasons []string
+	for r := range skips {
+		reasons = append(reasons, r)
+	}
+	slices.Sort(reasons)
+	for _, r := range reasons {
+		t.Logf("%d not judged: %s", skips[r], r)
+	}
+}
+
+func join(docs []string) map[string]string {
+	return map[string]string{"mesh.yaml": strings.Join(docs, "---\n")}
+}
+
+// outcome is the difference, or why there is none to be had. A panic of either party is a difference.
+func outcome(t *testing.T, b *bench, args []string) (diff, reason string) {
+	defer func() {
+		if r := recover(); r != nil {
+			diff = fmt.Sprintf("panic: %v", r)
+		}
+	}()
+	diff, err := b.judge(args)
+	if err != nil {
+		reason, ok := reasonOf(err)
+		if !ok {
+			return err.Error(), ""
+		}
+		return "", reason
+	}
+	return diff, ""
+}
+
+// taken leaves out the resources that istiod's webhook would refuse.
+func taken(docs []string) []string {
+	return slices.DeleteFunc(docs, func(d string) bool {
+		_, err := apiserver.New(map[string]string{"mesh.yaml": d})
+		return err != nil
+	})
+}
+
+// shrink drops resources as long as a difference remains.
+func shrink(t *testing.T, docs, args []string) ([]string, string) {
+	last := ""
+	differs := func(docs []string) bool {
+		diff := ""
+		t.Run("smaller", func(t *testing.T) {
+			b, err := newBench(t, t.TempDir(), join(docs), "default")
+			if err != nil {
+				return
+			}
+			diff, _ = outcome(t, b, args)
+		})
+		if diff != "" {
+			last = diff
+		}
+		return diff != ""
+	}
+	differs(docs)
+	for changed := true; changed; {
+		changed = false
+		for i := len(docs) - 1; i >= 0; i-- {
+			smaller := slices.Delete(slices.Clone(docs), i, i+1)
+			if differs(smaller) {
+				docs, changed = smaller, true
+			}
+		}
+	}
+	differs(docs)
+	return docs, last
+}
