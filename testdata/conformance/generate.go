@@ -66,8 +66,12 @@ func (g generator) mesh() []string {
 		fmt.Sprintf("apiVersion: v1\nkind: Namespace\nmetadata: {name: team%s}\n", g.when(70, ", labels: {istio-injection: enabled}")),
 	}
 	for _, d := range []struct{ namespace, name, labels, account string }{
-		{"shop", "web", "{app: web}", "web"}, {"shop", "a-v1", "{app: a, version: v1}", "a"}, {"shop", "a-v2", "{app: a, version: v2}", "a"},
-		{"shop", "b", "{app: b}", "b"}, {"team", "c", "{app: c}", "c"}, {"team", "d", "{app: d}", "d"},
+		{"shop", "web", "{app: web}", "web"},
+		{"shop", "a-v1", "{app: a, version: v1}", "a"},
+		{"shop", "a-v2", "{app: a, version: v2}", "a"},
+		{"shop", "b", "{app: b}", "b"},
+		{"team", "c", "{app: c}", "c"},
+		{"team", "d", "{app: d}", "d"},
 	} {
 		docs = append(docs, object("apps/v1", "Deployment", d.namespace, d.name,
 			fmt.Sprintf("spec: {selector: {matchLabels: %s}, template: {metadata: {labels: %s}, spec: {serviceAccountName: %s, containers: [{name: app, image: app, ports: [{name: api, containerPort: 8080}]}]}}}", d.labels, d.labels, d.account)))
