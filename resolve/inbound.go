@@ -140,6 +140,7 @@ func inboundFromSidecar(sc *Scope, w *Workload, port int) (InboundPort, []Step) 
 			address = w.Addresses[0].String()
 		}
 		endpoint := ingressEndpoint(in, port)
+		step := NewStep(RuleInboundIngress, Matched, sc.Ref.At(fmt.Sprintf("spec.ingress[%d]", i)), port, describeProtocol(protocol), endpoint)
 		return InboundPort{
 			Port: port, Protocol: protocol, Declared: true, TargetPort: ingressPort(in, port),
 			FilterChain: fmt.Sprintf("%s_%d", address, port),
@@ -147,8 +148,7 @@ func inboundFromSidecar(sc *Scope, w *Workload, port int) (InboundPort, []Step) 
 			VirtualHost: fmt.Sprintf("inbound|http|%d", port),
 			Cluster:     fmt.Sprintf("inbound|%d||", port),
 			Endpoint:    endpoint,
-		}, []Step{NewStep(RuleInboundIngress, Matched, sc.Ref.At(fmt.Sprintf("spec.ingress[%d]", i)),
-			port, describeProtocol(protocol), endpoint)}
+		}, []Step{step}
 	}
 	return passthroughPort(port), []Step{NewStep(RuleInboundUnlisted, None, sc.Ref.At("spec.ingress"), port)}
 }
