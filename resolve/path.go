@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"slices"
 	"strings"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
@@ -78,25 +79,35 @@ func canonicalPath(path string) string {
 	return "/" + strings.Join(kept, "/")
 }
 
-// canonicalBytes decodes what need not be escaped and escapes what must be.
+// canonicalBytes decodes what need not be escaped and escapes what must be. A "%"
+// that begins no escape stays, unless decoding made one of it: then it is escaped itself.
 func canonicalBytes(path string) string {
 	const hex = "0123456789ABCDEF"
 	out := make([]byte, 0, len(path))
+	stray := -1 // where the last "%" that begins no escape stands in out
 	for i := 0; i < len(path); i++ {
 		c := path[i]
 		switch {
 		case c == '\\':
 			out = append(out, '/')
 		case c == '%' && i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2]):
-			if d := unhex(path[i+1])<<4 | unhex(path[i+2]); isUnreserved(d) {
-				out = append(out, d)
-			} else {
+			d := unhex(path[i+1])<<4 | unhex(path[i+2])
+			switch {
+			case !isUnreserved(d):
 				out = append(out, path[i:i+3]...)
+			case stray >= 0 && isHex(d) && (stray == len(out)-1 && i+3 < len(path) && isHex(path[i+3]) || stray == len(out)-2 && isHex(out[len(out)-1])):
+				out = append(slices.Insert(out, stray+1, '2', '5'), d)
+				stray = -1
+			default:
+				out = append(out, d)
 			}
 			i += 2
 		case c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>?^`{|}", c) >= 0:
 			out = append(out, '%', hex[c>>4], hex[c&15])
 		default:
+			if c == '%' {
+				stray = len(out)
+			}
 			out = append(out, c)
 		}
 	}
