@@ -55,7 +55,7 @@ func TestDependencyDirection(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if _, ok := packages[tc.path]; !ok {
-				t.Skipf("%s is not in the tree", tc.path)
+				t.Fatalf("%s is not in the tree", tc.path)
 			}
 			for _, i := range packages[tc.path].Imports {
 				if within(i, outside.direct) {

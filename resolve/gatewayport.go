@@ -3,8 +3,6 @@ package resolve
 import (
 	"cmp"
 	"slices"
-
-	corev1 "k8s.io/api/core/v1"
 )
 
 // Rules of the pod port of a server.
@@ -87,21 +85,11 @@ func (s *Snapshot) gatewayServices(w *Workload) []*Service {
 // gatewayTargetPort is the pod port behind a Service port; 0 if its name is declared by no container.
 // Source: pilot/pkg/serviceregistry/kube/controller/util.go, FindPort.
 func gatewayTargetPort(w *Workload, p Port) int {
-	if p.TargetName == "" || len(w.Containers) == 0 { // an assumed workload has no containers to look in
-		return cmp.Or(p.TargetPort, p.Number)
+	if len(w.Containers) == 0 { // an assumed workload has no containers to look in
+		p.TargetName = ""
 	}
-	transport := corev1.ProtocolTCP
-	if p.Protocol == ProtocolUDP {
-		transport = corev1.ProtocolUDP
-	}
-	for _, c := range w.Containers {
-		for _, port := range c.Ports {
-			if port.Name == p.TargetName && cmp.Or(port.Protocol, corev1.ProtocolTCP) == transport {
-				return int(port.ContainerPort)
-			}
-		}
-	}
-	return 0
+	n, _ := p.TargetOn(w)
+	return n
 }
 
 // resolvePort is step 1.

@@ -240,8 +240,7 @@ func (sc *Scope) buildRouteTable(l *OutboundListener, w *Workload) *RouteTable {
 			continue
 		}
 		known[svc.Hostname] = true
-		route := &Route{Name: "default", Default: svc, DefaultPort: p.Number, ListenPort: p.Number, Ref: svc.Ref, Entry: svc.Ref, CatchAll: true}
-		owned = append(owned, &VirtualHost{Name: domainName(svc.Hostname, p.Number), Routes: []*Route{route}, Service: svc})
+		owned = append(owned, &VirtualHost{Name: domainName(svc.Hostname, p.Number), Routes: []*Route{DefaultRoute(svc, p.Number)}, Service: svc})
 	}
 	domains := map[string]bool{}
 	for _, vh := range owned {
