@@ -19,8 +19,7 @@ var (
 // TestRandom holds random requests on random meshes against Istio. A difference is shown with the
 // fewest resources that still give it.
 func TestRandom(t *testing.T) {
-	skips := map[string]int{}
-	judged, differ := 0, 0
+	c := begin(t, "random requests")
 	for i := range uint64(*meshes) {
 		g := newGenerator(*seed + i)
 		docs := g.mesh()
@@ -30,40 +29,25 @@ func TestRandom(t *testing.T) {
 		}
 		t.Run(fmt.Sprint(*seed+i), func(t *testing.T) {
 			docs = taken(docs)
-			b, err := newBench(t, t.TempDir(), join(docs), "default")
+			b, refused := newBench(t, t.TempDir(), join(docs), "default")
 			for _, args := range requests {
-				diff, reason := "", ""
+				diff, err := "", refused
 				if err == nil {
-					diff, reason = outcome(t, b, args)
-				} else {
-					reason, _ = reasonOf(err)
+					diff, err = outcome(b, args)
 				}
-				switch {
-				case reason != "":
-					skips[reason]++
-				case diff == "":
-					judged++
-				default:
-					judged++
-					differ++
-					small, diff := shrink(t, docs, args)
-					t.Errorf("%s (-pilot +trace):\n%s\n%s", strings.Join(args, " "), diff, strings.Join(small, "---\n"))
+				if diff != "" {
+					docs, diff = shrink(t, docs, args)
+					diff += strings.Join(docs, "---\n")
+				}
+				c.record(t, t.Name(), strings.Join(args, " "), diff, err)
+				if diff != "" {
 					return
 				}
 			}
 		})
-		if differ >= *failures {
+		if c.failed >= *failures {
 			break
 		}
-	}
-	t.Logf("%d requests judged", judged)
-	var reasons []string
-	for r := range skips {
-		reasons = append(reasons, r)
-	}
-	slices.Sort(reasons)
-	for _, r := range reasons {
-		t.Logf("%d not judged: %s", skips[r], r)
 	}
 }
 
@@ -71,22 +55,14 @@ func join(docs []string) map[string]string {
 	return map[string]string{"mesh.yaml": strings.Join(docs, "---\n")}
 }
 
-// outcome is the difference, or why there is none to be had. A panic of either party is a difference.
-func outcome(t *testing.T, b *bench, args []string) (diff, reason string) {
+// outcome is what they differ in. A panic of either party is a difference.
+func outcome(b *bench, args []string) (diff string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			diff = fmt.Sprintf("panic: %v", r)
 		}
 	}()
-	diff, err := b.judge(args)
-	if err != nil {
-		reason, ok := reasonOf(err)
-		if !ok {
-			return err.Error(), ""
-		}
-		return "", reason
-	}
-	return diff, ""
+	return b.judge(args)
 }
 
 // taken leaves out the resources that istiod's webhook would refuse.
@@ -107,7 +83,7 @@ func shrink(t *testing.T, docs, args []string) ([]string, string) {
 			if err != nil {
 				return
 			}
-			diff, _ = outcome(t, b, args)
+			diff, _ = outcome(b, args)
 		})
 		if diff != "" {
 			last = diff
