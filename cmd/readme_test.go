@@ -65,3 +65,24 @@ func TestReadmeExitCodes(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+var fidelityTable = regexp.MustCompile(`(?m)^\| category \|.*\n(\|.*\n)+`)
+
+// The README's fidelity table is that of the last whole run of the conformance module; -update
+// puts it there.
+func TestReadmeFidelity(t *testing.T) {
+	run, err := os.ReadFile("../testdata/conformance/fidelity.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := readme(t)
+	if *update {
+		text = fidelityTable.ReplaceAllLiteralString(text, string(run))
+		if err := os.WriteFile("../README.md", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(string(run), fidelityTable.FindString(text)); diff != "" {
+		t.Errorf("the README shows another table than testdata/conformance/fidelity.md:\n%s", diff)
+	}
+}
