@@ -148,6 +148,9 @@ func citedBy(t *trace.Trace) map[resolve.Ref]bool {
 	}
 	for _, o := range t.Outcomes {
 		cited[o.By.Object()] = true
+		for _, c := range o.Hint {
+			cited[c.Ref.Object()] = true
+		}
 		for _, w := range o.Destination.Workloads {
 			cited[w.Object()] = true
 		}

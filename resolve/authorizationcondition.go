@@ -30,6 +30,10 @@ type attribute struct {
 	// migrate replaces values by those of all trust domains; nil for most attributes.
 	migrate func(values, trustDomains []string) []string
 	actual  func(*policyInput) string
+	// value is what the request has, as a value that would match it; empty, or nil, where there is none.
+	value func(*policyInput) string
+	// header is the request header looked at, where it is one.
+	header string
 }
 
 // The attributes by the names of the fields of source and operation, and by when.key.
@@ -49,6 +53,7 @@ var sourcePrincipal = attribute{
 	}),
 	migrate: migratePrincipals,
 	actual:  peerText,
+	value:   func(in *policyInput) string { return in.conn.Peer },
 }
 
 // sourceNamespace takes "*" anywhere in the name, for any characters.
@@ -58,6 +63,7 @@ var sourceNamespace = attribute{
 		return func(peer string) bool { return matchParts(pattern, "spiffe://"+peer) }
 	}),
 	actual: peerText,
+	value:  func(in *policyInput) string { return peerSegment(in.conn.Peer, "ns") },
 }
 
 // sourceServiceAccount is NAME, in the policy's namespace, or NAMESPACE/NAME, of any
@@ -73,6 +79,9 @@ func sourceServiceAccount(policyNamespace string) attribute {
 			return func(peer string) bool { return re.MatchString("spiffe://" + peer) }
 		}),
 		actual: peerText,
+		value: func(in *policyInput) string {
+			return peerSegment(in.conn.Peer, "ns") + "/" + peerSegment(in.conn.Peer, "sa")
+		},
 	}
 }
 
@@ -91,6 +100,10 @@ var sourceTrustDomain = attribute{
 	}),
 	migrate: expandTrustDomains,
 	actual:  peerText,
+	value: func(in *policyInput) string {
+		domain, _, _ := strings.Cut(in.conn.Peer, "/")
+		return domain
+	},
 }
 
 // sourceIP is the direct TCP peer, remoteIP the client that X-Forwarded-For or
@@ -121,6 +134,7 @@ var destinationPort = attribute{
 		}
 		return strconv.Itoa(in.conn.DestinationPort)
 	},
+	value: func(in *policyInput) string { return strconv.Itoa(in.conn.DestinationPort) },
 }
 
 // connectionSNI is the server name of the TLS handshake.
@@ -134,6 +148,7 @@ var connectionSNI = attribute{
 		}
 		return in.conn.SNI
 	},
+	value: func(in *policyInput) string { return in.conn.SNI },
 }
 
 // operationHost is the Host header with its port, in any case.
@@ -146,6 +161,7 @@ var operationHost = attribute{
 		}, nil
 	},
 	actual: func(in *policyInput) string { return in.q.Authority },
+	value:  func(in *policyInput) string { return in.q.Authority },
 }
 
 // operationMethod is case-sensitive.
@@ -155,6 +171,7 @@ var operationMethod = attribute{
 		return func(in *policyInput) Truth { return TruthOf(matchWildcard(value, in.q.Method)) }, nil
 	},
 	actual: func(in *policyInput) string { return in.q.Method },
+	value:  func(in *policyInput) string { return in.q.Method },
 }
 
 // operationPath is the normalized path without query and fragment. A value with
@@ -169,6 +186,7 @@ var operationPath = attribute{
 		return func(in *policyInput) Truth { return TruthOf(match(pathOnly(in.q.Path))) }, nil
 	},
 	actual: func(in *policyInput) string { return pathOnly(in.q.Path) },
+	value:  func(in *policyInput) string { return pathOnly(in.q.Path) },
 }
 
 // attributeOfKey is the attribute of a condition under when; false for a key Istio does not know.
@@ -230,6 +248,11 @@ func requestHeader(brackets string) attribute {
 			}
 			return "absent"
 		},
+		value: func(in *policyInput) string {
+			got, _ := in.q.Header(name)
+			return got
+		},
+		header: name,
 	}
 }
 
@@ -288,7 +311,20 @@ func ipAttribute(of func(*Connection) netip.Addr) attribute {
 			}
 			return notKnown
 		},
+		value: func(in *policyInput) string {
+			if ip := of(&in.conn); ip.IsValid() {
+				return ip.String()
+			}
+			return ""
+		},
 	}
+}
+
+// peerSegment is the part of a SPIFFE ID behind /ns/ or /sa/.
+func peerSegment(peer, name string) string {
+	_, rest, _ := strings.Cut(peer, "/"+name+"/")
+	segment, _, _ := strings.Cut(rest, "/")
+	return segment
 }
 
 // parseRange reads an address or a CIDR.

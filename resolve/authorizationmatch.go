@@ -140,6 +140,12 @@ var requestPrincipalAttribute = attribute{
 		}, nil
 	},
 	actual: func(in *policyInput) string { return requestPrincipal(in.token) },
+	value: func(in *policyInput) string {
+		if in.token == nil {
+			return ""
+		}
+		return requestPrincipal(in.token)
+	},
 }
 
 func requestPrincipalPatterns(value string) (iss, sub func(string) bool) {
@@ -209,6 +215,16 @@ func claimAttribute(path []string, err error) attribute {
 				return "absent"
 			}
 			return fmt.Sprintf("%v (only strings match)", claim)
+		},
+		value: func(in *policyInput) string {
+			if in.token == nil {
+				return ""
+			}
+			claim, _ := claimAt(in.token.Claims, path)
+			for _, s := range stringsOf(claim) {
+				return s
+			}
+			return ""
 		},
 	}
 }

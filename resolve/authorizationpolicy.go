@@ -2,7 +2,6 @@ package resolve
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -36,6 +35,8 @@ type Authorization struct {
 	Steps  []Step
 	// Gaps are what could not be read and might change the answer.
 	Gaps []Gap
+	// Hint are the fewest changes that together would turn a denial; empty where none is known.
+	Hint []Change
 }
 
 // Authorize tells what the AuthorizationPolicies that apply to the workload's
@@ -83,7 +84,9 @@ func (s *Snapshot) AuthorizeLocal(w *Workload, c *Connection, q *HTTPRequest) Au
 	policies := a.attached(s.index.policies().authorization)
 	a.audit(policies[apisecurity.AuthorizationPolicy_AUDIT])
 	deny, allow := policies[apisecurity.AuthorizationPolicy_DENY], policies[apisecurity.AuthorizationPolicy_ALLOW]
-	if !a.deny(deny.enforced) {
+	if a.deny(deny.enforced) {
+		a.hintBehindDeny(allow.enforced)
+	} else {
 		a.allow(allow.enforced, len(deny.enforced) > 0)
 	}
 	a.dryRun(deny.dryRun, RuleAuthorizationDryRunDeny)
@@ -156,6 +159,8 @@ func (a *authorizing) deny(policies []*authorizationPolicy) bool {
 	if i := slices.IndexFunc(rules, func(r evaluated) bool { return r.truth == True }); i >= 0 {
 		r := rules[i]
 		a.refuse(r.ref, r.name)
+		a.Hint = a.denyHint(rules)
+		a.split(r)
 		a.Steps = append(a.Steps, NewStep(RuleAuthorizationDeny, DeniedBy, r.ref, r.matchedText(&a.in)))
 		return true
 	}
@@ -197,6 +202,7 @@ func (a *authorizing) allow(policies []*authorizationPolicy, denyApplies bool) {
 		if a.Decision == AccessAllowed {
 			a.Policy, a.EnvoyPolicy = r.ref, r.name
 		}
+		a.split(r)
 		a.Steps = append(a.Steps, NewStep(RuleAuthorizationAllow, Allowed, r.ref, r.matchedText(&a.in)))
 		return
 	}
@@ -206,14 +212,12 @@ func (a *authorizing) allow(policies []*authorizationPolicy, denyApplies bool) {
 // notAllowed is the end where ALLOW policies apply and no rule of theirs is sure to match.
 func (a *authorizing) notAllowed(policies []*authorizationPolicy, rules []evaluated) {
 	undecided := -1
-	told := len(a.Steps)
 	for i, r := range rules {
 		a.missed(RuleAuthorizationAllowMissed, r)
 		if r.truth == Unknown && undecided < 0 {
 			undecided = i
 		}
 	}
-	why := onlyMiss(a.Steps[told:])
 	names := make([]string, 0, len(policies))
 	for _, p := range policies {
 		names = append(names, p.ref.QualifiedName())
@@ -236,15 +240,8 @@ func (a *authorizing) notAllowed(policies []*authorizationPolicy, rules []evalua
 	}
 	// Whether an undecided DENY rule matches or not, the request is denied.
 	a.refuse(first.ref.At(field), nonePolicy)
-	a.Steps = append(a.Steps, NewStep(RuleAuthorizationNoAllowMatched, DeniedBy, a.Policy, a.who, strings.Join(names, ", "), why))
-}
-
-// onlyMiss is the clause that failed where there is just one: then it is the answer, and belongs into the reason.
-func onlyMiss(steps []Step) string {
-	if len(steps) != 1 || steps[0].Rule != RuleAuthorizationAllowMissed || steps[0].Expected == "" || len(steps[0].Args) < 2 {
-		return ""
-	}
-	return fmt.Sprintf(": wanted %v %s, got %s", steps[0].Args[1], steps[0].Expected, steps[0].Actual)
+	a.Hint = a.allowHint(policies, rules, first.ref)
+	a.Steps = append(a.Steps, NewStep(RuleAuthorizationNoAllowMatched, DeniedBy, a.Policy, a.who, strings.Join(names, ", "), a.nearestText(policies, rules)))
 }
 
 // refuse records the denial by a rule.

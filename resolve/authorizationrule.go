@@ -33,7 +33,9 @@ type clause struct {
 	negated      bool
 	values       []string
 	predicates   []predicate
-	attribute    attribute
+	// written are the values the predicates were made of.
+	written   []string
+	attribute attribute
 }
 
 // prepareRules makes the rules of a policy ready for a filter chain.
@@ -134,20 +136,22 @@ func (b *ruleBuilder) list(clauses []clause, field, short string, attr attribute
 		return clauses
 	}
 	c := clause{field: field, short: short, negated: negated, values: values, attribute: attr}
-	migrated := values
-	if attr.migrate != nil {
-		migrated = attr.migrate(values, b.trustDomains)
-	}
-	for _, v := range migrated {
-		p, err := attr.parse(v)
-		switch {
-		case err == nil:
-			c.predicates = append(c.predicates, p)
-		case b.allow:
-			b.drop(NewStep(RuleAuthorizationBadValueAllow, Skipped, ref, v))
-			return clauses
-		default:
-			b.rule.narrowed = append(b.rule.narrowed, NewStep(RuleAuthorizationBadValue, Applied, ref, v))
+	for _, v := range values {
+		migrated := []string{v}
+		if attr.migrate != nil {
+			migrated = attr.migrate(migrated, b.trustDomains)
+		}
+		for _, m := range migrated {
+			p, err := attr.parse(m)
+			switch {
+			case err == nil:
+				c.predicates, c.written = append(c.predicates, p), append(c.written, v)
+			case b.allow:
+				b.drop(NewStep(RuleAuthorizationBadValueAllow, Skipped, ref, m))
+				return clauses
+			default:
+				b.rule.narrowed = append(b.rule.narrowed, NewStep(RuleAuthorizationBadValue, Applied, ref, m))
+			}
 		}
 	}
 	if len(c.predicates) == 0 {

@@ -23,6 +23,7 @@ const (
 	RuleAuthorizationAllowNothing   RuleID = "authorizationpolicy/allow-nothing"
 	RuleAuthorizationNoAllowMatched RuleID = "authorizationpolicy/no-allow-matched"
 	RuleAuthorizationAnySource      RuleID = "authorizationpolicy/any-source"
+	RuleAuthorizationSplit          RuleID = "authorizationpolicy/from-or-to"
 	RuleAuthorizationDryRunDeny     RuleID = "authorizationpolicy/dry-run-deny"
 	RuleAuthorizationDryRunAllow    RuleID = "authorizationpolicy/dry-run-allow"
 	RuleAuthorizationDryRunNone     RuleID = "authorizationpolicy/dry-run-no-match"
@@ -149,6 +150,11 @@ var authorizationPolicyRules = []Rule{
 		ID: RuleAuthorizationAnySource, Stage: StageAuthorizationPolicy, Source: "pilot/pkg/security/authz/model/model.go, New", Detail: true,
 		Says:     "A rule without from matches any source; from and to in two list items are two rules, of which either is enough.",
 		Template: "the rule has no from: any source matches, with or without mTLS",
+	},
+	{
+		ID: RuleAuthorizationSplit, Stage: StageAuthorizationPolicy, Source: "pilot/pkg/security/authz/model/model.go, New",
+		Says:     "A list item with from alone and the next with to alone are two rules: either is enough.",
+		Template: "spec.rules[%d] has only from and spec.rules[%d] only to: either is enough; one list item with both asks for both",
 	},
 	{
 		ID: RuleAuthorizationDryRunDeny, Stage: StageAuthorizationPolicy, Source: rbacFilterSource,

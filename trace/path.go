@@ -39,6 +39,8 @@ type path struct {
 	// X-Forwarded-For, and shown counts the entries added after that one.
 	hidden bool
 	shown  int
+	// originate is what would make the sender's proxy use mTLS towards the current hop; nil where it does.
+	originate []resolve.Change
 	// clientCert is the identity in a client certificate of the caller's own.
 	clientCert string
 	// token is the end-user token still in the request.
@@ -57,6 +59,17 @@ type wrapper struct {
 	tls resolve.ClientTLS
 	// sender is the workload of that proxy: its certificate is the one shown.
 	sender *resolve.Workload
+}
+
+// path is where the walk of a request begins.
+func (req Request) path() *path {
+	p := &path{share: 1, certainty: Certain, clientCert: req.ClientCert, token: req.Token, senderIP: req.SourceIP, sni: req.ServerName()}
+	if req.Scheme.IsHTTP() {
+		p.http = req.HTTPRequest()
+		p.original = req.HTTPRequest()
+	}
+	p.sealed = req.Scheme.IsTLS()
+	return p
 }
 
 // fork returns a copy that takes a part of the path's share.

@@ -86,8 +86,9 @@ func (w *walk) withoutProxy(p *path, a arrival) {
 		p.note(a.workload.DataplaneStep)
 	}
 	if a.tls.Mode == resolve.ClientMTLS {
-		w.broken(p, CodeMTLSRefused, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error:|33554536:system_library:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end}",
-			resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, a.workload.Owner.String()))
+		o := w.brokenOutcome(p, CodeMTLSRefused, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error:|33554536:system_library:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end}")
+		o.Hint = tlsMode(a.tls.Step.Ref, "DISABLE")
+		w.endAt(p, o, resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, a.workload.Owner.String()))
 		return
 	}
 	w.deliver(p, a)
@@ -163,6 +164,7 @@ func (w *walk) inbound(p *path, a arrival) {
 	} else if p.sealed {
 		connection.SNI = p.sni
 	}
+	p.originate = originate(p, a)
 	if w.filters(p, server, connection, request) {
 		a.port = port.TargetPort
 		w.deliver(p, a)
@@ -202,6 +204,7 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 	}
 	o := w.brokenOutcome(p, code, flags, details)
 	if code == CodeMTLSRequired {
+		o.Hint = w.withMTLS(p, a, mtls)
 		o.Reason = step.Reason() + "; " + whyPlaintext(p, a)
 	}
 	w.endAt(p, o, step)
@@ -241,7 +244,11 @@ func (w *walk) filters(p *path, proxy *resolve.Workload, c *resolve.Connection, 
 	if request != nil && !w.authenticate(p, proxy, request) {
 		return false
 	}
-	return w.authorized(p, w.snapshot.AuthorizeLocal(proxy, c, request), request)
+	local := w.snapshot.AuthorizeLocal(proxy, c, request)
+	if local.Decision == resolve.AccessDenied && len(local.Hint) == 0 {
+		local.Hint = w.withIdentity(p, proxy, c, request, local.Policy)
+	}
+	return w.authorized(p, local, request)
 }
 
 // authenticate runs the RequestAuthentications of a proxy; it reports whether the request goes on.
@@ -275,7 +282,7 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 		return true
 	case resolve.AccessDenied:
 	}
-	o := Outcome{Decision: Denied, ResponseCodeDetails: result.Details, By: result.Policy, Code: CodePolicyDeny}
+	o := Outcome{Decision: Denied, ResponseCodeDetails: result.Details, By: result.Policy, Code: CodePolicyDeny, Hint: result.Hint}
 	if result.EnvoyPolicy == "none" {
 		o.Code = CodePolicyNoAllow
 	}

@@ -50,6 +50,9 @@ type Outcome struct {
 	// By is the resource and field that decided; zero where a default of Istio did.
 	By          resolve.Ref
 	Destination Destination
+	// Hint are the fewest changes that together would turn a refusal; empty where
+	// none is known. Nothing applies them.
+	Hint []resolve.Change
 	// Forwarded is the request as it arrives at the end of the way; nil where nothing arrives or it is not HTTP.
 	Forwarded *Forwarded
 	// Hops are indexes into Trace.Hops, in the order travelled. Where workloads

@@ -36,12 +36,7 @@ func Walk(s *resolve.Snapshot, req Request) (*Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &path{share: 1, certainty: Certain, clientCert: req.ClientCert, token: req.Token, senderIP: req.SourceIP, sni: req.ServerName()}
-	if req.Scheme.IsHTTP() {
-		p.http = req.HTTPRequest()
-		p.original = req.HTTPRequest()
-	}
-	p.sealed = req.Scheme.IsTLS()
+	p := req.path()
 	if from.external {
 		err = w.enterGateway(p)
 	} else {

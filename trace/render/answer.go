@@ -224,11 +224,26 @@ func (r *renderer) afterthoughts(o trace.Outcome, indent int) {
 	if len(log) > 0 {
 		r.put(margin.add(log), indent+2)
 	}
+	if hint := r.hint(o.Hint); len(hint) > 0 {
+		r.put(margin.add(hint), indent+2)
+	}
 	if r.opts.Wide && o.Destination.EnvoyCluster != "" {
 		d := o.Destination
 		l := margin.text(asDim, "towards ").text(asPlain, hostPort(d.Host, d.Port)).text(asDim, ", cluster ")
 		r.put(l.text(asPlain, d.EnvoyCluster), indent+2)
 	}
+}
+
+// hint is what would turn a refusal: hint add "x" to … of AuthorizationPolicy shop/a (a.yaml:7), and ….
+func (r *renderer) hint(changes []resolve.Change) line {
+	var l line
+	for _, c := range changes {
+		l = l.then(", and ", line{}.text(asPlain, c.String()).then(" ", line{}.text(asDim, r.located(c.Ref))))
+	}
+	if len(l) == 0 {
+		return nil
+	}
+	return line{}.text(asDim, "hint ").add(l)
 }
 
 // arrives is the request as it arrives, where configuration changed it.

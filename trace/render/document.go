@@ -102,10 +102,19 @@ func outcomeDocument(o trace.Outcome, weight float64, locate func(resolve.Ref) s
 		ResponseFlags: o.ResponseFlags, ResponseCodeDetails: o.ResponseCodeDetails,
 		Code: string(o.Code), Certainty: string(o.Certainty), Reason: o.Reason, Location: o.Location,
 		By:          resourceDocument(o.By, locate),
+		Hint:        hintDocument(o.Hint, locate),
 		Destination: destinationDocument(o.Destination),
 		Forwarded:   forwardedDocument(o.Forwarded),
 		Hops:        append([]int{}, o.Hops...),
 	}
+}
+
+func hintDocument(changes []resolve.Change, locate func(resolve.Ref) string) []Change {
+	out := []Change{}
+	for _, c := range changes {
+		out = append(out, Change{Op: string(c.Op), Resource: resourceDocument(c.Ref, locate), Value: c.Value, Text: c.String()})
+	}
+	return out
 }
 
 func destinationDocument(d trace.Destination) Destination {

@@ -54,21 +54,33 @@ type Istio struct {
 // Outcome is the fate of a share of such requests.
 type Outcome struct {
 	// Weight is in percent, with two decimals; the weights add up to 100.
-	Weight              float64     `json:"weight"`
-	Decision            string      `json:"decision"`
-	HTTPStatus          int         `json:"httpStatus"`
-	ResponseFlags       string      `json:"responseFlags"`
-	ResponseCodeDetails string      `json:"responseCodeDetails"`
-	Code                string      `json:"code"`
-	Certainty           string      `json:"certainty"`
-	Reason              string      `json:"reason"`
-	Location            string      `json:"location"`
-	By                  Resource    `json:"by"`
-	Destination         Destination `json:"destination"`
+	Weight              float64  `json:"weight"`
+	Decision            string   `json:"decision"`
+	HTTPStatus          int      `json:"httpStatus"`
+	ResponseFlags       string   `json:"responseFlags"`
+	ResponseCodeDetails string   `json:"responseCodeDetails"`
+	Code                string   `json:"code"`
+	Certainty           string   `json:"certainty"`
+	Reason              string   `json:"reason"`
+	Location            string   `json:"location"`
+	By                  Resource `json:"by"`
+	// Hint are the fewest changes that together would turn a refusal; none is applied.
+	Hint        []Change    `json:"hint"`
+	Destination Destination `json:"destination"`
 	// Forwarded is null where nothing arrives or it is not HTTP.
 	Forwarded *Forwarded `json:"forwarded"`
 	// Hops are indexes into the document's hops, in the order travelled.
 	Hops []int `json:"hops"`
+}
+
+// Change is one edit of a resource, or of the request (op send, no resource).
+type Change struct {
+	// Op is add, remove, set, delete or send.
+	Op       string   `json:"op"`
+	Resource Resource `json:"resource"`
+	// Value is in YAML's flow style; for send it is a header.
+	Value string `json:"value"`
+	Text  string `json:"text"`
 }
 
 // Destination is where the share of requests was sent.

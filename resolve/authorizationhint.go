@@ -1,0 +1,266 @@
+package resolve
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// How near a rule is to another answer, and what would bring it there.
+//
+//  1. Of the ALLOW rules that do not match, the nearest is the one with the fewest
+//     clauses that fail; for from and to the alternative with the fewest counts. Of
+//     equals the first in Envoy's order is taken.
+//  2. A clause that fails is mended by adding what the request has to its values; a
+//     negated one by removing the values that match. A header that the request lacks can be sent.
+//  3. Where no ALLOW rule is left to mend, a rule for this request is added to the first policy.
+//  4. A DENY rule that matches is narrowed by excepting the peer where it has an
+//     identity; without one the rule goes.
+//  5. Where a clause cannot be mended, as for an identity that the peer has not
+//     got, there is no hint here.
+
+// nearest is how far a rule is from matching.
+type nearest struct {
+	rule *authorizationRule
+	// failed are the clauses in the way.
+	failed []clause
+}
+
+// nearestRule is the ALLOW rule that lacks the fewest clauses; false where there is no rule to look at.
+func (a *authorizing) nearestRule(rules []evaluated) (nearest, bool) {
+	var best nearest
+	for _, r := range rules {
+		if r.truth != False {
+			continue
+		}
+		failed := r.failing(&a.in)
+		if best.rule == nil || len(failed) < len(best.failed) {
+			best = nearest{rule: r.authorizationRule, failed: failed}
+		}
+	}
+	return best, best.rule != nil
+}
+
+// failing are all clauses that keep a rule from matching, of from and to those of
+// the alternative with the fewest.
+func (r *authorizationRule) failing(in *policyInput) []clause {
+	var out []clause
+	for _, group := range [][]alternative{r.from, r.to} {
+		var least []clause
+		for i, alternative := range group {
+			failed := failingOf(alternative, in)
+			if i == 0 || len(failed) < len(least) {
+				least = failed
+			}
+		}
+		out = append(out, least...)
+	}
+	return append(out, failingOf(r.when, in)...)
+}
+
+func failingOf(clauses []clause, in *policyInput) []clause {
+	var out []clause
+	for _, c := range clauses {
+		if c.holds(in) == False {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// uncertain reports whether a clause of the rule cannot be decided.
+func (r *authorizationRule) uncertain(in *policyInput) bool {
+	for _, alternative := range slices.Concat(r.from, r.to, []alternative{r.when}) {
+		if slices.ContainsFunc(alternative, func(c clause) bool { return c.holds(in) == Unknown }) {
+			return true
+		}
+	}
+	return false
+}
+
+// text says what the nearest rule wants and what it got.
+func (n nearest) text(in *policyInput) string {
+	parts := make([]string, len(n.failed))
+	for i, c := range n.failed {
+		parts[i] = fmt.Sprintf("%s %s, got %s", c.short, strings.Join(c.values, ", "), c.attribute.actual(in))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// mend are the changes that make the rule match; false where there is none.
+func (n nearest) mend(in *policyInput) ([]Change, bool) {
+	if n.rule.uncertain(in) {
+		return nil, false
+	}
+	var out []Change
+	for _, c := range n.failed {
+		changes, ok := c.mend(n.rule.ref, in)
+		if !ok {
+			return nil, false
+		}
+		out = append(out, changes...)
+	}
+	return out, true
+}
+
+// mend are the changes that make a clause hold.
+func (c clause) mend(policy Ref, in *policyInput) ([]Change, bool) {
+	at := policy.At(c.field)
+	if c.negated {
+		var out []Change
+		for i, p := range c.predicates {
+			remove := Change{Op: ChangeRemove, Ref: at, Value: strconv.Quote(c.written[i])}
+			if p(in) == True && !slices.Contains(out, remove) {
+				out = append(out, remove)
+			}
+		}
+		return out, len(out) > 0
+	}
+	if value, ok := c.attribute.fitting(in); ok {
+		return []Change{{Op: ChangeAdd, Ref: at, Value: strconv.Quote(value)}}, true
+	}
+	return c.send()
+}
+
+// send is the header that would make a clause hold which the request has not got.
+func (c clause) send() ([]Change, bool) {
+	for _, v := range c.values {
+		if c.attribute.header != "" && !strings.Contains(v, "*") {
+			return []Change{{Op: ChangeSend, Value: c.attribute.header + ": " + v}}, true
+		}
+	}
+	return nil, false
+}
+
+// fitting is a value that what the request has would match.
+func (a attribute) fitting(in *policyInput) (string, bool) {
+	if a.value == nil {
+		return "", false
+	}
+	value := a.value(in)
+	if value == "" {
+		return "", false
+	}
+	p, err := a.parse(value)
+	return value, err == nil && p(in) == True
+}
+
+// allowHint is what would let a request pass that no ALLOW rule matches.
+func (a *authorizing) allowHint(policies []*authorizationPolicy, rules []evaluated, first Ref) []Change {
+	if n, ok := a.nearestRule(rules); ok {
+		changes, _ := n.mend(&a.in)
+		return changes
+	}
+	if anyRule(policies) {
+		return nil // what is there was left out on this port: a rule of its kind would be, too
+	}
+	return []Change{{Op: ChangeAdd, Ref: first.At("spec.rules"), Value: a.ruleForThis()}}
+}
+
+// ruleForThis is a rule that matches the request: its source where that is known, else what it asks for.
+func (a *authorizing) ruleForThis() string {
+	switch {
+	case a.in.conn.Peer != "":
+		return fmt.Sprintf("{from: [{source: {principals: [%q]}}]}", a.in.conn.Peer)
+	case a.in.q != nil:
+		return fmt.Sprintf("{to: [{operation: {methods: [%q], paths: [%q]}}]}", a.in.q.Method, pathOnly(a.in.q.Path))
+	}
+	return fmt.Sprintf("{to: [{operation: {ports: [\"%d\"]}}]}", a.in.conn.DestinationPort)
+}
+
+// denyHint is what would take the request out of the DENY rules that match.
+func (a *authorizing) denyHint(rules []evaluated) []Change {
+	var out []Change
+	for _, r := range rules {
+		if r.truth == True {
+			out = append(out, r.except(&a.in)...)
+		}
+	}
+	return out
+}
+
+// except takes the request out of a rule that matches it.
+func (r *authorizationRule) except(in *policyInput) []Change {
+	if in.conn.Peer == "" || !strings.Contains(in.conn.Peer, "/") {
+		if len(r.policy.spec.GetRules()) == 1 {
+			return []Change{{Op: ChangeDelete, Ref: r.policy.ref.Object()}}
+		}
+		return []Change{{Op: ChangeDelete, Ref: r.ref}}
+	}
+	if len(r.from) == 0 {
+		return []Change{r.exceptPeer(0, nil, in)}
+	}
+	var out []Change
+	for i, alternative := range r.from {
+		if len(failingOf(alternative, in)) == 0 {
+			out = append(out, r.exceptPeer(i, alternative, in))
+		}
+	}
+	return out
+}
+
+// exceptPeer excepts the peer from a source. Istio refuses principals beside service accounts.
+// Source: pkg/config/validation/validation.go, validateAuthorizationPolicy.
+func (r *authorizationRule) exceptPeer(i int, source alternative, in *policyInput) Change {
+	field, value := "notPrincipals", in.conn.Peer
+	if slices.ContainsFunc(source, func(c clause) bool {
+		return strings.EqualFold(strings.TrimPrefix(c.short, "not"), "serviceAccounts")
+	}) {
+		field, value = "notServiceAccounts", peerSegment(in.conn.Peer, "ns")+"/"+peerSegment(in.conn.Peer, "sa")
+	}
+	return Change{Op: ChangeAdd, Ref: r.ref.At(fmt.Sprintf("%s.from[%d].source.%s", r.ref.Field, i, field)), Value: strconv.Quote(value)}
+}
+
+// hintBehindDeny adds to the hint what else stands behind a DENY rule that is out of the way.
+func (a *authorizing) hintBehindDeny(allow []*authorizationPolicy) {
+	if len(allow) == 0 {
+		return
+	}
+	behind := &authorizing{snapshot: a.snapshot, target: a.target, who: a.who, tcp: a.tcp, in: a.in}
+	behind.Decision = AccessAllowed
+	behind.allow(allow, true)
+	switch {
+	case behind.Decision == AccessAllowed:
+	case len(behind.Hint) == 0:
+		a.Hint = nil
+	default:
+		a.Hint = append(a.Hint, behind.Hint...)
+	}
+}
+
+// nearestText tells the clauses that the nearest ALLOW rule misses or, where no policy
+// has a rule, that this is the default deny.
+func (a *authorizing) nearestText(policies []*authorizationPolicy, rules []evaluated) string {
+	n, ok := a.nearestRule(rules)
+	switch {
+	case !ok && !anyRule(policies):
+		return " (without rules, ALLOW is the default deny)"
+	case !ok:
+		return ""
+	case len(rules) == 1:
+		return ": wanted " + n.text(&a.in)
+	}
+	return fmt.Sprintf("; nearest is %s of %s: wanted %s", n.rule.ref.Field, n.rule.ref.QualifiedName(), n.text(&a.in))
+}
+
+func anyRule(policies []*authorizationPolicy) bool {
+	return slices.ContainsFunc(policies, func(p *authorizationPolicy) bool { return len(p.spec.GetRules()) > 0 })
+}
+
+// split tells of a rule that matched although its policy most likely meant it together
+// with the next one: from alone and to alone, in two list items, are an OR.
+func (a *authorizing) split(r evaluated) {
+	rules := r.policy.spec.GetRules()
+	for i := range len(rules) - 1 {
+		first, second := rules[i], rules[i+1]
+		if len(first.GetFrom()) == 0 || len(first.GetTo()) > 0 || len(second.GetFrom()) > 0 || len(second.GetTo()) == 0 {
+			continue
+		}
+		for _, of := range []int{i, i + 1} {
+			if at := fmt.Sprintf("spec.rules[%d]", of); at == r.ref.Field {
+				a.Steps = append(a.Steps, NewStep(RuleAuthorizationSplit, Applied, r.ref, i, i+1))
+			}
+		}
+	}
+}
