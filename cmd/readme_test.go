@@ -20,36 +20,47 @@ func readme(t *testing.T) string {
 	return string(text)
 }
 
-// The README shows what its commands print, byte for byte.
-func TestReadmeExamples(t *testing.T) {
+// The README and the pages written by hand show what their commands print, byte for byte.
+func TestShownOutput(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs a POSIX shell")
 	}
-	blocks := strings.Split(readme(t), "```console\n$ ")[1:]
-	if len(blocks) == 0 {
-		t.Fatal("the README shows no output")
+	for _, page := range []string{"README.md", "docs/authorization.md"} {
+		text, err := os.ReadFile("../" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := strings.Split(string(text), "```console\n$ ")[1:]
+		if len(blocks) == 0 {
+			t.Fatalf("%s shows no output", page)
+		}
+		for _, block := range blocks {
+			block, _, _ = strings.Cut(block, "```")
+			line, want, _ := strings.Cut(block, "\n")
+			t.Run(page+" "+line, func(t *testing.T) {
+				if diff := cmp.Diff(want, shown(t, line)); diff != "" {
+					t.Errorf("%s shows something else than %s prints:\n%s", page, line, diff)
+				}
+			})
+		}
 	}
-	for _, block := range blocks {
-		block, _, _ = strings.Cut(block, "```")
-		line, want, _ := strings.Cut(block, "\n")
-		t.Run(line, func(t *testing.T) {
-			// kubectl would find the plugin by this name, which TestMain puts on PATH.
-			command := exec.Command("sh", "-c", strings.Replace(line, "kubectl mesh-trace", "kubectl-mesh_trace", 1))
-			command.Dir = ".."
-			command.Env = append(os.Environ(), "KUBECONFIG=/nonexistent")
-			out, err := command.Output()
-			if err != nil {
-				t.Fatalf("%s: %v", line, err)
-			}
-			got := string(out)
-			if !strings.HasSuffix(got, "\n") {
-				got += "\n" // jsonpath ends no line, and a block of Markdown does
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("the README shows something else than %s prints:\n%s", line, diff)
-			}
-		})
+}
+
+// shown is what a command line of a page prints, run from the root of the repository.
+func shown(t *testing.T, line string) string {
+	t.Helper()
+	// kubectl would find the plugin by this name, which TestMain puts on PATH.
+	command := exec.Command("sh", "-c", strings.Replace(line, "kubectl mesh-trace", "kubectl-mesh_trace", 1))
+	command.Dir = ".."
+	command.Env = append(os.Environ(), "KUBECONFIG=/nonexistent")
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
 	}
+	if !strings.HasSuffix(string(out), "\n") {
+		return string(out) + "\n" // jsonpath ends no line, and a block of Markdown does
+	}
+	return string(out)
 }
 
 // The README's exit codes are those of the help.

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,7 +12,7 @@ import (
 //
 //  1. Of the ALLOW rules that do not match, the nearest is the one with the fewest
 //     clauses that fail; for from and to the alternative with the fewest counts. Of
-//     equals the first in Envoy's order is taken.
+//     equals one that is about this source comes first, then Envoy's order.
 //  2. A clause that fails is mended by adding what the request has to its values; a
 //     negated one by removing the values that match. A header that the request lacks can be sent.
 //  3. Where no ALLOW rule is left to mend, a rule for this request is added to the first policy.
@@ -23,8 +24,9 @@ import (
 // nearest is how far a rule is from matching.
 type nearest struct {
 	rule *authorizationRule
-	// failed are the clauses in the way.
+	// failed are the clauses in the way, and source how many of them are about the source.
 	failed []clause
+	source int
 }
 
 // nearestRule is the ALLOW rule that lacks the fewest clauses; false where there is no rule to look at.
@@ -34,29 +36,29 @@ func (a *authorizing) nearestRule(rules []evaluated) (nearest, bool) {
 		if r.truth != False {
 			continue
 		}
-		failed := r.failing(&a.in)
-		if best.rule == nil || len(failed) < len(best.failed) {
-			best = nearest{rule: r.authorizationRule, failed: failed}
+		failed, source := r.failing(&a.in)
+		if best.rule == nil || cmp.Or(cmp.Compare(len(failed), len(best.failed)), cmp.Compare(source, best.source)) < 0 {
+			best = nearest{rule: r.authorizationRule, failed: failed, source: source}
 		}
 	}
 	return best, best.rule != nil
 }
 
-// failing are all clauses that keep a rule from matching, of from and to those of
-// the alternative with the fewest.
-func (r *authorizationRule) failing(in *policyInput) []clause {
-	var out []clause
-	for _, group := range [][]alternative{r.from, r.to} {
-		var least []clause
-		for i, alternative := range group {
-			failed := failingOf(alternative, in)
-			if i == 0 || len(failed) < len(least) {
-				least = failed
-			}
+// failing are all clauses that keep a rule from matching, and how many of them stand under from.
+func (r *authorizationRule) failing(in *policyInput) (failed []clause, source int) {
+	from := fewestFailing(r.from, in)
+	return slices.Concat(from, fewestFailing(r.to, in), failingOf(r.when, in)), len(from)
+}
+
+// fewestFailing are the clauses that fail of the alternative with the fewest.
+func fewestFailing(group []alternative, in *policyInput) []clause {
+	var least []clause
+	for i, alternative := range group {
+		if failed := failingOf(alternative, in); i == 0 || len(failed) < len(least) {
+			least = failed
 		}
-		out = append(out, least...)
 	}
-	return append(out, failingOf(r.when, in)...)
+	return least
 }
 
 func failingOf(clauses []clause, in *policyInput) []clause {

@@ -48,6 +48,11 @@ func TestHint(t *testing.T) {
 			want:     []string{`add "shop/web" to spec.rules[1].from[0].source.serviceAccounts of AuthorizationPolicy shop/a`},
 		},
 		{
+			name: "of equals the one about this source", peer: web,
+			policies: authz("shop/a {rules: [{from: [{source: {serviceAccounts: [other]}}]}, {from: [{source: {serviceAccounts: [web]}}], to: [{operation: {methods: [PUT]}}]}]}"),
+			want:     []string{`add "GET" to spec.rules[1].to[0].operation.methods of AuthorizationPolicy shop/a`},
+		},
+		{
 			name: "of alternatives the nearer one", peer: web,
 			policies: authz("shop/a {rules: [{to: [{operation: {methods: [PUT], paths: [/x]}}, {operation: {methods: [GET], paths: [/x]}}]}]}"),
 			want:     []string{`add "/a" to spec.rules[0].to[1].operation.paths of AuthorizationPolicy shop/a`},
