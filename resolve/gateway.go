@@ -40,7 +40,7 @@ var gatewayRules = slices.Concat([]Rule{
 		Template: "no Gateway selects %s: it listens on no port",
 		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayListeners",
 	},
-}, gatewayServerRules, gatewayPortRules, gatewayListenerRules, gatewaySNIRules, gatewayTLSRules,
+}, gatewayServerRules, gatewayPortRules, gatewayListenerRules, gatewaySNIRules, gatewayAutoPassthroughRules, gatewayTLSRules,
 	gatewayL4Rules, gatewayRouteRules, gatewayHostRules, gatewayEntryRules)
 
 // GatewayConfig is one gateway as istiod merges it: an Istio Gateway, or what

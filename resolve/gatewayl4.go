@@ -77,7 +77,7 @@ type GatewayL4Route struct {
 //     whose hosts overlap the server's; the first tcp route that fits is taken, nothing is merged.
 //  2. PASSTHROUGH: every tls match of those VirtualServices that fits is a chain with its sniHosts;
 //     a match that repeats a server name of the pod port is skipped as a whole.
-//  3. AUTO_PASSTHROUGH: chains follow the services of the mesh.
+//  3. AUTO_PASSTHROUGH: chains follow the services of the mesh (gatewayautopassthrough.go).
 //
 // Source: pilot/pkg/networking/core/gateway.go, createGatewayTCPFilterChainOpts.
 func (g *MergedGateway) l4Chains(s *GatewayServer, claims map[int]map[string]gatewayHostClaim) ([]*GatewayFilterChain, []Step) {
@@ -86,7 +86,7 @@ func (g *MergedGateway) l4Chains(s *GatewayServer, claims map[int]map[string]gat
 	kind := "tcp"
 	switch {
 	case s.TLSMode() == networking.ServerTLSSettings_AUTO_PASSTHROUGH.String():
-		return []*GatewayFilterChain{{Kind: GatewayAutoPassthrough, Servers: []*GatewayServer{s}}}, nil
+		return g.autoPassthroughChains(s)
 	case s.Passthrough():
 		kind = "tls"
 		chains, steps = g.passthroughChains(s, claims)

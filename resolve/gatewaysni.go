@@ -2,7 +2,6 @@ package resolve
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -14,7 +13,6 @@ const (
 	RuleGatewayNoFilterChain   RuleID = "gatewaylistener/no-filter-chain"
 	RuleGatewayPlaintextToTLS  RuleID = "gatewaylistener/plaintext-to-tls"
 	RuleGatewayTLSToPlaintext  RuleID = "gatewaylistener/tls-to-plaintext"
-	RuleGatewayALPN            RuleID = "gatewaylistener/istio-alpn"
 )
 
 var gatewaySNIRules = []Rule{
@@ -53,12 +51,6 @@ var gatewaySNIRules = []Rule{
 		Says:     "A TLS handshake is no HTTP: a plaintext HTTP server answers 400 and closes.",
 		Template: "the client speaks TLS, but the server is plaintext %s: Envoy answers 400 and closes the connection",
 		Source:   "Envoy, HTTP connection manager; pilot/pkg/simulation/traffic.go, Run",
-	},
-	{
-		ID: RuleGatewayALPN, Stage: StageTLS,
-		Says:     "A chain of an AUTO_PASSTHROUGH server is taken only with an ALPN of Istio's mutual TLS.",
-		Template: "taken only if the client sends an ALPN of Istio's mutual TLS, as proxies of the mesh do",
-		Source:   "pilot/pkg/networking/core/gateway.go, builtAutoPassthroughFilterChains",
 	},
 }
 
@@ -174,56 +166,4 @@ func (l *GatewayListener) noFilterChain(tls bool, sni string) Step {
 		expected = "TLS with " + expected
 	}
 	return NewStep(RuleGatewayNoFilterChain, None, ref, l.Name, what).Unlike(expected, actual)
-}
-
-// autoPassthrough is the AUTO_PASSTHROUGH server that takes the server name of a
-// mesh cluster, outbound_.PORT_.SUBSET_.HOST: the host must lie within its hosts and be
-// a service inside the mesh with that port.
-// Source: pilot/pkg/networking/core/gateway.go, builtAutoPassthroughFilterChains.
-func (l *GatewayListener) autoPassthrough(sni string) *GatewayFilterChain {
-	if len(l.auto) == 0 {
-		return nil
-	}
-	svc, _ := l.gateway.spelledService(sni)
-	if svc == nil {
-		return nil
-	}
-	for _, c := range l.auto {
-		for _, h := range c.Server().Hosts {
-			if _, host, qualified := strings.Cut(h, "/"); qualified {
-				h = host
-			}
-			if HostSubsetOf(svc.Hostname, h) {
-				return c
-			}
-		}
-	}
-	return nil
-}
-
-// SpelledService is the service of the mesh, and its port, whose cluster a server name of Istio's mTLS
-// spells: outbound_.PORT_.SUBSET_.HOST. It is nil if there is none.
-// Source: pilot/pkg/model/service.go, BuildDNSSrvSubsetKey.
-func (c *GatewayFilterChain) SpelledService(sni string) (*Service, Port) {
-	return c.listener.gateway.spelledService(strings.ToLower(sni))
-}
-
-func (g *MergedGateway) spelledService(sni string) (*Service, Port) {
-	parts := strings.SplitN(sni, "_.", 4)
-	if len(parts) != 4 || parts[0] != "outbound" {
-		return nil, Port{}
-	}
-	number, err := strconv.Atoi(parts[1])
-	if err != nil {
-		return nil, Port{}
-	}
-	for _, svc := range g.snapshot.Services() {
-		if svc.Hostname != parts[3] || svc.MeshExternal || !svc.ExportTo.VisibleIn(g.Workload.Namespace) {
-			continue
-		}
-		if p, ok := svc.PortByNumber(number); ok && p.Protocol != ProtocolUDP {
-			return svc, p
-		}
-	}
-	return nil, Port{}
 }

@@ -1,6 +1,8 @@
 package resolve
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"strings"
 
 	apisecurity "istio.io/api/security/v1beta1"
@@ -45,32 +47,68 @@ func tokenPlaces(rule *apisecurity.JWTRule) []string {
 	return places
 }
 
-// unreadTokens are the places a rule reads where the request holds something that is not the given token.
-func unreadTokens(rule *apisecurity.JWTRule, q *HTTPRequest, token *Token) []string {
-	headers, params := []string{}, rule.GetFromParams()
-	for _, h := range rule.GetFromHeaders() {
-		headers = append(headers, h.GetName())
-	}
+// placedToken is a token that stands where a rule reads, and what its form makes of it.
+type placedToken struct {
+	// place is for people, header the one it stands in; empty for parameters and cookies.
+	place, header string
+	token         *Token
+	status        jwtStatus
+}
+
+// placedTokens are the tokens that a request has at the places a rule reads, but for the one behind
+// "Authorization: Bearer", which is known already where known is set.
+func placedTokens(rule *apisecurity.JWTRule, q *HTTPRequest, known bool) []placedToken {
+	headers, params := rule.GetFromHeaders(), rule.GetFromParams()
 	if len(tokenPlaces(rule)) == 0 {
-		headers, params = []string{"Authorization"}, []string{"access_token"}
+		headers = []*apisecurity.JWTHeader{{Name: "Authorization", Prefix: "Bearer "}}
+		params = []string{"access_token"}
 	}
-	var out []string
+	var out []placedToken
 	for _, h := range headers {
-		given := token != nil && strings.EqualFold(h, "authorization")
-		if v, ok := q.Header(h); ok && v != "" && !given {
-			out = append(out, "header "+h)
+		v, ok := q.Header(h.GetName())
+		_, v, prefixed := strings.Cut(v, h.GetPrefix())
+		if ok && prefixed && !(known && strings.EqualFold(h.GetName(), "authorization")) {
+			out = append(out, placed("header "+h.GetName(), strings.ToLower(h.GetName()), strings.TrimLeft(v, " ")))
 		}
 	}
 	for _, p := range params {
-		if strings.Contains("&"+q.Query, "&"+p+"=") {
-			out = append(out, "parameter "+p)
+		if v, ok := firstQueryParam(q.Query, p); ok {
+			out = append(out, placed("parameter "+p, "", v))
 		}
 	}
 	cookies, _ := q.Header("cookie")
 	for _, c := range rule.GetFromCookies() {
-		if strings.Contains("; "+cookies, "; "+c+"=") {
-			out = append(out, "cookie "+c)
+		for pair := range strings.SplitSeq(cookies, ";") {
+			if name, v, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && name == c {
+				out = append(out, placed("cookie "+c, "", v))
+			}
 		}
 	}
 	return out
+}
+
+func placed(place, header, raw string) placedToken {
+	token, status := parseToken(raw)
+	return placedToken{place: place, header: header, token: token, status: status}
+}
+
+// parseToken reads the claims of a token, and looks at nothing else than its form.
+// Source: google/jwt_verify_lib, Jwt::parseFromString.
+func parseToken(raw string) (*Token, jwtStatus) {
+	parts := strings.Split(raw, ".")
+	if len(parts) != 3 {
+		return nil, jwtNoToken
+	}
+	var claims map[string]any
+	for i, malformed := range [][2]jwtStatus{{jwtHeaderUnparsed, jwtHeaderNoJSON}, {jwtPayloadUnparsed, jwtPayloadNoJSON}} {
+		text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[i], "="))
+		if err != nil {
+			return nil, malformed[0]
+		}
+		claims = nil
+		if json.Unmarshal(text, &claims) != nil || claims == nil {
+			return nil, malformed[1]
+		}
+	}
+	return &Token{Claims: claims}, jwtOK
 }

@@ -20,8 +20,10 @@ type JWTResult struct {
 	Rule Ref
 	// Token holds the claims that this proxy knows from now on; nil if none.
 	Token *Token
-	// Forwarded is whether the token goes on to the next hop.
+	// Forwarded is whether the token in Authorization goes on to the next hop.
 	Forwarded bool
+	// Consumed are the other headers whose token goes no further.
+	Consumed []string
 	// Headers are those that outputClaimToHeaders sets, by lower-case name.
 	Headers map[string]string
 	Steps   []Step
@@ -42,22 +44,27 @@ type jwtStatus struct {
 }
 
 var (
-	jwtOK             = jwtStatus{}
-	jwtMissed         = jwtStatus{401, "Jwt is missing"}
-	jwtUnknownIssuer  = jwtStatus{401, "Jwt issuer is not configured"}
-	jwtWrongAudience  = jwtStatus{403, "Audiences in Jwt are not allowed"}
-	jwtHeaderUnparsed = jwtStatus{401, "Jwt header is an invalid Base64url encoded"}
+	jwtOK              = jwtStatus{}
+	jwtMissed          = jwtStatus{401, "Jwt is missing"}
+	jwtUnknownIssuer   = jwtStatus{401, "Jwt issuer is not configured"}
+	jwtWrongAudience   = jwtStatus{403, "Audiences in Jwt are not allowed"}
+	jwtNoToken         = jwtStatus{401, "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections"}
+	jwtHeaderUnparsed  = jwtStatus{401, "Jwt header is an invalid Base64url encoded"}
+	jwtHeaderNoJSON    = jwtStatus{401, "Jwt header is an invalid JSON"}
+	jwtPayloadUnparsed = jwtStatus{401, "Jwt payload is an invalid Base64url encoded"}
+	jwtPayloadNoJSON   = jwtStatus{401, "Jwt payload is an invalid JSON"}
 )
 
 // RequestAuthentication tells what the JWT filter of the workload's proxy makes
-// of a request whose end-user token is sent as "Authorization: Bearer". The token
-// is taken as correctly signed and as valid now; token is nil without one.
+// of a request whose end-user token is sent as "Authorization: Bearer", token, and of those that it has
+// elsewhere. A token is taken as correctly signed and as valid now; token is nil without one.
 //
 //  1. The rules of all RequestAuthentications that attach (workload, namespace and
 //     mesh alike) are put together, ordered by issuer.
 //  2. No rule: the token is not looked at. A CORS preflight is not looked at either.
-//  3. A rule that does not read Authorization sees no token.
-//  4. A rule accepts a token of its issuer and, if it lists audiences, for one of them.
+//  3. A rule sees the tokens at the places that it reads (jwtlocation.go).
+//  4. A rule accepts a token of its issuer and, if it lists audiences, for one of them. It has to
+//     accept all that it sees.
 //  5. One rule that accepts is enough; its claims are known from here on, and the
 //     token goes no further unless forwardOriginalToken is set.
 //  6. If every rule sees no token the request passes without claims.
@@ -82,14 +89,14 @@ func (s *Snapshot) RequestAuthentication(w *Workload, q *HTTPRequest, token *Tok
 		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationPreflight, Allowed, Ref{}))
 		return r
 	}
-	// 3 and 4. What each rule makes of the token.
+	// 3 and 4. What each rule makes of its tokens.
 	refused, refusedBy := jwtMissed, Ref{}
 	first, firstBy := jwtMissed, Ref{}
 	for _, rule := range rules {
-		status := r.check(rule, q, token)
+		found, status := r.check(rule, q, token)
 		if status == jwtOK {
 			// 5. The first that accepts.
-			r.accept(rule, token)
+			r.accept(rule, found)
 			return r
 		}
 		if first == jwtMissed {
@@ -152,26 +159,45 @@ func isPreflight(q *HTTPRequest) bool {
 	return q.Method == "OPTIONS" && origin != "" && method != ""
 }
 
-// check is what one rule makes of the token.
-func (r *JWTResult) check(rule jwtRule, q *HTTPRequest, token *Token) jwtStatus {
-	for _, place := range unreadTokens(rule.spec, q, token) {
-		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationUnread, Warned, rule.ref, place))
+// check is what one rule makes of the tokens it sees, and these.
+func (r *JWTResult) check(rule jwtRule, q *HTTPRequest, token *Token) ([]placedToken, jwtStatus) {
+	var found []placedToken
+	if token != nil {
+		reads, whole := readsAuthorization(rule.spec)
+		switch {
+		case whole:
+			r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationPrefix, Skipped, rule.ref.At(rule.ref.Field+".fromHeaders")).
+				Unlike("prefix \"Bearer \"", "no prefix"))
+			return nil, jwtHeaderUnparsed
+		case reads:
+			found = append(found, placedToken{token: token})
+		}
 	}
-	if token == nil {
-		return jwtMissed
+	others := placedTokens(rule.spec, q, token != nil)
+	for _, o := range others {
+		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationPlace, Applied, rule.ref, o.place))
 	}
-	reads, whole := readsAuthorization(rule.spec)
-	if !reads {
-		places := strings.Join(tokenPlaces(rule.spec), ", ")
-		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationLocation, Skipped, rule.ref, places).
-			Unlike(places, "header Authorization: Bearer"))
-		return jwtMissed
+	if found = append(found, others...); len(found) == 0 {
+		if places := strings.Join(tokenPlaces(rule.spec), ", "); token != nil {
+			r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationLocation, Skipped, rule.ref, places).
+				Unlike(places, "header Authorization: Bearer"))
+		}
+		return nil, jwtMissed
 	}
-	if whole {
-		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationPrefix, Skipped, rule.ref.At(rule.ref.Field+".fromHeaders")).
-			Unlike("prefix \"Bearer \"", "no prefix"))
-		return jwtHeaderUnparsed
+	for _, t := range found {
+		status := t.status
+		if status == jwtOK {
+			status = r.claimsOf(rule, t.token)
+		}
+		if status != jwtOK {
+			return nil, status
+		}
 	}
+	return found, jwtOK
+}
+
+// claimsOf is step 4 for one token.
+func (r *JWTResult) claimsOf(rule jwtRule, token *Token) jwtStatus {
 	issuer, _ := token.Claims["iss"].(string)
 	if want := rule.spec.GetIssuer(); want != "" && want != issuer {
 		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationIssuer, Skipped, rule.ref.At(rule.ref.Field+".issuer"), want, issuer).
@@ -204,8 +230,9 @@ func sameAudience(a string) func(string) bool {
 	return func(b string) bool { return a == sanitize(b) }
 }
 
-// accept records the claims, and what becomes of the token and of the headers.
-func (r *JWTResult) accept(rule jwtRule, token *Token) {
+// accept records the claims, and what becomes of the tokens and of the headers.
+func (r *JWTResult) accept(rule jwtRule, found []placedToken) {
+	token := found[len(found)-1].token
 	claims := make(map[string]any, len(token.Claims))
 	split := append([]string{"scope", "permission"}, rule.spec.GetSpaceDelimitedClaims()...)
 	for name, v := range token.Claims {
@@ -220,14 +247,23 @@ func (r *JWTResult) accept(rule jwtRule, token *Token) {
 		}
 		claims[name] = v
 	}
-	r.Rule, r.Token, r.Forwarded = rule.ref, &Token{Claims: claims}, rule.spec.GetForwardOriginalToken()
+	r.Rule, r.Token = rule.ref, &Token{Claims: claims}
+	keeps := rule.spec.GetForwardOriginalToken()
+	for _, t := range found {
+		switch {
+		case t.place == "":
+			r.Forwarded = keeps
+		case t.header != "" && !keeps:
+			r.Consumed = append(r.Consumed, t.header)
+		}
+	}
 	r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationAccepted, Allowed, rule.ref, rule.spec.GetIssuer(), requestPrincipal(r.Token)))
 	for _, name := range []string{"exp", "nbf"} {
 		if at, ok := token.Claims[name].(float64); ok {
 			r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationTime, Warned, rule.ref, name, time.Unix(int64(at), 0).UTC().Format(time.RFC3339)))
 		}
 	}
-	if !r.Forwarded {
+	if !keeps {
 		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationConsumed, Applied, rule.ref.At(rule.ref.Field+".forwardOriginalToken")))
 	}
 	for _, out := range rule.spec.GetOutputClaimToHeaders() {

@@ -146,13 +146,27 @@ func TestRequestAuthentication(t *testing.T) {
 			want: JWTResult{Forwarded: true},
 		},
 		{
-			name: "tokens that were not given as one", policies: requestAuth("shop/r {jwtRules: [{issuer: idp, fromHeaders: [{name: x-jwt}], fromParams: [t], fromCookies: [c]}]}"),
-			request: HTTPRequest{Headers: map[string]string{"x-jwt": "a.b.c", "cookie": "a=b; c=d"}, Query: "x=1&t=2"}, want: JWTResult{},
+			name: "a token's form elsewhere", policies: requestAuth("shop/r {jwtRules: [{issuer: idp, fromHeaders: [{name: x-jwt}], fromParams: [t], fromCookies: [c]}]}"),
+			request: HTTPRequest{Headers: map[string]string{"x-jwt": "a.b.c", "cookie": "a=b; c=d"}, Query: "x=1&t=2"},
+			want:    JWTResult{Status: 401, Details: "jwt_authn_access_denied{Jwt_header_is_an_invalid_Base64url_encoded}", Message: "Jwt header is an invalid Base64url encoded", Rule: jwtRef("shop", "r", 0)},
 			steps: []string{
-				"warning requestauthentication/token-not-read shop/r spec.jwtRules[0]: header x-jwt may hold a token; it is taken as absent (tokens are given with --jwt or --claim)",
-				"warning requestauthentication/token-not-read shop/r spec.jwtRules[0]: parameter t may hold a token; it is taken as absent (tokens are given with --jwt or --claim)",
-				"warning requestauthentication/token-not-read shop/r spec.jwtRules[0]: cookie c may hold a token; it is taken as absent (tokens are given with --jwt or --claim)",
-				"none requestauthentication/no-token: no token at the places the RequestAuthentications read: passes, with no request principal",
+				"applied requestauthentication/token-elsewhere shop/r spec.jwtRules[0]: header x-jwt is read as a token",
+				"applied requestauthentication/token-elsewhere shop/r spec.jwtRules[0]: parameter t is read as a token",
+				"applied requestauthentication/token-elsewhere shop/r spec.jwtRules[0]: cookie c is read as a token",
+				"denied requestauthentication/refused shop/r spec.jwtRules[0]: 401: Jwt header is an invalid Base64url encoded",
+			},
+		},
+		{
+			name: "tokens elsewhere that are good", policies: requestAuth("shop/r {jwtRules: [{issuer: idp, fromHeaders: [{name: x-jwt, prefix: \"JWT \"}], fromCookies: [c]}]}"),
+			request: HTTPRequest{Headers: map[string]string{"x-jwt": "JWT e30.eyJpc3MiOiJpZHAifQ.s", "cookie": "c=e30.eyJpc3MiOiJpZHAifQ."}},
+			want:    JWTResult{Rule: jwtRef("shop", "r", 0), Token: &Token{Claims: map[string]any{"iss": "idp"}}, Consumed: []string{"x-jwt"}},
+		},
+		{
+			name: "one of two tokens elsewhere is bad", policies: requestAuth("shop/r {jwtRules: [{issuer: idp, fromHeaders: [{name: x-jwt}], fromParams: [t]}]}"),
+			request: HTTPRequest{Headers: map[string]string{"x-jwt": "e30.eyJpc3MiOiJpZHAifQ.s"}, Query: "t=1"},
+			want: JWTResult{
+				Status: 401, Details: "jwt_authn_access_denied{Jwt_is_not_in_the_form_of_Header.Payload.Signature_with_two_dots_and_3_sections}",
+				Message: "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections", Rule: jwtRef("shop", "r", 0),
 			},
 		},
 		{

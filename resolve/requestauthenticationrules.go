@@ -6,7 +6,7 @@ const (
 	RuleRequestAuthenticationPreflight   RuleID = "requestauthentication/cors-preflight"
 	RuleRequestAuthenticationNoToken     RuleID = "requestauthentication/no-token"
 	RuleRequestAuthenticationLocation    RuleID = "requestauthentication/other-location"
-	RuleRequestAuthenticationUnread      RuleID = "requestauthentication/token-not-read"
+	RuleRequestAuthenticationPlace       RuleID = "requestauthentication/token-elsewhere"
 	RuleRequestAuthenticationIssuer      RuleID = "requestauthentication/issuer"
 	RuleRequestAuthenticationAudience    RuleID = "requestauthentication/audience"
 	RuleRequestAuthenticationPrefix      RuleID = "requestauthentication/header-prefix"
@@ -48,9 +48,9 @@ var requestAuthenticationRules = []Rule{
 		Template: "reads tokens from %s only, not from Authorization: Bearer",
 	},
 	{
-		ID: RuleRequestAuthenticationUnread, Stage: StageRequestAuthentication, Source: "this tool",
-		Says:     "A token that was given as a plain header or parameter is not read; it is taken as absent.",
-		Template: "%s may hold a token; it is taken as absent (tokens are given with --jwt or --claim)",
+		ID: RuleRequestAuthenticationPlace, Stage: StageRequestAuthentication, Source: "Envoy: source/extensions/filters/http/jwt_authn/extractor.cc",
+		Says:     "What stands in a header, parameter or cookie that a rule reads is a token. One that has a token's form is taken as correctly signed and as valid now.",
+		Template: "%s is read as a token",
 	},
 	{
 		ID: RuleRequestAuthenticationIssuer, Stage: StageRequestAuthentication, Source: jwtFilterSource,

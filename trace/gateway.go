@@ -91,7 +91,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 			o.Reason += "; " + nearest.Ref.Object().String() + " asks for " + nearest.Expected + ", and the pods have " + nearest.Actual
 		}
 		for _, s := range steps {
-			if s.Rule == resolve.RuleGatewayL4NoRoute {
+			if s.Rule == resolve.RuleGatewayL4NoRoute || s.Rule == resolve.RuleGatewayAutoPassthroughNone {
 				o.Code, o.Reason, o.By = CodeNoL4Route, s.Reason(), s.Ref
 			}
 		}
@@ -132,8 +132,10 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		connection.SNI = tls.sni
 	}
 	if !chain.HTTP() {
-		if w.filters(p, gw, connection, nil) {
-			w.gatewayStream(p, gw, chain, tls.sni)
+		if chain.Kind == resolve.GatewayAutoPassthrough {
+			w.autoPassthrough(p, chain, tls.sni)
+		} else if w.filters(p, gw, connection, nil) {
+			w.gatewayStream(p, gw, chain)
 		}
 		return
 	}

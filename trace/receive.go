@@ -263,6 +263,9 @@ func (w *walk) authenticate(p *path, proxy *resolve.Workload, request *resolve.H
 	for name, value := range result.Headers {
 		request.Headers[name] = value
 	}
+	for _, name := range result.Consumed {
+		delete(request.Headers, name)
+	}
 	if p.token != nil && !result.Forwarded {
 		p.token = nil
 		delete(request.Headers, "authorization")

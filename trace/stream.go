@@ -122,15 +122,10 @@ func (w *walk) toL4(p *path, r *router, route *resolve.L4Route) {
 }
 
 // gatewayStream is a connection that a gateway forwards as bytes.
-// sni is the server name of the handshake with it.
-func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.GatewayFilterChain, sni string) {
+func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.GatewayFilterChain) {
 	scope, _ := w.snapshot.Scope(gw)
 	r := &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port()}
 	p.stream = true
-	if chain.Kind == resolve.GatewayAutoPassthrough {
-		w.autoPassthrough(p, chain, sni)
-		return
-	}
 	p.note(chain.L4.Steps...)
 	w.sendFrom(p, gw)
 	route := &resolve.L4Route{Ref: chain.L4.Ref, Entry: chain.L4.Entry, Routes: chain.L4.Destinations, VirtualService: chain.L4.VirtualService}
@@ -139,8 +134,9 @@ func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.Gatew
 
 // autoPassthrough is an east-west gateway: the server name is the cluster's name.
 func (w *walk) autoPassthrough(p *path, chain *resolve.GatewayFilterChain, sni string) {
-	p.via = CodePassthrough
+	p.via, p.stream = CodePassthrough, true
 	ref := chain.Server().Ref
+	p.hop().Envoy.Cluster = sni
 	if svc, port := chain.SpelledService(sni); svc != nil {
 		ref, p.dest = svc.Ref.At(port.Field), Destination{Host: svc.Hostname, Port: port.Number}
 	}

@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,7 +39,7 @@ func newBench(t testing.TB, dir string, manifests map[string]string, namespace s
 	if b.outside.cluster, err = apiserver.NewWithGateways(manifests); err != nil {
 		return nil, err
 	}
-	return b, captured(b.mesh.cluster)
+	return b, nil
 }
 
 // judge asks both parties. diff is empty where they agree; an error of the kind skipped says why
@@ -89,17 +88,4 @@ func (b *bench) judge(args []string) (diff string, err error) {
 		return "", skipped{"not played: " + unknown}
 	}
 	return cmp.Diff(pilots.lines(), ours.lines()), nil
-}
-
-// captured refuses clusters whose pods say what their proxy captures: that is the business of the
-// pod's network rules, not of istiod.
-func captured(c *apiserver.Cluster) error {
-	for _, p := range c.Pods {
-		for k := range p.Annotations {
-			if strings.HasPrefix(k, "traffic.sidecar.istio.io/") {
-				return skipped{"capture: annotation " + k}
-			}
-		}
-	}
-	return nil
 }

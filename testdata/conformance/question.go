@@ -77,6 +77,9 @@ func payload(q trace.Request) *evaluator.Bytes {
 		if q.Scheme.IsHTTP() {
 			h.ALPN = []string{"h2", "http/1.1"}
 		}
+		if strings.HasPrefix(h.SNI, "outbound_.") { // no one but a proxy of the mesh sends such a name
+			h.ALPN = []string{"istio-peer-exchange", "istio"}
+		}
 		b = &evaluator.Bytes{TLS: h, Inner: b}
 	}
 	return b
@@ -175,18 +178,17 @@ func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, entered, anonymo
 	if err != nil {
 		return nil, err
 	}
-	machine := w.Machine(from)
+	machine := *w.Machine(from)
 	if q.SourceIP.IsValid() {
-		copied := *machine
-		copied.Address = q.SourceIP
-		machine = &copied
+		machine.Address = q.SourceIP
 	}
 	var out []evaluator.Outcome
 	for _, ip := range to {
-		if ip == from.Address {
-			return nil, skipped{"capture: a pod that calls its own address passes no proxy"}
+		from := machine
+		if c.Invented(ip) {
+			from.Iptables = from.Iptables.AnyAddress()
 		}
-		for _, o := range evaluator.Run(w, evaluator.Call{From: machine, To: netip.AddrPortFrom(ip, uint16(q.Port)), Bytes: bytes}) {
+		for _, o := range evaluator.Run(w, evaluator.Call{From: &from, To: netip.AddrPortFrom(ip, uint16(q.Port)), Bytes: bytes}) {
 			o.Share /= float64(len(to))
 			out = append(out, o)
 		}
@@ -196,13 +198,15 @@ func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, entered, anonymo
 
 func enter(w *pilot.World, c *apiserver.Cluster, q trace.Request, bytes *evaluator.Bytes, gateway *apiserver.Pod) ([]evaluator.Outcome, error) {
 	client := &evaluator.Machine{Name: "client", Address: q.SourceIP}
+	machine := w.Machine(gateway)
 	port := q.Port
 	if n, ok := c.PodPort(gateway, q.Port); ok {
 		port = n
 	} else {
 		return nil, skipped{"the gateway's Service has no such port"}
 	}
-	return evaluator.Enter(w, evaluator.Call{From: client, To: netip.AddrPortFrom(gateway.Address, uint16(port)), Bytes: bytes}), nil
+	to := netip.AddrPortFrom(machine.Proxy.Bound(gateway.Address, uint16(port)), uint16(port))
+	return evaluator.Enter(w, evaluator.Call{From: client, To: to, Bytes: bytes}, machine), nil
 }
 
 func find(c *apiserver.Cluster, from trace.SourceSpec) *apiserver.Pod {

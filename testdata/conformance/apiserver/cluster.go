@@ -42,6 +42,7 @@ type Cluster struct {
 	nodes      map[string]*corev1.Node
 	slices     []*discoveryv1.EndpointSlice
 	endpoints  map[string]bool
+	invented   map[netip.Addr]bool
 	nextPod    netip.Addr
 	nextVIP    netip.Addr
 }
@@ -72,7 +73,7 @@ func NewWithGateways(manifests map[string]string) (*Cluster, error) { return bui
 
 func build(manifests map[string]string, gateways bool) (*Cluster, error) {
 	c := &Cluster{
-		namespaces: map[string]*corev1.Namespace{}, nodes: map[string]*corev1.Node{}, endpoints: map[string]bool{},
+		namespaces: map[string]*corev1.Namespace{}, nodes: map[string]*corev1.Node{}, endpoints: map[string]bool{}, invented: map[netip.Addr]bool{},
 		nextPod: netip.MustParseAddr("10.244.0.1"), nextVIP: netip.MustParseAddr("10.96.0.1"),
 	}
 	names := make([]string, 0, len(manifests))
@@ -244,6 +245,7 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 	for _, s := range c.slices {
 		c.Objects = append(c.Objects, s)
 	}
+	c.addNamespaces()
 	return nil
 }
 

@@ -67,10 +67,7 @@ func (c *Cluster) addPod(p *corev1.Pod, owner string) {
 	pod := &Pod{Pod: p, Owner: owner, Ready: true}
 	pod.Proxy = runs(p)
 	if pod.Proxy == "" && fresh && c.injects(p) {
-		pod.Proxy = "sidecar"
-		if strings.Contains(p.Annotations["inject.istio.io/templates"], "gateway") {
-			pod.Proxy = "gateway"
-		}
+		pod.Proxy = templated(p)
 	}
 	if pod.Proxy == "sidecar" {
 		if _, ok := p.Labels["security.istio.io/tlsMode"]; !ok && fresh {
@@ -81,6 +78,7 @@ func (c *Cluster) addPod(p *corev1.Pod, owner string) {
 		pod.Invented = true
 		c.nextPod = c.nextPod.Next()
 		p.Status.PodIP = c.nextPod.String()
+		c.invented[c.nextPod] = true
 	}
 	if len(p.Status.PodIPs) == 0 {
 		p.Status.PodIPs = []corev1.PodIP{{IP: p.Status.PodIP}}
@@ -99,6 +97,21 @@ func (c *Cluster) addPod(p *corev1.Pod, owner string) {
 		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue})
 	}
 	c.Pods = append(c.Pods, pod)
+}
+
+// templated is the proxy that the webhook puts into a pod: that of the templates the pod names, among them
+// those of one's own, which are taken to hold none.
+func templated(p *corev1.Pod) string {
+	names, ok := p.Annotations["inject.istio.io/templates"]
+	if !ok {
+		return "sidecar"
+	}
+	for name := range strings.SplitSeq(names, ",") {
+		if name = strings.TrimSpace(name); name == "sidecar" || name == "gateway" {
+			return name
+		}
+	}
+	return ""
 }
 
 // runs is the proxy that a pod's own containers hold.
@@ -164,6 +177,9 @@ func (c *Cluster) Node(name string) map[string]string {
 	}
 	return nil
 }
+
+// Invented reports whether no manifest gives the address of a pod or Service.
+func (c *Cluster) Invented(ip netip.Addr) bool { return c.invented[ip] }
 
 // IsNamespace reports whether the manifests have the namespace.
 func (c *Cluster) IsNamespace(name string) bool { return c.namespaces[name] != nil }

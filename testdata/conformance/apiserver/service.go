@@ -27,6 +27,7 @@ func (c *Cluster) addService(s *corev1.Service) {
 	if s.Spec.ClusterIP == "" && s.Spec.Type != corev1.ServiceTypeExternalName {
 		c.nextVIP = c.nextVIP.Next()
 		s.Spec.ClusterIP = c.nextVIP.String()
+		c.invented[c.nextVIP] = true
 	}
 	if len(s.Spec.ClusterIPs) == 0 && s.Spec.ClusterIP != "" {
 		s.Spec.ClusterIPs = []string{s.Spec.ClusterIP}

@@ -13,6 +13,9 @@ import (
 // authenticate runs the token filter. A token is taken as well signed; what remains is whether the
 // provider knows its issuer and audience. Status 0 lets the request go on.
 func (x *exchange) authenticate(c *jwt.JwtAuthentication) (int, string) {
+	if c.GetBypassCorsPreflight() && x.q.Method == http.MethodOptions && x.q.Headers["origin"] != "" && x.q.Headers["access-control-request-method"] != "" {
+		return 0, ""
+	}
 	for _, rule := range c.GetRules() {
 		if rule.GetMatch() != nil && !routeMatches(rule.GetMatch(), x) {
 			continue
@@ -72,7 +75,7 @@ func (x *exchange) requirement(c *jwt.JwtAuthentication, r *jwt.JwtRequirement) 
 // any: one that is good is enough. Where none is, a missing token passes if that is allowed and no
 // other requirement found a bad one.
 func (x *exchange) any(c *jwt.JwtAuthentication, all []*jwt.JwtRequirement) (tokenState, string) {
-	state, details, missingAllowed := tokenMissing, "jwt_authn_access_denied{Jwt_is_missing}", false
+	state, details, missingAllowed := tokenMissing, denied("Jwt is missing"), false
 	for _, one := range all {
 		if _, ok := one.GetRequiresType().(*jwt.JwtRequirement_AllowMissing); ok {
 			missingAllowed = true
@@ -92,29 +95,38 @@ func (x *exchange) any(c *jwt.JwtAuthentication, all []*jwt.JwtRequirement) (tok
 	return state, details
 }
 
+// provider verifies every token that the request has for the provider: all of them have to be good.
+// Source: https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/http/jwt_authn/v3/config.proto,
+// JwtProvider.
 func (x *exchange) provider(p *jwt.JwtProvider, audiences []string) (tokenState, string) {
-	raw, header := x.token(p)
-	if raw == "" {
-		return tokenMissing, "jwt_authn_access_denied{Jwt_is_missing}"
-	}
-	parts := strings.Split(raw, ".")
-	if len(parts) != 3 {
-		return tokenBad, "jwt_authn_access_denied{Jwt_is_not_in_the_form_of_Header.Payload.Signature_with_two_dots_and_3_sections}"
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
-	claims := map[string]any{}
-	if err != nil || json.Unmarshal(payload, &claims) != nil {
-		return tokenBad, "jwt_authn_access_denied{Jwt_payload_is_an_invalid_JSON}"
-	}
-	if p.GetIssuer() != "" && claims["iss"] != p.GetIssuer() {
-		return tokenBad, "jwt_authn_access_denied{Jwt_issuer_is_not_configured}"
+	found := x.tokens(p)
+	if len(found) == 0 {
+		return tokenMissing, denied("Jwt is missing")
 	}
 	if len(audiences) == 0 {
 		audiences = p.GetAudiences()
 	}
-	if len(audiences) > 0 && !audienceOf(claims["aud"], audiences) {
-		return tokenForbidden, "jwt_authn_access_denied{Audiences_in_Jwt_are_not_allowed}"
+	for _, t := range found {
+		claims, why := parseToken(t.raw)
+		switch {
+		case why != "":
+			return tokenBad, denied(why)
+		case p.GetIssuer() != "" && claims["iss"] != p.GetIssuer():
+			return tokenBad, denied("Jwt issuer is not configured")
+		case len(audiences) > 0 && !audienceOf(claims["aud"], audiences):
+			return tokenForbidden, denied("Audiences in Jwt are not allowed")
+		}
+		x.verified(p, t, claims)
 	}
+	return tokenGood, ""
+}
+
+func denied(why string) string {
+	return "jwt_authn_access_denied{" + strings.ReplaceAll(why, " ", "_") + "}"
+}
+
+// verified does what the provider wants done with a good token.
+func (x *exchange) verified(p *jwt.JwtProvider, t token, claims map[string]any) {
 	x.claims = claims
 	for _, h := range p.GetClaimToHeaders() {
 		if v, ok := claims[h.GetClaimName()].(string); ok {
@@ -122,38 +134,71 @@ func (x *exchange) provider(p *jwt.JwtProvider, audiences []string) (tokenState,
 		}
 	}
 	if p.GetForwardPayloadHeader() != "" {
-		x.q.Headers[strings.ToLower(p.GetForwardPayloadHeader())] = parts[1]
+		x.q.Headers[strings.ToLower(p.GetForwardPayloadHeader())] = strings.Split(t.raw, ".")[1]
 	}
-	if !p.GetForward() && header != "" {
-		delete(x.q.Headers, header)
+	if !p.GetForward() && t.header != "" {
+		delete(x.q.Headers, t.header)
 	}
-	return tokenGood, ""
 }
 
-// token is the token where the provider looks for one, and the header it stands in.
-func (x *exchange) token(p *jwt.JwtProvider) (raw, header string) {
-	if len(p.GetFromHeaders()) == 0 && len(p.GetFromParams()) == 0 {
-		v, ok := x.q.Headers["authorization"]
-		if ok && strings.HasPrefix(v, "Bearer ") {
-			return strings.TrimPrefix(v, "Bearer "), "authorization"
-		}
-		_, query, _ := strings.Cut(x.q.Path, "?")
-		v, _ = parameter(query, "access_token")
-		return v, ""
+// parseToken reads a token; why says in Envoy's words what is wrong with it.
+// Source: google/jwt_verify_lib, status.h.
+func parseToken(raw string) (claims map[string]any, why string) {
+	parts := strings.Split(raw, ".")
+	if len(parts) != 3 {
+		return nil, "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections"
 	}
-	for _, h := range p.GetFromHeaders() {
+	for i, name := range []string{"header", "payload"} {
+		text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[i], "="))
+		if err != nil {
+			return nil, "Jwt " + name + " is an invalid Base64url encoded"
+		}
+		claims = map[string]any{}
+		if json.Unmarshal(text, &claims) != nil {
+			return nil, "Jwt " + name + " is an invalid JSON"
+		}
+	}
+	return claims, ""
+}
+
+// token is one that stands in the request, and the header it stands in.
+type token struct{ raw, header string }
+
+// tokens are those at the places where the provider looks: from_headers, from_params and from_cookies; without
+// any of these "Authorization: Bearer" and the parameter access_token.
+func (x *exchange) tokens(p *jwt.JwtProvider) []token {
+	headers, params := p.GetFromHeaders(), p.GetFromParams()
+	if len(headers)+len(params)+len(p.GetFromCookies()) == 0 {
+		headers = []*jwt.JwtHeader{{Name: "authorization", ValuePrefix: "Bearer "}}
+		params = []string{"access_token"}
+	}
+	var out []token
+	for _, h := range headers {
 		name := strings.ToLower(h.GetName())
-		if v, ok := x.q.Headers[name]; ok && strings.HasPrefix(v, h.GetValuePrefix()) {
-			return strings.TrimPrefix(v, h.GetValuePrefix()), name
+		v, ok := x.q.Headers[name]
+		_, after, prefixed := strings.Cut(v, h.GetValuePrefix())
+		if !ok || !prefixed {
+			continue
 		}
+		if h.GetValuePrefix() != "" {
+			after = strings.TrimLeft(after, " ")
+		}
+		out = append(out, token{after, name})
 	}
-	for _, name := range p.GetFromParams() {
-		_, query, _ := strings.Cut(x.q.Path, "?")
+	_, query, _ := strings.Cut(x.q.Path, "?")
+	for _, name := range params {
 		if v, ok := parameter(query, name); ok {
-			return v, ""
+			out = append(out, token{raw: v})
 		}
 	}
-	return "", ""
+	for _, name := range p.GetFromCookies() {
+		for pair := range strings.SplitSeq(x.q.Headers["cookie"], ";") {
+			if k, v, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && k == name {
+				out = append(out, token{raw: v})
+			}
+		}
+	}
+	return out
 }
 
 func audienceOf(aud any, allowed []string) bool {

@@ -33,6 +33,21 @@ func originalDestination(all []*listener.Listener, l *listener.Listener, to neti
 	return l
 }
 
+// Bound is the address at which the proxy has a socket for the port: the one preferred, unless there are
+// sockets for others only.
+func (p *Proxy) Bound(preferred netip.Addr, port uint16) netip.Addr {
+	if bound(p.Listeners, netip.AddrPortFrom(preferred, port)) != nil {
+		return preferred
+	}
+	for _, l := range p.Listeners {
+		s := l.GetAddress().GetSocketAddress()
+		if ip, err := netip.ParseAddr(s.GetAddress()); err == nil && s.GetPortValue() == uint32(port) {
+			return ip
+		}
+	}
+	return preferred
+}
+
 // bound is the listener that has a socket for the address.
 func bound(all []*listener.Listener, to netip.AddrPort) *listener.Listener {
 	if exact := at(all, to, false); exact != nil {

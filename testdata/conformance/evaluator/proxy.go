@@ -28,6 +28,8 @@ type Machine struct {
 	Address netip.Addr
 	// Proxy is the Envoy in front of it; nil without one.
 	Proxy *Proxy
+	// Iptables lead connections to the proxy of a sidecar; nil for all of them.
+	Iptables *Iptables
 }
 
 // World is who is where.

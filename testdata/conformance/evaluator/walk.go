@@ -45,19 +45,23 @@ func (p *path) hop() *Hop { return &p.hops[len(p.hops)-1] }
 func Run(w World, c Call) []Outcome {
 	k := &walk{world: w}
 	p := &path{share: 1, from: c.From, peer: c.From.Address, bytes: c.Bytes.clone()}
-	if c.From.Proxy == nil {
+	switch {
+	case c.To.Addr() == c.From.Address:
+		k.application(p, c.From.Name, c.To) // by the loopback device, where no rule captures what is not the proxy's
+		return k.outcomes
+	case c.From.Proxy == nil, c.From.Proxy.Kind == "gateway", !c.From.Iptables.outbound(c.To):
 		k.dial(p, c.To)
-	} else {
+	default:
 		k.outbound(p, c.From, c.To)
 	}
 	return k.outcomes
 }
 
-// Enter follows a call from outside that connects to a machine's address.
-func Enter(w World, c Call) []Outcome {
+// Enter follows a call from outside that reaches a machine, whatever network led it there.
+func Enter(w World, c Call, at *Machine) []Outcome {
 	k := &walk{world: w}
 	p := &path{share: 1, from: c.From, peer: c.From.Address, bytes: c.Bytes.clone()}
-	k.dial(p, c.To)
+	k.enter(p, at, c.To)
 	return k.outcomes
 }
 
@@ -127,7 +131,12 @@ func (k *walk) arrive(p *path, to netip.AddrPort) {
 		k.application(p, to.Addr().String(), to)
 		return
 	}
-	if m.Proxy == nil {
+	k.enter(p, m, to)
+}
+
+// enter is a connection that reaches a machine.
+func (k *walk) enter(p *path, m *Machine, to netip.AddrPort) {
+	if m.Proxy == nil || m.Proxy.Kind != "gateway" && !m.Iptables.inbound(to.Port()) {
 		k.application(p, m.Name, to)
 		return
 	}

@@ -5,9 +5,10 @@ import (
 	"net/netip"
 	"testing"
 
-	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	corev1 "k8s.io/api/core/v1"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
@@ -16,7 +17,12 @@ import (
 	configgen "istio.io/istio/pilot/pkg/networking/core"
 	"istio.io/istio/pilot/pkg/networking/util"
 	"istio.io/istio/pilot/test/xds"
+	"istio.io/istio/pkg/config"
 	"istio.io/istio/pkg/config/mesh"
+	"istio.io/istio/pkg/config/mesh/meshwatcher"
+	"istio.io/istio/pkg/kube"
+	"istio.io/istio/pkg/kube/kclient"
+	"istio.io/istio/pkg/kube/namespace"
 	proxymodel "istio.io/istio/pkg/model"
 	"istio.io/istio/pkg/util/sets"
 
@@ -42,10 +48,43 @@ func New(t testing.TB, c *apiserver.Cluster) (*World, error) {
 		}
 	}
 	w := &World{cluster: c, mesh: m, byIP: map[netip.Addr]*evaluator.Machine{}}
+	for _, p := range c.Pods {
+		if _, err := w.metadata(p); err != nil {
+			return nil, err
+		}
+		if _, err := w.iptables(p); err != nil {
+			return nil, err
+		}
+	}
+	configs, err := discovered(t, c, m)
+	if err != nil {
+		return nil, err
+	}
 	w.server = xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
-		KubernetesObjects: c.Objects, Configs: c.Configs, MeshConfig: m,
+		KubernetesObjects: c.Objects, Configs: configs, MeshConfig: m,
 	})
 	return w, nil
+}
+
+// discovered are the configurations of the namespaces that istiod's own filter lets through; the fake
+// server filters Kubernetes' objects only.
+func discovered(t testing.TB, c *apiserver.Cluster, m *meshconfig.MeshConfig) ([]config.Config, error) {
+	if len(m.GetDiscoverySelectors()) == 0 {
+		return c.Configs, nil
+	}
+	client := kube.NewFakeClient(c.Namespaces()...)
+	stop := make(chan struct{})
+	t.Cleanup(func() { close(stop) })
+	namespaces := kclient.New[*corev1.Namespace](client)
+	go client.RunAndWait(stop)
+	filter := namespace.NewDiscoveryNamespacesFilter(namespaces, meshwatcher.NewTestWatcher(m), stop)
+	var out []config.Config
+	for _, cfg := range c.Configs {
+		if filter.Filter(cfg.Namespace) {
+			out = append(out, cfg)
+		}
+	}
+	return out, nil
 }
 
 // Machine is a pod as the evaluator knows it.
@@ -57,14 +96,15 @@ func (w *World) Machine(p *apiserver.Pod) *evaluator.Machine {
 	w.byIP[p.Address] = m
 	if p.Proxy != "" {
 		m.Proxy = w.proxy(p)
+		m.Iptables, _ = w.iptables(p)
 	}
 	return m
 }
 
-// At is the machine at an address.
+// At is the machine at an address. Of pods that share a node's address, a gateway is the one that is reached.
 func (w *World) At(ip netip.Addr) *evaluator.Machine {
 	for _, p := range w.cluster.Pods {
-		if p.Address == ip && !p.Spec.HostNetwork {
+		if p.Address == ip && (!p.Spec.HostNetwork || p.Proxy == "gateway") {
 			return w.Machine(p)
 		}
 	}
@@ -79,14 +119,10 @@ func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
 		Type: model.SidecarProxy, ID: p.Name + "." + p.Namespace, IPAddresses: []string{p.Address.String()},
 		ConfigNamespace: p.Namespace, DNSDomain: p.Namespace + ".svc.cluster.local", Labels: p.Labels,
 		Locality: w.locality(p),
-		Metadata: &model.NodeMetadata{
-			Namespace: p.Namespace, Labels: p.Labels, Annotations: p.Annotations, ServiceAccount: p.Spec.ServiceAccountName,
-			ClusterID: "Kubernetes", IstioVersion: "1.31.0", InterceptionMode: model.InterceptionRedirect, NodeName: p.Spec.NodeName,
-		},
 	}
+	node.Metadata, _ = w.metadata(p) // New refused pods whose metadata do not parse
 	if p.Proxy == "gateway" {
 		node.Type = model.Router
-		node.Metadata.InterceptionMode = ""
 	}
 	trust := w.mesh.GetTrustDomain()
 	identity := fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", trust, p.Namespace, p.Spec.ServiceAccountName)

@@ -1,0 +1,126 @@
+package resolve
+
+import (
+	"strconv"
+	"strings"
+)
+
+// An AUTO_PASSTHROUGH server forwards mutual TLS of the mesh, unopened, by the cluster that the server name spells.
+//
+//  1. For each service inside the mesh that the gateway sees and the server's hosts take, each port but those of
+//     UDP is a filter chain; so is each subset of the service's DestinationRule, on each port.
+//  2. A chain's server name is outbound_.PORT_.SUBSET_.HOST, and it is taken with an ALPN of Istio's alone.
+//  3. AuthorizationPolicies do not apply to these chains.
+//  4. Where there is no such service the server makes no chain, and a listener without one is not made.
+//
+// Source: pilot/pkg/networking/core/gateway.go, builtAutoPassthroughFilterChains.
+
+// Rules of AUTO_PASSTHROUGH servers.
+const (
+	RuleGatewayALPN                RuleID = "gatewaylistener/istio-alpn"
+	RuleGatewayAutoPassthroughNone RuleID = "gatewaylistener/auto-passthrough-no-service"
+)
+
+var gatewayAutoPassthroughRules = []Rule{
+	{
+		ID: RuleGatewayALPN, Stage: StageTLS,
+		Says:     "A chain of an AUTO_PASSTHROUGH server is taken only with an ALPN of Istio's mutual TLS.",
+		Template: "taken only if the client sends an ALPN of Istio's mutual TLS, as proxies of the mesh do",
+		Source:   "pilot/pkg/networking/core/gateway.go, builtAutoPassthroughFilterChains",
+	},
+	{
+		ID: RuleGatewayAutoPassthroughNone, Stage: StageListener,
+		Says:     "An AUTO_PASSTHROUGH server whose hosts take no service of the mesh gets no filter chain, and a listener without one is not made.",
+		Template: "hosts %s take no service of the mesh: no filter chain",
+		Source:   "pilot/pkg/networking/core/gateway.go, builtAutoPassthroughFilterChains",
+	},
+}
+
+// autoPassthroughChains are the chains of an AUTO_PASSTHROUGH server, as one that looks the service up.
+func (g *MergedGateway) autoPassthroughChains(s *GatewayServer) ([]*GatewayFilterChain, []Step) {
+	for _, svc := range g.snapshot.Services() {
+		if _, ok := g.autoPassthroughPort(svc, 0); ok && s.takesService(svc) {
+			return []*GatewayFilterChain{{Kind: GatewayAutoPassthrough, Servers: []*GatewayServer{s}}}, nil
+		}
+	}
+	return nil, []Step{NewStep(RuleGatewayAutoPassthroughNone, None, s.Ref.At(s.Ref.Field+".hosts"), strings.Join(s.Hosts, ", "))}
+}
+
+// autoPassthroughPort is the port of the number, or for 0 any, if the service has chains at all.
+func (g *MergedGateway) autoPassthroughPort(svc *Service, number int) (Port, bool) {
+	if svc.MeshExternal || !svc.ExportTo.VisibleIn(g.Workload.Namespace) {
+		return Port{}, false
+	}
+	for _, p := range svc.Ports {
+		if p.Protocol != ProtocolUDP && (number == 0 || p.Number == number) {
+			return p, true
+		}
+	}
+	return Port{}, false
+}
+
+// takesService reports whether a host of the server has the service's hostname within it.
+func (s *GatewayServer) takesService(svc *Service) bool {
+	for _, h := range s.Hosts {
+		if _, host, qualified := strings.Cut(h, "/"); qualified {
+			h = host
+		}
+		if HostSubsetOf(svc.Hostname, h) {
+			return true
+		}
+	}
+	return false
+}
+
+// autoPassthrough is the AUTO_PASSTHROUGH server that has a chain for the server name; nil without one.
+func (l *GatewayListener) autoPassthrough(sni string) *GatewayFilterChain {
+	if len(l.auto) == 0 {
+		return nil
+	}
+	svc, _ := l.gateway.spelledService(sni)
+	if svc == nil {
+		return nil
+	}
+	for _, c := range l.auto {
+		if c.Server().takesService(svc) {
+			return c
+		}
+	}
+	return nil
+}
+
+// SpelledService is the service of the mesh, and its port, whose cluster a server name of Istio's mTLS
+// spells: outbound_.PORT_.SUBSET_.HOST. It is nil if there is none.
+// Source: pilot/pkg/model/service.go, BuildDNSSrvSubsetKey.
+func (c *GatewayFilterChain) SpelledService(sni string) (*Service, Port) {
+	return c.listener.gateway.spelledService(strings.ToLower(sni))
+}
+
+func (g *MergedGateway) spelledService(sni string) (*Service, Port) {
+	parts := strings.SplitN(sni, "_.", 4)
+	if len(parts) != 4 || parts[0] != "outbound" {
+		return nil, Port{}
+	}
+	number, err := strconv.Atoi(parts[1])
+	if err != nil || number == 0 {
+		return nil, Port{}
+	}
+	for _, svc := range g.snapshot.Services() {
+		if svc.Hostname != parts[3] {
+			continue
+		}
+		if p, ok := g.autoPassthroughPort(svc, number); ok && g.hasSubset(svc, parts[2]) {
+			return svc, p
+		}
+	}
+	return nil, Port{}
+}
+
+// hasSubset reports whether the DestinationRule that the gateway follows for the service names the subset.
+func (g *MergedGateway) hasSubset(svc *Service, subset string) bool {
+	if subset == "" {
+		return true
+	}
+	named, _ := g.snapshot.DestinationRule(g.Workload, svc).Subset(subset)
+	return named != nil
+}
