@@ -185,6 +185,11 @@ apiVersion: v1
 kind: Service
 metadata: {name: reviews, namespace: shop}
 spec: {selector: {app: reviews}, ports: [{name: http, port: 9080}]}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews, namespace: shop}
+spec: {host: reviews, subsets: [{name: v1, labels: {version: v1}}]}
 `
 	tests := []struct {
 		name, sni string
@@ -192,6 +197,7 @@ spec: {selector: {app: reviews}, ports: [{name: http, port: 9080}]}
 	}{
 		{"a service of the mesh", "outbound_.9080_._.reviews.shop.svc.cluster.local", true},
 		{"a subset", "outbound_.9080_.v1_.reviews.shop.svc.cluster.local", true},
+		{"a subset that no DestinationRule names", "outbound_.9080_.v2_.reviews.shop.svc.cluster.local", false},
 		{"another port", "outbound_.80_._.reviews.shop.svc.cluster.local", false},
 		{"no such service", "outbound_.9080_._.nope.shop.svc.cluster.local", false},
 		{"a plain name", "reviews.shop.svc.cluster.local", false},

@@ -120,7 +120,6 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		return
 	}
 	p.note(steps...)
-	hop.Envoy.RouteConfig = chain.RouteConfig
 	if tls.on && !w.handshake(p, chain, tls) {
 		return
 	}
@@ -143,6 +142,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		w.broken(p, CodeProtocolError, "DPE", "", resolve.NewStep(resolve.RuleGatewayNotHTTP, resolve.DeniedBy, chain.Server().Ref, string(p.payload()), listener.Name))
 		return
 	}
+	hop.Envoy.RouteConfig = chain.RouteConfig
 	p.readsHTTP()
 	p.normalize(w.snapshot.Mesh)
 	trusted := w.snapshot.TrustedProxies(gw)

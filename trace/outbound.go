@@ -41,7 +41,7 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 	listener, steps := scope.Listener(resolved.Dialled)
 	p.note(steps...)
 	if listener == nil {
-		hop.Envoy.Listener = "virtualOutbound"
+		hop.Envoy.Listener, hop.Envoy.FilterChain = "virtualOutbound", "virtualOutbound-catchall-tcp"
 		w.unmatched(p, r, false)
 		return
 	}
@@ -118,6 +118,7 @@ func (w *walk) unmatched(p *path, r *router, http bool) {
 			answer = "the proxy answers 502 (block_all)"
 		} else {
 			hop.Envoy.Cluster = "BlackHoleCluster"
+			p.dest.EnvoyCluster = hop.Envoy.Cluster
 			o.ResponseFlags = "UH"
 		}
 		w.endAt(p, o, resolve.NewStep(resolve.RuleListenerBlackhole, resolve.None, ref, "REGISTRY_ONLY", answer))
@@ -146,6 +147,9 @@ const allowAnyDynamicDNS = api.OutboundTrafficPolicy_Mode(meshconfig.MeshConfig_
 func (w *walk) dynamicDNS(p *path, r *router, ref resolve.Ref) {
 	hop, host := p.hop(), p.http.Hostname()
 	hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = "allow_any_dynamic_dns", "allow_any_dynamic_dns", "AllowAnyDynamicDNSCluster"
+	if hop.Envoy.Listener == "virtualOutbound" {
+		hop.Envoy.FilterChain = "virtualOutbound-catchall-tcp-http"
+	}
 	p.stream = false
 	p.note(resolve.NewStep(resolve.RuleListenerDynamicDNS, resolve.None, ref, host))
 	p.via, p.by = CodePassthrough, ref

@@ -124,7 +124,7 @@ func (w *walk) inbound(p *path, a arrival) {
 	p.sidecarGaps(steps)
 	port, steps := w.snapshot.Inbound(server, scope, a.port)
 	p.note(steps...)
-	hop.Envoy.FilterChain, hop.Envoy.Cluster = port.FilterChain, port.Cluster
+	hop.Envoy.FilterChain = port.FilterChain
 	mtls := w.snapshot.EffectiveMTLS(server, a.port)
 	p.note(mtls.Steps...)
 	result := resolve.InboundChain(mtls.Mode, port.Protocol, p.clientBytes(a.tls.Mode))
@@ -133,6 +133,9 @@ func (w *walk) inbound(p *path, a arrival) {
 		return
 	}
 	p.note(result.Step)
+	if result.Fate == resolve.InboundTCP {
+		hop.Envoy.Cluster = port.Cluster
+	}
 	if a.tls.Mode == resolve.ClientMTLS && !result.Verified {
 		w.undecrypted(p, a, mtls)
 		return
@@ -151,6 +154,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		p.normalize(w.snapshot.Mesh)
 		request = p.http
 		hop.Envoy.RouteConfig, hop.Envoy.VirtualHost, hop.Envoy.Route = port.RouteConfig, port.VirtualHost, "default"
+		hop.Envoy.Cluster = port.Cluster
 		if !port.Declared {
 			hop.Envoy.FilterChain = "virtualInbound-catchall-http"
 		}
@@ -203,6 +207,12 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 		flags, details = "UF,URX", handshakeFailed
 	}
 	o := w.brokenOutcome(p, code, flags, details)
+	if result.Fate == resolve.InboundReset {
+		p.hop().Envoy.FilterChain = ""
+		if !p.proxied {
+			o.ResponseFlags, o.ResponseCodeDetails = noFilterChain()
+		}
+	}
 	if code == CodeMTLSRequired {
 		o.Hint = w.withMTLS(p, a, mtls)
 		o.Reason = step.Reason() + "; " + whyPlaintext(p, a)

@@ -57,7 +57,7 @@ func (w *walk) noRoute(p *path, vh *resolve.VirtualHost, steps []resolve.Step) {
 // Source: Envoy, source/common/http/utility.cc, createSslRedirectPath.
 func (w *walk) httpsRedirect(p *path, server resolve.Ref) {
 	location := "https://" + p.http.Authority + p.http.PathAndQuery()
-	w.endAt(p, Outcome{Decision: Redirected, HTTPStatus: 301, Code: CodeHTTPSRedirect, Location: location},
+	w.endAt(p, Outcome{Decision: Redirected, HTTPStatus: 301, ResponseCodeDetails: "direct_response", Code: CodeHTTPSRedirect, Location: location},
 		resolve.NewStep(resolve.RuleHTTPSRedirect, resolve.Applied, server, location))
 }
 

@@ -138,7 +138,7 @@ func (w *walk) autoPassthrough(p *path, chain *resolve.GatewayFilterChain, sni s
 	ref := chain.Server().Ref
 	p.hop().Envoy.Cluster = sni
 	if svc, port := chain.SpelledService(sni); svc != nil {
-		ref, p.dest = svc.Ref.At(port.Field), Destination{Host: svc.Hostname, Port: port.Number}
+		ref, p.dest = svc.Ref.At(port.Field), Destination{Host: svc.Hostname, Port: port.Number, EnvoyCluster: sni}
 	}
 	w.endAt(p, Outcome{Decision: Delivered, Certainty: Assumed, By: chain.Server().Ref},
 		resolve.NewStep(resolve.RuleGatewayAutoPassthrough, resolve.Warned, ref, sni))

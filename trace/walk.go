@@ -105,13 +105,16 @@ func (w *walk) brokenOutcome(p *path, code Code, flags, details string) Outcome 
 // Source: Envoy, source/common/listener_manager/active_stream_listener_base.cc; source/common/http/conn_manager_impl.cc.
 func closedBy(code Code) (flags, details string) {
 	switch {
-	case slices.Contains([]Code{CodeNoFilterChain, CodePlaintextToTLS, CodeMTLSRequired}, code):
-		return "NR", "filter_chain_not_found"
+	case slices.Contains([]Code{CodeNoFilterChain, CodeMTLSRequired}, code):
+		return noFilterChain()
 	case slices.Contains([]Code{CodeTLSToPlaintext, CodeProtocolError}, code):
 		return "DPE", "http1.codec_error"
 	}
 	return "", "" // a handshake that fails
 }
+
+// noFilterChain is what a listener logs of a connection that none of its filter chains takes.
+func noFilterChain() (flags, details string) { return "NR", "filter_chain_not_found" }
 
 // failed is an outcome whose next connection can not be made or breaks. The first
 // proxy that reads HTTP answers 503, and logs URX where its route has tried again

@@ -70,6 +70,7 @@ func (b *bench) judge(args []string) (diff string, err error) {
 		anonymous = on.cluster.AddClient(q.From.DefaultNamespace)
 		on.world = nil
 	}
+	shorten(document)
 	ours, undetermined := said(document, on.cluster)
 	if undetermined {
 		return "", skipped{"the trace says undetermined"}
@@ -83,9 +84,13 @@ func (b *bench) judge(args []string) (diff string, err error) {
 	if err != nil {
 		return "", err
 	}
+	outcomes = shortened(outcomes, document)
 	pilots, unknown := played(outcomes, q, on.cluster)
 	if unknown != "" {
 		return "", skipped{"not played: " + unknown}
 	}
-	return cmp.Diff(pilots.lines(), ours.lines()), nil
+	if diff := cmp.Diff(pilots.lines(ours), ours.lines(pilots)); diff != "" {
+		return diff, nil
+	}
+	return "", nil
 }

@@ -160,7 +160,7 @@ func (c *Cluster) AddClient(namespace string) *Pod {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "some-client", Namespace: namespace, CreationTimestamp: metav1.NewTime(created), Labels: map[string]string{"sidecar.istio.io/inject": "true"}}}
 	before := c.namespaces[namespace]
 	delete(c.namespaces, namespace)
-	c.addPod(p, "Pod "+namespace+"/some-client")
+	c.addPod(p, "Namespace /"+namespace)
 	if before != nil {
 		c.namespaces[namespace] = before
 	}

@@ -112,22 +112,21 @@ func (c *Cluster) sliceOf(s *corev1.Service) []*discoveryv1.EndpointSlice {
 	return out
 }
 
-// Backends are the ready addresses behind a ClusterIP and port, as kube-proxy has them.
-func (c *Cluster) Backends(to netip.AddrPort) ([]netip.AddrPort, bool) {
+// Backends are the ready addresses behind a ClusterIP and port, as kube-proxy has them. port is false where the
+// Service has no such port, ok where there is no such Service.
+func (c *Cluster) Backends(to netip.AddrPort) (backends []netip.AddrPort, port, ok bool) {
 	for _, s := range c.Services {
 		if s.Spec.ClusterIP == "" || s.Spec.ClusterIP != to.Addr().String() {
 			continue
 		}
-		var out []netip.AddrPort
-		for _, port := range s.Spec.Ports {
-			if port.Port != int32(to.Port()) || port.Protocol != corev1.ProtocolTCP {
-				continue
+		for _, p := range s.Spec.Ports {
+			if p.Port == int32(to.Port()) && p.Protocol == corev1.ProtocolTCP {
+				backends, port = append(backends, c.sliced(s, p.Name)...), true
 			}
-			out = append(out, c.sliced(s, port.Name)...)
 		}
-		return out, true
+		return backends, port, true
 	}
-	return nil, false
+	return nil, false, false
 }
 
 func (c *Cluster) sliced(s *corev1.Service, portName string) []netip.AddrPort {

@@ -1,6 +1,7 @@
 package evaluator
 
 import (
+	"fmt"
 	"net/netip"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -16,7 +17,7 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 	p.hop().Cluster = name
 	c := v.proxy.Clusters[name]
 	if c == nil {
-		k.unavailable(p, x, "NC", "cluster_not_found")
+		k.unavailable(p, "NC", "cluster_not_found")
 		return
 	}
 	if v.inbound {
@@ -29,12 +30,15 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 		return
 	}
 	if len(targets) == 0 {
-		k.unavailable(p, x, "UH", "no_healthy_upstream")
+		k.unavailable(p, "UH", "no_healthy_upstream")
 		return
 	}
 	for _, t := range targets {
 		branch := p.fork(t.part)
-		branch.peer, branch.arriving = v.machine.Address, false
+		branch.peer, branch.sent, branch.endpoint = v.machine.Address, true, ""
+		if c.GetType() != cluster.Cluster_ORIGINAL_DST {
+			branch.endpoint = fmt.Sprint(t.name, t.address)
+		}
 		if !k.seal(branch, v, c, t, x) {
 			continue
 		}
@@ -42,9 +46,13 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 	}
 }
 
-func (k *walk) unavailable(p *path, x *exchange, flag, details string) {
-	o := Outcome{Decision: Unavailable, Flag: flag, Details: details}
-	if x != nil || p.http {
+// unavailable is a cluster without anyone to send to. A TCP proxy logs no details.
+func (k *walk) unavailable(p *path, flag, details string) {
+	o := Outcome{Decision: Unavailable, Flag: flag}
+	if !p.stream {
+		o.Details = details
+	}
+	if p.http {
 		o.Status = 503
 	}
 	k.end(p, o)

@@ -31,13 +31,13 @@ type visit struct {
 // connection picks the filter chain, does the handshake and runs the network filters.
 func (k *walk) connection(p *path, v *visit) {
 	if ambiguous(v.listener) {
-		k.broken(p, Reset, "UC", "two filter chains match the same: the listener is rejected")
+		k.broken(p, Reset, closed, "two filter chains match the same: the listener is rejected")
 		return
 	}
 	s := sniff(v.listener, p.bytes, v.destination, p.peer)
 	chain := chooseChain(v.listener, s)
 	if chain == nil {
-		k.broken(p, Reset, "UC", "no filter chain")
+		k.broken(p, Reset, noChain, "no filter chain")
 		return
 	}
 	p.hop().FilterChain = chain.GetName()
@@ -54,7 +54,7 @@ func (k *walk) connection(p *path, v *visit) {
 				return
 			}
 			if ok, details := allowed(rules.GetRules(), facts{visit: v, source: p.peer, remote: p.peer}); !ok {
-				k.broken(p, Denied, "", details)
+				k.denied(p, details)
 				return
 			}
 		case "envoy.filters.network.tcp_proxy":
@@ -80,7 +80,16 @@ func (k *walk) connection(p *path, v *visit) {
 			return
 		}
 	}
-	k.broken(p, Reset, "UC", "no filter of the chain ends the connection")
+	k.broken(p, Reset, closed, "no filter of the chain ends the connection")
+}
+
+// denied is a connection that the RBAC network filter closes.
+func (k *walk) denied(p *path, details string) {
+	o := Outcome{Decision: Denied, Details: details}
+	if p.http {
+		o.Status = 503
+	}
+	k.end(p, o)
 }
 
 // handshake is the chain's TLS; it reports whether the connection stands.
@@ -96,26 +105,26 @@ func (k *walk) handshake(p *path, v *visit, chain *listener.FilterChain) bool {
 	}
 	hello := p.bytes.TLS
 	if hello == nil {
-		k.broken(p, Reset, "UC", "plaintext to TLS")
+		k.broken(p, Reset, noHandshake, "plaintext to TLS")
 		return false
 	}
 	mesh := meshCertificate(ctx.GetCommonTlsContext())
 	switch {
 	case hello.Mesh && len(hello.Accepts) > 0 && (!mesh || !accepts(hello.Accepts, v.proxy.Identity)):
-		k.broken(p, Reset, "UF", "server identity not accepted")
+		k.broken(p, Reset, noHandshake, "server identity not accepted")
 		return false
 	case hello.Mesh && !mesh:
-		k.broken(p, Reset, "UF", "server certificate is not the mesh's")
+		k.broken(p, Reset, noHandshake, "server certificate is not the mesh's")
 		return false
 	case ctx.GetRequireClientCertificate().GetValue() && hello.Identity == "":
-		k.broken(p, Reset, "UF", "client certificate required")
+		k.broken(p, Reset, noHandshake, "client certificate required")
 		return false
 	case mesh && ctx.GetRequireClientCertificate().GetValue() && !hello.Mesh && !strings.HasPrefix(hello.Identity, "spiffe://"):
-		k.broken(p, Reset, "UF", "client certificate is not the mesh's")
+		k.broken(p, Reset, noHandshake, "client certificate is not the mesh's")
 		return false
 	}
 	if names := alternativeNames(ctx.GetCommonTlsContext()); len(names) > 0 && hello.Identity != "" && !accepts(names, hello.Identity) {
-		k.broken(p, Reset, "UF", "client certificate has none of the names")
+		k.broken(p, Reset, noHandshake, "client certificate has none of the names")
 		return false
 	}
 	v.tls, v.terminated, v.sni = true, true, strings.ToLower(hello.SNI)
@@ -154,6 +163,9 @@ func accepts(list []*matcher.StringMatcher, identity string) bool {
 }
 
 func (k *walk) tcpProxy(p *path, v *visit, t *tcp.TcpProxy) {
+	if !v.inbound {
+		p.stream, p.retry = true, nil
+	}
 	total := 0.0
 	for _, w := range t.GetWeightedClusters().GetClusters() {
 		total += float64(w.GetWeight())

@@ -36,15 +36,10 @@ type exchange struct {
 // and runs the filters in their order; the last one routes.
 func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 	if p.bytes.TLS != nil || p.bytes.HTTP == nil {
-		k.broken(p, Reset, "UC", "not HTTP")
+		k.broken(p, Reset, notHTTP, "not HTTP")
 		return
 	}
-	if !v.inbound {
-		p.http = true
-	} else if !p.http {
-		// The caller speaks HTTP to a proxy, though only to the server's.
-		p.http = true
-	}
+	p.http, p.stream = true, false
 	x := &exchange{visit: v, q: p.bytes.HTTP, manager: m, source: p.peer, remote: p.peer}
 	x.q.Path = normalize(x.q.Path, m)
 	k.forwarded(x, p)
@@ -84,7 +79,7 @@ func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 		case "envoy.filters.http.cors":
 			c, ok := unpack(x.perRoute(f.GetName()), &corsv3.CorsPolicy{})
 			if ok && preflight(c, x.q) {
-				k.end(p, Outcome{Decision: Responded, Status: 200, Details: "cors.response"})
+				k.end(p, Outcome{Decision: Responded, Status: 200, Details: "cors_response"})
 				return
 			}
 		case "envoy.filters.http.jwt_authn":

@@ -12,9 +12,12 @@ const (
 	Denied      Decision = "Denied"
 	Unavailable Decision = "Unavailable"
 	Reset       Decision = "Reset"
-	// Unknown is what can not be played; Outcome.Details says why.
+	// Unknown is what can not be played; Outcome.Why says why.
 	Unknown Decision = "Unknown"
 )
+
+// Loop is the reason of an outcome at which the walk was given up.
+const Loop = "a loop"
 
 // Outcome is the fate of a share of the requests.
 type Outcome struct {
@@ -23,13 +26,16 @@ type Outcome struct {
 	Decision Decision
 	// Status is what the caller sees; 0 where the application answers or there is no HTTP answer.
 	Status int
-	// Flag and Details are as the access log of the proxy that decided shows them.
-	Flag, Details string
+	// Flag and Details are as the access log of the proxy that decided shows them; Why is for people.
+	Flag, Details, Why string
 	// Location is a redirect's header.
 	Location string
 	// Machine is the name of where it arrived, or an address outside; Port the port there.
 	Machine string
 	Port    int
+	// Endpoint is the member of a cluster, or the pod, where the connection was sent last; empty for an address
+	// outside that the client itself dialled.
+	Endpoint string
 	// Forwarded is the HTTP request as it arrived.
 	Forwarded *Request
 	Hops      []Hop
@@ -37,7 +43,8 @@ type Outcome struct {
 
 // Hop is one Envoy that was passed, by the names of its objects.
 type Hop struct {
-	Kind, Direction                                                 string
+	// Machine is the name of where it is.
+	Machine, Kind, Direction                                        string
 	Listener, FilterChain, RouteConfig, VirtualHost, Route, Cluster string
 	// TLS is how the connection reached the proxy: plaintext, TLS, mTLS.
 	TLS string

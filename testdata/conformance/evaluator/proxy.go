@@ -37,6 +37,6 @@ type World interface {
 	// At is the machine with that address; nil for one outside.
 	At(netip.Addr) *Machine
 	// Service are the addresses that a virtual address of the network stands for, each as likely
-	// as the other; ok is false for an address that is no such thing.
-	Service(netip.AddrPort) (backends []netip.AddrPort, ok bool)
+	// as the other. port is false where it has no such port, ok for an address that is no such thing.
+	Service(netip.AddrPort) (backends []netip.AddrPort, port, ok bool)
 }

@@ -14,7 +14,7 @@ import (
 func (k *walk) router(p *path, x *exchange) {
 	if x.host != nil && x.redirectsToTLS() {
 		// The Host header stays as it is, its port included.
-		k.end(p, Outcome{Decision: Redirected, Status: 301, Location: "https://" + x.q.Authority + x.q.Path})
+		k.end(p, Outcome{Decision: Redirected, Status: 301, Details: "direct_response", Location: "https://" + x.q.Authority + x.q.Path})
 		return
 	}
 	if x.route == nil {
@@ -64,6 +64,10 @@ func (k *walk) forward(p *path, x *exchange, a *route.RouteAction) {
 	}
 	for _, c := range choices {
 		branch := p.fork(c.part)
+		branch.retry = a.GetRetryPolicy()
+		if branch.retry == nil {
+			branch.retry = x.host.GetRetryPolicy()
+		}
 		q := branch.bytes.HTTP
 		if c.weight != nil {
 			mutate(q, c.weight.GetRequestHeadersToAdd(), c.weight.GetRequestHeadersToRemove())

@@ -2,6 +2,8 @@ package evaluator
 
 import (
 	"net/netip"
+
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 )
 
 const maxHops = 16
@@ -22,8 +24,12 @@ type path struct {
 	peer netip.Addr
 	// http is set once a proxy has read the request as HTTP: its caller gets an answer whatever happens.
 	http bool
-	// arriving is set while the connection is at a proxy that did not open it.
-	arriving bool
+	// sent is set once a proxy has sent the request on; stream, if the last that did took it for TCP.
+	sent, stream bool
+	// retry is what the route taken last tries again.
+	retry *route.RetryPolicy
+	// endpoint is the member of a cluster, or the pod, where the connection was sent last.
+	endpoint string
 	// bytes are on the wire now.
 	bytes *Bytes
 }
@@ -66,31 +72,12 @@ func Enter(w World, c Call, at *Machine) []Outcome {
 }
 
 func (k *walk) end(p *path, o Outcome) {
-	o.Share, o.Hops = p.share, p.hops
+	o.Share, o.Hops, o.Endpoint = p.share, p.hops, p.endpoint
 	k.outcomes = append(k.outcomes, o)
 }
 
-// broken is a connection that fails between two parties. The proxies passed before the party that
-// fails are the ones that log it; without any there is no log.
-func (k *walk) broken(p *path, d Decision, flag, details string) {
-	o := Outcome{Decision: d, Flag: flag, Details: details}
-	if before := len(p.hops); before == 0 || before == 1 && p.arriving {
-		o.Flag = ""
-	}
-	if flag == "UC" && p.wrapped() {
-		o.Flag = "UF" // the sender's handshake does not finish: it never was connected
-	}
-	if flag == "UC" && !p.http {
-		o.Flag = "" // a TCP proxy logs no flag for a connection that the other side closes
-	}
-	if p.http {
-		o.Status = 503
-	}
-	k.end(p, o)
-}
-
 func (k *walk) unknown(p *path, why string) {
-	k.end(p, Outcome{Decision: Unknown, Details: why})
+	k.end(p, Outcome{Decision: Unknown, Why: why})
 }
 
 // outbound is the listener that captures what the workload sends.
@@ -101,15 +88,19 @@ func (k *walk) outbound(p *path, m *Machine, to netip.AddrPort) {
 		return
 	}
 	l = originalDestination(m.Proxy.Listeners, l, to)
-	p.hops = append(p.hops, Hop{Kind: m.Proxy.Kind, Direction: "outbound", Listener: l.GetName(), TLS: "plaintext"})
+	p.hops = append(p.hops, Hop{Machine: m.Name, Kind: m.Proxy.Kind, Direction: "outbound", Listener: l.GetName(), TLS: "plaintext"})
 	k.connection(p, &visit{machine: m, proxy: m.Proxy, listener: l, destination: to})
 }
 
 // dial connects to an address without a proxy of one's own.
 func (k *walk) dial(p *path, to netip.AddrPort) {
-	if backends, ok := k.world.Service(to); ok {
+	if backends, port, ok := k.world.Service(to); ok {
 		if len(backends) == 0 {
-			k.broken(p, Unavailable, "UF", "connection refused")
+			d := Unavailable
+			if !port && !p.sent {
+				d = NotRouted
+			}
+			k.broken(p, d, refused, "nothing behind the Service")
 			return
 		}
 		for _, b := range backends {
@@ -123,7 +114,7 @@ func (k *walk) dial(p *path, to netip.AddrPort) {
 // arrive is a connection that reaches an address.
 func (k *walk) arrive(p *path, to netip.AddrPort) {
 	if len(p.hops) > maxHops {
-		k.broken(p, Reset, "", "loop")
+		k.broken(p, Reset, loop, Loop)
 		return
 	}
 	m := k.world.At(to.Addr())
@@ -131,6 +122,7 @@ func (k *walk) arrive(p *path, to netip.AddrPort) {
 		k.application(p, to.Addr().String(), to)
 		return
 	}
+	p.endpoint = to.String()
 	k.enter(p, m, to)
 }
 
@@ -144,11 +136,14 @@ func (k *walk) enter(p *path, m *Machine, to netip.AddrPort) {
 	if m.Proxy.Kind == "gateway" {
 		l := bound(m.Proxy.Listeners, to)
 		if l == nil {
-			k.broken(p, NotRouted, "UF", "connection refused")
+			d := NotRouted
+			if p.sent {
+				d = Unavailable // for the proxy that sends, an endpoint that does not answer
+			}
+			k.broken(p, d, refused, "the gateway does not listen there")
 			return
 		}
-		p.hops = append(p.hops, Hop{Kind: "gateway", Direction: "gateway", Listener: l.GetName(), TLS: tls})
-		p.arriving = true
+		p.hops = append(p.hops, Hop{Machine: m.Name, Kind: "gateway", Direction: "gateway", Listener: l.GetName(), TLS: tls})
 		k.connection(p, &visit{machine: m, proxy: m.Proxy, listener: l, destination: to})
 		return
 	}
@@ -158,8 +153,7 @@ func (k *walk) enter(p *path, m *Machine, to netip.AddrPort) {
 		return
 	}
 	l = originalDestination(m.Proxy.Listeners, l, to)
-	p.hops = append(p.hops, Hop{Kind: m.Proxy.Kind, Direction: "inbound", Listener: l.GetName(), TLS: tls})
-	p.arriving = true
+	p.hops = append(p.hops, Hop{Machine: m.Name, Kind: m.Proxy.Kind, Direction: "inbound", Listener: l.GetName(), TLS: tls})
 	k.connection(p, &visit{machine: m, proxy: m.Proxy, listener: l, destination: to, inbound: true})
 }
 
@@ -168,11 +162,11 @@ func (k *walk) enter(p *path, m *Machine, to netip.AddrPort) {
 func (k *walk) application(p *path, name string, to netip.AddrPort) {
 	b := p.bytes
 	if b.TLS != nil && b.TLS.Mesh {
-		k.broken(p, Reset, "UF", "mesh certificates to a program")
+		k.broken(p, Reset, noHandshake, "mesh certificates to a program")
 		return
 	}
 	if b.TLS != nil && b.Inner != nil && b.Inner.TLS != nil {
-		k.broken(p, Reset, "UC", "TLS within TLS to a program")
+		k.broken(p, Reset, closed, "TLS within TLS to a program")
 		return
 	}
 	for b.TLS != nil && b.Inner != nil {

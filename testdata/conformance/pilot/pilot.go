@@ -112,7 +112,9 @@ func (w *World) At(ip netip.Addr) *evaluator.Machine {
 }
 
 // Service are the addresses behind a ClusterIP.
-func (w *World) Service(to netip.AddrPort) ([]netip.AddrPort, bool) { return w.cluster.Backends(to) }
+func (w *World) Service(to netip.AddrPort) (backends []netip.AddrPort, port, ok bool) {
+	return w.cluster.Backends(to)
+}
 
 func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
 	node := &model.Proxy{

@@ -1,0 +1,85 @@
+package evaluator
+
+import (
+	"slices"
+	"strings"
+
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+)
+
+// failure is how a connection ends where two parties do not understand each other.
+type failure int
+
+const (
+	// noChain: the receiving listener has no filter chain for the connection, and closes it.
+	noChain failure = iota
+	// noHandshake: one of the parties does not go on with the TLS handshake.
+	noHandshake
+	// notHTTP: the receiver reads HTTP and gets something else.
+	notHTTP
+	// closed: the receiver closes the connection for another reason.
+	closed
+	// refused: no one listens at the address.
+	refused
+	// loop: the walk is given up.
+	loop
+)
+
+// broken ends a path. What is logged is what the last proxy that sent logs; without one, what the receiver does.
+//
+// Sources:
+// https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage, RESPONSE_FLAGS;
+// https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/response_code_details.
+func (k *walk) broken(p *path, d Decision, f failure, why string) {
+	o := Outcome{Decision: d, Why: why}
+	switch {
+	case f == loop:
+	case !p.sent:
+		switch f {
+		case noChain:
+			o.Flag, o.Details = "NR", "filter_chain_not_found"
+		case notHTTP:
+			o.Flag, o.Details = "DPE", "http1.codec_error"
+		}
+	case f == refused, p.wrapped() && f != closed:
+		// The sender's handshake does not finish: for it the connection never was made.
+		o = p.failed(o, "UF", "remote_connection_failure")
+	default:
+		o = p.failed(o, "UC", "connection_termination")
+	}
+	k.end(p, o)
+}
+
+// failed is what a proxy logs of a connection that it can not make (UF), or that ends before the answer (UC).
+func (p *path) failed(o Outcome, flag, reason string) Outcome {
+	if p.http {
+		o.Status = 503
+	}
+	if p.stream {
+		// https://www.envoyproxy.io/docs/envoy/latest/configuration/listeners/network_filters/tcp_proxy_filter: one
+		// attempt to connect is made (max_connect_attempts), and none is left; a connection that was made and is
+		// closed by the other side is no error.
+		if flag == "UF" {
+			o.Flag = "UF,URX"
+		}
+		return o
+	}
+	o.Flag, o.Details = flag, "upstream_reset_before_response_started{"+reason+"}"
+	if retries(p.retry, flag) {
+		o.Flag += ",URX"
+	}
+	return o
+}
+
+// retries reports whether a route tries again what fails so.
+// Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter, x-envoy-retry-on.
+func retries(r *route.RetryPolicy, flag string) bool {
+	if r == nil || r.GetNumRetries() != nil && r.GetNumRetries().GetValue() == 0 {
+		return false
+	}
+	on := []string{"5xx", "gateway-error", "reset"}
+	if flag == "UF" {
+		on = append(on, "connect-failure")
+	}
+	return slices.ContainsFunc(strings.Split(r.GetRetryOn(), ","), func(s string) bool { return slices.Contains(on, strings.TrimSpace(s)) })
+}
