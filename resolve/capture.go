@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"istio.io/api/annotation"
+	meshconfig "istio.io/api/mesh/v1alpha1"
 )
 
 // Rules of traffic capture around a sidecar.
@@ -38,13 +39,13 @@ var captureRules = []Rule{
 	},
 	{
 		ID: RuleCaptureExcludedPort, Stage: StageCapture,
-		Says:     "Ports that excludeOutboundPorts lists, or that includeOutboundPorts leaves out, bypass the sidecar.",
+		Says:     "Ports that excludeOutboundPorts lists bypass the sidecar.",
 		Template: "port %d is not captured (%s): the connection bypasses the sidecar in plaintext",
 		Source:   "tools/istio-iptables/pkg/capture, annotations traffic.sidecar.istio.io/*",
 	},
 	{
 		ID: RuleCaptureExcludedIP, Stage: StageCapture,
-		Says:     "Addresses in excludeOutboundIPRanges, or outside includeOutboundIPRanges, bypass the sidecar.",
+		Says:     "Addresses in excludeOutboundIPRanges, or outside includeOutboundIPRanges, bypass the sidecar; those outside not on a port that includeOutboundPorts lists.",
 		Template: "%s is not captured (%s): the connection bypasses the sidecar in plaintext",
 		Source:   "tools/istio-iptables/pkg/capture, annotations traffic.sidecar.istio.io/*",
 	},
@@ -62,9 +63,9 @@ var captureRules = []Rule{
 	},
 	{
 		ID: RuleCaptureModeNone, Stage: StageCapture,
-		Says:     "With interceptionMode NONE nothing is captured; only listeners bound to a port take traffic.",
-		Template: "sidecar.istio.io/interceptionMode is NONE: nothing is captured",
-		Source:   "pilot/pkg/model/context.go, GetInterceptionMode",
+		Says:     "With interceptionMode NONE (the pod's annotation, else its proxy config) nothing is captured; only listeners bound to a port take traffic.",
+		Template: "%s is NONE: nothing is captured",
+		Source:   "manifests/charts/istio-control/istio-discovery/files/injection-template.yaml",
 	},
 	{
 		ID: RuleCaptureInbound, Stage: StageCapture,
@@ -84,26 +85,23 @@ var captureRules = []Rule{
 // CapturesOutbound reports whether the workload's sidecar takes an outgoing connection.
 //
 //  1. Without a sidecar nothing is captured, and UDP never is.
-//  2. excludeOutboundPorts wins over includeOutboundPorts.
-//  3. excludeOutboundIPRanges wins over includeOutboundIPRanges; an empty include list captures nothing but includeOutboundPorts.
+//  2. excludeOutboundPorts comes first, then excludeOutboundIPRanges.
+//  3. includeOutboundPorts and includeOutboundIPRanges add up; without the latter every address is captured.
 //
 // Source: tools/istio-iptables/pkg/capture/run.go; annotations traffic.sidecar.istio.io/*.
-func CapturesOutbound(w *Workload, d Dialled, udp bool) (bool, Step) {
+func (s *Snapshot) CapturesOutbound(w *Workload, d Dialled, udp bool) (bool, Step) {
 	ref := w.Owner
 	switch {
 	case w.Dataplane != DataplaneSidecar:
 		return false, NewStep(RuleCaptureNoProxy, None, ref)
 	case udp:
 		return false, NewStep(RuleCaptureUDP, None, ref)
-	case w.Annotations[annotation.SidecarInterceptionMode.Name] == "NONE":
-		return false, NewStep(RuleCaptureModeNone, Applied, ref)
+	}
+	if none, step := s.capturesNothing(w); none {
+		return false, step
 	}
 	if list, ok := w.Annotations[annotation.SidecarTrafficExcludeOutboundPorts.Name]; ok && listsPort(list, d.Port) {
 		return false, NewStep(RuleCaptureExcludedPort, Applied, annotated(w, annotation.SidecarTrafficExcludeOutboundPorts.Name), d.Port, "excludeOutboundPorts "+list)
-	}
-	include, limited := w.Annotations[annotation.SidecarTrafficIncludeOutboundPorts.Name]
-	if limited && listsPort(include, d.Port) {
-		return true, NewStep(RuleCaptureOutbound, Applied, ref)
 	}
 	for _, a := range []struct {
 		name    string
@@ -114,6 +112,9 @@ func CapturesOutbound(w *Workload, d Dialled, udp bool) (bool, Step) {
 	} {
 		list, ok := w.Annotations[a.name]
 		if !ok || list == "*" {
+			continue
+		}
+		if include, ok := w.Annotations[annotation.SidecarTrafficIncludeOutboundPorts.Name]; ok && !a.exclude && listsPort(include, d.Port) {
 			continue
 		}
 		ip := d.Address.Prefix
@@ -130,16 +131,17 @@ func CapturesOutbound(w *Workload, d Dialled, udp bool) (bool, Step) {
 // CapturesInbound reports whether the workload's sidecar takes an incoming connection on a pod port; UDP it never takes.
 // excludeInboundPorts is read only where includeInboundPorts lists no ports of its own.
 // Source: tools/istio-iptables/pkg/capture/run.go; annotations traffic.sidecar.istio.io/*.
-func CapturesInbound(w *Workload, port int, udp bool) (bool, Step) {
+func (s *Snapshot) CapturesInbound(w *Workload, port int, udp bool) (bool, Step) {
 	switch {
 	case w.Dataplane != DataplaneSidecar:
 		return false, NewStep(RuleCaptureNoProxy, None, w.Owner)
 	case udp:
 		return false, NewStep(RuleCaptureUDP, None, w.Owner)
-	case w.Annotations[annotation.SidecarInterceptionMode.Name] == "NONE":
-		return false, NewStep(RuleCaptureModeNone, Applied, w.Owner)
 	case port == 15020 || port == 15021 || port == 15090:
 		return false, NewStep(RuleCaptureInboundPort, Applied, w.Owner, port, "a port of the proxy itself")
+	}
+	if none, step := s.capturesNothing(w); none {
+		return false, step
 	}
 	if list, ok := w.Annotations[annotation.SidecarTrafficIncludeInboundPorts.Name]; ok && list != "*" {
 		if !listsPort(list, port) {
@@ -151,6 +153,20 @@ func CapturesInbound(w *Workload, port int, udp bool) (bool, Step) {
 		return false, NewStep(RuleCaptureInboundPort, Applied, annotated(w, annotation.SidecarTrafficExcludeInboundPorts.Name), port, "excludeInboundPorts "+list)
 	}
 	return true, NewStep(RuleCaptureInbound, Applied, w.Owner)
+}
+
+// capturesNothing reports whether the interception mode is NONE: by the pod's annotation, else by its proxy config.
+func (s *Snapshot) capturesNothing(w *Workload) (bool, Step) {
+	name := annotation.SidecarInterceptionMode.Name
+	if mode, ok := w.Annotations[name]; ok {
+		return mode == meshconfig.ProxyConfig_NONE.String(), NewStep(RuleCaptureModeNone, Applied, annotated(w, name), name)
+	}
+	if own := proxyConfigOf(w); own.GetInterceptionMode() != meshconfig.ProxyConfig_REDIRECT {
+		name = annotation.ProxyConfig.Name
+		return own.GetInterceptionMode() == meshconfig.ProxyConfig_NONE, NewStep(RuleCaptureModeNone, Applied, annotated(w, name), "interceptionMode in "+name)
+	}
+	mode := s.Mesh.GetDefaultConfig().GetInterceptionMode()
+	return mode == meshconfig.ProxyConfig_NONE, NewStep(RuleCaptureModeNone, Applied, s.Mesh.Ref.At("defaultConfig.interceptionMode"), "defaultConfig.interceptionMode")
 }
 
 func annotated(w *Workload, name string) Ref {

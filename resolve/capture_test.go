@@ -23,6 +23,9 @@ func TestCapturesOutbound(t *testing.T) {
 		{"port excluded", map[string]string{trafficAnnotation + "excludeOutboundPorts": "443, 80"}, false, RuleCaptureExcludedPort},
 		{"other port excluded", map[string]string{trafficAnnotation + "excludeOutboundPorts": "443"}, false, RuleCaptureOutbound},
 		{"excluded beats included", map[string]string{trafficAnnotation + "excludeOutboundPorts": "80", trafficAnnotation + "includeOutboundPorts": "80"}, false, RuleCaptureExcludedPort},
+		{"interceptionMode NONE in the proxy config", map[string]string{"proxy.istio.io/config": "{interceptionMode: NONE}"}, false, RuleCaptureModeNone},
+		{"the annotation beats the proxy config", map[string]string{"sidecar.istio.io/interceptionMode": "REDIRECT", "proxy.istio.io/config": "{interceptionMode: NONE}"}, false, RuleCaptureOutbound},
+		{"an excluded address beats the port", map[string]string{trafficAnnotation + "excludeOutboundIPRanges": "10.96.0.0/16", trafficAnnotation + "includeOutboundPorts": "80"}, false, RuleCaptureExcludedIP},
 		{"address excluded", map[string]string{trafficAnnotation + "excludeOutboundIPRanges": "10.96.0.0/16"}, false, RuleCaptureExcludedIP},
 		{"other address excluded", map[string]string{trafficAnnotation + "excludeOutboundIPRanges": "10.97.0.0/16"}, false, RuleCaptureOutbound},
 		{"address included", map[string]string{trafficAnnotation + "includeOutboundIPRanges": "10.96.0.0/16"}, false, RuleCaptureOutbound},
@@ -35,7 +38,7 @@ func TestCapturesOutbound(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := clientIn("shop", nil)
 			w.Annotations = tt.annotations
-			captured, step := CapturesOutbound(w, Dialled{Address: singleAddress(netip.MustParseAddr("10.96.0.1")), Port: 80}, tt.udp)
+			captured, step := snapshotOf(t, "").CapturesOutbound(w, Dialled{Address: singleAddress(netip.MustParseAddr("10.96.0.1")), Port: 80}, tt.udp)
 			if diff := cmp.Diff(tt.want, step.Rule); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -73,7 +76,7 @@ func TestCapturesInbound(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := clientIn("shop", nil)
 			w.Annotations = tt.annotations
-			_, step := CapturesInbound(w, tt.port, tt.udp)
+			_, step := snapshotOf(t, "").CapturesInbound(w, tt.port, tt.udp)
 			if diff := cmp.Diff(tt.want, step.Rule); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -60,7 +60,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	virtualHostRules,
 	inboundRules,
 	dnsRules,
-	captureRules,
+	captureRules, ownAddressRules,
 	walkRules,
 	grpcRules,
 	extensionRules,

@@ -104,7 +104,7 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 	endpoints, steps := w.snapshot.Endpoints(r.workload, svc, port)
 	p.note(steps...)
 	if keepsAddress {
-		endpoints = dialledOnly(endpoints, r.dialled)
+		endpoints = othersOnly(dialledOnly(endpoints, r.dialled), r.workload, r.dialled)
 	}
 	if keepsAddress && len(endpoints) == 0 {
 		w.nothingDialled(p, r, svc, steps)
@@ -149,6 +149,20 @@ func dialledOnly(endpoints []*resolve.Endpoint, d resolve.Dialled) []*resolve.En
 		}
 	}
 	return endpoints
+}
+
+// othersOnly leaves the client's own pod out of those of a headless Service: a pod that dials itself never comes here.
+func othersOnly(endpoints []*resolve.Endpoint, client *resolve.Workload, d resolve.Dialled) []*resolve.Endpoint {
+	if !d.Headless || client == nil {
+		return endpoints
+	}
+	var out []*resolve.Endpoint
+	for _, e := range endpoints {
+		if e.Workload == nil || e.Workload.Owner != client.Owner || e.Count > 1 {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // atTargetPort is the address dialled, with the target port that a ServiceEntry's port names.

@@ -205,6 +205,7 @@ func (w *walk) dialService(p *path, d resolve.Dialled) {
 	}
 	endpoints, steps := w.snapshot.Endpoints(p.sender, svc, port)
 	p.note(steps...)
+	endpoints = othersOnly(endpoints, p.sender, d)
 	var ready []*resolve.Endpoint
 	for _, e := range endpoints {
 		if e.Health == resolve.Healthy {

@@ -98,7 +98,7 @@ func (w *walk) withoutProxy(p *path, a arrival) {
 // effective PeerAuthentication, then authentication and authorization.
 func (w *walk) inbound(p *path, a arrival) {
 	server := a.workload
-	captured, step := resolve.CapturesInbound(server, a.port, w.request.Scheme == UDP)
+	captured, step := w.snapshot.CapturesInbound(server, a.port, w.request.Scheme == UDP)
 	if !captured {
 		p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
 		p.note(step)

@@ -130,7 +130,17 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 		w.end(p, Outcome{Decision: NotRouted, Code: CodeNameNotFound, Reason: last.Reason(), By: last.Ref})
 		return
 	}
-	captured, step := resolve.CapturesOutbound(client, dialled.Dialled, w.request.Scheme == UDP)
+	own, step := w.snapshot.OwnAddress(client, dialled.Dialled)
+	if own != resolve.False {
+		p.note(step)
+	}
+	if own == resolve.True {
+		hop.Proxy = resolve.DataplaneNone
+		p.dest = Destination{Host: hostOf(dialled.Dialled, w.request.Host), Port: dialled.Port, Workloads: []resolve.Ref{client.Owner}, Endpoints: 1}
+		w.deliver(p, arrival{workload: client, port: dialled.Port})
+		return
+	}
+	captured, step := w.snapshot.CapturesOutbound(client, dialled.Dialled, w.request.Scheme == UDP)
 	p.note(step)
 	if !captured {
 		hop.Proxy = resolve.DataplaneNone

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -183,6 +184,9 @@ func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, entered, anonymo
 		machine.Address = q.SourceIP
 	}
 	var out []evaluator.Outcome
+	if len(to) > 1 { // the trace says that it takes the address for another pod's
+		to = slices.DeleteFunc(to, func(ip netip.Addr) bool { return ip == machine.Address })
+	}
 	for _, ip := range to {
 		from := machine
 		if c.Invented(ip) {
