@@ -17,11 +17,18 @@ import (
 
 // Rules of AUTO_PASSTHROUGH servers.
 const (
-	RuleGatewayALPN                RuleID = "gatewaylistener/istio-alpn"
-	RuleGatewayAutoPassthroughNone RuleID = "gatewaylistener/auto-passthrough-no-service"
+	RuleGatewayALPN                  RuleID = "gatewaylistener/istio-alpn"
+	RuleGatewayAutoPassthroughNone   RuleID = "gatewaylistener/auto-passthrough-no-service"
+	RuleGatewayAutoPassthroughSubset RuleID = "gatewaylistener/auto-passthrough-subset"
 )
 
 var gatewayAutoPassthroughRules = []Rule{
+	{
+		ID: RuleGatewayAutoPassthroughSubset, Stage: StageDestinationRule,
+		Says:     "Each subset of a service's DestinationRule is a filter chain of an AUTO_PASSTHROUGH server.",
+		Template: "subset %s of %s has a filter chain",
+		Source:   "pilot/pkg/networking/core/gateway.go, builtAutoPassthroughFilterChains",
+	},
 	{
 		ID: RuleGatewayALPN, Stage: StageTLS,
 		Says:     "A chain of an AUTO_PASSTHROUGH server is taken only with an ALPN of Istio's mutual TLS.",
@@ -77,7 +84,7 @@ func (l *GatewayListener) autoPassthrough(sni string) *GatewayFilterChain {
 	if len(l.auto) == 0 {
 		return nil
 	}
-	svc, _ := l.gateway.spelledService(sni)
+	svc, _, _ := l.gateway.spelledService(sni)
 	if svc == nil {
 		return nil
 	}
@@ -90,37 +97,42 @@ func (l *GatewayListener) autoPassthrough(sni string) *GatewayFilterChain {
 }
 
 // SpelledService is the service of the mesh, and its port, whose cluster a server name of Istio's mTLS
-// spells: outbound_.PORT_.SUBSET_.HOST. It is nil if there is none.
+// spells: outbound_.PORT_.SUBSET_.HOST. It is nil if there is none. The step is about the subset, zero without one.
 // Source: pilot/pkg/model/service.go, BuildDNSSrvSubsetKey.
-func (c *GatewayFilterChain) SpelledService(sni string) (*Service, Port) {
+func (c *GatewayFilterChain) SpelledService(sni string) (*Service, Port, Step) {
 	return c.listener.gateway.spelledService(strings.ToLower(sni))
 }
 
-func (g *MergedGateway) spelledService(sni string) (*Service, Port) {
+func (g *MergedGateway) spelledService(sni string) (*Service, Port, Step) {
 	parts := strings.SplitN(sni, "_.", 4)
 	if len(parts) != 4 || parts[0] != "outbound" {
-		return nil, Port{}
+		return nil, Port{}, Step{}
 	}
 	number, err := strconv.Atoi(parts[1])
 	if err != nil || number == 0 {
-		return nil, Port{}
+		return nil, Port{}, Step{}
 	}
 	for _, svc := range g.snapshot.Services() {
 		if svc.Hostname != parts[3] {
 			continue
 		}
-		if p, ok := g.autoPassthroughPort(svc, number); ok && g.hasSubset(svc, parts[2]) {
-			return svc, p
+		p, ok := g.autoPassthroughPort(svc, number)
+		step, named := g.spelledSubset(svc, parts[2])
+		if ok && named {
+			return svc, p, step
 		}
 	}
-	return nil, Port{}
+	return nil, Port{}, Step{}
 }
 
-// hasSubset reports whether the DestinationRule that the gateway follows for the service names the subset.
-func (g *MergedGateway) hasSubset(svc *Service, subset string) bool {
+// spelledSubset reports whether the DestinationRule that the gateway follows for the service names the subset.
+func (g *MergedGateway) spelledSubset(svc *Service, subset string) (Step, bool) {
 	if subset == "" {
-		return true
+		return Step{}, true
 	}
-	named, _ := g.snapshot.DestinationRule(g.Workload, svc).Subset(subset)
-	return named != nil
+	named, ref := g.snapshot.DestinationRule(g.Workload, svc).Subset(subset)
+	if named == nil {
+		return Step{}, false
+	}
+	return NewStep(RuleGatewayAutoPassthroughSubset, Matched, ref, subset, svc.Hostname), true
 }

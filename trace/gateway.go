@@ -133,7 +133,10 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	if !chain.HTTP() {
 		if chain.Kind == resolve.GatewayAutoPassthrough {
 			w.autoPassthrough(p, chain, tls.sni)
-		} else if w.filters(p, gw, connection, nil) {
+			return
+		}
+		p.note(chain.L4.Steps...) // without its route there were no chain
+		if w.filters(p, gw, connection, nil) {
 			w.gatewayStream(p, gw, chain)
 		}
 		return

@@ -126,7 +126,6 @@ func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.Gatew
 	scope, _ := w.snapshot.Scope(gw)
 	r := &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port()}
 	p.stream = true
-	p.note(chain.L4.Steps...)
 	w.sendFrom(p, gw)
 	route := &resolve.L4Route{Ref: chain.L4.Ref, Entry: chain.L4.Entry, Routes: chain.L4.Destinations, VirtualService: chain.L4.VirtualService}
 	w.toL4(p, r, route)
@@ -137,7 +136,10 @@ func (w *walk) autoPassthrough(p *path, chain *resolve.GatewayFilterChain, sni s
 	p.via, p.stream = CodePassthrough, true
 	ref := chain.Server().Ref
 	p.hop().Envoy.Cluster = sni
-	if svc, port := chain.SpelledService(sni); svc != nil {
+	if svc, port, step := chain.SpelledService(sni); svc != nil {
+		if !step.Ref.IsZero() {
+			p.note(step)
+		}
 		ref, p.dest = svc.Ref.At(port.Field), Destination{Host: svc.Hostname, Port: port.Number, EnvoyCluster: sni}
 	}
 	w.endAt(p, Outcome{Decision: Delivered, Certainty: Assumed, By: chain.Server().Ref},

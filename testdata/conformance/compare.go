@@ -3,7 +3,6 @@ package conformance
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
@@ -34,149 +33,17 @@ import (
 //   - the last hop of a request that is refused: how far the trace looks behind the filter that refuses is for show.
 //   - which of several workloads the last hop is at: it is among the destination's workloads.
 
-// fate is what both parties say of a share of the requests; endpoints that differ in nothing else are put together.
-type fate struct {
-	share     float64
-	machines  map[string]bool
-	endpoints map[string]bool
-	count     int
-	// hops are, by their place on the way, the lines that tell of them.
-	hops []map[string]bool
-}
-
-// fates are by everything that tells outcomes apart.
-type fates map[string]*fate
-
-func (f fates) add(key string, share float64, hops []string) *fate {
-	for _, h := range hops {
-		key += "\n    " + strings.SplitN(h, ":", 2)[0]
-	}
-	if f[key] == nil {
-		f[key] = &fate{machines: map[string]bool{}, endpoints: map[string]bool{}}
-		for range hops {
-			f[key].hops = append(f[key].hops, map[string]bool{})
-		}
-	}
-	for i, h := range hops {
-		f[key].hops[i][h] = true
-	}
-	f[key].share += share
-	return f[key]
-}
-
-// lines tell the fates for a comparison. Where the other party puts together what differs in a hop only, it shows
-// one of these hops there, and all of them elsewhere: among says which lines it has in all.
-func (f fates) lines(other fates) []string {
-	var out []string
-	for _, key := range slices.Sorted(maps.Keys(f)) {
-		v := f[key]
-		head, _, _ := strings.Cut(key, "\n")
-		out = append(out, fmt.Sprintf("%s  %s  at %s: %s", percent(v.share), head, v.counted(other[key]), strings.Join(slices.Sorted(maps.Keys(v.machines)), ", ")))
-		for i, lines := range v.hops {
-			if o := other[key]; o != nil && shares(lines, o.hops[i]) {
-				lines = intersection(lines, o.hops[i])
-			}
-			out = append(out, "    "+strings.Join(slices.Sorted(maps.Keys(lines)), " or "))
-		}
-	}
-	return out
-}
-
-// counted is the number of endpoints, where either party's cluster has a list of them.
-func (f *fate) counted(other *fate) string {
-	if len(f.endpoints) == 0 && (other == nil || len(other.endpoints) == 0) {
-		return "where it was sent"
-	}
-	return fmt.Sprint(max(f.count, len(f.endpoints)))
-}
-
-func shares(a, b map[string]bool) bool { return len(intersection(a, b)) > 0 }
-
-func intersection(a, b map[string]bool) map[string]bool {
-	out := map[string]bool{}
-	for k := range a {
-		if b[k] {
-			out[k] = true
-		}
-	}
-	return out
-}
-
-// allHops are the lines of all hops.
-func (f fates) allHops() map[string]bool {
-	out := map[string]bool{}
-	for _, v := range f {
-		for _, lines := range v.hops {
-			maps.Copy(out, lines)
-		}
-	}
-	return out
-}
-
-func percent(share float64) string { return fmt.Sprintf("%g%%", math.Round(share*1000)/10) }
-
-// answer is what tells outcomes apart, in the contract's words.
-type answer struct {
-	decision                          string
-	status                            int
-	flags, details, location, cluster string
-	port                              int
-	forwarded                         string
-}
-
-func (a answer) key() string {
-	details, inner, failed := strings.Cut(a.details, "|")
-	if failed && strings.HasSuffix(inner, "}") {
-		details += "}"
-	}
-	return strings.Join(strings.Fields(fmt.Sprint(a.decision, " ", a.status, " ", a.flags, " ", details, " ", a.location, " → ", a.cluster, " port ", a.port, " ", a.forwarded)), " ")
-}
-
-// step is a hop in the contract's words.
-type step struct {
-	proxy, direction, workload                                string
-	listener, chain, routeConfig, virtualHost, route, cluster string
-	tls, peer                                                 string
-}
-
-func (s step) line() string {
-	return fmt.Sprintf("%s %s %s: %s [%s] → %s → %s → %s → %s  from %s", s.proxy, s.direction, s.tls,
-		s.listener, s.chain, s.routeConfig, s.virtualHost, s.route, s.cluster, strings.TrimSpace(s.workload+" "+strings.TrimPrefix(s.peer, "spiffe://")))
-}
-
-// ended takes off the last hop of a refused request what lies behind the filter that refuses.
-func (s step) ended() step {
-	s.routeConfig, s.virtualHost, s.route, s.cluster = "", "", "", ""
-	return s
-}
-
-func refuses(decision string) bool { return decision == string(trace.Denied) }
-
 // said are the tracer's outcomes.
 func said(d *render.Document, c *apiserver.Cluster) (out fates, undetermined bool) {
 	out = fates{}
 	names := symbols(c)
-	line := func(o render.Outcome, h render.Hop, last bool) string {
-		s := step{
-			proxy: h.Proxy, direction: h.Direction, workload: ownerName(h.Workload),
-			listener: names.concrete(h.Envoy.Listener), chain: names.concrete(h.Envoy.FilterChain), routeConfig: h.Envoy.RouteConfig,
-			virtualHost: h.Envoy.VirtualHost, route: h.Envoy.Route, cluster: names.concrete(h.Envoy.Cluster), tls: h.TLS, peer: h.Peer,
-		}
-		if last && refuses(o.Decision) {
-			s = s.ended()
-		}
-		if last && h.Direction == "inbound" {
-			s.workload = ""
-		}
-		return s.line()
-	}
 	for _, o := range d.Outcomes {
 		undetermined = undetermined || o.Certainty == string(trace.Undetermined)
 		var hops []string
 		for i, n := range o.Hops {
 			if h := d.Hops[n]; h.Proxy == "sidecar" || h.Proxy == "gateway" {
 				if h.Envoy.Listener != "" {
-					hops = append(hops, line(o, h, i == len(o.Hops)-1))
+					hops = append(hops, names.step(h, i == len(o.Hops)-1, refuses(o.Decision)).line())
 				}
 			}
 		}
@@ -200,6 +67,42 @@ func said(d *render.Document, c *apiserver.Cluster) (out fates, undetermined boo
 		}
 	}
 	return out, undetermined
+}
+
+// step is a hop of the trace; last and refused say where on its way, and with what end.
+func (n addressNames) step(h render.Hop, last, refused bool) step {
+	s := step{
+		proxy: h.Proxy, direction: h.Direction, workload: ownerName(h.Workload), tls: h.TLS, peer: h.Peer,
+		listener: n.concrete(h.Envoy.Listener), chain: n.concrete(h.Envoy.FilterChain), routeConfig: h.Envoy.RouteConfig,
+		virtualHost: h.Envoy.VirtualHost, route: h.Envoy.Route, cluster: n.concrete(h.Envoy.Cluster),
+	}
+	if last && refused {
+		s = s.ended()
+	}
+	if last && h.Direction == "inbound" {
+		s.workload = ""
+	}
+	return s
+}
+
+// unsaid are the hops that were played and that the trace tells of nowhere: where it puts endpoints together, it
+// has the hops of all of them, though only one of each among those of the outcome.
+func unsaid(played fates, d *render.Document, c *apiserver.Cluster) []string {
+	names, told := symbols(c), map[string]bool{}
+	for _, h := range d.Hops {
+		for _, last := range []bool{true, false} {
+			for _, refused := range []bool{true, false} {
+				told[names.step(h, last, refused).line()] = true
+			}
+		}
+	}
+	var out []string
+	for _, line := range slices.Sorted(maps.Keys(played.allHops())) {
+		if !told[line] {
+			out = append(out, line)
+		}
+	}
+	return out
 }
 
 // machineName: where an endpoint of a ServiceEntry is, no one knows.
@@ -305,36 +208,4 @@ func forwardedPlayed(o evaluator.Outcome, q trace.Request) string {
 		}
 	}
 	return forwardedLine(o.Forwarded.Method, o.Forwarded.Authority, o.Forwarded.Path, changed, removed)
-}
-
-// addressNames are what addresses that no manifest gives are called by both.
-type addressNames struct {
-	clusterIPs map[string]string
-	invented   map[string]bool
-}
-
-func symbols(c *apiserver.Cluster) addressNames {
-	n := addressNames{clusterIPs: map[string]string{}, invented: map[string]bool{}}
-	for _, s := range c.Services {
-		n.clusterIPs["clusterIP-of-"+s.Name+"."+s.Namespace] = s.Spec.ClusterIP
-	}
-	for _, p := range c.Pods {
-		if p.Invented {
-			n.invented[p.Address.String()] = true
-		}
-	}
-	return n
-}
-
-// concrete replaces the address in a listener's name: the trace calls a Service's clusterIP-of-it, and that of
-// a pod of a headless Service podIP-of-it.
-func (n addressNames) concrete(name string) string {
-	address, port, ok := strings.Cut(name, "_")
-	switch {
-	case n.clusterIPs[address] != "" && ok:
-		return n.clusterIPs[address] + "_" + port
-	case strings.HasPrefix(address, "podIP-of-") && ok, address == "podIP" && ok, n.invented[address] && ok:
-		return "pod_" + port
-	}
-	return name
 }

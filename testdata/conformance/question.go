@@ -203,10 +203,8 @@ func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, entered, anonymo
 func enter(w *pilot.World, c *apiserver.Cluster, q trace.Request, bytes *evaluator.Bytes, gateway *apiserver.Pod) ([]evaluator.Outcome, error) {
 	client := &evaluator.Machine{Name: "client", Address: q.SourceIP}
 	machine := w.Machine(gateway)
-	port := q.Port
-	if n, ok := c.PodPort(gateway, q.Port); ok {
-		port = n
-	} else {
+	port, ok := c.PodPort(gateway, q.Port)
+	if !ok {
 		return nil, skipped{"the gateway's Service has no such port"}
 	}
 	to := netip.AddrPortFrom(machine.Proxy.Bound(gateway.Address, uint16(port)), uint16(port))

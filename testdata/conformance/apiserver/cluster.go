@@ -20,7 +20,6 @@ import (
 	"istio.io/istio/pilot/pkg/config/kube/crd"
 	"istio.io/istio/pkg/config"
 	"istio.io/istio/pkg/config/schema/collections"
-	"istio.io/istio/pkg/config/schema/resource"
 	"istio.io/istio/pkg/kube"
 	sigsyaml "sigs.k8s.io/yaml"
 )
@@ -151,7 +150,7 @@ func (c *Cluster) addConfig(raw []byte, group, version, kind string) error {
 	if err != nil {
 		return Unjudged{"istiod does not decode " + kind + " " + o.Name + ": " + err.Error()}
 	}
-	if _, err := schema.(resource.Schema).ValidateConfig(*cfg); err != nil {
+	if _, err := schema.ValidateConfig(*cfg); err != nil {
 		return Unjudged{"istiod's webhook refuses " + kind + " " + o.Name + ": " + err.Error()}
 	}
 	withoutJWKSServers(cfg)

@@ -32,13 +32,14 @@ func (c *Cluster) addPods(kind string, owner metav1.ObjectMeta, n int, template 
 var replicaSetOf = regexp.MustCompile(`-[a-z0-9]{5,10}$`)
 
 func ownerOf(p *corev1.Pod) string {
-	for _, r := range p.OwnerReferences {
-		if r.Kind == "ReplicaSet" {
-			return "Deployment " + p.Namespace + "/" + replicaSetOf.ReplaceAllString(r.Name, "")
-		}
-		return r.Kind + " " + p.Namespace + "/" + r.Name
+	if len(p.OwnerReferences) == 0 {
+		return "Pod " + p.Namespace + "/" + p.Name
 	}
-	return "Pod " + p.Namespace + "/" + p.Name
+	r := p.OwnerReferences[0]
+	if r.Kind == "ReplicaSet" {
+		return "Deployment " + p.Namespace + "/" + replicaSetOf.ReplaceAllString(r.Name, "")
+	}
+	return r.Kind + " " + p.Namespace + "/" + r.Name
 }
 
 // addPod makes the pod run: injected where a webhook would, with an address and ready.
