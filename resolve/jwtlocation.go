@@ -1,35 +1,138 @@
 package resolve
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
+	"net/url"
+	"slices"
 	"strings"
 
 	apisecurity "istio.io/api/security/v1beta1"
 )
 
-// Where a jwtRule reads tokens. A rule that names fromHeaders, fromParams or
-// fromCookies reads only those; else Envoy reads "Authorization: Bearer" and the
-// query parameter access_token.
+// Where a jwtRule reads tokens.
+//
+//  1. A rule that names fromHeaders, fromParams or fromCookies reads only those; else
+//     "Authorization: Bearer" and the query parameter access_token.
+//  2. A header with a prefix holds a token where the prefix is found anywhere in it: from
+//     the first character behind it that a token can have. Without a prefix the whole value is the token.
+//  3. Each place is looked at: headers, parameters, cookies, each by name. They are
+//     verified in the opposite order.
+//
 // Source: pilot/pkg/security/authn/policy_applier.go, convertToEnvoyJwtConfig;
 // Envoy: source/extensions/filters/http/jwt_authn/extractor.cc.
 
-// readsAuthorization reports whether a rule reads "Authorization: Bearer", and
-// whether it takes the whole value, "Bearer" included, for the token.
-func readsAuthorization(rule *apisecurity.JWTRule) (reads, whole bool) {
+// TokenPlaceKind is the kind of place in which a token travels. It is a closed list.
+type TokenPlaceKind string
+
+// The kinds of places.
+const (
+	TokenInHeader    TokenPlaceKind = "header"
+	TokenInParameter TokenPlaceKind = "parameter"
+	TokenInCookie    TokenPlaceKind = "cookie"
+)
+
+// TokenPlace is a place in a request in which a token was found: the lower-case
+// name of a header, or the name of a query parameter or cookie.
+type TokenPlace struct {
+	Kind TokenPlaceKind
+	Name string
+}
+
+// String is "header x-token".
+func (p TokenPlace) String() string { return string(p.Kind) + " " + p.Name }
+
+// foundToken is what stands in one place.
+type foundToken struct {
+	TokenPlace
+	text string
+}
+
+// tokensFor are the tokens that a rule finds in the request, in Envoy's order.
+func tokensFor(rule *apisecurity.JWTRule, q *HTTPRequest) []foundToken {
+	headers, params := rule.GetFromHeaders(), rule.GetFromParams()
 	if len(tokenPlaces(rule)) == 0 {
-		return true, false
+		headers, params = []*apisecurity.JWTHeader{{Name: "authorization", Prefix: "Bearer "}}, []string{"access_token"}
 	}
-	for _, h := range rule.GetFromHeaders() {
-		if !strings.EqualFold(h.GetName(), "authorization") {
+	headers = slices.Clone(headers)
+	slices.SortFunc(headers, func(a, b *apisecurity.JWTHeader) int { return cmp.Compare(headerKey(a), headerKey(b)) })
+	headers = slices.CompactFunc(headers, func(a, b *apisecurity.JWTHeader) bool { return headerKey(a) == headerKey(b) })
+	var out []foundToken
+	for _, h := range headers {
+		if value, ok := q.Headers[strings.ToLower(h.GetName())]; ok {
+			if text, ok := behindPrefix(value, h.GetPrefix()); ok {
+				out = append(out, foundToken{TokenPlace{TokenInHeader, strings.ToLower(h.GetName())}, text})
+			}
+		}
+	}
+	given := queryParams(q.Query)
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(params))) {
+		if values := given[name]; len(values) > 0 {
+			out = append(out, foundToken{TokenPlace{TokenInParameter, name}, values[0]})
+		}
+	}
+	baked := cookies(q.Headers["cookie"])
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(rule.GetFromCookies()))) {
+		if value, ok := baked[name]; ok {
+			out = append(out, foundToken{TokenPlace{TokenInCookie, name}, value})
+		}
+	}
+	return out
+}
+
+func headerKey(h *apisecurity.JWTHeader) string { return strings.ToLower(h.GetName()) + h.GetPrefix() }
+
+// tokenAlphabet is base64url with the dot between a token's parts.
+const tokenAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+
+func behindPrefix(value, prefix string) (string, bool) {
+	if prefix == "" {
+		return value, true
+	}
+	i := strings.Index(value, prefix)
+	if i < 0 {
+		return "", false
+	}
+	rest := value[i+len(prefix):]
+	if start := strings.IndexAny(rest, tokenAlphabet); start >= 0 {
+		return rest[start:], true
+	}
+	return value, true
+}
+
+// queryParams are the parameters of a query string, decoded.
+func queryParams(query string) map[string][]string {
+	out := map[string][]string{}
+	for pair := range strings.SplitSeq(query, "&") {
+		if pair == "" {
 			continue
 		}
-		if strings.TrimRight(h.GetPrefix(), " ") == "Bearer" {
-			return true, false
-		}
-		whole = whole || h.GetPrefix() == ""
+		name, value, _ := strings.Cut(pair, "=")
+		name = unescaped(name)
+		out[name] = append(out[name], unescaped(value))
 	}
-	return whole, whole
+	return out
+}
+
+func unescaped(s string) string {
+	if decoded, err := url.PathUnescape(s); err == nil {
+		return decoded
+	}
+	return s
+}
+
+// cookies are the cookies of a Cookie header by name; of two of one name the first counts.
+func cookies(header string) map[string]string {
+	out := map[string]string{}
+	for pair := range strings.SplitSeq(header, ";") {
+		name, value, ok := strings.Cut(strings.TrimLeft(pair, " \t"), "=")
+		if _, had := out[name]; ok && !had {
+			out[name] = strings.Trim(value, `"`)
+		}
+	}
+	return out
 }
 
 // tokenPlaces are the places a rule names; none means Envoy's defaults.
@@ -47,68 +150,51 @@ func tokenPlaces(rule *apisecurity.JWTRule) []string {
 	return places
 }
 
-// placedToken is a token that stands where a rule reads, and what its form makes of it.
-type placedToken struct {
-	// place is for people, header the one it stands in; empty for parameters and cookies.
-	place, header string
-	token         *Token
-	status        jwtStatus
-}
-
-// placedTokens are the tokens that a request has at the places a rule reads, but for the one behind
-// "Authorization: Bearer", which is known already where known is set.
-func placedTokens(rule *apisecurity.JWTRule, q *HTTPRequest, known bool) []placedToken {
-	headers, params := rule.GetFromHeaders(), rule.GetFromParams()
-	if len(tokenPlaces(rule)) == 0 {
-		headers = []*apisecurity.JWTHeader{{Name: "Authorization", Prefix: "Bearer "}}
-		params = []string{"access_token"}
-	}
-	var out []placedToken
-	for _, h := range headers {
-		v, ok := q.Header(h.GetName())
-		_, v, prefixed := strings.Cut(v, h.GetPrefix())
-		if ok && prefixed && !(known && strings.EqualFold(h.GetName(), "authorization")) {
-			out = append(out, placed("header "+h.GetName(), strings.ToLower(h.GetName()), strings.TrimLeft(v, " ")))
-		}
-	}
-	for _, p := range params {
-		if v, ok := firstQueryParam(q.Query, p); ok {
-			out = append(out, placed("parameter "+p, "", v))
-		}
-	}
-	cookies, _ := q.Header("cookie")
-	for _, c := range rule.GetFromCookies() {
-		for pair := range strings.SplitSeq(cookies, ";") {
-			if name, v, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && name == c {
-				out = append(out, placed("cookie "+c, "", v))
+// DropToken takes an accepted token out of the request: a header as a whole; a
+// parameter, after which the others stand decoded and by name. Cookies stay.
+// Source: Envoy: source/extensions/filters/http/jwt_authn/extractor.cc, removeJwt.
+func (q *HTTPRequest) DropToken(p TokenPlace) {
+	switch p.Kind {
+	case TokenInHeader:
+		delete(q.Headers, p.Name)
+	case TokenInParameter:
+		params := queryParams(q.Query)
+		delete(params, p.Name)
+		var rest []string
+		for _, name := range slices.Sorted(maps.Keys(params)) {
+			for _, value := range params[name] {
+				rest = append(rest, name+"="+value)
 			}
 		}
+		q.Query = strings.Join(rest, "&")
+	case TokenInCookie:
 	}
-	return out
 }
 
-func placed(place, header, raw string) placedToken {
-	token, status := parseToken(raw)
-	return placedToken{place: place, header: header, token: token, status: status}
-}
-
-// parseToken reads the claims of a token, and looks at nothing else than its form.
-// Source: google/jwt_verify_lib, Jwt::parseFromString.
-func parseToken(raw string) (*Token, jwtStatus) {
-	parts := strings.Split(raw, ".")
+// readToken decodes a token as far as the trace can: its signature is taken as good.
+// Source: Envoy jwt_verify_lib, jwt.cc, parseFromString.
+func readToken(text string) (*Token, jwtStatus) {
+	parts := strings.Split(text, ".")
 	if len(parts) != 3 {
-		return nil, jwtNoToken
+		return nil, jwtBadFormat
 	}
-	var claims map[string]any
-	for i, malformed := range [][2]jwtStatus{{jwtHeaderUnparsed, jwtHeaderNoJSON}, {jwtPayloadUnparsed, jwtPayloadNoJSON}} {
-		text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[i], "="))
-		if err != nil {
-			return nil, malformed[0]
-		}
-		claims = nil
-		if json.Unmarshal(text, &claims) != nil || claims == nil {
-			return nil, malformed[1]
-		}
+	decode := func(part string) ([]byte, error) {
+		return base64.RawURLEncoding.DecodeString(strings.TrimRight(part, "="))
 	}
-	return &Token{Claims: claims}, jwtOK
+	header, err := decode(parts[0])
+	if err != nil {
+		return nil, jwtHeaderBase64
+	}
+	if json.Unmarshal(header, &map[string]any{}) != nil {
+		return nil, jwtHeaderJSON
+	}
+	payload, err := decode(parts[1])
+	if err != nil {
+		return nil, jwtPayloadBase64
+	}
+	token := &Token{}
+	if json.Unmarshal(payload, &token.Claims) != nil {
+		return nil, jwtPayloadJSON
+	}
+	return token, jwtOK
 }

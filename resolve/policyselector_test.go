@@ -166,7 +166,7 @@ func TestPolicyGaps(t *testing.T) {
 		}
 	})
 	t.Run("RequestAuthentication", func(t *testing.T) {
-		r := NewSnapshot(gap("RequestAuthentication", "istio-system")).RequestAuthentication(guarded(), &HTTPRequest{}, nil)
+		r := NewSnapshot(gap("RequestAuthentication", "istio-system")).RequestAuthentication(guarded(), &HTTPRequest{})
 		want := []RuleID{RuleRequestAuthenticationUnreadable, RuleRequestAuthenticationNone}
 		if diff := cmp.Diff(want, ruleIDs(r.Steps)); diff != "" || len(r.Gaps) != 1 {
 			t.Error(diff, r.Gaps)
@@ -200,8 +200,8 @@ spec: {selector: {matchLabels: {app: web}}, portLevelMtls: {80: null}}
 	for _, q := range []*HTTPRequest{nil, {}} {
 		s.Authorize(guarded(), nil, q)
 		s.Authorize(&Workload{}, &Connection{}, q)
-		s.RequestAuthentication(guarded(), q, &Token{})
-		s.RequestAuthentication(&Workload{}, q, nil)
+		s.RequestAuthentication(guarded(), q)
+		s.RequestAuthentication(&Workload{}, q)
 		s.EffectiveMTLS(guarded(), -1)
 	}
 }

@@ -20,13 +20,13 @@ type JWTResult struct {
 	Rule Ref
 	// Token holds the claims that this proxy knows from now on; nil if none.
 	Token *Token
-	// Forwarded is whether the token in Authorization goes on to the next hop.
-	Forwarded bool
-	// Consumed are the other headers whose token goes no further.
-	Consumed []string
-	// Headers are those that outputClaimToHeaders sets, by lower-case name.
-	Headers map[string]string
-	Steps   []Step
+	// Consumed are the places of accepted tokens that do not go on to the next hop (HTTPRequest.DropToken).
+	Consumed []TokenPlace
+	// Headers are those that outputClaimToHeaders and outputPayloadToHeader set, by
+	// lower-case name; what the client sent under such names (Sanitized) is dropped before.
+	Headers   map[string]string
+	Sanitized []string
+	Steps     []Step
 	// Gaps are what could not be read and might change the answer.
 	Gaps []Gap
 }
@@ -44,37 +44,38 @@ type jwtStatus struct {
 }
 
 var (
-	jwtOK              = jwtStatus{}
-	jwtMissed          = jwtStatus{401, "Jwt is missing"}
-	jwtUnknownIssuer   = jwtStatus{401, "Jwt issuer is not configured"}
-	jwtWrongAudience   = jwtStatus{403, "Audiences in Jwt are not allowed"}
-	jwtNoToken         = jwtStatus{401, "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections"}
-	jwtHeaderUnparsed  = jwtStatus{401, "Jwt header is an invalid Base64url encoded"}
-	jwtHeaderNoJSON    = jwtStatus{401, "Jwt header is an invalid JSON"}
-	jwtPayloadUnparsed = jwtStatus{401, "Jwt payload is an invalid Base64url encoded"}
-	jwtPayloadNoJSON   = jwtStatus{401, "Jwt payload is an invalid JSON"}
+	jwtOK            = jwtStatus{}
+	jwtMissed        = jwtStatus{401, "Jwt is missing"}
+	jwtUnknownIssuer = jwtStatus{401, "Jwt issuer is not configured"}
+	jwtExpired       = jwtStatus{401, "Jwt is expired"}
+	jwtWrongAudience = jwtStatus{403, "Audiences in Jwt are not allowed"}
+	jwtBadFormat     = jwtStatus{401, "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections"}
+	jwtHeaderBase64  = jwtStatus{401, "Jwt header is an invalid Base64url encoded"}
+	jwtHeaderJSON    = jwtStatus{401, "Jwt header is an invalid JSON"}
+	jwtPayloadBase64 = jwtStatus{401, "Jwt payload is an invalid Base64url encoded"}
+	jwtPayloadJSON   = jwtStatus{401, "Jwt payload is an invalid JSON"}
 )
 
 // RequestAuthentication tells what the JWT filter of the workload's proxy makes
-// of a request whose end-user token is sent as "Authorization: Bearer", token, and of those that it has
-// elsewhere. A token is taken as correctly signed and as valid now; token is nil without one.
+// of a request and the end-user tokens in it. Tokens are taken as correctly signed
+// and as valid now.
 //
 //  1. The rules of all RequestAuthentications that attach (workload, namespace and
 //     mesh alike) are put together, ordered by issuer.
-//  2. No rule: the token is not looked at. A CORS preflight is not looked at either.
-//  3. A rule sees the tokens at the places that it reads (jwtlocation.go).
-//  4. A rule accepts a token of its issuer and, if it lists audiences, for one of them. It has to
-//     accept all that it sees.
+//  2. No rule: tokens are not looked at. A CORS preflight is not looked at either.
+//  3. A rule looks at its own places only (tokensFor). Every token in them has to be good.
+//  4. A token is good if it can be decoded, is of the rule's issuer, can be valid at
+//     all, and is for one of the rule's audiences, in that order.
 //  5. One rule that accepts is enough; its claims are known from here on, and the
-//     token goes no further unless forwardOriginalToken is set.
+//     tokens go no further unless forwardOriginalToken is set. Of several tokens the claims of the first place count.
 //  6. If every rule sees no token the request passes without claims.
 //  7. Else it is refused. A wrong audience or a token that does not parse is reported
 //     before an unknown issuer.
 //
 // Source: pilot/pkg/security/authn/policy_applier.go, newPolicyApplier, convertToEnvoyJwtConfig;
-// Envoy: source/extensions/filters/http/jwt_authn, AnyVerifierImpl.
-func (s *Snapshot) RequestAuthentication(w *Workload, q *HTTPRequest, token *Token) JWTResult {
-	r := JWTResult{Forwarded: token != nil}
+// Envoy: source/extensions/filters/http/jwt_authn, authenticator.cc; verifier.cc, AnyVerifierImpl.
+func (s *Snapshot) RequestAuthentication(w *Workload, q *HTTPRequest) JWTResult {
+	var r JWTResult
 	// 1. Rules that apply.
 	rules := s.jwtRules(w, &r)
 	// 2. Nothing to do.
@@ -93,10 +94,12 @@ func (s *Snapshot) RequestAuthentication(w *Workload, q *HTTPRequest, token *Tok
 	refused, refusedBy := jwtMissed, Ref{}
 	first, firstBy := jwtMissed, Ref{}
 	for _, rule := range rules {
-		found, status := r.check(rule, q, token)
+		r.Sanitized = append(r.Sanitized, outputHeaders(rule.spec)...)
+		tokens := tokensFor(rule.spec, q)
+		token, status := r.check(rule, q, tokens)
 		if status == jwtOK {
 			// 5. The first that accepts.
-			r.accept(rule, found)
+			r.accept(rule, token, tokens)
 			return r
 		}
 		if first == jwtMissed {
@@ -115,7 +118,7 @@ func (s *Snapshot) RequestAuthentication(w *Workload, q *HTTPRequest, token *Tok
 	if first != jwtUnknownIssuer {
 		refused, refusedBy = first, firstBy
 	}
-	r.Status, r.Message, r.Rule, r.Forwarded = refused.code, refused.message, refusedBy, false
+	r.Status, r.Message, r.Rule = refused.code, refused.message, refusedBy
 	r.Details = "jwt_authn_access_denied{" + strings.ReplaceAll(refused.message, " ", "_") + "}"
 	r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationRefused, DeniedBy, refusedBy, r.Status, r.Message))
 	return r
@@ -159,50 +162,49 @@ func isPreflight(q *HTTPRequest) bool {
 	return q.Method == "OPTIONS" && origin != "" && method != ""
 }
 
-// check is what one rule makes of the tokens it sees, and these.
-func (r *JWTResult) check(rule jwtRule, q *HTTPRequest, token *Token) ([]placedToken, jwtStatus) {
-	var found []placedToken
-	if token != nil {
-		reads, whole := readsAuthorization(rule.spec)
-		switch {
-		case whole:
-			r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationPrefix, Skipped, rule.ref.At(rule.ref.Field+".fromHeaders")).
-				Unlike("prefix \"Bearer \"", "no prefix"))
-			return nil, jwtHeaderUnparsed
-		case reads:
-			found = append(found, placedToken{token: token})
-		}
-	}
-	others := placedTokens(rule.spec, q, token != nil)
-	for _, o := range others {
-		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationPlace, Applied, rule.ref, o.place))
-	}
-	if found = append(found, others...); len(found) == 0 {
-		if places := strings.Join(tokenPlaces(rule.spec), ", "); token != nil {
+// check is what one rule makes of its tokens, the last place first, and the token of the first place.
+func (r *JWTResult) check(rule jwtRule, q *HTTPRequest, tokens []foundToken) (*Token, jwtStatus) {
+	if len(tokens) == 0 {
+		if places := strings.Join(tokenPlaces(rule.spec), ", "); places != "" && strings.HasPrefix(q.Headers["authorization"], "Bearer ") {
 			r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationLocation, Skipped, rule.ref, places).
 				Unlike(places, "header Authorization: Bearer"))
 		}
 		return nil, jwtMissed
 	}
-	for _, t := range found {
-		status := t.status
-		if status == jwtOK {
-			status = r.claimsOf(rule, t.token)
+	var token *Token
+	for _, found := range slices.Backward(tokens) {
+		var status jwtStatus
+		if token, status = readToken(found.text); status != jwtOK {
+			r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationUndecoded, Skipped, rule.ref, found.String(), withPrefix(found)))
+			return nil, status
 		}
-		if status != jwtOK {
+		if status = r.verify(rule, token); status != jwtOK {
 			return nil, status
 		}
 	}
-	return found, jwtOK
+	return token, jwtOK
 }
 
-// claimsOf is step 4 for one token.
-func (r *JWTResult) claimsOf(rule jwtRule, token *Token) jwtStatus {
+// withPrefix says where a word before the token was taken for a part of it.
+func withPrefix(found foundToken) string {
+	word, _, ok := strings.Cut(found.text, " ")
+	if !ok || found.Kind != TokenInHeader {
+		return ""
+	}
+	return fmt.Sprintf(": the rule names no prefix, so %q is taken for a part of it", word+" ")
+}
+
+// verify is what one rule makes of a token that was decoded.
+func (r *JWTResult) verify(rule jwtRule, token *Token) jwtStatus {
 	issuer, _ := token.Claims["iss"].(string)
 	if want := rule.spec.GetIssuer(); want != "" && want != issuer {
 		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationIssuer, Skipped, rule.ref.At(rule.ref.Field+".issuer"), want, issuer).
 			Unlike(want, issuer))
 		return jwtUnknownIssuer
+	}
+	if why := neverValid(token.Claims); why != "" {
+		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationExpired, Skipped, rule.ref, why))
+		return jwtExpired
 	}
 	if want := rule.spec.GetAudiences(); len(want) > 0 {
 		audiences := stringsOf(token.Claims["aud"])
@@ -215,6 +217,28 @@ func (r *JWTResult) claimsOf(rule jwtRule, token *Token) jwtStatus {
 	}
 	return jwtOK
 }
+
+// clockSkew is how far Envoy lets clocks differ, in seconds.
+const clockSkew = 60
+
+// neverValid says why a token cannot be valid at any time: it expires before it
+// begins, or before it was made.
+// Source: Envoy jwt_verify_lib, jwt.cc, verifyTimeConstraint.
+func neverValid(claims map[string]any) string {
+	expires, ok := claims["exp"].(float64)
+	if !ok || expires == 0 {
+		return ""
+	}
+	if begins, ok := claims["nbf"].(float64); ok && expires+clockSkew < begins-clockSkew {
+		return fmt.Sprintf("exp %s is before nbf %s", moment(expires), moment(begins))
+	}
+	if made, ok := claims["iat"].(float64); ok && expires+clockSkew < made {
+		return fmt.Sprintf("exp %s is before iat %s", moment(expires), moment(made))
+	}
+	return ""
+}
+
+func moment(seconds float64) string { return time.Unix(int64(seconds), 0).UTC().Format(time.RFC3339) }
 
 // sameAudience compares audiences as Envoy does: without scheme and trailing slash.
 // Source: Envoy jwt_verify_lib, check_audience.cc, sanitizeAudience.
@@ -230,9 +254,8 @@ func sameAudience(a string) func(string) bool {
 	return func(b string) bool { return a == sanitize(b) }
 }
 
-// accept records the claims, and what becomes of the tokens and of the headers.
-func (r *JWTResult) accept(rule jwtRule, found []placedToken) {
-	token := found[len(found)-1].token
+// accept records the claims, and what becomes of the token and of the headers.
+func (r *JWTResult) accept(rule jwtRule, token *Token, tokens []foundToken) {
 	claims := make(map[string]any, len(token.Claims))
 	split := append([]string{"scope", "permission"}, rule.spec.GetSpaceDelimitedClaims()...)
 	for name, v := range token.Claims {
@@ -248,25 +271,42 @@ func (r *JWTResult) accept(rule jwtRule, found []placedToken) {
 		claims[name] = v
 	}
 	r.Rule, r.Token = rule.ref, &Token{Claims: claims}
-	keeps := rule.spec.GetForwardOriginalToken()
-	for _, t := range found {
-		switch {
-		case t.place == "":
-			r.Forwarded = keeps
-		case t.header != "" && !keeps:
-			r.Consumed = append(r.Consumed, t.header)
-		}
-	}
 	r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationAccepted, Allowed, rule.ref, rule.spec.GetIssuer(), requestPrincipal(r.Token)))
 	for _, name := range []string{"exp", "nbf"} {
 		if at, ok := token.Claims[name].(float64); ok {
-			r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationTime, Warned, rule.ref, name, time.Unix(int64(at), 0).UTC().Format(time.RFC3339)))
+			r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationTime, Warned, rule.ref, name, moment(at)))
 		}
 	}
-	if !keeps {
+	if !rule.spec.GetForwardOriginalToken() {
+		for _, found := range tokens {
+			r.Consumed = append(r.Consumed, found.TokenPlace)
+		}
 		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationConsumed, Applied, rule.ref.At(rule.ref.Field+".forwardOriginalToken")))
 	}
-	for _, out := range rule.spec.GetOutputClaimToHeaders() {
+	if name := rule.spec.GetOutputPayloadToHeader(); name != "" {
+		_, rest, _ := strings.Cut(tokens[0].text, ".")
+		payload, _, _ := strings.Cut(rest, ".")
+		r.Headers = map[string]string{strings.ToLower(name): payload}
+	}
+	r.output(rule.spec, token)
+}
+
+// outputHeaders are the headers that a rule sets, by lower-case name.
+// Source: Envoy: source/extensions/filters/http/jwt_authn/extractor.cc, sanitizeHeaders.
+func outputHeaders(rule *apisecurity.JWTRule) []string {
+	var out []string
+	if name := rule.GetOutputPayloadToHeader(); name != "" {
+		out = append(out, strings.ToLower(name))
+	}
+	for _, h := range rule.GetOutputClaimToHeaders() {
+		out = append(out, strings.ToLower(h.GetHeader()))
+	}
+	return out
+}
+
+// output sets the headers that a rule makes of claims.
+func (r *JWTResult) output(rule *apisecurity.JWTRule, token *Token) {
+	for _, out := range rule.GetOutputClaimToHeaders() {
 		value, ok := claimText(token.Claims, strings.Split(out.GetClaim(), "."))
 		if !ok || out.GetHeader() == "" {
 			continue

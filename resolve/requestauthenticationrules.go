@@ -6,10 +6,10 @@ const (
 	RuleRequestAuthenticationPreflight   RuleID = "requestauthentication/cors-preflight"
 	RuleRequestAuthenticationNoToken     RuleID = "requestauthentication/no-token"
 	RuleRequestAuthenticationLocation    RuleID = "requestauthentication/other-location"
-	RuleRequestAuthenticationPlace       RuleID = "requestauthentication/token-elsewhere"
+	RuleRequestAuthenticationUndecoded   RuleID = "requestauthentication/not-decoded"
+	RuleRequestAuthenticationExpired     RuleID = "requestauthentication/never-valid"
 	RuleRequestAuthenticationIssuer      RuleID = "requestauthentication/issuer"
 	RuleRequestAuthenticationAudience    RuleID = "requestauthentication/audience"
-	RuleRequestAuthenticationPrefix      RuleID = "requestauthentication/header-prefix"
 	RuleRequestAuthenticationAccepted    RuleID = "requestauthentication/accepted"
 	RuleRequestAuthenticationRefused     RuleID = "requestauthentication/refused"
 	RuleRequestAuthenticationTime        RuleID = "requestauthentication/time-not-checked"
@@ -48,9 +48,14 @@ var requestAuthenticationRules = []Rule{
 		Template: "reads tokens from %s only, not from Authorization: Bearer",
 	},
 	{
-		ID: RuleRequestAuthenticationPlace, Stage: StageRequestAuthentication, Source: "Envoy: source/extensions/filters/http/jwt_authn/extractor.cc",
-		Says:     "What stands in a header, parameter or cookie that a rule reads is a token. One that has a token's form is taken as correctly signed and as valid now.",
-		Template: "%s is read as a token",
+		ID: RuleRequestAuthenticationUndecoded, Stage: StageRequestAuthentication, Source: "Envoy: source/extensions/filters/http/jwt_authn/extractor.cc; jwt_verify_lib, jwt.cc",
+		Says:     "What stands in a place that a rule reads is taken for a token, a prefix that the rule does not name included; if it cannot be decoded, 401.",
+		Template: "%s holds no token that can be decoded%s",
+	},
+	{
+		ID: RuleRequestAuthenticationExpired, Stage: StageRequestAuthentication, Source: "Envoy jwt_verify_lib, jwt.cc, verifyTimeConstraint",
+		Says:     "A token that expires before it begins, or before it was made, is never valid; 401.",
+		Template: "the token is never valid: %s",
 	},
 	{
 		ID: RuleRequestAuthenticationIssuer, Stage: StageRequestAuthentication, Source: jwtFilterSource,
@@ -61,11 +66,6 @@ var requestAuthenticationRules = []Rule{
 		ID: RuleRequestAuthenticationAudience, Stage: StageRequestAuthentication, Source: jwtFilterSource,
 		Says:     "Where a rule lists audiences, the token's aud must hold one of them; else 403.",
 		Template: "the token's audience %s is not among %s",
-	},
-	{
-		ID: RuleRequestAuthenticationPrefix, Stage: StageRequestAuthentication, Source: "Envoy: source/extensions/filters/http/jwt_authn/extractor.cc",
-		Says:     "A rule that reads Authorization without a prefix takes the word Bearer for a part of the token; 401.",
-		Template: "reads Authorization without the prefix \"Bearer \", so the whole value is taken for the token",
 	},
 	{
 		ID: RuleRequestAuthenticationAccepted, Stage: StageRequestAuthentication, Source: jwtConfigSource,

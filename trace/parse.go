@@ -176,10 +176,14 @@ func isSAN(s string) bool {
 	return isVisible(s)
 }
 
-// readToken decodes the token. What is put in the Authorization header is the
-// token without its signature: nothing here reads that, and a trace that is
+// readToken decodes the token and puts it in the Authorization header. Tokens lose
+// their signature wherever they stand: nothing here reads it, and a trace that is
 // passed on then holds no credential.
 func readToken(q *Request, typed Typed) error {
+	q.Query = withoutSignatures(q.Query)
+	for name, value := range q.Headers {
+		q.Headers[name] = withoutSignatures(value)
+	}
 	sent, hasHeader := q.Headers["authorization"]
 	if typed.JWT == "" && len(typed.Claims) == 0 {
 		if token, err := ParseJWT(sent); err == nil && hasHeader {

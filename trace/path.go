@@ -43,10 +43,8 @@ type path struct {
 	originate []resolve.Change
 	// clientCert is the identity in a client certificate of the caller's own.
 	clientCert string
-	// token is the end-user token still in the request.
-	token     *resolve.Token
-	certainty Certainty
-	dest      Destination
+	certainty  Certainty
+	dest       Destination
 	// via is how the request left for the destination where that deserves a code.
 	via Code
 	// by is the resource that decided where the request goes: the route taken last, or the outbound policy.
@@ -63,7 +61,7 @@ type wrapper struct {
 
 // path is where the walk of a request begins.
 func (req Request) path() *path {
-	p := &path{share: 1, certainty: Certain, clientCert: req.ClientCert, token: req.Token, senderIP: req.SourceIP, sni: req.ServerName()}
+	p := &path{share: 1, certainty: Certain, clientCert: req.ClientCert, senderIP: req.SourceIP, sni: req.ServerName()}
 	if req.Scheme.IsHTTP() {
 		p.http = req.HTTPRequest()
 		p.original = req.HTTPRequest()

@@ -263,8 +263,11 @@ func (w *walk) filters(p *path, proxy *resolve.Workload, c *resolve.Connection, 
 
 // authenticate runs the RequestAuthentications of a proxy; it reports whether the request goes on.
 func (w *walk) authenticate(p *path, proxy *resolve.Workload, request *resolve.HTTPRequest) bool {
-	result := w.snapshot.RequestAuthentication(proxy, request, p.token)
+	result := w.snapshot.RequestAuthentication(proxy, request)
 	p.note(result.Steps...)
+	for _, name := range result.Sanitized {
+		delete(request.Headers, name)
+	}
 	if result.Status != 0 {
 		w.rejected(p, Outcome{Decision: Denied, HTTPStatus: result.Status, ResponseCodeDetails: result.Details, Code: CodeJWTRejected, By: result.Rule}, result.Steps)
 		return false
@@ -273,12 +276,8 @@ func (w *walk) authenticate(p *path, proxy *resolve.Workload, request *resolve.H
 	for name, value := range result.Headers {
 		request.Headers[name] = value
 	}
-	for _, name := range result.Consumed {
-		delete(request.Headers, name)
-	}
-	if p.token != nil && !result.Forwarded {
-		p.token = nil
-		delete(request.Headers, "authorization")
+	for _, place := range result.Consumed {
+		request.DropToken(place)
 	}
 	return true
 }
@@ -313,7 +312,8 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 // keptOut are the rules of the clauses that keep a request out without being the refusal itself.
 var keptOut = map[Code][]resolve.RuleID{
 	CodeJWTRejected: {
-		resolve.RuleRequestAuthenticationIssuer, resolve.RuleRequestAuthenticationAudience, resolve.RuleRequestAuthenticationPrefix,
+		resolve.RuleRequestAuthenticationIssuer, resolve.RuleRequestAuthenticationAudience,
+		resolve.RuleRequestAuthenticationUndecoded, resolve.RuleRequestAuthenticationExpired,
 	},
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	istiolog "istio.io/istio/pkg/log"
 	"sigs.k8s.io/yaml"
 )
 
@@ -127,6 +128,9 @@ func table() string {
 
 // TestMain writes or checks the table after a whole run.
 func TestMain(m *testing.M) {
+	for _, scope := range istiolog.Scopes() {
+		scope.SetOutputLevel(istiolog.NoneLevel) // a difference would drown in what istiod logs
+	}
 	code := m.Run()
 	if code == 0 && whole() {
 		if err := check(table()); err != nil {

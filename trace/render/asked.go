@@ -75,6 +75,9 @@ func disclose(header, value string) string {
 	case "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key":
 		return "…"
 	}
+	if strings.Contains(value, "eyJ") { // a token, wherever a RequestAuthentication reads it
+		return "…"
+	}
 	return value
 }
 

@@ -3,7 +3,9 @@ package evaluator
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -106,13 +108,18 @@ func (x *exchange) provider(p *jwt.JwtProvider, audiences []string) (tokenState,
 	if len(audiences) == 0 {
 		audiences = p.GetAudiences()
 	}
-	for _, t := range found {
+	for _, h := range outputHeaders(p) {
+		delete(x.q.Headers, h) // what a client sends under such a name is never believed
+	}
+	for _, t := range slices.Backward(found) {
 		claims, why := parseToken(t.raw)
 		switch {
 		case why != "":
 			return tokenBad, denied(why)
 		case p.GetIssuer() != "" && claims["iss"] != p.GetIssuer():
 			return tokenBad, denied("Jwt issuer is not configured")
+		case neverValid(claims):
+			return tokenBad, denied("Jwt is expired")
 		case len(audiences) > 0 && !audienceOf(claims["aud"], audiences):
 			return tokenForbidden, denied("Audiences in Jwt are not allowed")
 		}
@@ -136,9 +143,45 @@ func (x *exchange) verified(p *jwt.JwtProvider, t token, claims map[string]any) 
 	if p.GetForwardPayloadHeader() != "" {
 		x.q.Headers[strings.ToLower(p.GetForwardPayloadHeader())] = strings.Split(t.raw, ".")[1]
 	}
-	if !p.GetForward() && t.header != "" {
+	switch {
+	case p.GetForward():
+	case t.header != "":
 		delete(x.q.Headers, t.header)
+	case t.param != "":
+		x.q.Path = withoutParameter(x.q.Path, t.param)
 	}
+}
+
+// outputHeaders are those that the provider sets from a token.
+func outputHeaders(p *jwt.JwtProvider) []string {
+	var out []string
+	for _, h := range p.GetClaimToHeaders() {
+		out = append(out, strings.ToLower(h.GetHeaderName()))
+	}
+	return append(out, strings.ToLower(p.GetForwardPayloadHeader()))
+}
+
+// neverValid: tokens are taken as valid now, but for those that no moment suits.
+func neverValid(claims map[string]any) bool {
+	exp, ok := claims["exp"].(float64)
+	begin, _ := claims["nbf"].(float64)
+	made, _ := claims["iat"].(float64)
+	return ok && exp != 0 && (exp+120 < begin || exp+60 < made)
+}
+
+// withoutParameter is a path whose query has lost a parameter; the others come out sorted and decoded.
+func withoutParameter(path, name string) string {
+	path, query, _ := strings.Cut(path, "?")
+	values, _ := url.ParseQuery(query)
+	values.Del(name)
+	sep := "?"
+	for _, k := range slices.Sorted(maps.Keys(values)) {
+		for _, v := range values[k] {
+			path += sep + k + "=" + v
+			sep = "&"
+		}
+	}
+	return path
 }
 
 // parseToken reads a token; why says in Envoy's words what is wrong with it.
@@ -161,8 +204,8 @@ func parseToken(raw string) (claims map[string]any, why string) {
 	return claims, ""
 }
 
-// token is one that stands in the request, and the header it stands in.
-type token struct{ raw, header string }
+// token is one that stands in the request, and the header or parameter it stands in.
+type token struct{ raw, header, param string }
 
 // tokens are those at the places where the provider looks: from_headers, from_params and from_cookies; without
 // any of these "Authorization: Bearer" and the parameter access_token.
@@ -183,12 +226,12 @@ func (x *exchange) tokens(p *jwt.JwtProvider) []token {
 		if h.GetValuePrefix() != "" {
 			after = strings.TrimLeft(after, " ")
 		}
-		out = append(out, token{after, name})
+		out = append(out, token{raw: after, header: name})
 	}
 	_, query, _ := strings.Cut(x.q.Path, "?")
 	for _, name := range params {
 		if v, ok := parameter(query, name); ok {
-			out = append(out, token{raw: v})
+			out = append(out, token{raw: v, param: name})
 		}
 	}
 	for _, name := range p.GetFromCookies() {
