@@ -1,7 +1,6 @@
 package load
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +20,7 @@ type document struct {
 	source source
 	// line is the line of the source on which the text begins, from 1.
 	line int
-	text []byte
+	text string
 	// json is set where the text is one JSON value.
 	json bool
 	// flat is set where lines of the text are not lines of the source; every
@@ -56,12 +55,12 @@ func (d *document) lineOf(line int) int {
 // 3. Documents of comments and directives alone are dropped.
 //
 // Source: k8s.io/apimachinery/pkg/util/yaml, YAMLOrJSONDecoder.
-func split(s source, text []byte) []*document {
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+func split(s source, text string) []*document {
+	text = strings.TrimPrefix(text, "\xef\xbb\xbf")
 	if docs, ok := splitJSON(s, text); ok {
 		return docs
 	}
-	if filepath.Ext(s.name) == ".json" && bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+	if filepath.Ext(s.name) == ".json" && strings.HasPrefix(strings.TrimSpace(text), "{") {
 		return []*document{{source: s, line: 1, text: text, json: true}} // whose mistake parse will tell
 	}
 	var docs []*document
@@ -74,7 +73,7 @@ func split(s source, text []byte) []*document {
 	for at := 0; at < len(text); {
 		line++
 		next := len(text)
-		if i := bytes.IndexByte(text[at:], '\n'); i >= 0 {
+		if i := strings.IndexByte(text[at:], '\n'); i >= 0 {
 			next = at + i + 1
 		}
 		if separator(text[at:next]) {
@@ -87,16 +86,16 @@ func split(s source, text []byte) []*document {
 	return docs
 }
 
-func separator(line []byte) bool {
-	rest, ok := bytes.CutPrefix(line, []byte("---"))
-	return ok && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0)
+func separator(line string) bool {
+	rest, ok := strings.CutPrefix(line, "---")
+	return ok && (len(rest) == 0 || strings.IndexByte(" \t\r\n", rest[0]) >= 0)
 }
 
 // blank reports whether a text has only comments, directives and empty lines.
-func blank(text []byte) bool {
-	for line := range bytes.Lines(text) {
-		line = bytes.TrimSpace(line)
-		if len(line) > 0 && line[0] != '#' && line[0] != '%' && string(line) != "..." {
+func blank(text string) bool {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if len(line) > 0 && line[0] != '#' && line[0] != '%' && line != "..." {
 			return false
 		}
 	}
@@ -118,11 +117,19 @@ type syntaxError struct {
 
 func (e syntaxError) Error() string { return e.message }
 
-// parse returns the root node of the document's text; nil for an empty one.
-func (d *document) parse() (root *yaml.Node, err error) {
+// parse returns the root node of the document's text; nil for an empty one. It holds until the next call with the same reader.
+func (d *document) parse(b *blockReader) (*yaml.Node, error) {
 	if d.json {
 		return parseJSON(d.text)
 	}
+	if root, ok := b.read(d.text); ok {
+		return root, nil
+	}
+	return parseYAML(d.text)
+}
+
+// parseYAML reads any YAML.
+func parseYAML(text string) (root *yaml.Node, err error) {
 	defer func() {
 		// The YAML library is not ours to trust with any input.
 		if r := recover(); r != nil {
@@ -130,18 +137,18 @@ func (d *document) parse() (root *yaml.Node, err error) {
 		}
 	}()
 	var n, rest yaml.Node
-	decoder := yaml.NewDecoder(bytes.NewReader(d.text))
+	decoder := yaml.NewDecoder(strings.NewReader(text))
 	switch err := decoder.Decode(&n); {
 	case errors.Is(err, io.EOF):
 		return nil, nil
 	case err != nil:
-		return nil, yamlSyntaxError(err, d.text)
+		return nil, yamlSyntaxError(err, text)
 	}
 	// What stands after a line of dots must not get lost.
 	switch err := decoder.Decode(&rest); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
-		return nil, yamlSyntaxError(err, d.text)
+		return nil, yamlSyntaxError(err, text)
 	default:
 		return nil, syntaxError{line: rest.Line, message: "malformed YAML: a document begins with ---"}
 	}
@@ -155,7 +162,7 @@ var yamlErrorLine = regexp.MustCompile(`^line (\d+): `)
 
 // yamlSyntaxError finds the line in the library's message and says the most
 // usual cause in plain words.
-func yamlSyntaxError(err error, text []byte) syntaxError {
+func yamlSyntaxError(err error, text string) syntaxError {
 	message := strings.TrimPrefix(err.Error(), "yaml: ")
 	e := syntaxError{line: 1}
 	if m := yamlErrorLine.FindStringSubmatch(message); m != nil {
@@ -178,11 +185,11 @@ func yamlSyntaxError(err error, text []byte) syntaxError {
 }
 
 // notText returns the first line with a byte that no YAML has, and what that is; empty where there is none.
-func notText(text []byte) (line int, what string) {
-	for l := range bytes.Lines(text) {
+func notText(text string) (line int, what string) {
+	for l := range strings.Lines(text) {
 		line++
 		for i := 0; i < len(l); {
-			r, size := utf8.DecodeRune(l[i:])
+			r, size := utf8.DecodeRuneInString(l[i:])
 			switch {
 			case r == utf8.RuneError && size == 1:
 				return line, fmt.Sprintf("byte 0x%02x is not UTF-8", l[i])
@@ -196,12 +203,12 @@ func notText(text []byte) (line int, what string) {
 }
 
 // tabIndented returns the first line that is indented with a tab.
-func tabIndented(text []byte) (int, bool) {
+func tabIndented(text string) (int, bool) {
 	n := 0
-	for line := range bytes.Lines(text) {
+	for line := range strings.Lines(text) {
 		n++
-		rest := bytes.TrimLeft(line, " ")
-		if len(rest) > 0 && rest[0] == '\t' && len(bytes.TrimSpace(rest)) > 0 {
+		rest := strings.TrimLeft(line, " ")
+		if len(rest) > 0 && rest[0] == '\t' && len(strings.TrimSpace(rest)) > 0 {
 			return n, true
 		}
 	}

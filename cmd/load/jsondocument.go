@@ -1,21 +1,21 @@
 package load
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
 // splitJSON cuts a source that is a stream of JSON objects; ok is false where it is not one.
-func splitJSON(s source, text []byte) (docs []*document, ok bool) {
-	if trimmed := bytes.TrimSpace(text); len(trimmed) == 0 || trimmed[0] != '{' {
+func splitJSON(s source, text string) (docs []*document, ok bool) {
+	if trimmed := strings.TrimSpace(text); len(trimmed) == 0 || trimmed[0] != '{' {
 		return nil, false
 	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder := json.NewDecoder(strings.NewReader(text))
 	lines := lineCounter{text: text}
 	for {
 		var raw json.RawMessage
@@ -33,14 +33,14 @@ func splitJSON(s source, text []byte) (docs []*document, ok bool) {
 
 // lineCounter turns growing byte offsets into line numbers.
 type lineCounter struct {
-	text         []byte
+	text         string
 	offset, line int
 }
 
 func (c *lineCounter) at(offset int) int {
 	offset = min(offset, len(c.text))
 	if offset > c.offset {
-		c.line += bytes.Count(c.text[c.offset:offset], []byte("\n"))
+		c.line += strings.Count(c.text[c.offset:offset], "\n")
 		c.offset = offset
 	}
 	return c.line + 1
@@ -49,8 +49,8 @@ func (c *lineCounter) at(offset int) int {
 // parseJSON reads one JSON value into the nodes that YAML is read into, so that
 // everything after it knows one shape only. (YAML's own reader would do for most
 // JSON; it refuses tabs and surrogate pairs.)
-func parseJSON(text []byte) (*yaml.Node, error) {
-	p := jsonParser{decoder: json.NewDecoder(bytes.NewReader(text)), lines: lineCounter{text: text}}
+func parseJSON(text string) (*yaml.Node, error) {
+	p := jsonParser{decoder: json.NewDecoder(strings.NewReader(text)), lines: lineCounter{text: text}}
 	p.decoder.UseNumber()
 	n, err := p.value(0)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {

@@ -50,7 +50,7 @@ func (r *reader) kustomize(dir string) []*document {
 			r.fail(dir, "kustomize: %v", err)
 			continue
 		}
-		docs = append(docs, &document{source: source{name: dir}, text: data, flat: true, written: from})
+		docs = append(docs, &document{source: source{name: dir}, text: string(data), flat: true, written: from})
 	}
 	return docs
 }
@@ -124,7 +124,7 @@ func (w writtenFiles) origin(dir string, res *resource.Resource) resolve.Origin 
 	var best *origin
 	length := -1
 	for _, d := range docs {
-		n, _ := d.parse()
+		n, _ := d.parse(&blockReader{})
 		h := headerOf(n)
 		if h.kind == res.GetKind() && strings.Contains(res.GetName(), h.name) && len(h.name) > length {
 			best, length = &origin{doc: d, line: d.at(n)}, len(h.name)

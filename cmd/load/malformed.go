@@ -1,9 +1,9 @@
 package load
 
 import (
-	"bytes"
 	"errors"
 	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -19,16 +19,16 @@ var helmAction = regexp.MustCompile(`\{\{-?\s*(?:\.(?:Values|Release|Chart|Capab
 func (r *documentReader) malformed(err error) {
 	problem := syntaxError{line: 1, message: err.Error()}
 	errors.As(err, &problem)
-	if at := helmAction.FindIndex(r.doc.text); at != nil {
-		r.helm(r.doc.lineOf(1 + bytes.Count(r.doc.text[:at[0]], []byte("\n"))))
+	if at := helmAction.FindStringIndex(r.doc.text); at != nil {
+		r.helm(r.doc.lineOf(1 + strings.Count(r.doc.text[:at[0]], "\n")))
 		return
 	}
 	var h header
-	for _, m := range topLevel.FindAllSubmatch(r.doc.text, -1) {
-		if string(m[1]) == "kind" {
-			h.kind = string(m[2])
+	for _, m := range topLevel.FindAllStringSubmatch(r.doc.text, -1) {
+		if m[1] == "kind" {
+			h.kind = m[2]
 		} else {
-			h.apiVersion = string(m[2])
+			h.apiVersion = m[2]
 		}
 	}
 	h.gv, _ = schema.ParseGroupVersion(h.apiVersion)

@@ -77,8 +77,9 @@ func readDocuments(docs []*document, namespace string) []result {
 	var group errgroup.Group
 	for w := range workers {
 		group.Go(func() error {
+			var b blockReader
 			for i := w; i < len(docs); i += workers {
-				results[i] = readDocument(docs[i], namespace)
+				results[i] = readDocument(docs[i], namespace, &b)
 			}
 			return nil
 		})

@@ -19,7 +19,7 @@ import (
 //
 // Source: pkg/config/mesh/mesh.go, ApplyMeshConfig.
 func MeshConfig(data []byte, name string) (*meshconfig.MeshConfig, []string, error) {
-	docs := split(source{name: name}, data)
+	docs := split(source{name: name}, string(data))
 	switch len(docs) {
 	case 0:
 		return &meshconfig.MeshConfig{}, nil, nil
@@ -34,7 +34,7 @@ func readMeshConfig(doc *document, object string) (*meshconfig.MeshConfig, []str
 	fail := func(line int, message string) error {
 		return Problems{{File: doc.source.name, Line: doc.lineOf(line), Object: object, Message: message}}
 	}
-	root, err := doc.parse()
+	root, err := doc.parse(&blockReader{})
 	var syntax syntaxError
 	switch {
 	case errors.As(err, &syntax):
@@ -79,7 +79,7 @@ func isMeshConfigMap(n *yaml.Node, h header) bool {
 func (r *documentReader) meshConfigMap(n *yaml.Node, h header, from resolve.Origin) meshConfigMap {
 	data, _ := child(n, "data")
 	value, _ := child(data, "mesh")
-	inner := &document{source: r.doc.source, line: r.doc.at(value) + 1, text: []byte(value.Value)}
+	inner := &document{source: r.doc.source, line: r.doc.at(value) + 1, text: value.Value}
 	if value.Style&yaml.LiteralStyle == 0 || r.doc.flat {
 		inner.line, inner.flat = r.doc.at(value), true
 	}

@@ -35,7 +35,7 @@ func (o *origin) Locate(field string) string {
 }
 
 func (o *origin) parse() {
-	n, _ := o.doc.parse()
+	n, _ := o.doc.parse(&blockReader{})
 	for _, step := range o.within {
 		n, _ = stepDown(n, step)
 	}

@@ -64,9 +64,9 @@ type documentReader struct {
 	result
 }
 
-func readDocument(doc *document, namespace string) result {
+func readDocument(doc *document, namespace string, b *blockReader) result {
 	r := &documentReader{doc: doc, namespace: namespace}
-	root, err := doc.parse()
+	root, err := doc.parse(b)
 	if err != nil {
 		r.malformed(err)
 	} else {

@@ -25,7 +25,7 @@ type source struct {
 // text is a source with its bytes.
 type text struct {
 	source
-	data []byte
+	data string
 }
 
 // reader collects the sources of the command line, in their order.
@@ -70,7 +70,7 @@ func (r *reader) readStdin() {
 		return
 	}
 	r.stdin = true
-	data, err := io.ReadAll(r.opts.Stdin)
+	data, err := readText(r.opts.Stdin, 0)
 	if err != nil {
 		r.fail("<stdin>", "%v", err)
 		return
@@ -79,12 +79,33 @@ func (r *reader) readStdin() {
 }
 
 func (r *reader) readFile(s source) {
-	data, err := os.ReadFile(s.name)
+	data, err := readFile(s.name)
 	if err != nil {
 		r.fail(s.name, "%v", plain(err))
 		return
 	}
 	r.texts = append(r.texts, text{s, data})
+}
+
+// readFile reads a file once, into the very memory that documents and fields then share.
+func readFile(name string) (string, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return "", err
+	}
+	return readText(file, info.Size())
+}
+
+func readText(from io.Reader, size int64) (string, error) {
+	var b strings.Builder
+	b.Grow(int(size))
+	_, err := io.Copy(&b, from)
+	return b.String(), err
 }
 
 // readPattern reads the files of a shell pattern that no shell has expanded.
@@ -170,7 +191,7 @@ func (r *reader) readURL(address string) {
 }
 
 // fetch gets an address; again is set where a later attempt may fare better.
-func fetch(address string) (data []byte, again bool, err error) {
+func fetch(address string) (data string, again bool, err error) {
 	client := http.Client{Timeout: httpTimeout}
 	response, err := client.Get(address)
 	if err != nil {
@@ -178,13 +199,13 @@ func fetch(address string) (data []byte, again bool, err error) {
 		if errors.As(err, &asked) { // the problem begins with the address
 			err = asked.Err
 		}
-		return nil, false, fmt.Errorf("fetch: %w", err)
+		return "", false, fmt.Errorf("fetch: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return nil, response.StatusCode >= http.StatusInternalServerError, fmt.Errorf("fetch: the server answered %s", response.Status)
+		return "", response.StatusCode >= http.StatusInternalServerError, fmt.Errorf("fetch: the server answered %s", response.Status)
 	}
-	data, err = io.ReadAll(response.Body)
+	data, err = readText(response.Body, 0)
 	return data, false, err
 }
 
