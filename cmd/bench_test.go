@@ -5,183 +5,121 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/bigmesh"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 )
 
-// benchServices is the size of the generated mesh.
-const benchServices = 1000
+// benchSizes are the numbers of services of the meshes that are measured (testdata/bigmesh).
+var benchSizes = []int{1_000, 10_000}
 
-// generatedMesh writes a mesh of services, twenty to a namespace, each with a
-// Deployment, a VirtualService of two weighted subsets, a DestinationRule and an
-// AuthorizationPolicy; one gateway serves all of them.
-func generatedMesh(tb testing.TB) string {
-	tb.Helper()
-	var b strings.Builder
-	b.WriteString(benchGateway)
-	for i := range benchServices {
-		ns := fmt.Sprintf("team-%02d", i/20)
-		if i%20 == 0 {
-			fmt.Fprintf(&b, "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: %s, labels: {istio-injection: enabled}}\n", ns)
-		}
-		b.WriteString(strings.NewReplacer("NAME", fmt.Sprintf("svc-%04d", i), "NS", ns).Replace(benchService))
+// bySize runs a benchmark on a file of each size.
+func bySize(b *testing.B, run func(b *testing.B, path string)) {
+	for _, services := range benchSizes {
+		b.Run(fmt.Sprint(services), func(b *testing.B) {
+			file, err := os.Create(filepath.Join(b.TempDir(), "mesh.yaml"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := bigmesh.Of(services).WriteTo(file); err != nil {
+				b.Fatal(err)
+			}
+			if err := file.Close(); err != nil {
+				b.Fatal(err)
+			}
+			run(b, file.Name())
+		})
 	}
-	path := filepath.Join(tb.TempDir(), "mesh.yaml")
-	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	return path
 }
-
-const benchGateway = `apiVersion: v1
-kind: Service
-metadata: {name: istio-ingressgateway, namespace: istio-system}
-spec:
-  selector: {istio: ingressgateway}
-  ports: [{name: http2, port: 80, targetPort: 8080}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: istio-ingressgateway, namespace: istio-system}
-spec:
-  selector: {matchLabels: {istio: ingressgateway}}
-  template:
-    metadata: {labels: {istio: ingressgateway}, annotations: {inject.istio.io/templates: gateway}}
-    spec: {containers: [{name: istio-proxy, image: auto}]}
----
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: front, namespace: istio-system}
-spec:
-  selector: {istio: ingressgateway}
-  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]
-`
-
-const benchService = `---
-apiVersion: v1
-kind: Service
-metadata: {name: NAME, namespace: NS}
-spec:
-  selector: {app: NAME}
-  ports: [{name: http, port: 80, targetPort: 8080}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: NAME, namespace: NS}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: NAME}}
-  template:
-    metadata: {labels: {app: NAME, version: v1}}
-    spec: {containers: [{name: app, image: app}]}
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: NAME, namespace: NS}
-spec:
-  hosts: [NAME, NAME.example.com]
-  gateways: [mesh, istio-system/front]
-  http:
-  - match: [{headers: {x-canary: {exact: "1"}}}]
-    route: [{destination: {host: NAME, subset: v2}}]
-  - route:
-    - {destination: {host: NAME, subset: v1}, weight: 90}
-    - {destination: {host: NAME, subset: v2}, weight: 10}
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: NAME, namespace: NS}
-spec:
-  host: NAME
-  subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]
----
-apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: {name: NAME, namespace: NS}
-spec:
-  selector: {matchLabels: {app: NAME}}
-  rules:
-  - from: [{source: {namespaces: [NS, istio-system]}}]
-    to: [{operation: {methods: [GET]}}]
-`
 
 func loadBench(tb testing.TB, path string) resolve.Input {
 	tb.Helper()
-	in, err := load.Manifests(load.ManifestOptions{Paths: []string{path}, DefaultNamespace: "team-00"})
+	in, err := load.Manifests(load.ManifestOptions{Paths: []string{path}, Defer: true})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return in
 }
 
-func benchRequest(tb testing.TB, url, from string) trace.Request {
+// benchRequests are a request from one workload to another of its namespace, and one from outside.
+func benchRequests(tb testing.TB) map[string]trace.Request {
 	tb.Helper()
-	q, err := trace.NewRequest(trace.Typed{URL: url, From: from, Namespace: "team-00"})
-	if err != nil {
-		tb.Fatal(err)
+	requests := map[string]trace.Request{}
+	for name, typed := range map[string]trace.Typed{
+		"sidecar": {URL: "http://svc-00004.team-000/api/", From: "team-000/deployment/svc-00005"},
+		"gateway": {URL: "http://svc-00004.example.com/api/", From: "external"},
+	} {
+		typed.Namespace = "team-000"
+		q, err := trace.NewRequest(typed)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		requests[name] = q
 	}
-	return q
+	return requests
 }
 
 // BenchmarkLoad reads the manifests of the whole mesh.
 func BenchmarkLoad(b *testing.B) {
-	path := generatedMesh(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		loadBench(b, path)
-	}
+	bySize(b, func(b *testing.B, path string) {
+		b.ReportAllocs()
+		for b.Loop() {
+			loadBench(b, path)
+		}
+	})
 }
 
 // BenchmarkIndex makes a snapshot and walks the first request, which builds every index it needs.
 func BenchmarkIndex(b *testing.B) {
-	in := loadBench(b, generatedMesh(b))
-	q := benchRequest(b, "http://svc-0007.team-00/", "team-00/deployment/svc-0001")
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := trace.Walk(resolve.NewSnapshot(in), q); err != nil {
-			b.Fatal(err)
+	bySize(b, func(b *testing.B, path string) {
+		in := loadBench(b, path)
+		q := benchRequests(b)["sidecar"]
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := trace.Walk(resolve.NewSnapshot(in), q); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
 }
 
 // BenchmarkTrace walks one request on a snapshot whose indexes are there.
 func BenchmarkTrace(b *testing.B) {
-	s := resolve.NewSnapshot(loadBench(b, generatedMesh(b)))
-	for _, c := range []struct{ name, url, from string }{
-		{"sidecar", "http://svc-0007.team-00/", "team-00/deployment/svc-0001"},
-		{"gateway", "http://svc-0007.example.com/", "external"},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			q := benchRequest(b, c.url, c.from)
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := trace.Walk(s, q); err != nil {
-					b.Fatal(err)
+	bySize(b, func(b *testing.B, path string) {
+		s := resolve.NewSnapshot(loadBench(b, path))
+		for _, name := range []string{"sidecar", "gateway"} {
+			b.Run(name, func(b *testing.B) {
+				q := benchRequests(b)[name]
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := trace.Walk(s, q); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
-	}
+			})
+		}
+	})
 }
 
 // BenchmarkMemory reports what a snapshot of the mesh keeps, with all indexes built.
 func BenchmarkMemory(b *testing.B) {
-	path := generatedMesh(b)
-	q := benchRequest(b, "http://svc-0007.team-00/", "team-00/deployment/svc-0001")
-	for b.Loop() {
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		s := resolve.NewSnapshot(loadBench(b, path))
-		if _, err := trace.Walk(s, q); err != nil {
-			b.Fatal(err)
+	bySize(b, func(b *testing.B, path string) {
+		q := benchRequests(b)["sidecar"]
+		for b.Loop() {
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			s := resolve.NewSnapshot(loadBench(b, path))
+			if _, err := trace.Walk(s, q); err != nil {
+				b.Fatal(err)
+			}
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MiB-kept")
+			runtime.KeepAlive(s)
 		}
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MiB-kept")
-		runtime.KeepAlive(s)
-	}
+	})
 }

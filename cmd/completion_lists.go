@@ -80,15 +80,18 @@ func sourcesOf(s *resolve.Snapshot, namespace string) []string {
 		}
 		sources = append(sources, name)
 	}
-	each("deployment", s.Deployments, add)
-	each("statefulset", s.StatefulSets, add)
-	each("daemonset", s.DaemonSets, add)
-	each("cronjob", s.CronJobs, add)
 	each("workloadentry", s.WorkloadEntries, add)
-	each("serviceaccount", s.ServiceAccounts, add)
-	for _, pod := range s.Pods {
-		if metav1.GetControllerOf(pod) == nil {
-			add("pod", pod)
+	for _, ns := range s.RunningNamespaces() {
+		running := s.RunningIn(ns)
+		each("deployment", running.Deployments, add)
+		each("statefulset", running.StatefulSets, add)
+		each("daemonset", running.DaemonSets, add)
+		each("cronjob", running.CronJobs, add)
+		each("serviceaccount", running.ServiceAccounts, add)
+		for _, pod := range running.Pods {
+			if metav1.GetControllerOf(pod) == nil {
+				add("pod", pod)
+			}
 		}
 	}
 	return sorted(sources)
@@ -116,7 +119,9 @@ func namespacesOf(s *resolve.Snapshot, _ string) []string {
 	}
 	add := func(_ string, o metav1.Object) { names = append(names, o.GetNamespace()) }
 	each("", s.KubeServices, add)
-	each("", s.Deployments, add)
+	for _, ns := range s.RunningNamespaces() {
+		each("", s.RunningIn(ns).Deployments, add)
+	}
 	each("", s.RawVirtualServices, add)
 	return sorted(names)
 }

@@ -76,7 +76,7 @@ func (o *meshOptions) read(ctx context.Context, namespace string) (resolve.Input
 	if o.offline {
 		return o.deps.Manifests(load.ManifestOptions{
 			Paths: o.filenames, Recursive: o.recursive, Kustomize: o.kustomize,
-			Stdin: o.streams.In, DefaultNamespace: namespace,
+			Stdin: o.streams.In, DefaultNamespace: namespace, Defer: true,
 		})
 	}
 	setLogLevel(o.verbosity)

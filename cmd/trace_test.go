@@ -157,7 +157,7 @@ func TestFlagsReachTheParts(t *testing.T) {
 	if r.Code != 0 {
 		t.Fatalf("%+v", r)
 	}
-	if diff := cmp.Diff(&load.ManifestOptions{Paths: []string{"a", "b"}, Recursive: true, DefaultNamespace: "shop"}, got.manifests,
+	if diff := cmp.Diff(&load.ManifestOptions{Paths: []string{"a", "b"}, Recursive: true, DefaultNamespace: "shop", Defer: true}, got.manifests,
 		cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "Stdin" }, cmp.Ignore())); diff != "" {
 		t.Error(diff)
 	}

@@ -322,11 +322,13 @@ func TestEndpointsServiceEntry(t *testing.T) {
 }
 
 func TestEndpointsOnCluster(t *testing.T) {
-	pods := snapshotOf(t, podManifest("a", "10.0.0.1", "{app: reviews}", "{}", "True"))
+	pod := snapshotOf(t, podManifest("a", "10.0.0.1", "{app: reviews}", "{}", "True")).RunningIn("shop").Pods[0]
 	svc := selecting(reviewsIn("shop"))
 	t.Run("no slice was read", func(t *testing.T) {
-		s := NewSnapshot(Input{Gaps: []Gap{{GroupKind: endpointSliceKind, Reason: GapForbidden}}})
-		s.Pods = pods.Pods
+		s := NewSnapshot(Input{
+			Gaps:      []Gap{{GroupKind: endpointSliceKind, Reason: GapForbidden}},
+			Resources: []Sourced{{Object: pod, GroupKind: podKind}},
+		})
 		eps, steps := s.Endpoints(sidecarClient, svc, svc.Ports[0])
 		want := []string{"warning endpoint/no-endpointslice Service shop/reviews", "applied endpoint/found Service shop/reviews"}
 		if diff := cmp.Diff(want, destinationSteps(t, steps)); diff != "" || len(eps) != 1 {
@@ -334,8 +336,11 @@ func TestEndpointsOnCluster(t *testing.T) {
 		}
 	})
 	t.Run("pods could not be read", func(t *testing.T) {
-		s := NewSnapshot(Input{Gaps: []Gap{{GroupKind: podKind, Reason: GapForbidden}}})
-		s.EndpointSlices = snapshotOf(t, sliceManifest("s", "IPv4", "[{name: http, port: 8000}]", `[{addresses: [10.0.0.1], targetRef: {kind: Pod, name: a}}]`)).EndpointSlices
+		slice := snapshotOf(t, sliceManifest("s", "IPv4", "[{name: http, port: 8000}]", `[{addresses: [10.0.0.1], targetRef: {kind: Pod, name: a}}]`)).RunningIn("shop").EndpointSlices[0]
+		s := NewSnapshot(Input{
+			Gaps:      []Gap{{GroupKind: podKind, Reason: GapForbidden}},
+			Resources: []Sourced{{Object: slice, GroupKind: endpointSliceKind}},
+		})
 		eps, steps := s.Endpoints(sidecarClient, svc, svc.Ports[0])
 		want := []string{"warning endpoint/pods-unreadable EndpointSlice shop/s endpoints[0]", "applied endpoint/found Service shop/reviews"}
 		if diff := cmp.Diff(want, destinationSteps(t, steps)); diff != "" || len(eps) != 1 {

@@ -114,17 +114,11 @@ func tlsModeOf(labels map[string]string) string {
 
 // endpointIndex finds what brings endpoints.
 type endpointIndex struct {
-	// slices are by namespace and Service name.
-	slices map[destinationKey][]*discoveryv1.EndpointSlice
 	// serviceEntries are by namespace and host.
 	serviceEntries map[destinationKey][]*networking.ServiceEntry
 	serviceEntry   map[destinationKey]*networking.ServiceEntry
 	entries        map[destinationKey]*networking.WorkloadEntry
 	services       map[destinationKey]*corev1.Service
-	// idle are the workloads of a namespace that are scaled to zero.
-	idle map[string][]idleTemplate
-	// pods holds a *podIndex for each namespace that was asked for.
-	pods sync.Map
 	// cache holds an *instanceSet for each instanceKey that was asked for.
 	cache sync.Map
 }
@@ -135,37 +129,59 @@ type idleTemplate struct {
 	labels map[string]string
 }
 
-// podIndex finds the pods of one namespace.
-type podIndex struct {
-	byName map[string]*Workload
-	byIP   map[netip.Addr]*Workload
+// runningEndpoints finds what brings the endpoints of one namespace.
+type runningEndpoints struct {
+	// slices are by the name of their Service.
+	slices map[string][]*discoveryv1.EndpointSlice
+	// idle are the workloads that are scaled to zero.
+	idle      []idleTemplate
+	podByName map[string]*Workload
+	podByIP   map[netip.Addr]*Workload
+}
+
+func indexRunningEndpoints(running *Running, workloads []*Workload) *runningEndpoints {
+	ix := &runningEndpoints{
+		slices:    make(map[string][]*discoveryv1.EndpointSlice, len(running.EndpointSlices)),
+		podByName: make(map[string]*Workload, len(running.Pods)),
+		podByIP:   make(map[netip.Addr]*Workload, len(running.Pods)),
+	}
+	for _, d := range running.Deployments {
+		ix.addIdle("Deployment", d, d.Spec.Replicas, &d.Spec.Template)
+	}
+	for _, d := range running.StatefulSets {
+		ix.addIdle("StatefulSet", d, d.Spec.Replicas, &d.Spec.Template)
+	}
+	for _, slice := range running.EndpointSlices {
+		if name := slice.Labels[discoveryv1.LabelServiceName]; name != "" {
+			ix.slices[name] = append(ix.slices[name], slice)
+		}
+	}
+	for _, w := range workloads {
+		if w.Pod == "" {
+			continue
+		}
+		ix.podByName[w.Pod] = w
+		for _, ip := range w.Addresses {
+			if ix.podByIP[ip] == nil {
+				ix.podByIP[ip] = w
+			}
+		}
+	}
+	return ix
+}
+
+func (ix *runningEndpoints) addIdle(kind string, o Object, replicas *int32, template *corev1.PodTemplateSpec) {
+	if replicas != nil && *replicas == 0 {
+		ix.idle = append(ix.idle, idleTemplate{refOf("apps", kind, o), template.Labels})
+	}
 }
 
 func indexEndpoints(s *Snapshot) *endpointIndex {
 	ix := &endpointIndex{
-		slices:         map[destinationKey][]*discoveryv1.EndpointSlice{},
 		serviceEntries: map[destinationKey][]*networking.ServiceEntry{},
 		serviceEntry:   make(map[destinationKey]*networking.ServiceEntry, len(s.ServiceEntries)),
 		entries:        make(map[destinationKey]*networking.WorkloadEntry, len(s.WorkloadEntries)),
 		services:       make(map[destinationKey]*corev1.Service, len(s.KubeServices)),
-		idle:           map[string][]idleTemplate{},
-	}
-	addIdle := func(kind string, o Object, replicas *int32, template *corev1.PodTemplateSpec) {
-		if replicas != nil && *replicas == 0 {
-			ix.idle[o.GetNamespace()] = append(ix.idle[o.GetNamespace()], idleTemplate{refOf("apps", kind, o), template.Labels})
-		}
-	}
-	for _, d := range s.Deployments {
-		addIdle("Deployment", d, d.Spec.Replicas, &d.Spec.Template)
-	}
-	for _, d := range s.StatefulSets {
-		addIdle("StatefulSet", d, d.Spec.Replicas, &d.Spec.Template)
-	}
-	for _, slice := range s.EndpointSlices {
-		if name := slice.Labels[discoveryv1.LabelServiceName]; name != "" {
-			key := destinationKey{slice.Namespace, name}
-			ix.slices[key] = append(ix.slices[key], slice)
-		}
 	}
 	for _, se := range s.ServiceEntries {
 		ix.serviceEntry[destinationKey{se.Namespace, se.Name}] = se
@@ -187,26 +203,9 @@ func indexEndpoints(s *Snapshot) *endpointIndex {
 	return ix
 }
 
-// podsIn indexes a namespace's pods on first use.
-func (s *Snapshot) podsIn(namespace string) *podIndex {
-	ix := s.index.endpoints()
-	if got, ok := ix.pods.Load(namespace); ok {
-		return got.(*podIndex)
-	}
-	pods := &podIndex{byName: map[string]*Workload{}, byIP: map[netip.Addr]*Workload{}}
-	for _, w := range s.WorkloadsIn(namespace) {
-		if w.Pod == "" {
-			continue
-		}
-		pods.byName[w.Pod] = w
-		for _, ip := range w.Addresses {
-			if pods.byIP[ip] == nil {
-				pods.byIP[ip] = w
-			}
-		}
-	}
-	got, _ := ix.pods.LoadOrStore(namespace, pods)
-	return got.(*podIndex)
+// endpointsIn indexes what brings a namespace's endpoints on first use.
+func (s *Snapshot) endpointsIn(namespace string) *runningEndpoints {
+	return s.runningCell(namespace).endpoints()
 }
 
 // racesFirstConnect reports whether the ServiceEntry asks for LOGICAL_DNS by annotation.

@@ -125,7 +125,7 @@ func inlineWorkload(se *networking.ServiceEntry, we *api.WorkloadEntry, e *Endpo
 // ready. Entries whose address is no IP count only for DNS.
 func (s *Snapshot) selectedByServiceEntry(set *instanceSet, se *networking.ServiceEntry, p *api.ServicePort) {
 	selector := se.Spec.GetWorkloadSelector().GetLabels()
-	set.sayIdle(s.index.endpoints().idle[se.Namespace], selector)
+	set.sayIdle(s.endpointsIn(se.Namespace).idle, selector)
 	var pods []*Workload
 	for _, w := range s.WorkloadsIn(se.Namespace) {
 		if Selects(selector, w.Labels) {

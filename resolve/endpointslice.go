@@ -21,9 +21,10 @@ var (
 //  2. Without any, and with a selector, the matching pods and templates stand in
 //     for what the EndpointSlice controller would have written.
 func (s *Snapshot) kubernetesInstances(set *instanceSet, svc *Service, port Port) {
-	set.sayIdle(s.index.endpoints().idle[svc.Namespace], svc.Selector)
+	running := s.endpointsIn(svc.Namespace)
+	set.sayIdle(running.idle, svc.Selector)
 	// 1.
-	slices := s.index.endpoints().slices[destinationKey{svc.Namespace, svc.Name}]
+	slices := running.slices[svc.Name]
 	seen := map[string]bool{}
 	for _, slice := range slices {
 		s.sliceInstances(set, svc, port, slice, seen)
@@ -131,7 +132,7 @@ func (s *Snapshot) podOf(set *instanceSet, namespace, address string, target *co
 		if ns == "" {
 			ns = namespace
 		}
-		if pod := s.podsIn(ns).byName[target.Name]; pod != nil {
+		if pod := s.endpointsIn(ns).podByName[target.Name]; pod != nil {
 			return pod, true
 		}
 		if gaps := s.GapsOf(podKind, ns); len(gaps) > 0 {
@@ -145,7 +146,7 @@ func (s *Snapshot) podOf(set *instanceSet, namespace, address string, target *co
 	if err != nil {
 		return nil, true
 	}
-	return s.podsIn(namespace).byIP[ip], true
+	return s.endpointsIn(namespace).podByIP[ip], true
 }
 
 // endpointOf is a healthy endpoint of a pod; of a bare address where pod is nil.

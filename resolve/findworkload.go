@@ -128,19 +128,19 @@ func (s *Snapshot) podsNamed(ref Ref) []*Workload {
 	named := func(w *Workload) bool { return w.Namespace == ref.Namespace && w.Pod == ref.Name && ref.Name != "" }
 	found := keep(s.WorkloadsIn(ref.Namespace), named)
 	if len(found) == 0 {
-		found = keep(s.index.workloads().finished, named)
+		found = keep(s.runningCell(ref.Namespace).workloads().finished, named)
 	}
 	return found
 }
 
 // podsOf returns the pods that a resource runs, itself or through a ReplicaSet or Job.
 func (s *Snapshot) podsOf(ref Ref) []*Workload {
-	ix := s.index.workloads()
-	found := keep(ix.byNamespace[ref.Namespace], func(w *Workload) bool { return w.Owner == ref || ix.controllers[w] == ref })
+	ix := s.runningCell(ref.Namespace).workloads()
+	found := keep(ix.all, func(w *Workload) bool { return w.Owner == ref || ix.controllers[w] == ref })
 	if len(found) > 0 {
 		return found
 	}
-	for _, t := range s.templates() {
+	for _, t := range s.RunningIn(ref.Namespace).templates() {
 		if t.owner == ref {
 			return []*Workload{s.templateWorkload(t)}
 		}
@@ -158,8 +158,8 @@ func (s *Snapshot) runningAs(ref Ref) []*Workload {
 		return found
 	}
 	known := ref.Name == "default" && s.Namespaces[ref.Namespace] != nil
-	for _, sa := range s.ServiceAccounts {
-		known = known || sa.Namespace == ref.Namespace && sa.Name == ref.Name
+	for _, sa := range s.RunningIn(ref.Namespace).ServiceAccounts {
+		known = known || sa.Name == ref.Name
 	}
 	if !known && !s.Offline && len(s.GapsOf(schema.GroupKind{Kind: "ServiceAccount"}, ref.Namespace)) == 0 {
 		return nil
@@ -196,8 +196,10 @@ func (s *Snapshot) notFound(k sourceKind, ref Ref) error {
 			add(Ref{Kind: "Pod", Namespace: w.Namespace, Name: w.Pod})
 		}
 	}
-	for _, t := range s.templates() {
-		add(t.owner)
+	for _, namespace := range s.RunningNamespaces() {
+		for _, t := range s.RunningIn(namespace).templates() {
+			add(t.owner)
+		}
 	}
 	for _, entry := range s.WorkloadEntries {
 		add(refOf("networking.istio.io", "WorkloadEntry", entry))

@@ -23,12 +23,12 @@ type owners struct {
 	replicaSets, jobs map[Ref]metav1.Object
 }
 
-func indexOwners(s *Snapshot) owners {
+func indexOwners(running *Running) owners {
 	o := owners{replicaSets: map[Ref]metav1.Object{}, jobs: map[Ref]metav1.Object{}}
-	for _, rs := range s.ReplicaSets {
+	for _, rs := range running.ReplicaSets {
 		o.replicaSets[refOf("apps", "ReplicaSet", rs)] = rs
 	}
-	for _, j := range s.Jobs {
+	for _, j := range running.Jobs {
 		o.jobs[refOf(batchGroup, "Job", j)] = j
 	}
 	return o

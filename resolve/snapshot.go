@@ -13,10 +13,7 @@ import (
 	security "istio.io/client-go/pkg/apis/security/v1"
 	telemetry "istio.io/client-go/pkg/apis/telemetry/v1"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
-	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingk8s "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -70,6 +67,8 @@ type Gap struct {
 // Input is what a loader hands over: all resources, the mesh config, and what could not be read.
 type Input struct {
 	Resources []Sourced
+	// Deferred is what runs in the mesh, as far as it is not among Resources; nil where it all is.
+	Deferred Deferred
 	// MeshConfig is the effective mesh configuration, Istio's defaults filled
 	// in; nil stands for the defaults alone.
 	MeshConfig *meshconfig.MeshConfig
@@ -105,19 +104,9 @@ type Note struct {
 // Every slice is in Istio's order of age: creation time, then name, then
 // namespace (pilot/pkg/model/config.go, configCompareByCreationTime).
 type Snapshot struct {
-	Namespaces      map[string]*corev1.Namespace
-	Nodes           map[string]*corev1.Node
-	ServiceAccounts []*corev1.ServiceAccount
-	Pods            []*corev1.Pod
-	KubeServices    []*corev1.Service
-	EndpointSlices  []*discoveryv1.EndpointSlice
-
-	Deployments  []*appsv1.Deployment
-	StatefulSets []*appsv1.StatefulSet
-	DaemonSets   []*appsv1.DaemonSet
-	ReplicaSets  []*appsv1.ReplicaSet
-	Jobs         []*batchv1.Job
-	CronJobs     []*batchv1.CronJob
+	Namespaces   map[string]*corev1.Namespace
+	Nodes        map[string]*corev1.Node
+	KubeServices []*corev1.Service
 
 	Gateways           []*networking.Gateway
 	RawVirtualServices []*networking.VirtualService
@@ -159,8 +148,10 @@ type Snapshot struct {
 	Revision string
 	Offline  bool
 
-	origins map[Ref]Origin
-	index   indexes
+	origins  map[Ref]Origin
+	running  map[string]*runningCell
+	deferred Deferred
+	index    indexes
 }
 
 // Version is the Istio release whose behaviour is followed.
@@ -176,7 +167,11 @@ const NewestRelease = "1.31"
 
 // Locate returns "file:line" of the resource's field, or "cluster"; empty for a Ref that is not in the snapshot.
 func (s *Snapshot) Locate(r Ref) string {
-	if o, ok := s.origins[r.Object()]; ok && o != nil {
+	o, ok := s.origins[r.Object()]
+	if !ok {
+		o = s.RunningIn(r.Namespace).origins[r.Object()]
+	}
+	if o != nil {
 		return o.Locate(r.Field)
 	}
 	return ""
@@ -226,7 +221,8 @@ func compareTimes(a, b time.Time) int { return a.Compare(b) }
 // indexes are made on first use, one function a concept, and are then shared
 // by concurrent readers.
 type indexes struct {
-	workloads           func() *workloadIndex
+	workloads           func() []*Workload
+	entries             func() map[string][]*Workload
 	services            func() *serviceIndex
 	virtualServices     func() []*VirtualService
 	virtualServiceHosts func() *virtualServiceHostIndex
@@ -251,6 +247,8 @@ func NewSnapshot(in Input) *Snapshot {
 		Revision:   in.Revision,
 		Offline:    in.Offline,
 		origins:    make(map[Ref]Origin, len(in.Resources)+1),
+		running:    map[string]*runningCell{},
+		deferred:   in.Deferred,
 	}
 	if s.Version.Release == "" {
 		s.Version = Version{Release: NewestRelease, From: "default"}
@@ -264,6 +262,9 @@ func NewSnapshot(in Input) *Snapshot {
 		}
 	}
 	for _, r := range in.Resources {
+		if s.give(r) {
+			continue
+		}
 		s.origins[refOf(r.GroupKind.Group, r.GroupKind.Kind, r.Object)] = r.Origin
 		if hidden, ok := s.visible(r); !ok {
 			s.Hidden = append(s.Hidden, hidden)
@@ -271,9 +272,15 @@ func NewSnapshot(in Input) *Snapshot {
 		}
 		s.add(r)
 	}
+	if in.Deferred != nil {
+		for _, namespace := range in.Deferred.Namespaces() {
+			s.cell(namespace)
+		}
+	}
 	slices.SortFunc(s.Hidden, func(a, b Hidden) int { return CompareRefs(a.Ref, b.Ref) })
 	s.sort()
-	s.index.workloads = sync.OnceValue(func() *workloadIndex { return indexWorkloads(s) })
+	s.index.workloads = sync.OnceValue(func() []*Workload { return allWorkloads(s) })
+	s.index.entries = sync.OnceValue(func() map[string][]*Workload { return indexWorkloadEntries(s) })
 	s.index.services = sync.OnceValue(func() *serviceIndex { return indexServices(s) })
 	s.index.sidecars = sync.OnceValue(func() map[string][]*networking.Sidecar { return indexSidecars(s) })
 	s.index.virtualServices = sync.OnceValue(func() []*VirtualService { return prepareVirtualServices(s) })
@@ -289,26 +296,8 @@ func (s *Snapshot) add(r Sourced) {
 	case *corev1.Namespace: // already there
 	case *corev1.Node:
 		s.Nodes[o.Name] = o
-	case *corev1.ServiceAccount:
-		s.ServiceAccounts = append(s.ServiceAccounts, o)
-	case *corev1.Pod:
-		s.Pods = append(s.Pods, o)
 	case *corev1.Service:
 		s.KubeServices = append(s.KubeServices, o)
-	case *discoveryv1.EndpointSlice:
-		s.EndpointSlices = append(s.EndpointSlices, o)
-	case *appsv1.Deployment:
-		s.Deployments = append(s.Deployments, o)
-	case *appsv1.StatefulSet:
-		s.StatefulSets = append(s.StatefulSets, o)
-	case *appsv1.DaemonSet:
-		s.DaemonSets = append(s.DaemonSets, o)
-	case *appsv1.ReplicaSet:
-		s.ReplicaSets = append(s.ReplicaSets, o)
-	case *batchv1.Job:
-		s.Jobs = append(s.Jobs, o)
-	case *batchv1.CronJob:
-		s.CronJobs = append(s.CronJobs, o)
 	case *networking.Gateway:
 		s.Gateways = append(s.Gateways, o)
 	case *networking.VirtualService:
@@ -357,16 +346,7 @@ func (s *Snapshot) add(r Sourced) {
 }
 
 func (s *Snapshot) sort() {
-	slices.SortStableFunc(s.ServiceAccounts, byAge)
-	slices.SortStableFunc(s.Pods, byAge)
 	slices.SortStableFunc(s.KubeServices, byAge)
-	slices.SortStableFunc(s.EndpointSlices, byAge)
-	slices.SortStableFunc(s.Deployments, byAge)
-	slices.SortStableFunc(s.StatefulSets, byAge)
-	slices.SortStableFunc(s.DaemonSets, byAge)
-	slices.SortStableFunc(s.ReplicaSets, byAge)
-	slices.SortStableFunc(s.Jobs, byAge)
-	slices.SortStableFunc(s.CronJobs, byAge)
 	slices.SortStableFunc(s.Gateways, byAge)
 	slices.SortStableFunc(s.RawVirtualServices, byAge)
 	slices.SortStableFunc(s.DestinationRules, byAge)

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -22,39 +23,43 @@ import (
 //
 // Source: pilot/pkg/serviceregistry/kube/controller/pod.go, shouldPodBeInEndpoints, IsPodReady.
 
-// workloadIndex holds the workloads, each once.
+// workloadIndex holds the workloads of one namespace, each once.
 type workloadIndex struct {
-	all         []*Workload
-	byNamespace map[string][]*Workload
-	entries     map[string][]*Workload
+	// pods are oldest first; templates by kind, and oldest first.
+	pods, templates []agedWorkload
+	all             []*Workload
 	// finished are pods that ran to their end.
 	finished []*Workload
 	// controllers are what directly controls a pod: its ReplicaSet or Job.
 	controllers map[*Workload]Ref
 }
 
+// agedWorkload is a workload with what its place among all is found by.
+type agedWorkload struct {
+	*Workload
+	object metav1.Object
+	// kind is 0 for pods.
+	kind int
+}
+
 // Workloads returns the pods, and the templates that stand for pods, of all namespaces, oldest first.
-func (s *Snapshot) Workloads() []*Workload { return s.index.workloads().all }
+func (s *Snapshot) Workloads() []*Workload { return s.index.workloads() }
 
 // WorkloadsIn returns the workloads of one namespace.
 func (s *Snapshot) WorkloadsIn(namespace string) []*Workload {
-	return s.index.workloads().byNamespace[namespace]
+	return s.runningCell(namespace).workloads().all
 }
 
 // WorkloadEntriesIn returns the WorkloadEntries of a namespace as workloads.
 func (s *Snapshot) WorkloadEntriesIn(namespace string) []*Workload {
-	return s.index.workloads().entries[namespace]
+	return s.index.entries()[namespace]
 }
 
-func indexWorkloads(s *Snapshot) *workloadIndex {
-	ix := &workloadIndex{
-		byNamespace: map[string][]*Workload{},
-		entries:     map[string][]*Workload{},
-		controllers: map[*Workload]Ref{},
-	}
-	owners := indexOwners(s)
+func indexWorkloads(s *Snapshot, running *Running) *workloadIndex {
+	ix := &workloadIndex{controllers: map[*Workload]Ref{}}
+	owners := indexOwners(running)
 	hasPods := map[Ref]bool{}
-	for _, pod := range s.Pods {
+	for _, pod := range running.Pods {
 		controller, owner := owners.of(pod)
 		w := s.podWorkload(pod, owner)
 		hasPods[owner], hasPods[controller] = true, true
@@ -63,23 +68,45 @@ func indexWorkloads(s *Snapshot) *workloadIndex {
 			ix.finished = append(ix.finished, w)
 			continue
 		}
-		ix.all = append(ix.all, w)
+		ix.pods = append(ix.pods, agedWorkload{w, pod, 0})
 	}
 	if s.Offline {
-		for _, t := range s.templates() {
+		for _, t := range running.templates() {
 			if t.endpoints && !hasPods[t.owner] && t.replicas > 0 {
-				ix.all = append(ix.all, s.templateWorkload(t))
+				ix.templates = append(ix.templates, agedWorkload{s.templateWorkload(t), t.object, t.kind})
 			}
 		}
 	}
-	for _, w := range ix.all {
-		ix.byNamespace[w.Namespace] = append(ix.byNamespace[w.Namespace], w)
-	}
-	for _, entry := range s.WorkloadEntries {
-		w := entryWorkload(entry)
-		ix.entries[w.Namespace] = append(ix.entries[w.Namespace], w)
+	for _, w := range slices.Concat(ix.pods, ix.templates) {
+		ix.all = append(ix.all, w.Workload)
 	}
 	return ix
+}
+
+// allWorkloads are those of all namespaces: pods, then templates by kind, each oldest first.
+func allWorkloads(s *Snapshot) []*Workload {
+	var aged []agedWorkload
+	for _, namespace := range s.RunningNamespaces() {
+		ix := s.runningCell(namespace).workloads()
+		aged = slices.Concat(aged, ix.pods, ix.templates)
+	}
+	slices.SortStableFunc(aged, func(a, b agedWorkload) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), byAge(a.object, b.object))
+	})
+	all := make([]*Workload, len(aged))
+	for i, w := range aged {
+		all[i] = w.Workload
+	}
+	return all
+}
+
+func indexWorkloadEntries(s *Snapshot) map[string][]*Workload {
+	entries := map[string][]*Workload{}
+	for _, entry := range s.WorkloadEntries {
+		w := entryWorkload(entry)
+		entries[w.Namespace] = append(entries[w.Namespace], w)
+	}
+	return entries
 }
 
 // podWorkload is a Pod as a workload.
@@ -160,7 +187,10 @@ func allContainers(spec *corev1.PodSpec) []corev1.Container {
 
 // workloadTemplate is the pod template of a resource that runs pods.
 type workloadTemplate struct {
-	owner Ref
+	owner  Ref
+	object metav1.Object
+	// kind orders the kinds, from 1.
+	kind int
 	// field is where the template stands: spec.template.
 	field string
 	meta  *metav1.ObjectMeta
@@ -172,32 +202,32 @@ type workloadTemplate struct {
 }
 
 // templates returns the pod templates, by kind and, within a kind, oldest first.
-func (s *Snapshot) templates() []workloadTemplate {
+func (r *Running) templates() []workloadTemplate {
 	var out []workloadTemplate
-	add := func(group, kind string, o metav1.Object, field string, t *corev1.PodTemplateSpec, replicas *int32, endpoints bool) {
+	add := func(order int, group, kind string, o metav1.Object, field string, t *corev1.PodTemplateSpec, replicas *int32, endpoints bool) {
 		n := 1
 		if replicas != nil {
 			n = int(*replicas)
 		}
-		out = append(out, workloadTemplate{refOf(group, kind, o), field, &t.ObjectMeta, &t.Spec, n, endpoints})
+		out = append(out, workloadTemplate{refOf(group, kind, o), o, order, field, &t.ObjectMeta, &t.Spec, n, endpoints})
 	}
-	for _, o := range s.Deployments {
-		add(appsv1.GroupName, "Deployment", o, "spec.template", &o.Spec.Template, o.Spec.Replicas, true)
+	for _, o := range r.Deployments {
+		add(1, appsv1.GroupName, "Deployment", o, "spec.template", &o.Spec.Template, o.Spec.Replicas, true)
 	}
-	for _, o := range s.StatefulSets {
-		add(appsv1.GroupName, "StatefulSet", o, "spec.template", &o.Spec.Template, o.Spec.Replicas, true)
+	for _, o := range r.StatefulSets {
+		add(2, appsv1.GroupName, "StatefulSet", o, "spec.template", &o.Spec.Template, o.Spec.Replicas, true)
 	}
-	for _, o := range s.DaemonSets {
-		add(appsv1.GroupName, "DaemonSet", o, "spec.template", &o.Spec.Template, nil, true)
+	for _, o := range r.DaemonSets {
+		add(3, appsv1.GroupName, "DaemonSet", o, "spec.template", &o.Spec.Template, nil, true)
 	}
-	for _, o := range s.ReplicaSets {
-		add(appsv1.GroupName, "ReplicaSet", o, "spec.template", &o.Spec.Template, o.Spec.Replicas, false)
+	for _, o := range r.ReplicaSets {
+		add(4, appsv1.GroupName, "ReplicaSet", o, "spec.template", &o.Spec.Template, o.Spec.Replicas, false)
 	}
-	for _, o := range s.Jobs {
-		add(batchGroup, "Job", o, "spec.template", &o.Spec.Template, nil, false)
+	for _, o := range r.Jobs {
+		add(5, batchGroup, "Job", o, "spec.template", &o.Spec.Template, nil, false)
 	}
-	for _, o := range s.CronJobs {
-		add(batchGroup, "CronJob", o, "spec.jobTemplate.spec.template", &o.Spec.JobTemplate.Spec.Template, nil, false)
+	for _, o := range r.CronJobs {
+		add(6, batchGroup, "CronJob", o, "spec.jobTemplate.spec.template", &o.Spec.JobTemplate.Spec.Template, nil, false)
 	}
 	return out
 }

@@ -55,19 +55,20 @@ func (d *document) lineOf(line int) int {
 // 3. Documents of comments and directives alone are dropped.
 //
 // Source: k8s.io/apimachinery/pkg/util/yaml, YAMLOrJSONDecoder.
-func split(s source, text string) []*document {
+func split(s source, text string) []document {
 	text = strings.TrimPrefix(text, "\xef\xbb\xbf")
 	if docs, ok := splitJSON(s, text); ok {
 		return docs
 	}
 	if filepath.Ext(s.name) == ".json" && strings.HasPrefix(strings.TrimSpace(text), "{") {
-		return []*document{{source: s, line: 1, text: text, json: true}} // whose mistake parse will tell
+		return []document{{source: s, line: 1, text: text, json: true}} // whose mistake parse will tell
 	}
-	var docs []*document
+	// So many, with a little to spare: growing the list would copy it time and again.
+	docs := make([]document, 0, strings.Count(text, "\n---")+2)
 	start, startLine, line := 0, 1, 0
 	end := func(at int) {
 		if chunk := text[start:at]; !blank(chunk) {
-			docs = append(docs, &document{source: s, line: startLine, text: chunk})
+			docs = append(docs, document{source: s, line: startLine, text: chunk})
 		}
 	}
 	for at := 0; at < len(text); {

@@ -11,7 +11,7 @@ import (
 )
 
 // splitJSON cuts a source that is a stream of JSON objects; ok is false where it is not one.
-func splitJSON(s source, text string) (docs []*document, ok bool) {
+func splitJSON(s source, text string) (docs []document, ok bool) {
 	if trimmed := strings.TrimSpace(text); len(trimmed) == 0 || trimmed[0] != '{' {
 		return nil, false
 	}
@@ -27,7 +27,7 @@ func splitJSON(s source, text string) (docs []*document, ok bool) {
 			return nil, false
 		}
 		start := int(decoder.InputOffset()) - len(raw)
-		docs = append(docs, &document{source: s, line: lines.at(start), text: text[start : start+len(raw)], json: true})
+		docs = append(docs, document{source: s, line: lines.at(start), text: text[start : start+len(raw)], json: true})
 	}
 }
 

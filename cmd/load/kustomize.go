@@ -20,7 +20,7 @@ import (
 // kustomization asks for originAnnotations; it is asked here without a change to any file.
 //
 // Source: k8s.io/cli-runtime/pkg/resource/kustomizevisitor.go.
-func (r *reader) kustomize(dir string) []*document {
+func (r *reader) kustomize(dir string) []document {
 	// Kustomize takes its time to say this.
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		r.fail(dir, "not a directory: -k takes the directory of a kustomization.yaml")
@@ -38,7 +38,7 @@ func (r *reader) kustomize(dir string) []*document {
 		return nil
 	}
 	written := writtenFiles{}
-	var docs []*document
+	var docs []document
 	for _, res := range built.Resources() {
 		from := written.origin(dir, res)
 		if err := res.SetOrigin(nil); err != nil {
@@ -50,7 +50,7 @@ func (r *reader) kustomize(dir string) []*document {
 			r.fail(dir, "kustomize: %v", err)
 			continue
 		}
-		docs = append(docs, &document{source: source{name: dir}, text: string(data), flat: true, written: from})
+		docs = append(docs, document{source: source{name: dir}, text: string(data), flat: true, written: from})
 	}
 	return docs
 }
@@ -97,7 +97,7 @@ type kustomizationOrigin string
 func (o kustomizationOrigin) Locate(string) string { return string(o) }
 
 // writtenFiles are the documents of the files a kustomization reads, by path.
-type writtenFiles map[string][]*document
+type writtenFiles map[string][]document
 
 // origin finds the document a built resource came from: of the same kind, and of
 // the name, or of the longest name that prefixes and suffixes were put around.
@@ -123,7 +123,8 @@ func (w writtenFiles) origin(dir string, res *resource.Resource) resolve.Origin 
 	}
 	var best *origin
 	length := -1
-	for _, d := range docs {
+	for i := range docs {
+		d := &docs[i]
 		n, _ := d.parse(&blockReader{})
 		h := headerOf(n)
 		if h.kind == res.GetKind() && strings.Contains(res.GetName(), h.name) && len(h.name) > length {

@@ -70,8 +70,8 @@ func looksTemplated(n *yaml.Node) bool {
 }
 
 // relocate gives the problems of a kustomized resource the place where it was written.
-func (r *documentReader) relocate() {
-	for i, p := range r.problems {
-		r.problems[i].File, r.problems[i].Line = r.doc.written.Locate(p.Field), 0
+func (r *documentReader) relocate(problems Problems) {
+	for i, p := range problems {
+		problems[i].File, problems[i].Line = r.doc.written.Locate(p.Field), 0
 	}
 }

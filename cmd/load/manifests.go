@@ -5,6 +5,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,6 +24,9 @@ type ManifestOptions struct {
 	Stdin io.Reader
 	// DefaultNamespace is the namespace of resources that name none; "default" if empty.
 	DefaultNamespace string
+	// Defer hands over what runs in the namespaces (resolve.RunningKinds) as Input.Deferred. It is read and
+	// checked like all else, but not kept; that of a namespace is decoded again when it is asked for.
+	Defer bool
 }
 
 // Manifests reads manifests.
@@ -44,14 +48,14 @@ func Manifests(opts ManifestOptions) (resolve.Input, error) {
 	for _, path := range opts.Paths {
 		r.read(path)
 	}
-	var docs []*document
+	var docs []document
 	for _, t := range r.texts {
 		docs = append(docs, split(t.source, t.data)...)
 	}
 	if opts.Kustomize != "" {
 		docs = append(docs, r.kustomize(opts.Kustomize)...)
 	}
-	in := assemble(readDocuments(docs, opts.DefaultNamespace), &r)
+	in := assemble(readDocuments(docs, opts), &r)
 	if len(docs) == 0 && len(r.problems) == 0 {
 		r.empty()
 	}
@@ -69,19 +73,29 @@ func (r *reader) empty() {
 	}
 }
 
-// readDocuments reads each document on one of as many goroutines as there are
-// processors; the results are in the documents' order.
-func readDocuments(docs []*document, namespace string) []result {
-	results := make([]result, len(docs))
-	workers := runtime.GOMAXPROCS(0)
+// chunkSize is how many documents a goroutine takes at a time.
+const chunkSize = 256
+
+// readDocuments reads the documents, a chunk at a time, on as many goroutines as
+// there are processors; the results are in the documents' order.
+func readDocuments(docs []document, opts ManifestOptions) []result {
+	results := make([]result, (len(docs)+chunkSize-1)/chunkSize)
+	var taken atomic.Int64
 	var group errgroup.Group
-	for w := range workers {
+	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() error {
-			var b blockReader
-			for i := w; i < len(docs); i += workers {
-				results[i] = readDocument(docs[i], namespace, &b)
+			r := documentReader{namespace: opts.DefaultNamespace, deferring: opts.Defer}
+			for {
+				chunk := int(taken.Add(1)) - 1
+				if chunk >= len(results) {
+					return nil
+				}
+				r.result = result{}
+				for i := chunk * chunkSize; i < min(len(docs), (chunk+1)*chunkSize); i++ {
+					r.read(&docs[i])
+				}
+				results[chunk] = r.result
 			}
-			return nil
 		})
 	}
 	_ = group.Wait() // no worker fails: problems are results
@@ -94,25 +108,30 @@ func assemble(results []result, r *reader) resolve.Input {
 	for _, message := range r.notes {
 		in.Notes = append(in.Notes, resolve.Note{Message: message})
 	}
-	place := map[resolve.Ref]int{}
+	n := 0
+	for _, result := range results {
+		n += len(result.resources)
+	}
+	place := make(map[resolve.Ref]int, n)
+	all := make([]manifest, 0, n)
 	var meshes []meshConfigMap
 	for _, result := range results {
 		for _, s := range result.resources {
-			ref := resolve.Ref{Group: s.GroupKind.Group, Kind: s.GroupKind.Kind, Namespace: s.Object.GetNamespace(), Name: s.Object.GetName()}
-			first, again := place[ref]
-			if !again || ref.Name == "" {
-				place[ref] = len(in.Resources)
-				in.Resources = append(in.Resources, s)
+			first, again := place[s.ref]
+			if !again || s.ref.Name == "" {
+				place[s.ref] = len(all)
+				all = append(all, s)
 				continue
 			}
-			in.Notes = append(in.Notes, duplicate(ref, in.Resources[first].Origin, s.Origin))
-			in.Resources[first] = s
+			in.Notes = append(in.Notes, duplicate(s.ref, all[first].origin(), s.origin()))
+			all[first] = s
 		}
 		meshes = append(meshes, result.meshes...)
 		in.Notes = append(in.Notes, result.notes...)
 		in.Gaps = append(in.Gaps, result.gaps...)
 		r.problems = append(r.problems, result.problems...)
 	}
+	handOver(&in, all, r.opts)
 	r.problems = onceHelm(r.problems)
 	addMeshConfig(&in, meshes)
 	return in

@@ -24,7 +24,7 @@ func MeshConfig(data []byte, name string) (*meshconfig.MeshConfig, []string, err
 	case 0:
 		return &meshconfig.MeshConfig{}, nil, nil
 	case 1:
-		return readMeshConfig(docs[0], "")
+		return readMeshConfig(&docs[0], "")
 	}
 	return nil, nil, Problems{{File: name, Line: docs[1].line, Message: "a second document; a MeshConfig is one"}}
 }

@@ -49,33 +49,36 @@ func (h header) String() string {
 
 // result is what came of one document.
 type result struct {
-	resources []resolve.Sourced
+	resources []manifest
 	meshes    []meshConfigMap
 	notes     []resolve.Note
 	gaps      []resolve.Gap
 	problems  Problems
 }
 
-// documentReader turns one document into resources. A document is read in the
+// documentReader turns documents into resources, one after the other. A document is read in the
 // order of these functions: parse, root, list or resource, kind, decode.
 type documentReader struct {
 	doc       *document
 	namespace string
+	// deferring leaves documents of what runs in a namespace for later, once they are checked.
+	deferring bool
+	blocks    blockReader
 	result
 }
 
-func readDocument(doc *document, namespace string, b *blockReader) result {
-	r := &documentReader{doc: doc, namespace: namespace}
-	root, err := doc.parse(b)
+func (r *documentReader) read(doc *document) {
+	r.doc = doc
+	before := len(r.problems)
+	root, err := doc.parse(&r.blocks)
 	if err != nil {
 		r.malformed(err)
 	} else {
 		r.node(root, header{}, nil)
 	}
 	if doc.written != nil {
-		r.relocate()
+		r.relocate(r.problems[before:])
 	}
-	return r.result
 }
 
 func (r *documentReader) fail(n *yaml.Node, h header, field, format string, args ...any) {
@@ -205,15 +208,13 @@ func (r *documentReader) resource(n *yaml.Node, h header, within []string) {
 		}
 		return
 	}
-	var from resolve.Origin = &origin{doc: r.doc, within: within, line: r.doc.at(n)}
-	if r.doc.written != nil {
-		from = r.doc.written
-	}
+	from := manifest{ref: h.ref(), doc: r.doc, line: r.doc.at(n), within: within}
 	switch {
 	case isMeshConfigMap(n, h):
-		r.meshes = append(r.meshes, r.meshConfigMap(n, h, from))
+		r.meshes = append(r.meshes, r.meshConfigMap(n, h, from.origin()))
 	case !known || !k.read():
-		r.resources = append(r.resources, resolve.Sourced{Object: metadataOnly(h), GroupKind: h.groupKind(), Origin: from})
+		from.object = metadataOnly(h)
+		r.resources = append(r.resources, from)
 	default:
 		r.decode(n, h, k, from)
 	}
@@ -254,7 +255,7 @@ func metadataOnly(h header) resolve.Object {
 	}
 }
 
-func (r *documentReader) decode(n *yaml.Node, h header, k kind, from resolve.Origin) {
+func (r *documentReader) decode(n *yaml.Node, h header, k kind, from manifest) {
 	if strings.Contains(h.name+h.namespace, "{{") || looksTemplated(n) {
 		r.helm(r.doc.at(n))
 		r.unreadable(h, "a Helm template")
@@ -274,11 +275,16 @@ func (r *documentReader) decode(n *yaml.Node, h header, k kind, from resolve.Ori
 	for _, message := range d.notes {
 		r.notes = append(r.notes, resolve.Note{Ref: h.ref(), Message: message})
 	}
+	if r.deferring && len(from.within) == 0 && slices.Contains(resolve.RunningKinds, h.groupKind()) {
+		r.resources = append(r.resources, from)
+		return
+	}
 	object.SetNamespace(h.namespace)
 	object.SetManagedFields(nil)
 	if annotations := object.GetAnnotations(); annotations != nil {
 		delete(annotations, corev1.LastAppliedConfigAnnotation)
 	}
 	setDefaults(object)
-	r.resources = append(r.resources, resolve.Sourced{Object: object, GroupKind: h.groupKind(), Origin: from})
+	from.object = object
+	r.resources = append(r.resources, from)
 }
