@@ -107,7 +107,12 @@ func plainTag(value string) string {
 			}
 		}
 		return "!!int"
-	case (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '/') && len(value) > len("false"):
+	case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
+		// Words that mean something else begin with these letters, and are short.
+		if len(value) > len("false") || strings.IndexByte("yYnNtTfFoO", c) < 0 {
+			return "!!str"
+		}
+	case c == '/':
 		return "!!str"
 	}
 	return libraryTag(value)

@@ -1,9 +1,9 @@
 package load
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,9 +27,12 @@ import (
 // Source: k8s.io/apiserver's strict field validation, as kubectl apply asks for it.
 type decoder struct {
 	doc *document
-	// object is how problems name the document: "VirtualService shop/reviews".
-	object string
-	path   []string
+	// object is what problems name the document by.
+	object header
+	path   []step
+	// pairStack is where the pairs of the mappings above are; types what was learnt about Go types.
+	pairStack []pair
+	types     typeCache
 	// unknown collects fields that the type does not have, where these are no problem; nil where they are.
 	unknown *[]string
 	// loose reads numbers and enums as protobuf's JSON does, not as a CRD's schema would.
@@ -38,6 +41,11 @@ type decoder struct {
 	nodes    int
 	problems Problems
 	notes    []string
+}
+
+// start makes the decoder ready for another object, with the memory of the last one.
+func (d *decoder) start(doc *document, object header) {
+	*d = decoder{doc: doc, object: object, path: d.path[:0], pairStack: d.pairStack[:0], types: d.types}
 }
 
 // decode fills the value that out points to from the node.
@@ -51,7 +59,7 @@ func (d *decoder) fail(n *yaml.Node, format string, args ...any) {
 
 func (d *decoder) failAt(line int, format string, args ...any) {
 	d.problems = append(d.problems, Problem{
-		File: d.doc.source.name, Line: line, Object: d.object,
+		File: d.doc.source.name, Line: line, Object: d.object.String(),
 		Field: d.field(), Message: fmt.Sprintf(format, args...),
 	})
 }
@@ -67,18 +75,66 @@ func (d *decoder) expected(n *yaml.Node, what string) {
 // longestPath is how many segments of a field path are shown.
 const longestPath = 30
 
+// step is one segment of a field's path. Its text is made only for a problem.
+type step struct {
+	name  string
+	index int
+	kind  stepKind
+}
+
+type stepKind int8
+
+const (
+	fieldStep stepKind = iota
+	keyStep
+	indexStep
+	mergeStep
+)
+
+// String is the segment as a path has it.
+func (s step) String() string {
+	switch s.kind {
+	case fieldStep:
+		return "." + s.name
+	case keyStep:
+		return "[" + s.name + "]"
+	case indexStep:
+		return "[" + strconv.Itoa(s.index) + "]"
+	case mergeStep:
+	}
+	return ""
+}
+
 // field is the path of the node the decoder is at.
 func (d *decoder) field() string {
 	path, rest := d.path, ""
 	if len(path) > longestPath {
 		path, rest = path[:longestPath], "..."
 	}
-	return strings.TrimPrefix(strings.Join(path, ""), ".") + rest
+	var b strings.Builder
+	for _, s := range path {
+		b.WriteString(s.String())
+	}
+	return strings.TrimPrefix(b.String(), ".") + rest
 }
 
-// enter goes down to a field or element and reports whether that is still allowed.
-func (d *decoder) enter(n *yaml.Node, segment string) bool {
-	d.path = append(d.path, segment)
+// enter goes down to a field and reports whether that is still allowed.
+func (d *decoder) enter(n *yaml.Node, field string) bool {
+	return d.enterStep(n, step{name: field})
+}
+
+// enterKey goes down to the value of a key of a map.
+func (d *decoder) enterKey(n *yaml.Node, key string) bool {
+	return d.enterStep(n, step{name: key, kind: keyStep})
+}
+
+// enterIndex goes down to an element of a list.
+func (d *decoder) enterIndex(n *yaml.Node, i int) bool {
+	return d.enterStep(n, step{index: i, kind: indexStep})
+}
+
+func (d *decoder) enterStep(n *yaml.Node, s step) bool {
+	d.path = append(d.path, s)
 	d.nodes++
 	if len(d.path) > maxDepth || d.nodes > maxNodes {
 		if d.nodes <= maxNodes+1 {
@@ -98,10 +154,17 @@ type pair struct {
 	key, value *yaml.Node
 }
 
+// manyPairs is how many pairs are searched one by one for a key that is written twice.
+const manyPairs = 16
+
 // pairs returns the entries of a mapping, merged ones ("<<") last, and reports keys written twice.
+// The caller gives them back with release.
 func (d *decoder) pairs(n *yaml.Node) []pair {
-	out := make([]pair, 0, len(n.Content)/2)
-	seen := make(map[string]int, len(n.Content)/2)
+	first := len(d.pairStack)
+	var seen map[string]int
+	if len(n.Content)/2 > manyPairs {
+		seen = make(map[string]int, len(n.Content)/2)
+	}
 	var merged []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
@@ -114,27 +177,53 @@ func (d *decoder) pairs(n *yaml.Node) []pair {
 			d.fail(key, "expected a name as the key, got %s", describe(follow(key)))
 			continue
 		}
-		if first, twice := seen[name]; twice {
-			d.fail(key, "%q is written twice; the first is on line %d", name, first)
+		if at := d.pairNamed(name, first, seen); at >= 0 {
+			d.fail(key, "%q is written twice; the first is on line %d", name, d.doc.at(d.pairStack[at].key))
 			continue
 		}
-		seen[name] = d.doc.at(key)
-		out = append(out, pair{name: name, key: key, value: follow(value)})
+		d.push(pair{name: name, key: key, value: follow(value)}, seen)
 	}
 	for _, m := range merged {
 		for _, p := range d.mergedPairs(m) {
-			if _, own := seen[p.name]; !own {
-				seen[p.name] = d.doc.at(p.key)
-				out = append(out, p)
+			if d.pairNamed(p.name, first, seen) < 0 {
+				d.push(p, seen)
 			}
 		}
 	}
-	return out
+	return d.pairStack[first:len(d.pairStack):len(d.pairStack)]
+}
+
+// release gives the last pairs back.
+func (d *decoder) release(pairs []pair) {
+	d.pairStack = d.pairStack[:len(d.pairStack)-len(pairs)]
+}
+
+func (d *decoder) push(p pair, seen map[string]int) {
+	if seen != nil {
+		seen[p.name] = len(d.pairStack)
+	}
+	d.pairStack = append(d.pairStack, p)
+}
+
+// pairNamed returns where the pair of that name is, from the first on; -1 where there is none.
+func (d *decoder) pairNamed(name string, first int, seen map[string]int) int {
+	if seen != nil {
+		if at, ok := seen[name]; ok {
+			return at
+		}
+		return -1
+	}
+	for at := first; at < len(d.pairStack); at++ {
+		if d.pairStack[at].name == name {
+			return at
+		}
+	}
+	return -1
 }
 
 // mergedPairs are the entries a "<<" key brings.
 func (d *decoder) mergedPairs(n *yaml.Node) []pair {
-	d.path = append(d.path, "")
+	d.path = append(d.path, step{kind: mergeStep})
 	defer d.leave()
 	if d.nodes++; len(d.path) > maxDepth || d.nodes > maxNodes {
 		return nil
@@ -142,7 +231,9 @@ func (d *decoder) mergedPairs(n *yaml.Node) []pair {
 	n = follow(n)
 	switch {
 	case n != nil && n.Kind == yaml.MappingNode:
-		return d.pairs(n)
+		pairs := d.pairs(n)
+		d.release(pairs)
+		return slices.Clone(pairs)
 	case n != nil && n.Kind == yaml.SequenceNode:
 		var out []pair
 		for _, element := range n.Content {
@@ -154,10 +245,8 @@ func (d *decoder) mergedPairs(n *yaml.Node) []pair {
 }
 
 var (
-	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
-	protoMessage    = reflect.TypeFor[protoreflect.ProtoMessage]()
-	objectMeta      = reflect.TypeFor[metav1.ObjectMeta]()
-	byteSlice       = reflect.TypeFor[[]byte]()
+	objectMeta = reflect.TypeFor[metav1.ObjectMeta]()
+	byteSlice  = reflect.TypeFor[[]byte]()
 )
 
 func (d *decoder) value(n *yaml.Node, v reflect.Value) {
@@ -165,24 +254,22 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value) {
 	if isNull(n) {
 		return
 	}
-	t := v.Type()
-	if pointer := reflect.PointerTo(t); t.Kind() != reflect.Pointer {
-		if pointer.Implements(protoMessage) {
-			d.message(n, v.Addr().Interface().(protoreflect.ProtoMessage).ProtoReflect())
-			return
-		}
-		if pointer.Implements(jsonUnmarshaler) {
-			d.ownJSON(n, v)
-			return
-		}
+	t := d.types.of(v.Type())
+	switch {
+	case t.proto:
+		d.message(n, v.Addr().Interface().(protoreflect.ProtoMessage).ProtoReflect())
+		return
+	case t.ownJSON:
+		d.ownJSON(n, v)
+		return
 	}
-	switch t.Kind() {
+	switch v.Kind() {
 	case reflect.Pointer:
-		element := reflect.New(t.Elem())
+		element := reflect.New(v.Type().Elem())
 		d.value(n, element.Elem())
 		v.Set(element)
 	case reflect.Struct:
-		d.structure(n, v)
+		d.structure(n, v, t.fields)
 	case reflect.Map:
 		d.mapping(n, v)
 	case reflect.Slice:
@@ -194,20 +281,22 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value) {
 	}
 }
 
-func (d *decoder) structure(n *yaml.Node, v reflect.Value) {
+func (d *decoder) structure(n *yaml.Node, v reflect.Value, fields *structFields) {
 	if n.Kind != yaml.MappingNode {
 		d.expected(n, "an object")
 		return
 	}
-	fields := fieldsOf(v.Type())
-	for _, p := range d.pairs(n) {
-		if v.Type() == objectMeta && p.name == "managedFields" {
+	meta := v.Type() == objectMeta
+	pairs := d.pairs(n)
+	defer d.release(pairs)
+	for _, p := range pairs {
+		if meta && p.name == "managedFields" {
 			continue
 		}
 		index, known := fields.index[p.name]
 		status := len(d.path) == 0 && p.name == "status"
 		d.status = d.status || status
-		if d.enter(p.key, "."+p.name) {
+		if d.enter(p.key, p.name) {
 			if known {
 				d.value(p.value, v.FieldByIndex(index))
 			} else {
@@ -234,12 +323,39 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value) {
 		d.expected(n, "an object")
 		return
 	}
+	if strings, ok := v.Addr().Interface().(*map[string]string); ok {
+		d.stringMap(n, strings)
+		return
+	}
 	v.Set(reflect.MakeMapWithSize(v.Type(), len(n.Content)/2))
-	for _, p := range d.pairs(n) {
+	pairs := d.pairs(n)
+	defer d.release(pairs)
+	for _, p := range pairs {
 		element := reflect.New(v.Type().Elem()).Elem()
-		if d.enter(p.key, "["+p.name+"]") {
+		if d.enterKey(p.key, p.name) {
 			d.value(p.value, element)
 			v.SetMapIndex(reflect.ValueOf(p.name).Convert(v.Type().Key()), element)
+		}
+		d.leave()
+	}
+}
+
+// stringMap is mapping for the map that is met most.
+func (d *decoder) stringMap(n *yaml.Node, m *map[string]string) {
+	pairs := d.pairs(n)
+	defer d.release(pairs)
+	*m = make(map[string]string, len(pairs))
+	for _, p := range pairs {
+		if d.enterKey(p.key, p.name) {
+			text := ""
+			switch {
+			case isNull(p.value):
+			case p.value.Kind == yaml.ScalarNode && scalarOf(p.value) == scalarString:
+				text = p.value.Value
+			default:
+				d.expected(p.value, "a string")
+			}
+			(*m)[p.name] = text
 		}
 		d.leave()
 	}
@@ -258,7 +374,7 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value) {
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
 	for i, element := range n.Content {
-		if d.enter(element, "["+strconv.Itoa(i)+"]") {
+		if d.enterIndex(element, i) {
 			if isNull(follow(element)) {
 				d.fail(element, "expected an element of the list, got nothing")
 			}

@@ -31,9 +31,11 @@ func (d *decoder) message(n *yaml.Node, m protoreflect.Message) {
 		return
 	}
 	fields := m.Descriptor().Fields()
-	oneofs := map[protoreflect.FullName]pair{}
-	for _, p := range d.pairs(n) {
-		if d.enter(p.key, "."+p.name) {
+	var oneofs []oneofField
+	pairs := d.pairs(n)
+	defer d.release(pairs)
+	for _, p := range pairs {
+		if d.enter(p.key, p.name) {
 			field := fields.ByJSONName(p.name)
 			if field == nil {
 				field = fields.ByTextName(p.name)
@@ -45,7 +47,7 @@ func (d *decoder) message(n *yaml.Node, m protoreflect.Message) {
 			case field == nil:
 				d.unknownField(p, protoNames(fields))
 			case isNull(p.value):
-			case d.oneofFree(oneofs, field, p):
+			case d.oneofFree(&oneofs, field, p):
 				d.protoField(p.value, m, field)
 			}
 		}
@@ -53,17 +55,25 @@ func (d *decoder) message(n *yaml.Node, m protoreflect.Message) {
 	}
 }
 
+// oneofField is the field of a oneof that is written.
+type oneofField struct {
+	oneof protoreflect.OneofDescriptor
+	pair
+}
+
 // oneofFree reports whether no other field of the field's oneof is written.
-func (d *decoder) oneofFree(taken map[protoreflect.FullName]pair, field protoreflect.FieldDescriptor, p pair) bool {
+func (d *decoder) oneofFree(taken *[]oneofField, field protoreflect.FieldDescriptor, p pair) bool {
 	oneof := field.ContainingOneof()
 	if oneof == nil || oneof.IsSynthetic() {
 		return true
 	}
-	if first, ok := taken[oneof.FullName()]; ok {
-		d.fail(p.key, "%q and %q exclude each other; %q is on line %d", first.name, p.name, first.name, d.doc.at(first.key))
-		return false
+	for _, first := range *taken {
+		if first.oneof == oneof {
+			d.fail(p.key, "%q and %q exclude each other; %q is on line %d", first.name, p.name, first.name, d.doc.at(first.key))
+			return false
+		}
 	}
-	taken[oneof.FullName()] = p
+	*taken = append(*taken, oneofField{oneof, p})
 	return true
 }
 
@@ -98,7 +108,7 @@ func (d *decoder) protoList(n *yaml.Node, list protoreflect.List, field protoref
 	}
 	for i, element := range n.Content {
 		element = follow(element)
-		if d.enter(element, "["+strconv.Itoa(i)+"]") {
+		if d.enterIndex(element, i) {
 			switch {
 			case isNull(element) && !isValue(field.Message()):
 				d.fail(element, "expected an element of the list, got nothing")
@@ -121,8 +131,10 @@ func (d *decoder) protoMap(n *yaml.Node, m protoreflect.Map, field protoreflect.
 		d.expected(n, "an object")
 		return
 	}
-	for _, p := range d.pairs(n) {
-		if d.enter(p.key, "["+p.name+"]") {
+	pairs := d.pairs(n)
+	defer d.release(pairs)
+	for _, p := range pairs {
+		if d.enterKey(p.key, p.name) {
 			d.protoMapEntry(p, m, field)
 		}
 		d.leave()

@@ -147,8 +147,10 @@ func (d *decoder) any(n *yaml.Node) any {
 	switch n.Kind {
 	case yaml.MappingNode:
 		out := make(map[string]any, len(n.Content)/2)
-		for _, p := range d.pairs(n) {
-			if d.enter(p.key, "."+p.name) {
+		pairs := d.pairs(n)
+		defer d.release(pairs)
+		for _, p := range pairs {
+			if d.enter(p.key, p.name) {
 				out[p.name] = d.any(p.value)
 			}
 			d.leave()
@@ -157,7 +159,7 @@ func (d *decoder) any(n *yaml.Node) any {
 	case yaml.SequenceNode:
 		out := make([]any, 0, len(n.Content))
 		for i, element := range n.Content {
-			if d.enter(element, "["+strconv.Itoa(i)+"]") {
+			if d.enterIndex(element, i) {
 				out = append(out, d.any(element))
 			}
 			d.leave()

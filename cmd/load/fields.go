@@ -1,11 +1,12 @@
 package load
 
 import (
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
 	corev1 "k8s.io/api/core/v1"
 	networkingk8s "k8s.io/api/networking/v1"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
@@ -18,17 +19,47 @@ type structFields struct {
 	index map[string][]int
 }
 
-var fieldCache sync.Map // reflect.Type → *structFields
+// typeFacts are what decoding asks of a Go type.
+type typeFacts struct {
+	// proto is set for protobuf messages, ownJSON for types that read their JSON themselves.
+	proto, ownJSON bool
+	// fields are those of a struct.
+	fields *structFields
+}
+
+// typeCache keeps the facts of the types that were met. It belongs to one decoder: looking a type up needs no lock.
+type typeCache map[reflect.Type]*typeFacts
+
+var (
+	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
+	protoMessage    = reflect.TypeFor[protoreflect.ProtoMessage]()
+)
+
+func (c *typeCache) of(t reflect.Type) *typeFacts {
+	if f, ok := (*c)[t]; ok {
+		return f
+	}
+	f := &typeFacts{}
+	if t.Kind() != reflect.Pointer {
+		pointer := reflect.PointerTo(t)
+		f.proto = pointer.Implements(protoMessage)
+		f.ownJSON = !f.proto && pointer.Implements(jsonUnmarshaler)
+	}
+	if t.Kind() == reflect.Struct {
+		f.fields = fieldsOf(t)
+	}
+	if *c == nil {
+		*c = typeCache{}
+	}
+	(*c)[t] = f
+	return f
+}
 
 // fieldsOf returns the JSON fields of a struct type.
 func fieldsOf(t reflect.Type) *structFields {
-	if f, ok := fieldCache.Load(t); ok {
-		return f.(*structFields)
-	}
 	f := &structFields{index: map[string][]int{}}
 	f.add(t, nil)
-	actual, _ := fieldCache.LoadOrStore(t, f)
-	return actual.(*structFields)
+	return f
 }
 
 func (f *structFields) add(t reflect.Type, at []int) {

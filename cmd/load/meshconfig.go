@@ -24,15 +24,15 @@ func MeshConfig(data []byte, name string) (*meshconfig.MeshConfig, []string, err
 	case 0:
 		return &meshconfig.MeshConfig{}, nil, nil
 	case 1:
-		return readMeshConfig(&docs[0], "")
+		return readMeshConfig(&docs[0], header{})
 	}
 	return nil, nil, Problems{{File: name, Line: docs[1].line, Message: "a second document; a MeshConfig is one"}}
 }
 
-func readMeshConfig(doc *document, object string) (*meshconfig.MeshConfig, []string, error) {
+func readMeshConfig(doc *document, object header) (*meshconfig.MeshConfig, []string, error) {
 	config := &meshconfig.MeshConfig{}
 	fail := func(line int, message string) error {
-		return Problems{{File: doc.source.name, Line: doc.lineOf(line), Object: object, Message: message}}
+		return Problems{{File: doc.source.name, Line: doc.lineOf(line), Object: object.String(), Message: message}}
 	}
 	root, err := doc.parse(&blockReader{})
 	var syntax syntaxError
@@ -83,7 +83,7 @@ func (r *documentReader) meshConfigMap(n *yaml.Node, h header, from resolve.Orig
 	if value.Style&yaml.LiteralStyle == 0 || r.doc.flat {
 		inner.line, inner.flat = r.doc.at(value), true
 	}
-	config, warnings, err := readMeshConfig(inner, h.String())
+	config, warnings, err := readMeshConfig(inner, h)
 	var problems Problems
 	if errors.As(err, &problems) {
 		for _, p := range problems {

@@ -28,6 +28,9 @@ var yaml11 = map[string]bool{
 
 // scalarOf returns the kind of a scalar node.
 func scalarOf(n *yaml.Node) scalarKind {
+	if n.Style != 0 && n.Tag == "!!str" { // in quotes, or a block
+		return scalarString
+	}
 	switch n.ShortTag() {
 	case "!!null":
 		return scalarNull
@@ -38,8 +41,10 @@ func scalarOf(n *yaml.Node) scalarKind {
 	case "!!float":
 		return scalarFloat
 	}
-	if _, ok := yaml11[n.Value]; ok && n.Style == 0 {
-		return scalarBool
+	if n.Style == 0 && len(n.Value) <= len("false") {
+		if _, ok := yaml11[n.Value]; ok {
+			return scalarBool
+		}
 	}
 	return scalarString
 }

@@ -64,6 +64,7 @@ type documentReader struct {
 	// deferring leaves documents of what runs in a namespace for later, once they are checked.
 	deferring bool
 	blocks    blockReader
+	decoder   decoder
 	result
 }
 
@@ -235,16 +236,27 @@ func (d *decoder) names(n *yaml.Node, h header, k kind) {
 	namespace, _ := child(meta, "namespace")
 	switch {
 	case h.name == "":
-		d.path = []string{"metadata.name"}
+		d.path = []step{{name: "metadata"}, {name: "name"}}
 		d.fail(meta, "missing")
-	case len(validation.IsDNS1123Subdomain(h.name)) > 0:
-		d.path = []string{"metadata.name"}
+	case !plainLabel(h.name) && len(validation.IsDNS1123Subdomain(h.name)) > 0:
+		d.path = []step{{name: "metadata"}, {name: "name"}}
 		d.fail(name, "%q is no name: expected lower case letters, digits, - and ., at most 253", h.name)
 	}
-	if k.namespaced && len(validation.IsDNS1123Label(h.namespace)) > 0 {
-		d.path = []string{"metadata.namespace"}
+	if k.namespaced && !plainLabel(h.namespace) && len(validation.IsDNS1123Label(h.namespace)) > 0 {
+		d.path = []step{{name: "metadata"}, {name: "namespace"}}
 		d.fail(namespace, "%q is no namespace: expected lower case letters, digits and -, at most 63", h.namespace)
 	}
+}
+
+// plainLabel reports whether a name is, without doubt, a DNS label; it spares most names a regular expression.
+func plainLabel(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && (c != '-' || i == 0 || i == len(name)-1) {
+			return false
+		}
+	}
+	return name != "" && len(name) <= validation.DNS1123LabelMaxLength
 }
 
 // metadataOnly is a resource of which nothing but the name goes further: no Secret's data does.
@@ -262,7 +274,8 @@ func (r *documentReader) decode(n *yaml.Node, h header, k kind, from manifest) {
 		return
 	}
 	object := k.new()
-	d := decoder{doc: r.doc, object: h.String()}
+	d := &r.decoder
+	d.start(r.doc, h)
 	d.decode(n, object)
 	if len(d.problems) == 0 {
 		d.names(n, h, k)
