@@ -93,6 +93,9 @@ func BenchmarkTrace(b *testing.B) {
 		for _, name := range []string{"sidecar", "gateway"} {
 			b.Run(name, func(b *testing.B) {
 				q := benchRequests(b)[name]
+				if _, err := trace.Walk(s, q); err != nil { // builds the indexes
+					b.Fatal(err)
+				}
 				b.ReportAllocs()
 				for b.Loop() {
 					if _, err := trace.Walk(s, q); err != nil {

@@ -31,7 +31,7 @@ func Rules() []Rule { return slices.Clone(rules) }
 // LookupRule returns the rule with that id. An id that is not listed gives a
 // rule that shows the id itself, so that a slip is visible and not fatal.
 func LookupRule(id RuleID) Rule {
-	i, ok := slices.BinarySearchFunc(rules, id, func(r Rule, id RuleID) int { return cmp.Compare(r.ID, id) })
+	i, ok := ruleIndex[id]
 	if !ok {
 		return Rule{ID: id, Template: fmt.Sprintf("unlisted rule %s", id)}
 	}
@@ -68,3 +68,12 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	hiddenRules,
 	unmodelledRules,
 )), func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
+
+// ruleIndex is where each rule is: every step asks for its own.
+var ruleIndex = func() map[RuleID]int {
+	index := make(map[RuleID]int, len(rules))
+	for i, r := range rules {
+		index[r.ID] = i
+	}
+	return index
+}()

@@ -152,13 +152,16 @@ func (sc *Scope) ExplainService(svc *Service, port int) []Step {
 	case !e.hosts.importsService(svc):
 		return []Step{NewStep(RuleSidecarNotImported, Skipped, e.Ref.At(e.Ref.Field+".hosts"), svc.Hostname, joinLimited(e.Listener.GetHosts(), 5))}
 	case !e.Ref.IsZero():
-		return append(sameHost(svc, e), NewStep(RuleSidecarImported, Matched, e.Ref.At(e.Ref.Field+".hosts"), svc.Hostname))
+		return append(sc.sameHost(svc, e), NewStep(RuleSidecarImported, Matched, e.Ref.At(e.Ref.Field+".hosts"), svc.Hostname))
 	}
-	return sameHost(svc, e)
+	return sc.sameHost(svc, e)
 }
 
 // sameHost says which other service stands in a service's place, if one does.
-func sameHost(svc *Service, e *Egress) []Step {
+func (sc *Scope) sameHost(svc *Service, e *Egress) []Step {
+	if len(sc.snapshot.index.services().byHost[svc.Hostname]) < 2 {
+		return nil // no other namespace has the host
+	}
 	for _, other := range e.Services {
 		if other.Hostname == svc.Hostname && other.Namespace != svc.Namespace {
 			return []Step{NewStep(RuleSidecarOtherService, Skipped, svc.Ref, other.Ref.Kind+" "+other.Ref.QualifiedName(), e.namespace)}

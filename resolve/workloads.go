@@ -88,7 +88,7 @@ func allWorkloads(s *Snapshot) []*Workload {
 	var aged []agedWorkload
 	for _, namespace := range s.RunningNamespaces() {
 		ix := s.runningCell(namespace).workloads()
-		aged = slices.Concat(aged, ix.pods, ix.templates)
+		aged = append(append(aged, ix.pods...), ix.templates...)
 	}
 	slices.SortStableFunc(aged, func(a, b agedWorkload) int {
 		return cmp.Or(cmp.Compare(a.kind, b.kind), byAge(a.object, b.object))

@@ -47,7 +47,13 @@ func (h *Hop) sameProxy(o *Hop) bool {
 }
 
 func sameStep(x, y resolve.Step) bool {
-	return x.Rule == y.Rule && x.Verdict == y.Verdict && x.Ref == y.Ref && x.Reason() == y.Reason() && x.Expected == y.Expected && x.Actual == y.Actual
+	return x.Rule == y.Rule && x.Verdict == y.Verdict && x.Ref == y.Ref && x.Expected == y.Expected && x.Actual == y.Actual &&
+		(sameArgs(x.Args, y.Args) || x.Reason() == y.Reason())
+}
+
+// sameArgs reports whether two steps have the very same facts, as those of paths that forked later have.
+func sameArgs(x, y []any) bool {
+	return len(x) == len(y) && (len(x) == 0 || &x[0] == &y[0])
 }
 
 // mergeOutcomes puts outcomes together that differ in nothing but the endpoint

@@ -77,7 +77,7 @@ func (p *path) fork(part float64) *path {
 	c.hops = make([]*Hop, len(p.hops))
 	for i, h := range p.hops {
 		hop := *h
-		hop.Steps = slices.Clone(h.Steps)
+		hop.Steps = slices.Clip(h.Steps) // a step stands as it was noted; the next one makes a copy
 		c.hops[i] = &hop
 	}
 	if p.http != nil {
@@ -100,9 +100,15 @@ func (p *path) hop() *Hop {
 	return p.hops[len(p.hops)-1]
 }
 
+// usualSteps is how many steps most hops have at most.
+const usualSteps = 24
+
 // note adds steps to the current hop. A warning among them lowers the certainty of what follows.
 func (p *path) note(steps ...resolve.Step) {
 	h := p.hop()
+	if h.Steps == nil && len(steps) > 0 {
+		h.Steps = make([]resolve.Step, 0, max(len(steps), usualSteps))
+	}
 	h.Steps = append(h.Steps, steps...)
 	for _, s := range steps {
 		if s.Verdict == resolve.Warned {

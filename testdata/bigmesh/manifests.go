@@ -34,6 +34,7 @@ spec:
     metadata:
       labels:
         istio: ingressgateway
+        sidecar.istio.io/inject: "true"
       annotations:
         inject.istio.io/templates: gateway
     spec:
@@ -268,11 +269,6 @@ $GATEWAYS
     - destination:
         host: $NAME.$NS.svc.cluster.local
         subset: v1
-      weight: 90
-    - destination:
-        host: $NAME.$NS.svc.cluster.local
-        subset: v2
-      weight: 10
 `
 
 // podManifest is a running pod.
