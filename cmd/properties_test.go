@@ -41,6 +41,7 @@ func tracedScenarios(t *testing.T) []traced {
 			}
 			manifests := deps.Manifests
 			deps.Manifests = func(o load.ManifestOptions) (resolve.Input, error) {
+				o.Defer = false // all resources are wanted here, to be changed
 				in, err := manifests(o)
 				one.input = in
 				return in, err
