@@ -15,8 +15,19 @@ type authorizer struct {
 	// service is as written: [NAMESPACE/]HOST.
 	service string
 	// grpc providers are asked on TCP ports, too.
-	grpc  bool
-	fault providerFault
+	grpc bool
+	// failOpen lets requests pass where the authorizer cannot be reached.
+	failOpen bool
+	fault    providerFault
+}
+
+// CustomCheck is a CUSTOM rule that matches, with the external authorizer that is asked.
+type CustomCheck struct {
+	// Rule is the policy and rule (spec.rules[0]), and Provider the name in meshConfig.extensionProviders.
+	Rule     Ref
+	Provider string
+	// FailOpen lets the request pass where the authorizer cannot be reached; else it is denied.
+	FailOpen bool
 }
 
 // providerFault is why a provider cannot be used. It is a closed list.
@@ -82,7 +93,7 @@ func (s *Snapshot) AuthorizeCustom(w *Workload, c *Connection, q *HTTPRequest) A
 			if a.Decision == AccessDenied {
 				a.citeProvider(name, provider.service)
 			} else {
-				a.ask(enforced, name, provider.service)
+				a.ask(enforced, name, provider.service, provider.failOpen)
 			}
 		}
 		if a.Decision == AccessDenied {
@@ -125,13 +136,13 @@ func (a *authorizing) customMayDeny(policies []*authorizationPolicy, provider st
 }
 
 // ask records the rules that have the external authorizer asked.
-func (a *authorizing) ask(policies []*authorizationPolicy, provider, service string) {
+func (a *authorizing) ask(policies []*authorizationPolicy, provider, service string, failOpen bool) {
 	for _, r := range a.evaluate(policies) {
 		if r.truth != True {
 			a.missed(RuleAuthorizationMissed, r)
 		}
 		if r.truth != False {
-			a.Custom = append(a.Custom, r.ref)
+			a.Custom = append(a.Custom, CustomCheck{Rule: r.ref, Provider: provider, FailOpen: failOpen})
 		}
 		if r.truth == True {
 			a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustom, Warned, r.ref, provider, service, r.matchedText(&a.in)))
@@ -223,10 +234,10 @@ func indexAuthorizers(s *Snapshot) map[string]authorizer {
 // Source: pilot/pkg/security/authz/builder/extauthz.go, buildExtAuthzHTTP, buildExtAuthzGRPC.
 func newAuthorizer(p *meshconfig.MeshConfig_ExtensionProvider) authorizer {
 	h, g := p.GetEnvoyExtAuthzHttp(), p.GetEnvoyExtAuthzGrpc()
-	a := authorizer{service: g.GetService(), grpc: true}
+	a := authorizer{service: g.GetService(), grpc: true, failOpen: g.GetFailOpen()}
 	port, status := g.GetPort(), g.GetStatusOnError()
 	if h != nil {
-		a = authorizer{service: h.GetService()}
+		a = authorizer{service: h.GetService(), failOpen: h.GetFailOpen()}
 		port, status = h.GetPort(), h.GetStatusOnError()
 	}
 	code, err := strconv.Atoi(status)

@@ -31,7 +31,7 @@ type Authorization struct {
 	// Details are the response code details of a denial.
 	Details string
 	// Custom are the CUSTOM rules that match: their external authorizer is asked and may refuse.
-	Custom []Ref
+	Custom []CustomCheck
 	Steps  []Step
 	// Gaps are what could not be read and might change the answer.
 	Gaps []Gap

@@ -48,6 +48,7 @@ const (
 	CodePolicyDeny         Code = "POLICY_DENY"
 	CodePolicyNoAllow      Code = "POLICY_NO_ALLOW"
 	CodeJWTRejected        Code = "JWT_REJECTED"
+	CodeAuthorizerDenied   Code = "EXT_AUTHZ_DENIED"
 	CodeTooManyHops        Code = "TOO_MANY_HOPS"
 )
 
@@ -99,6 +100,7 @@ var codes = []CodeInfo{
 	{CodePolicyDeny, Denied, "an AuthorizationPolicy denies"},
 	{CodePolicyNoAllow, Denied, "ALLOW policies apply and none matches"},
 	{CodeJWTRejected, Denied, "a RequestAuthentication rejects the token"},
+	{CodeAuthorizerDenied, Denied, "the external authorizer of a CUSTOM policy refuses; only as an end that an outcome could have otherwise"},
 	{CodeTooManyHops, Reset, "the request comes back to proxies it has passed: a loop"},
 }
 

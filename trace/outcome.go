@@ -113,6 +113,9 @@ func outcomeKey(f finished) string {
 	d := o.Destination
 	key := fmt.Sprint(o.Decision, "|", o.HTTPStatus, "|", o.ResponseFlags, "|", o.ResponseCodeDetails, "|", o.Code, "|", o.Certainty, "|", reason, "|", o.Location, "|",
 		by, "|", d.Host, "|", d.Port, "|", d.Subset, "|", d.EnvoyCluster, "|", d.TargetPort)
+	for _, a := range o.Otherwise {
+		key += fmt.Sprint("|", a)
+	}
 	if o.Forwarded != nil {
 		key += fmt.Sprint("|", o.Forwarded.Method, o.Forwarded.Host, o.Forwarded.Path, o.Forwarded.Headers, o.Forwarded.Removed)
 	}

@@ -26,6 +26,8 @@ type path struct {
 	retries resolve.RetryPolicy
 	// given is what has to hold for the outcome, as far as that is not known; "" for nothing.
 	given string
+	// otherwise are the ends it could have if that does not hold.
+	otherwise []Alternative
 	// wrapper is the TLS of a sending proxy around the request, until a gateway takes it off; nil without one.
 	wrapper *wrapper
 	// sni is the server name in the application's own TLS handshake.
@@ -133,8 +135,9 @@ func (p *path) assumption(reason string) string {
 	return ""
 }
 
-// suppose adds to what has to hold for the outcome.
-func (p *path) suppose(what string) {
+// suppose adds to what has to hold for the outcome, and what happens otherwise.
+func (p *path) suppose(what string, otherwise Alternative) {
+	p.otherwise = append(p.otherwise[:len(p.otherwise):len(p.otherwise)], otherwise)
 	if p.given != "" {
 		what = p.given + " and " + what
 	}

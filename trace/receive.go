@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -247,9 +248,9 @@ func (w *walk) filters(p *path, proxy *resolve.Workload, c *resolve.Connection, 
 	if !w.authorized(p, custom, request) {
 		return false
 	}
-	if len(custom.Custom) > 0 {
+	for _, check := range custom.Custom {
 		p.lower(Undetermined)
-		p.suppose("the external authorizer of " + custom.Custom[0].Object().String() + " allows it")
+		p.suppose("the external authorizer of "+check.Rule.Object().String()+" allows it", refusedByAuthorizer(check, request))
 	}
 	if request != nil && !w.authenticate(p, proxy, request) {
 		return false
@@ -290,7 +291,7 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 		return true
 	case resolve.AccessUndetermined:
 		p.lower(Undetermined)
-		p.suppose(result.Policy.Object().String() + " lets it pass")
+		p.suppose(result.Policy.Object().String()+" lets it pass", refusedByPolicy(result, request))
 		return true
 	case resolve.AccessDenied:
 	}
@@ -307,6 +308,35 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 	}
 	w.rejected(p, o, result.Steps)
 	return false
+}
+
+// refusedByAuthorizer is the end of a request that an external authorizer refuses. The
+// status is the authorizer's own; 403 is what Envoy answers where it names none.
+// Source: Envoy, ext_authz filter, "denied_response"; response flags UAEX.
+func refusedByAuthorizer(check resolve.CustomCheck, request *resolve.HTTPRequest) Alternative {
+	a := Alternative{
+		Decision: Denied, ResponseFlags: "UAEX", ResponseCodeDetails: "ext_authz_denied", Code: CodeAuthorizerDenied, By: check.Rule,
+		Reason: "external authorizer " + strconv.Quote(check.Provider) + " refuses, or cannot be reached (ext_authz_error)",
+	}
+	if check.FailOpen {
+		a.Reason = "external authorizer " + strconv.Quote(check.Provider) + " refuses (one that cannot be reached lets it pass: failOpen)"
+	}
+	if request != nil {
+		a.HTTPStatus = 403
+	}
+	return a
+}
+
+// refusedByPolicy is the end of a request that a policy refuses which could not be decided.
+func refusedByPolicy(result resolve.Authorization, request *resolve.HTTPRequest) Alternative {
+	a := Alternative{Decision: Denied, Code: CodePolicyDeny, By: result.Policy, Reason: result.Policy.Object().String() + " refuses"}
+	if result.EnvoyPolicy != "" {
+		a.ResponseCodeDetails = "rbac_access_denied_matched_policy[" + result.EnvoyPolicy + "]"
+	}
+	if request != nil {
+		a.HTTPStatus = 403
+	}
+	return a
 }
 
 // keptOut are the rules of the clauses that keep a request out without being the refusal itself.

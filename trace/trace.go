@@ -50,6 +50,9 @@ type Outcome struct {
 	// By is the resource and field that decided; zero where a default of Istio did.
 	By          resolve.Ref
 	Destination Destination
+	// Otherwise are the other ends that something not known could give the request; empty
+	// where the outcome is certain, or what is not known has no other end that can be told.
+	Otherwise []Alternative
 	// Hint are the fewest changes that together would turn a refusal; empty where
 	// none is known. Nothing applies them.
 	Hint []resolve.Change
@@ -58,6 +61,18 @@ type Outcome struct {
 	// Hops are indexes into Trace.Hops, in the order travelled. Where workloads
 	// behind one cluster end alike, it is the way to the first of them.
 	Hops []int
+}
+
+// Alternative is another end of the requests of an outcome.
+type Alternative struct {
+	Decision   Decision
+	HTTPStatus int
+	// ResponseFlags and ResponseCodeDetails are as in Outcome.
+	ResponseFlags, ResponseCodeDetails string
+	Code                               Code
+	// By is the resource and field that would decide, and Reason what has to be so.
+	By     resolve.Ref
+	Reason string
 }
 
 // Destination is where an outcome's share of requests was sent.

@@ -70,6 +70,7 @@ func (w *walk) end(p *path, o Outcome) {
 	case o.Certainty != Certain:
 		o.Reason += p.assumption(o.Reason)
 	}
+	o.Otherwise = p.otherwise
 	w.outcomes = append(w.outcomes, finished{Outcome: o, share: p.share, hops: p.hops})
 }
 

@@ -224,6 +224,9 @@ func (r *renderer) afterthoughts(o trace.Outcome, indent int) {
 	if len(log) > 0 {
 		r.put(margin.add(log), indent+2)
 	}
+	for _, a := range o.Otherwise {
+		r.put(margin.add(r.otherwise(a)), indent+2)
+	}
 	if hint := r.hint(o.Hint); len(hint) > 0 {
 		r.put(margin.add(hint), indent+2)
 	}
@@ -232,6 +235,13 @@ func (r *renderer) afterthoughts(o trace.Outcome, indent int) {
 		l := margin.text(asDim, "towards ").text(asPlain, hostPort(d.Host, d.Port)).text(asDim, ", cluster ")
 		r.put(l.text(asPlain, d.EnvoyCluster), indent+2)
 	}
+}
+
+// otherwise is another end: or Denied 403 UAEX ext_authz_denied  by …: if the authorizer refuses.
+func (r *renderer) otherwise(a trace.Alternative) line {
+	end := trace.Outcome{Decision: a.Decision, HTTPStatus: a.HTTPStatus, ResponseFlags: a.ResponseFlags, Certainty: trace.Certain, By: a.By}
+	l := line{}.text(asDim, "or ").add(r.verdict(end)).then(" ", line{}.text(asPlain, a.ResponseCodeDetails))
+	return l.then("  ", r.decider(end)).text(asPlain, ", if ").text(asPlain, a.Reason)
 }
 
 // hint is what would turn a refusal: hint add "x" to … of AuthorizationPolicy shop/a (a.yaml:7), and ….

@@ -102,11 +102,23 @@ func outcomeDocument(o trace.Outcome, weight float64, locate func(resolve.Ref) s
 		ResponseFlags: o.ResponseFlags, ResponseCodeDetails: o.ResponseCodeDetails,
 		Code: string(o.Code), Certainty: string(o.Certainty), Reason: o.Reason, Location: o.Location,
 		By:          resourceDocument(o.By, locate),
+		Otherwise:   otherwiseDocument(o.Otherwise, locate),
 		Hint:        hintDocument(o.Hint, locate),
 		Destination: destinationDocument(o.Destination),
 		Forwarded:   forwardedDocument(o.Forwarded),
 		Hops:        append([]int{}, o.Hops...),
 	}
+}
+
+func otherwiseDocument(ends []trace.Alternative, locate func(resolve.Ref) string) []Alternative {
+	out := []Alternative{}
+	for _, a := range ends {
+		out = append(out, Alternative{
+			Decision: string(a.Decision), HTTPStatus: a.HTTPStatus, ResponseFlags: a.ResponseFlags, ResponseCodeDetails: a.ResponseCodeDetails,
+			Code: string(a.Code), By: resourceDocument(a.By, locate), Reason: a.Reason,
+		})
+	}
+	return out
 }
 
 func hintDocument(changes []resolve.Change, locate func(resolve.Ref) string) []Change {

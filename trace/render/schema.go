@@ -64,6 +64,8 @@ type Outcome struct {
 	Reason              string   `json:"reason"`
 	Location            string   `json:"location"`
 	By                  Resource `json:"by"`
+	// Otherwise are the other ends that something not known could give these requests.
+	Otherwise []Alternative `json:"otherwise"`
 	// Hint are the fewest changes that together would turn a refusal; none is applied.
 	Hint        []Change    `json:"hint"`
 	Destination Destination `json:"destination"`
@@ -71,6 +73,17 @@ type Outcome struct {
 	Forwarded *Forwarded `json:"forwarded"`
 	// Hops are indexes into the document's hops, in the order travelled.
 	Hops []int `json:"hops"`
+}
+
+// Alternative is another end of an outcome's requests.
+type Alternative struct {
+	Decision            string   `json:"decision"`
+	HTTPStatus          int      `json:"httpStatus"`
+	ResponseFlags       string   `json:"responseFlags"`
+	ResponseCodeDetails string   `json:"responseCodeDetails"`
+	Code                string   `json:"code"`
+	By                  Resource `json:"by"`
+	Reason              string   `json:"reason"`
 }
 
 // Change is one edit of a resource, or of the request (op send, no resource).
