@@ -175,13 +175,15 @@ type TCPChain struct {
 	SNI []string
 }
 
-func (c TCPChain) contains(dest Address) bool {
+// narrowest is the length of the narrowest range that holds the address; -1 if none does.
+func (c TCPChain) narrowest(dest Address) int {
+	bits := -1
 	for _, cidr := range c.CIDRs {
 		if dest.Prefix.IsValid() && cidr.Prefix.Contains(dest.Prefix.Addr()) {
-			return true
+			bits = max(bits, cidr.Prefix.Bits())
 		}
 	}
-	return false
+	return bits
 }
 
 // tableCache holds the listeners and route tables of a scope, made on first use.

@@ -85,23 +85,32 @@ type Chain struct {
 	HTTP bool
 	// TCP are the chains that could take it, in order; several only for TLS, where the server name decides.
 	TCP []TCPChain
+	// Range is the service port whose range of addresses decided; zero where none did.
+	Range Ref
 }
 
-// Chain returns what takes a connection of that payload: destination ranges
-// first, then the server name, then the protocol, as Envoy matches filter chains.
+// Chain returns what takes a connection of that payload: the chains of the narrowest
+// destination range first, then the server name, then the protocol, as Envoy matches
+// filter chains. A choice is never taken back: where a range holds the address, chains
+// of wider ones and of none are out, whatever else the narrow ones ask for.
 // Source: Envoy, config.listener.v3.FilterChainMatch.
 func (l *OutboundListener) Chain(payload Payload, dest Address) Chain {
 	var ranged, open []TCPChain
+	narrowest := -1
 	for _, c := range l.TCP {
+		bits := c.narrowest(dest)
 		switch {
 		case len(c.CIDRs) == 0:
 			open = append(open, c)
-		case c.contains(dest):
+		case bits > narrowest:
+			ranged, narrowest = []TCPChain{c}, bits
+		case bits == narrowest && bits >= 0:
 			ranged = append(ranged, c)
 		}
 	}
-	if usable := forPayload(ranged, payload); len(usable) > 0 {
-		return Chain{TCP: usable}
+	if len(ranged) > 0 {
+		first := ranged[0]
+		return Chain{TCP: forPayload(ranged, payload), Range: first.Service.Ref.At(first.Port.Field)}
 	}
 	if payload == PayloadHTTP && l.RouteConfig != "" {
 		return Chain{HTTP: true}

@@ -31,7 +31,7 @@ func (w *walk) stream(p *path, r *router, listener *resolve.OutboundListener, ch
 		return
 	}
 	p.hop().Envoy.FilterChain = "PassthroughFilterChain"
-	p.note(resolve.NewStep(resolve.RuleListenerNoChain, resolve.None, resolve.Ref{}, describeBytes(p), listener.Name))
+	p.note(resolve.NewStep(resolve.RuleListenerNoChain, resolve.None, chain.Range, describeBytes(p), listener.Name))
 	w.unmatched(p, r, false)
 }
 
