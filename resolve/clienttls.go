@@ -262,8 +262,9 @@ func (s *Snapshot) endpointPlain(c *Cluster, e *Endpoint) (Step, bool) {
 	if e.TLSMode != endpointTLSIstio || c.Type == ClusterDynamicDNS {
 		return NewStep(RuleClientTLSEndpointPlain, Applied, e.Ref, endpointOwner(e), whyPlain(e)), true
 	}
-	if c.EndpointTLS == nil && e.Workload != nil {
-		if mtls := s.EffectiveMTLS(e.Workload, e.Port); mtls.Mode == MTLSDisable {
+	told := cmp.Or(e.Described, e.Workload)
+	if c.EndpointTLS == nil && told != nil {
+		if mtls := s.EffectiveMTLS(told, e.Port); mtls.Mode == MTLSDisable {
 			return NewStep(RuleClientTLSWorkloadOff, Applied, mtls.Ref, endpointOwner(e), e.Port), true
 		}
 	}
@@ -272,6 +273,9 @@ func (s *Snapshot) endpointPlain(c *Cluster, e *Endpoint) (Step, bool) {
 
 // whyPlain is why auto mTLS takes an endpoint for one that speaks plaintext.
 func whyPlain(e *Endpoint) string {
+	if e.Described != nil {
+		return "has neither the label security.istio.io/tlsMode=istio nor a serviceAccount in the ServiceEntry, whatever answers there"
+	}
 	if e.Workload != nil && e.Workload.Dataplane == DataplaneSidecar {
 		return "has a sidecar, but not the label security.istio.io/tlsMode=istio that injection sets"
 	}

@@ -136,8 +136,10 @@ type Endpoint struct {
 	TLSMode string
 	// Workload is who answers there; nil outside the mesh.
 	Workload *Workload
-	Locality Locality
-	Network  string
+	// Described is what a ServiceEntry says of the endpoint where another one answers; nil otherwise.
+	Described *Workload
+	Locality  Locality
+	Network   string
 	// Weight is the endpoint's share among its equals (WorkloadEntry weight; 1 otherwise).
 	Weight int
 	// Count is the number of pods the endpoint stands for.

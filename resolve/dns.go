@@ -2,7 +2,6 @@ package resolve
 
 import (
 	"net/netip"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -313,14 +312,19 @@ func (s *Snapshot) serviceAt(ip netip.Addr) *Service {
 	return nil
 }
 
-// WorkloadAt finds the pod or WorkloadEntry that has the address.
-func (s *Snapshot) WorkloadAt(ip netip.Addr) *Workload {
-	for _, w := range s.Workloads() {
-		if slices.Contains(w.Addresses, ip) && !w.HostNetwork {
-			return w
+// WorkloadAt finds the pod that has the address.
+func (s *Snapshot) WorkloadAt(ip netip.Addr) *Workload { return s.index.addresses()[ip] }
+
+func indexAddresses(all []*Workload) map[netip.Addr]*Workload {
+	out := map[netip.Addr]*Workload{}
+	for _, w := range all {
+		for _, ip := range w.Addresses {
+			if out[ip] == nil && !w.HostNetwork {
+				out[ip] = w
+			}
 		}
 	}
-	return nil
+	return out
 }
 
 // nearestService suggests what a name that does not resolve could have meant.

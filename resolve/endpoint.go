@@ -22,6 +22,7 @@ const (
 	RuleEndpointRoundRobin     RuleID = "endpoint/dns-round-robin"
 	RuleEndpointPooled         RuleID = "endpoint/pooled"
 	RuleEndpointInline         RuleID = "endpoint/inline-workload"
+	RuleEndpointAddressOf      RuleID = "endpoint/address-of-workload"
 	RuleEndpointDialled        RuleID = "endpoint/as-dialled"
 	RuleEndpointDialledPort    RuleID = "endpoint/port-as-dialled"
 	RuleEndpointOtherNode      RuleID = "endpoint/other-node"
@@ -143,6 +144,12 @@ var endpointRules = append(append([]Rule{
 		Says:     "An endpoint written in a ServiceEntry speaks Istio mTLS if its label security.istio.io/tlsMode says so, else if it names a serviceAccount.",
 		Template: "tlsMode %s, from %s",
 		Source:   "pilot/pkg/serviceregistry/serviceentry/conversion.go, getTLSModeFromWorkloadEntry",
+	},
+	{
+		ID: RuleEndpointAddressOf, Stage: StageLoadBalance, Detail: true,
+		Says:     "An endpoint written in a ServiceEntry with the address of a workload leads to that workload and its proxy, which has an inbound filter chain for it if the namespace is the same.",
+		Template: "%s is the address of %s",
+		Source:   "pilot/pkg/serviceregistry/serviceentry/controller.go, GetProxyServiceTargets",
 	},
 	{
 		ID: RuleEndpointDialled, Stage: StageLoadBalance,

@@ -119,6 +119,8 @@ type endpointIndex struct {
 	serviceEntry   map[destinationKey]*networking.ServiceEntry
 	entries        map[destinationKey]*networking.WorkloadEntry
 	services       map[destinationKey]*corev1.Service
+	// inline are the endpoints written in ServiceEntries.
+	inline map[addressKey][]inlineEndpoint
 	// cache holds an *instanceSet for each instanceKey that was asked for.
 	cache sync.Map
 }
@@ -200,6 +202,7 @@ func indexEndpoints(s *Snapshot) *endpointIndex {
 	for _, svc := range s.KubeServices {
 		ix.services[destinationKey{svc.Namespace, svc.Name}] = svc
 	}
+	ix.indexInline(s.Services())
 	return ix
 }
 

@@ -31,7 +31,7 @@ func (s *Snapshot) serviceEntryInstances(set *instanceSet, svc *Service, port Po
 			s.selectedByServiceEntry(set, se, at)
 		case len(se.Spec.GetEndpoints()) > 0:
 			for i, we := range se.Spec.GetEndpoints() {
-				set.addInline(se, we, ref.At(pathIndex("spec.endpoints", i)), at)
+				s.addInline(set, se, we, ref.At(pathIndex("spec.endpoints", i)), at)
 			}
 		case resolvesByDNS(se):
 			set.say(NewStep(RuleEndpointDNSHost, Applied, ref, svc.Hostname))
@@ -83,8 +83,9 @@ func entryTLSMode(labels map[string]string, serviceAccount string) string {
 	return endpointTLSDisabled
 }
 
-// addInline adds an endpoint written in the ServiceEntry itself.
-func (i *instanceSet) addInline(se *networking.ServiceEntry, we *api.WorkloadEntry, ref Ref, p *api.ServicePort) {
+// addInline adds an endpoint written in the ServiceEntry itself. It says how it is spoken to; who
+// takes the connection is who has the address.
+func (s *Snapshot) addInline(set *instanceSet, se *networking.ServiceEntry, we *api.WorkloadEntry, ref Ref, p *api.ServicePort) {
 	address := strings.TrimPrefix(we.GetAddress(), unixPrefix)
 	e := endpointOf(nil, address, instancePort(p, we.GetPorts()[p.GetName()], we.GetAddress()), ref)
 	e.Labels, e.TLSMode = we.GetLabels(), entryTLSMode(we.GetLabels(), we.GetServiceAccount())
@@ -95,7 +96,13 @@ func (i *instanceSet) addInline(se *networking.ServiceEntry, we *api.WorkloadEnt
 	if se.Spec.GetLocation() == api.ServiceEntry_MESH_INTERNAL {
 		e.Workload = inlineWorkload(se, we, e)
 	}
-	i.add(e)
+	if ip, err := netip.ParseAddr(address); err == nil {
+		if w := s.workloadBehind(se.Namespace, ip); w != nil {
+			e.Workload, e.Described = w, e.Workload
+			set.say(NewStep(RuleEndpointAddressOf, Applied, ref, address, w.Owner))
+		}
+	}
+	set.add(e)
 }
 
 // inlineWorkload is the workload that an endpoint of a MESH_INTERNAL ServiceEntry stands for.

@@ -40,7 +40,7 @@ var gatewayRules = slices.Concat([]Rule{
 		Template: "no Gateway selects %s: it listens on no port",
 		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayListeners",
 	},
-}, gatewayServerRules, gatewayPortRules, gatewayListenerRules, gatewaySNIRules, gatewayAutoPassthroughRules, gatewayTLSRules,
+}, gatewayServiceRules, gatewayServerRules, gatewayPortRules, gatewayListenerRules, gatewaySNIRules, gatewayAutoPassthroughRules, gatewayTLSRules,
 	gatewayL4Rules, gatewayRouteRules, gatewayHostRules, gatewayEntryRules)
 
 // GatewayConfig is one gateway as istiod merges it: an Istio Gateway, or what
@@ -53,6 +53,8 @@ type GatewayConfig struct {
 	Namespace, Name string
 	Created         time.Time
 	Spec            *networking.Gateway
+	// services are the hosts of the services it is bound to instead of by its selector.
+	services []string
 }
 
 // FullName is namespace/name, as the gateways of a VirtualService refer to it.
@@ -82,7 +84,8 @@ type MergedGateway struct {
 //
 //  1. All Gateways are taken oldest first.
 //  2. One applies if all labels of spec.selector are on the workload, whatever its
-//     namespace; one without a selector applies to every gateway workload.
+//     namespace; one without a selector applies to every gateway workload. One that is
+//     bound to services applies to the workloads behind them (gatewayservice.go).
 //  3. Their servers are merged in that order, port by port (gatewayserver.go).
 //  4. Every pod port with a server that was kept becomes a listener (gatewaylistener.go).
 //
@@ -100,8 +103,9 @@ func (s *Snapshot) MergedGateway(w *Workload) *MergedGateway {
 		return g.(*MergedGateway)
 	}
 	build := sync.OnceValue(func() *MergedGateway {
-		selected, steps := selectGateways(s.gatewayConfigs(), w)
-		return mergeServers(s, w, selected, steps)
+		targets := s.gatewayTargets(w)
+		selected, steps := selectGateways(s.gatewayConfigs(), w, targets)
+		return mergeServers(s, w, targets, selected, steps)
 	})
 	cached, _ := cache.merged.LoadOrStore(s.gatewayClass(w), build)
 	g := cached.(func() *MergedGateway)()
@@ -110,10 +114,18 @@ func (s *Snapshot) MergedGateway(w *Workload) *MergedGateway {
 }
 
 // selectGateways are the Gateways that apply to the workload, and a step for each that was looked at.
-func selectGateways(all []*GatewayConfig, w *Workload) ([]*GatewayConfig, []Step) {
+func selectGateways(all []*GatewayConfig, w *Workload, targets []ServiceTarget) ([]*GatewayConfig, []Step) {
 	var selected []*GatewayConfig
 	var steps []Step
 	for _, c := range all {
+		if len(c.services) > 0 {
+			applies, step := c.selectedByService(w, targets)
+			if applies {
+				selected = append(selected, c)
+			}
+			steps = append(steps, step)
+			continue
+		}
 		ref := c.Ref.At("spec.selector")
 		if !Selects(c.Spec.GetSelector(), w.Labels) {
 			expected, actual := gatewayLabelMiss(c.Spec.GetSelector(), w.Labels)
@@ -131,6 +143,15 @@ func selectGateways(all []*GatewayConfig, w *Workload) ([]*GatewayConfig, []Step
 
 func selectedGateway(c *GatewayConfig, w *Workload) Step {
 	return NewStep(RuleGatewaySelected, Matched, c.Ref.At("spec.selector"), w.Owner.QualifiedName())
+}
+
+// selectedBy tells why a Gateway applies.
+func (g *MergedGateway) selectedBy(c *GatewayConfig) Step {
+	if len(c.services) > 0 {
+		_, step := c.selectedByService(g.Workload, g.snapshot.gatewayTargets(g.Workload))
+		return step
+	}
+	return selectedGateway(c, g.Workload)
 }
 
 // serverStep is a step about one server.
@@ -151,7 +172,7 @@ func (g *MergedGateway) ServerSteps(podPort int, host string) []Step {
 		}
 		if c := t.server.Gateway; !named[c] {
 			named[c] = true
-			steps = append(steps, selectedGateway(c, g.Workload))
+			steps = append(steps, g.selectedBy(c))
 		}
 		steps = append(steps, t.step)
 	}
@@ -170,7 +191,7 @@ func (g *MergedGateway) PassedBy(host string) []Step {
 	}
 	var steps []Step
 	for _, s := range g.Steps {
-		if s.Rule == RuleGatewayNone || s.Rule == RuleGatewayNotSelected && takes[s.Ref.Object()] {
+		if s.Rule == RuleGatewayNone || (s.Rule == RuleGatewayNotSelected || s.Rule == RuleGatewayOfOtherService) && takes[s.Ref.Object()] {
 			steps = append(steps, s)
 		}
 	}
@@ -222,7 +243,7 @@ func (s *Snapshot) gatewayConfigs() []*GatewayConfig {
 		for _, o := range s.Gateways {
 			c := &GatewayConfig{
 				Ref: refOf(istioNetworkingGroup, "Gateway", o), Namespace: o.Namespace, Name: o.Name,
-				Created: o.CreationTimestamp.Time, Spec: &o.Spec,
+				Created: o.CreationTimestamp.Time, Spec: &o.Spec, services: boundServices(o.Annotations),
 			}
 			cache.configs = append(cache.configs, c)
 			cache.configNames[c.FullName()] = c
@@ -247,6 +268,9 @@ func (s *Snapshot) gatewayClass(w *Workload) string {
 	}
 	for _, k := range slices.Sorted(maps.Keys(w.Labels)) {
 		b.WriteString("\x00" + k + "\x01" + w.Labels[k])
+	}
+	if s.namedByAddress(w) {
+		fmt.Fprintf(&b, "\x00at %v", w.Addresses)
 	}
 	if unprivilegedGateway(w) {
 		b.WriteString("\x00unprivileged")

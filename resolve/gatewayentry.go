@@ -229,7 +229,7 @@ func (s *Snapshot) entriesOf(w *Workload, q GatewayQuestion) []GatewayEntry {
 	}
 	for _, svc := range services {
 		for _, p := range svc.Ports {
-			if podPort := gatewayTargetPort(w, p); p.Number == q.Port && podPort != 0 && p.Protocol != ProtocolUDP {
+			if podPort, ok := workloadPort(w, p); ok && p.Number == q.Port && p.Protocol != ProtocolUDP {
 				ref := svc.Ref.Object()
 				add(ref, podPort, NewStep(RuleGatewayEntryPort, Matched, ref.At(p.Field), q.Port, podPort, w.Owner.QualifiedName()))
 			}

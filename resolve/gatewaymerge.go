@@ -84,7 +84,7 @@ type gatewayHostClaim struct {
 // server survives follows from when each is written.
 type gatewayMerge struct {
 	gateway *MergedGateway
-	targets []gatewayTarget
+	targets []ServiceTarget
 	// taken holds every pod port that a server was seen for.
 	taken     map[int]*GatewayServer
 	plaintext map[int]gatewayPortKey
@@ -96,7 +96,7 @@ type gatewayMerge struct {
 
 // mergeServers merges the servers of the Gateways in order.
 //
-//  1. The server's port number becomes a pod port (resolveGatewayPort).
+//  1. The server's port number becomes a pod port (resolvePorts); for each of several the server counts anew.
 //  2. With tls of any kind: if one of the hosts, as a string, was claimed by an earlier
 //     server with tls on that pod port and bind address, the whole server is dropped.
 //  3. On a pod port where a plaintext server stands: with the same bind address it is
@@ -107,10 +107,10 @@ type gatewayMerge struct {
 //     route configuration is taken.
 //
 // Source: pilot/pkg/model/gateway.go, mergeGateways.
-func mergeServers(s *Snapshot, w *Workload, gateways []*GatewayConfig, steps []Step) *MergedGateway {
+func mergeServers(s *Snapshot, w *Workload, targets []ServiceTarget, gateways []*GatewayConfig, steps []Step) *MergedGateway {
 	m := &gatewayMerge{
 		gateway: &MergedGateway{Workload: w, Gateways: gateways, Steps: steps, snapshot: s, portSteps: map[int][]Step{}},
-		targets: s.gatewayTargets(w),
+		targets: targets,
 		taken:   map[int]*GatewayServer{}, plaintext: map[int]gatewayPortKey{},
 		groups: map[gatewayPortKey]*gatewayPortGroup{}, byRoute: map[string][]*GatewayServer{},
 		tlsHosts: map[int]map[string]gatewayHostClaim{},
@@ -135,12 +135,23 @@ func (m *gatewayMerge) add(c *GatewayConfig, i int, spec *networking.Server) {
 		m.tell(s, NewStep(RuleGatewayServerWithoutPort, Skipped, ref))
 		return
 	}
-	s.PodPort = m.resolvePort(s)
-	s.RouteConfig = s.routeConfigName()
+	for _, r := range m.resolvePorts(s) {
+		at := *s
+		at.PodPort = r.port
+		at.RouteConfig = at.routeConfigName()
+		m.tell(&at, r.step)
+		if r.step.Verdict == Applied {
+			m.addAt(&at)
+		}
+	}
+}
+
+// addAt adds a server to a pod port.
+func (m *gatewayMerge) addAt(s *GatewayServer) {
 	if m.duplicateHost(s) {
 		return
 	}
-	key := gatewayPortKey{number: s.PodPort, protocol: spec.GetPort().GetProtocol(), bind: spec.GetBind()}
+	key := gatewayPortKey{number: s.PodPort, protocol: s.Spec.GetPort().GetProtocol(), bind: s.Spec.GetBind()}
 	current, plaintext := m.plaintext[s.PodPort]
 	switch first := m.taken[s.PodPort]; {
 	case first == nil:

@@ -27,79 +27,51 @@ var gatewayPortRules = []Rule{
 	},
 }
 
-// gatewayTarget is a port of a Service that selects the gateway workload.
-type gatewayTarget struct {
-	service       Ref
-	port, podPort int
-}
-
 // disablePortTranslation on a Service takes its ports out of the translation.
 const disablePortTranslation = "experimental.istio.io/disable-gateway-port-translation"
 
-// gatewayTargets are the Service ports that lead to the workload, oldest Service first.
-//
-//  1. Services are ordered by creation time, then host name.
-//  2. A named target port is looked up in the workload's containers; undeclared, the port is left out.
-//  3. Of several ports of one Service with the same target port and protocol only the first counts.
-//  4. A Service that disables the translation is left out.
-//
-// Source: pilot/pkg/serviceregistry/kube/controller/controller.go, GetProxyServiceTargetsByPod;
-// pilot/pkg/model/context.go, SetServiceTargets; pilot/pkg/model/gateway.go, resolvePorts.
-func (s *Snapshot) gatewayTargets(w *Workload) []gatewayTarget {
-	type target struct {
-		port     int
-		protocol Protocol
+// gatewayTargets are the service ports that lead to the workload, oldest service first.
+func (s *Snapshot) gatewayTargets(w *Workload) []ServiceTarget {
+	targets := s.ServiceTargets(w)
+	if a := s.assumedGateway(w); a != nil && len(targets) == 0 {
+		return selectedTargets(a.service, w)
 	}
-	var out []gatewayTarget
-	for _, svc := range s.gatewayServices(w) {
-		if _, disabled := svc.Labels[disablePortTranslation]; disabled {
-			continue
-		}
-		seen := map[target]bool{}
-		for _, p := range svc.Ports {
-			podPort := gatewayTargetPort(w, p)
-			t := target{podPort, p.Protocol}
-			if podPort == 0 || seen[t] {
-				continue
-			}
-			seen[t] = true
-			out = append(out, gatewayTarget{service: svc.Ref.Object(), port: p.Number, podPort: podPort})
-		}
-	}
-	return out
+	return targets
 }
 
-// gatewayServices are the Services of the workload, in pilot's order.
+// gatewayServices are the Services by which the workload is reached, in pilot's order.
 func (s *Snapshot) gatewayServices(w *Workload) []*Service {
-	services := s.ServicesOf(w)
+	services := slices.DeleteFunc(slices.Clone(s.ServicesOf(w)), func(svc *Service) bool { return svc.Registry != RegistryKubernetes })
 	if a := s.assumedGateway(w); a != nil && len(services) == 0 {
 		return []*Service{a.service}
 	}
-	services = slices.Clone(services)
 	slices.SortStableFunc(services, func(a, b *Service) int {
 		return cmp.Or(compareTimes(a.Created, b.Created), cmp.Compare(a.Hostname, b.Hostname))
 	})
 	return services
 }
 
-// gatewayTargetPort is the pod port behind a Service port; 0 if its name is declared by no container.
-// Source: pilot/pkg/serviceregistry/kube/controller/util.go, FindPort.
-func gatewayTargetPort(w *Workload, p Port) int {
-	if len(w.Containers) == 0 { // an assumed workload has no containers to look in
-		p.TargetName = ""
-	}
-	n, _ := p.TargetOn(w)
-	return n
+// resolvedPort is a pod port of a server, or the server's own port where it gets none.
+type resolvedPort struct {
+	port int
+	step Step
 }
 
-// resolvePort is step 1.
-func (m *gatewayMerge) resolvePort(s *GatewayServer) int {
+// resolvePorts is step 1: the pod ports of a server.
+//
+//  1. The target port of the first service that has the port, unless that service disables the
+//     translation; else the port itself.
+//  2. Of a Gateway that is bound to services: every target port that these have for it.
+//
+// Source: pilot/pkg/model/gateway.go, resolvePorts.
+func (m *gatewayMerge) resolvePorts(s *GatewayServer) []resolvedPort {
+	if len(s.Gateway.services) > 0 {
+		return m.portsOfServices(s)
+	}
 	for _, t := range m.targets {
-		if t.port == s.Port() {
-			m.tell(s, NewStep(RuleGatewayServerPort, Applied, s.Ref.At(s.Ref.Field+".port.number"), s.Port(), t.service.QualifiedName(), t.podPort))
-			return t.podPort
+		if _, disabled := t.Service.Labels[disablePortTranslation]; t.Port.Number == s.Port() && !disabled {
+			return []resolvedPort{{t.TargetPort, NewStep(RuleGatewayServerPort, Applied, t.Service.Ref.At(t.Port.Field), s.Port(), t.Service.Ref.QualifiedName(), t.TargetPort)}}
 		}
 	}
-	m.tell(s, NewStep(RuleGatewayServerPortAsIs, Applied, s.Ref.At(s.Ref.Field+".port.number"), m.gateway.Workload.Owner.QualifiedName(), s.Port()))
-	return s.Port()
+	return []resolvedPort{{s.Port(), NewStep(RuleGatewayServerPortAsIs, Applied, s.Ref.At(s.Ref.Field+".port.number"), m.gateway.Workload.Owner.QualifiedName(), s.Port())}}
 }

@@ -11,6 +11,8 @@ import (
 // Rules of the receiving side of a sidecar.
 const (
 	RuleInboundPort       RuleID = "inbound/service-port"
+	RuleInboundSlice      RuleID = "inbound/address-in-slice"
+	RuleInboundNoSlice    RuleID = "inbound/slice-does-not-count"
 	RuleInboundConflict   RuleID = "inbound/older-service-wins"
 	RuleInboundUndeclared RuleID = "inbound/undeclared-port"
 	RuleInboundIngress    RuleID = "inbound/sidecar-ingress"
@@ -31,6 +33,18 @@ var inboundRules = []Rule{
 		Template: "the receiver has a proxy: %s",
 		Source:   "pkg/kube/inject/inject.go, injectRequired",
 		Detail:   true,
+	},
+	{
+		ID: RuleInboundSlice, Stage: StageListener, Detail: true,
+		Says:     "Where no Service selects the workload, Services without a selector count that have its first address in an EndpointSlice.",
+		Template: "has the address of %s: Service %s is one of it",
+		Source:   "pilot/pkg/serviceregistry/kube/controller/endpointslice.go, GetProxyServiceTargets",
+	},
+	{
+		ID: RuleInboundNoSlice, Stage: StageListener, Detail: true,
+		Says:     "Where a Service selects the workload, Services without a selector that have its address do not count.",
+		Template: "selects %s: Service %s, which has its address but no selector, does not count",
+		Source:   "pilot/pkg/serviceregistry/kube/controller/controller.go, GetProxyServiceTargets",
 	},
 	{
 		ID: RuleInboundConflict, Stage: StageListener,
@@ -88,29 +102,31 @@ func (s *Snapshot) Inbound(w *Workload, sc *Scope, port int) (InboundPort, []Ste
 	var steps []Step
 	var out InboundPort
 	var winner *Service
-	for _, svc := range s.ServicesOf(w) {
-		for _, p := range svc.Ports {
-			target, ok := p.TargetOn(w)
-			if !ok || target != port || p.Protocol == ProtocolUDP {
-				continue
-			}
-			if winner != nil {
-				steps = append(steps, NewStep(RuleInboundConflict, Skipped, svc.Ref.At(p.Field), port, describeProtocol(p.Protocol), winner.Ref.QualifiedName()))
-				continue
-			}
-			winner = svc
-			out = InboundPort{
-				Port: port, Protocol: p.Protocol, Declared: true, TargetPort: port,
-				FilterChain: fmt.Sprintf("0.0.0.0_%d", port),
-				RouteConfig: fmt.Sprintf("inbound|%d||", port),
-				VirtualHost: fmt.Sprintf("inbound|http|%d", p.Number),
-				Cluster:     fmt.Sprintf("inbound|%d||", port),
-			}
-			steps = append(steps, NewStep(RuleInboundPort, Matched, svc.Ref.At(p.Field), port, describeProtocol(p.Protocol), portName(p), svc.Ref.QualifiedName()))
+	for _, t := range s.ServiceTargets(w) {
+		svc, p := t.Service, t.Port
+		if t.TargetPort != port || p.Protocol == ProtocolUDP {
+			continue
 		}
+		if winner != nil {
+			steps = append(steps, NewStep(RuleInboundConflict, Skipped, svc.Ref.At(p.Field), port, describeProtocol(p.Protocol), winner.Ref.QualifiedName()))
+			continue
+		}
+		winner = svc
+		if !t.Slice.IsZero() {
+			steps = append(steps, NewStep(RuleInboundSlice, Applied, t.Slice, w.Owner, svc.Ref.QualifiedName()))
+		}
+		out = InboundPort{
+			Port: port, Protocol: p.Protocol, Declared: true, TargetPort: port,
+			FilterChain: fmt.Sprintf("0.0.0.0_%d", port),
+			RouteConfig: fmt.Sprintf("inbound|%d||", port),
+			VirtualHost: fmt.Sprintf("inbound|http|%d", p.Number),
+			Cluster:     fmt.Sprintf("inbound|%d||", port),
+		}
+		steps = append(steps, NewStep(RuleInboundPort, Matched, svc.Ref.At(p.Field), port, describeProtocol(p.Protocol), portName(p), svc.Ref.QualifiedName()))
 	}
 	if winner == nil {
-		return passthroughPort(port), []Step{NewStep(RuleInboundUndeclared, None, w.Owner, port)}
+		steps = append(steps, s.slicesPassedBy(w, port)...)
+		return passthroughPort(port), append(steps, NewStep(RuleInboundUndeclared, None, w.Owner, port))
 	}
 	return out, steps
 }

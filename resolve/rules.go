@@ -57,6 +57,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	injectionRules,
 	sidecarRules,
 	listenerRules,
+	ownPortRules,
 	virtualHostRules,
 	inboundRules,
 	dnsRules,

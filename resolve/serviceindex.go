@@ -15,6 +15,8 @@ type serviceIndex struct {
 	byHost map[string]map[string]*Service
 	// bySelector holds the services of a namespace that have a selector.
 	bySelector map[string][]*Service
+	// unselected holds the Kubernetes Services of a namespace that have endpoints without a selector.
+	unselected map[string][]*Service
 	// exported holds services visible in a namespace by name, public those visible everywhere.
 	exported map[string][]*Service
 	public   []*Service
@@ -24,6 +26,7 @@ func indexServices(s *Snapshot) *serviceIndex {
 	ix := &serviceIndex{
 		byHost:     map[string]map[string]*Service{},
 		bySelector: map[string][]*Service{},
+		unselected: map[string][]*Service{},
 		exported:   map[string][]*Service{},
 	}
 	for i, svc := range s.KubeServices {
@@ -47,6 +50,8 @@ func indexServices(s *Snapshot) *serviceIndex {
 		}
 		if len(svc.Selector) > 0 {
 			ix.bySelector[svc.Namespace] = append(ix.bySelector[svc.Namespace], svc)
+		} else if svc.Registry == RegistryKubernetes && svc.Resolution != Alias {
+			ix.unselected[svc.Namespace] = append(ix.unselected[svc.Namespace], svc)
 		}
 		if svc.ExportTo.Public() {
 			ix.public = append(ix.public, svc)

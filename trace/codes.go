@@ -32,6 +32,7 @@ const (
 	CodeSubsetEmpty        Code = "SUBSET_EMPTY"
 	CodeNoneHealthy        Code = "NONE_HEALTHY"
 	CodeRegistryOnly       Code = "REGISTRY_ONLY"
+	CodeOwnPort            Code = "OWN_PORT"
 	CodeMTLSRequired       Code = "MTLS_REQUIRED"
 	CodeMTLSRefused        Code = "MTLS_NOT_UNDERSTOOD"
 	CodeTLSRejected        Code = "TLS_REJECTED"
@@ -84,6 +85,7 @@ var codes = []CodeInfo{
 	{CodeSubsetEmpty, Unavailable, "no endpoint has the subset's labels: 503"},
 	{CodeNoneHealthy, Unavailable, "the destination's endpoints are all not ready: 503"},
 	{CodeRegistryOnly, Unavailable, "outboundTrafficPolicy REGISTRY_ONLY refuses hosts the proxy does not know"},
+	{CodeOwnPort, Unavailable, "the port is the sidecar's own: it closes the connection, which would come back to it for ever"},
 	{CodeMTLSRequired, Reset, "the receiving sidecar demands mTLS and the client sends plaintext"},
 	{CodeMTLSRefused, Reset, "the client sends mTLS and the receiver does not speak it"},
 	{CodeTLSRejected, Reset, "the receiving sidecar accepts no TLS of the application's own on this port"},

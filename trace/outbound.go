@@ -39,6 +39,11 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 		p.note(scope.ExplainService(svc, resolved.Port)...)
 	}
 	listener, steps := scope.Listener(resolved.Dialled)
+	own := w.snapshot.OwnOutboundPort(resolved.Port)
+	if listener == nil && own != nil {
+		w.ownPort(p, own)
+		return
+	}
 	p.note(steps...)
 	if listener == nil {
 		hop.Envoy.Listener, hop.Envoy.FilterChain = "virtualOutbound", "virtualOutbound-catchall-tcp"
@@ -59,9 +64,23 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 		w.stream(p, r, listener, chain)
 	default:
 		hop.Envoy.FilterChain = "PassthroughFilterChain"
-		p.note(resolve.NewStep(resolve.RuleListenerNoChain, resolve.None, resolve.Ref{}, string(p.payload()), listener.Name))
+		p.note(resolve.NewStep(resolve.RuleListenerNoChain, resolve.None, chain.Range, string(p.payload()), listener.Name))
 		w.unmatched(p, r, false)
 	}
+}
+
+// ownPort is a connection to a port of the proxy's own. A proxy that sent it there sees it close.
+func (w *walk) ownPort(p *path, own *resolve.OwnPort) {
+	hop := p.hop()
+	hop.Envoy.Listener, hop.Envoy.FilterChain, hop.Envoy.Cluster = own.Listener, own.FilterChain, "BlackHoleCluster"
+	o := Outcome{Decision: Unavailable, Code: CodeOwnPort, ResponseFlags: "UH"}
+	switch {
+	case hop.Direction == Outbound:
+		p.dest.EnvoyCluster = hop.Envoy.Cluster
+	case p.proxied:
+		o = p.failed(o, "UC", "upstream_reset_before_response_started{connection_termination}")
+	}
+	w.endAt(p, o, own.Step)
 }
 
 // virtualHost looks the Host up in the listener's route configuration.

@@ -123,6 +123,10 @@ func (w *walk) inbound(p *path, a arrival) {
 	w.meshConfig(p)
 	scope, steps := w.snapshot.Scope(server)
 	p.sidecarGaps(steps)
+	if own := w.snapshot.OwnInboundPort(a.port); own != nil {
+		w.ownPort(p, own)
+		return
+	}
 	port, steps := w.snapshot.Inbound(server, scope, a.port)
 	p.note(steps...)
 	hop.Envoy.FilterChain = port.FilterChain

@@ -60,6 +60,14 @@ func (k *walk) unavailable(p *path, flag, details string) {
 
 // local is the application behind the proxy: at the port of the connection, or where the cluster says.
 func (k *walk) local(p *path, v *visit, c *cluster.Cluster) {
+	if c.GetType() == cluster.Cluster_STATIC && len(c.GetLoadAssignment().GetEndpoints()) == 0 {
+		if p.sent {
+			k.broken(p, Unavailable, closed, "a cluster without endpoints")
+		} else {
+			k.unavailable(p, "UH", "") // only TCP proxies lead to such a cluster
+		}
+		return
+	}
 	to := v.destination
 	for _, l := range c.GetLoadAssignment().GetEndpoints() {
 		for _, e := range l.GetLbEndpoints() {
