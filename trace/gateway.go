@@ -35,8 +35,14 @@ func (w *walk) enterGateway(p *path) error {
 		w.end(p, Outcome{Decision: NotRouted, Code: CodeNoGatewayPort, Reason: lastReason(entry.Steps), By: entry.Service})
 		return nil
 	}
-	w.gateway(p, entry.Workload, entry.PodPort, arrivingTLS{on: p.sealed, sni: p.sni, shown: p.clientCert != "", cert: strings.TrimPrefix(p.clientCert, "spiffe://")})
+	w.gateway(p, entry.Workload, entry.PodPort, p.ownTLS())
 	return nil
+}
+
+// ownTLS is the handshake of the client itself.
+func (p *path) ownTLS() arrivingTLS {
+	identity, spiffe := strings.CutPrefix(p.clientCert, "spiffe://")
+	return arrivingTLS{on: p.sealed, sni: p.sni, shown: p.clientCert != "", cert: identity, ofMesh: spiffe}
 }
 
 // arrivingTLS is the TLS a gateway meets on the wire.
@@ -46,18 +52,28 @@ type arrivingTLS struct {
 	// shown is whether the client has a certificate, and cert the identity in it, where that is known.
 	shown bool
 	cert  string
+	// ofMesh is whether the mesh's authority may have signed it.
+	ofMesh bool
+}
+
+// certificate says which one the client shows.
+func (t arrivingTLS) certificate() string {
+	if t.cert == "" {
+		return "the certificate of a DestinationRule"
+	}
+	return "that of " + t.cert
 }
 
 // throughGateway is a gateway that a request from inside the mesh reaches (an egress gateway, say).
 func (w *walk) throughGateway(p *path, a arrival) {
 	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: a.workload.Owner, TLS: p.reachedBy(a.tls.Mode)})
-	tls := arrivingTLS{on: p.sealed, sni: p.sni}
+	tls := p.ownTLS()
 	if a.tls.Mode != resolve.ClientPlaintext {
 		p.wrapper = &wrapper{tls: a.tls, sender: p.sender}
 		tls = arrivingTLS{on: true, sni: a.tls.SNI, shown: a.tls.Mode != resolve.ClientTLSOrigination}
 	}
 	if a.tls.Mode == resolve.ClientMTLS && p.sender != nil {
-		tls.cert = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
+		tls.cert, tls.ofMesh = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain()), true
 	}
 	w.gateway(p, a.workload, a.port, tls)
 }
@@ -70,6 +86,10 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	p.note(w.snapshot.GapSteps(resolve.StageGateway)...)
 	p.note(w.snapshot.HiddenGateways(gw)...)
 	merged := w.snapshot.MergedGateway(gw)
+	if len(merged.Crashes) > 0 {
+		p.note(merged.Crashes...)
+		p.lower(Undetermined)
+	}
 	listener, steps := merged.Listener(podPort)
 	host := p.wantedHost()
 	if listener == nil {
@@ -91,8 +111,11 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 			o.Reason += "; " + nearest.Ref.Object().String() + " asks for " + nearest.Expected + ", and the pods have " + nearest.Actual
 		}
 		for _, s := range steps {
-			if s.Rule == resolve.RuleGatewayL4NoRoute || s.Rule == resolve.RuleGatewayAutoPassthroughNone {
+			switch s.Rule {
+			case resolve.RuleGatewayL4NoRoute, resolve.RuleGatewayAutoPassthroughNone:
 				o.Code, o.Reason, o.By = CodeNoL4Route, s.Reason(), s.Ref
+			case resolve.RuleGatewayListenerWithin:
+				o.Reason, o.By = s.Reason(), s.Ref
 			}
 		}
 		w.end(p, o)
@@ -230,6 +253,10 @@ func (p *path) wantedHost() string {
 // Source: pilot/pkg/networking/core/listener.go, BuildListenerTLSContext; pilot/pkg/networking/core/cluster_tls.go, constructUpstreamTLS.
 func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivingTLS) bool {
 	done, steps := chain.Handshake(tls.shown)
+	if done && tls.shown {
+		trusted, more := chain.TrustsClient(tls.ofMesh, tls.certificate())
+		done, steps = trusted, append(steps, more...)
+	}
 	if done && tls.cert != "" {
 		named, more := chain.TakesClientName(tls.cert)
 		done, steps = named, append(steps, more...)
