@@ -173,7 +173,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	p.normalize(w.snapshot.Mesh)
 	trusted := w.snapshot.TrustedProxies(gw)
 	connection.RemoteIP = p.remoteIP(trusted)
-	p.http.Scheme = arrivingScheme(p.http, chain, trusted)
+	p.readsScheme(chain.Terminates(), trusted > 0, w.request.Scheme.IsGRPC())
 	if w.filters(p, gw, connection, p.http) {
 		w.gatewayHost(p, gw, merged, chain, connection.SNI)
 	}
@@ -231,7 +231,7 @@ func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.Merged
 	scope, _ := w.snapshot.Scope(gw)
 	p.forwardedByGateway()
 	w.sendFrom(p, gw)
-	w.route(p, &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port(), tls: p.http.Scheme == "https"}, vh)
+	w.route(p, &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port(), tls: p.proto.value == "https"}, vh)
 }
 
 // wantedHost is the name by which a gateway chooses a server: the Host header, or the
@@ -291,19 +291,6 @@ func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivin
 
 // handshakeFailed are the details at a proxy whose TLS handshake with the next hop fails.
 const handshakeFailed = "upstream_reset_before_response_started{remote_connection_failure|TLS_error}"
-
-// arrivingScheme is the scheme of a request for a gateway: that of the connection, or what
-// X-Forwarded-Proto of a proxy that the gateway trusts says.
-// Source: Envoy, x-forwarded-proto; Istio, gatewayTopology.numTrustedProxies.
-func arrivingScheme(q *resolve.HTTPRequest, chain *resolve.GatewayFilterChain, trusted int) string {
-	if proto, ok := q.Header("x-forwarded-proto"); ok && trusted > 0 && proto != "" {
-		return proto
-	}
-	if chain.Terminates() {
-		return "https"
-	}
-	return "http"
-}
 
 // sendFrom makes the gateway the sender of what follows: the next hop sees its identity and address.
 func (w *walk) sendFrom(p *path, gw *resolve.Workload) {

@@ -64,7 +64,7 @@ func payload(q trace.Request) *evaluator.Bytes {
 			path += "?" + q.Query
 		}
 		b.HTTP = &evaluator.Request{
-			Method: q.Method, Scheme: "http", Authority: q.Authority(), Path: path, Headers: map[string]string{},
+			Method: q.Method, Authority: q.Authority(), Path: path, Headers: map[string]string{},
 			HTTP2: q.Scheme == trace.GRPC || q.Scheme == trace.GRPCS,
 		}
 		for k, v := range q.Headers {
