@@ -49,6 +49,10 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 	if resolved.Assumed && !listener.Wildcard {
 		p.lower(Assumed)
 	}
+	if step, rejected := listener.Rejected(client); rejected {
+		p.note(step)
+		p.lower(Undetermined)
+	}
 	chain := listener.Chain(p.payload(), resolved.Address)
 	switch {
 	case chain.HTTP:
