@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -34,7 +35,7 @@ func (e *edge) spelled(namespace string) string {
 
 // to is a destination that mostly exists.
 func (e *edge) to() string {
-	host := e.one("a.shop.svc.cluster.local", "a.shop.svc.cluster.local", "b.shop.svc.cluster.local", "c.team.svc.cluster.local", "a", "b", "ext.example.com", "api.example.com", "none.shop.svc.cluster.local", "alias.shop.svc.cluster.local", "missing")
+	host := e.one("a.shop.svc.cluster.local", "a.shop.svc.cluster.local", "b.shop.svc.cluster.local", "c.team.svc.cluster.local", "a.shop.svc.cluster.local", "b.shop.svc.cluster.local", "a", "b", "ext.example.com", "api.example.com", "none.shop.svc.cluster.local", "alias.shop.svc.cluster.local", "missing")
 	return fmt.Sprintf("{host: %s%s%s}", host, e.when(20, ", subset: "+e.one("v1", "v2", "v3")), e.when(45, ", port: {number: "+e.one("80", "80", "80", "9090", "443", "8080")+"}"))
 }
 
@@ -42,31 +43,44 @@ func (e *edge) to() string {
 func (e *edge) virtualService(i int) string {
 	namespace := e.one("istio-system", "shop", "shop", "team", "edge")
 	gateways := ", gateways: " + e.bindings(namespace)
-	hosts := e.some(2, "shop.example.com", "shop.example.com", "*.example.com", "api.example.com", "*", "*.shop.example.com", "SHOP.example.com", "x.shop.example.com", "a.shop.svc.cluster.local", "*.com", "ext.example.com")
+	var hosts []string
+	http, tls, tcp := 75, 35, 30 // percent
+	if s := e.servers[e.IntN(len(e.servers))]; e.chance(60) {
+		hosts = []string{e.aimed(s.hosts)}
+		gateways = ", gateways: " + quoted([]string{s.gateway})
+		switch {
+		case strings.Contains(s.mode, "PASSTHROUGH"):
+			http, tls = 20, 95
+		case s.scheme == "tcp" || s.scheme == "tls":
+			http, tcp = 30, 95
+		}
+	} else {
+		hosts = e.some(2, "shop.example.com", "shop.example.com", "*.example.com", "api.example.com", "*", "*.shop.example.com", "SHOP.example.com", "x.shop.example.com", "a.shop.svc.cluster.local", "*.com", "ext.example.com")
+	}
 	if e.chance(6) {
 		gateways, hosts = "", e.some(2, "shop.example.com", "a.shop.svc.cluster.local", "ext.example.com", "api.example.com")
 	}
 	var parts []string
-	if e.chance(75) {
+	if e.chance(http) {
 		var routes []string
 		for range 1 + e.IntN(3) {
 			routes = append(routes, e.route(namespace))
 		}
 		parts = append(parts, "http: ["+strings.Join(routes, ", ")+"]")
 	}
-	if e.chance(35) {
+	if e.chance(tls) {
 		var routes []string
 		for range 1 + e.IntN(2) {
 			var matches []string
 			for range 1 + e.IntN(2) {
-				matches = append(matches, fmt.Sprintf("{sniHosts: %s%s%s}", quoted(e.some(2, append([]string{"shop.example.com", "api.example.com", "*.example.com", "*.shop.example.com", "ext.example.com"}, hosts...)...)),
+				matches = append(matches, fmt.Sprintf("{sniHosts: %s%s%s}", quoted(e.some(2, append(slices.Repeat(hosts, 3), "shop.example.com", "api.example.com", "*.example.com")...)),
 					e.when(35, ", port: "+e.one("443", "443", "15443", "8443")), e.when(10, ", gateways: ["+e.spelled(namespace)+"]")))
 			}
 			routes = append(routes, fmt.Sprintf("{match: [%s], route: [%s]}", strings.Join(matches, ", "), e.streams()))
 		}
 		parts = append(parts, "tls: ["+strings.Join(routes, ", ")+"]")
 	}
-	if e.chance(30) || len(parts) == 0 {
+	if e.chance(tcp) || len(parts) == 0 {
 		var routes []string
 		for range 1 + e.IntN(2) {
 			match := e.when(60, fmt.Sprintf("match: [{port: %s%s}], ", e.one("31400", "31400", "9000", "80", "443", "15443"), e.one("", "", "", ", gateways: ["+e.spelled(namespace)+"]", ", sourceLabels: {app: web}", ", destinationSubnets: [10.0.0.0/8]", ", sourceNamespace: team")))
@@ -93,7 +107,7 @@ func (e *edge) streams() string {
 // route is one entry of http.
 func (e *edge) route(namespace string) string {
 	var parts []string
-	if e.chance(65) {
+	if e.chance(45) {
 		var matches []string
 		for range 1 + e.IntN(2) {
 			matches = append(matches, e.condition(namespace))
@@ -176,6 +190,9 @@ func (e *edge) request() []string {
 		return e.fromWithin()
 	}
 	args := []string{"--from", "external"}
+	if e.chance(70) {
+		return append(args, e.aim()...)
+	}
 	if e.chance(60) {
 		args = append(args, "--source-ip", e.one("203.0.113.5", "198.51.100.7"))
 	}
@@ -189,6 +206,26 @@ func (e *edge) request() []string {
 		"tls": e.one("", "", ":15443", ":8443", ":31400"), "tcp": e.one(":31400", ":31400", ":9000", ":80", ":443"),
 	}[scheme]
 	return append(args, e.bytes(scheme, e.name()+port)...)
+}
+
+// aim is a request for one of the servers.
+func (e *edge) aim() []string {
+	s := e.servers[e.IntN(len(e.servers))]
+	port := ":" + s.port
+	if s.scheme == "http" && s.port == "80" || s.scheme != "http" && s.port == "443" && s.scheme != "tcp" {
+		port = e.one("", port)
+	}
+	var args []string
+	if len(e.doors) > 0 && e.chance(30) {
+		args = append(args, "--gateway", e.one(e.doors...))
+	}
+	if strings.Contains(s.mode, "MUTUAL") && e.chance(70) {
+		args = append(args, "--client-cert", "spiffe://cluster.local/ns/shop/sa/web")
+		return append(args, slices.DeleteFunc(e.bytes(s.scheme, e.aimed(s.hosts)+port), func(a string) bool {
+			return a == "--client-cert" || strings.HasPrefix(a, "spiffe") || a == "client.example.com"
+		})...)
+	}
+	return append(args, e.bytes(s.scheme, e.aimed(s.hosts)+port)...)
 }
 
 func (e *edge) name() string {
@@ -237,7 +274,11 @@ func (e *edge) bytes(scheme, authority string) []string {
 // fromWithin is a workload that calls a gateway, or a name outside that may lead through one.
 func (e *edge) fromWithin() []string {
 	args := []string{"--from", e.one("shop/deployment/web", "shop/deployment/web", "team/deployment/c")}
-	host := e.one("ext.example.com", "ext.example.com", "ext.example.com", "istio-ingressgateway.istio-system", "istio-egressgateway.istio-system", "edge-gateway.edge.svc.cluster.local", "shop.example.com", "a.shop", "api.example.com")
+	host := e.one("ext.example.com", "ext.example.com", "ext.example.com", "shop.example.com", "a.shop", "api.example.com")
+	if len(e.doors) > 0 && e.chance(50) {
+		namespace, name, _ := strings.Cut(e.one(e.doors...), "/")
+		host = name + "." + namespace
+	}
 	scheme := e.one("http", "http", "http", "https", "tls", "tcp")
 	port := map[string]string{"http": e.one("", "", ":443", ":8080"), "https": e.one("", "", ":15443"), "tls": e.one("", ":15443"), "tcp": e.one(":31400", ":80", ":443")}[scheme]
 	return append(args, e.bytes(scheme, host+port)...)

@@ -14,6 +14,29 @@ type edge struct {
 	gateways []string
 	// doors are what --gateway may name.
 	doors []string
+	// servers are what a client may aim at.
+	servers []target
+}
+
+// target is a server as a client sees it.
+type target struct {
+	gateway, scheme, port, mode string
+	hosts                       []string
+}
+
+// aimed is a host that fits one that a server or VirtualService names.
+func (e *edge) aimed(hosts []string) string {
+	h := e.one(hosts...)
+	if _, name, ok := strings.Cut(h, "/"); ok {
+		h = name
+	}
+	switch {
+	case h == "*", h == "*.com":
+		return e.one("shop.example.com", "shop.example.com", "api.example.com", "other.org")
+	case strings.HasPrefix(h, "*"):
+		return e.one("x", "y") + h[1:]
+	}
+	return h
 }
 
 // edgeGenerator differs from the mesh of the same seed.
@@ -46,7 +69,7 @@ func (e *edge) mesh() []string {
 	if e.chance(40) {
 		docs = append(docs, e.exit()...)
 	}
-	for i := range 1 + e.IntN(5) {
+	for i := range 2 + e.IntN(5) {
 		docs = append(docs, e.virtualService(i))
 	}
 	for i := range e.IntN(3) {
@@ -76,7 +99,7 @@ func (e *edge) mesh() []string {
 func (e *edge) backends() []string {
 	var docs []string
 	if e.chance(30) {
-		docs = append(docs, object("v1", "Service", "shop", "none", "spec: {clusterIP: None, selector: {app: a}, ports: [{name: "+e.one("http", "tcp", "x")+", port: "+e.one("8080", "80")+", targetPort: 8080}]}"))
+		docs = append(docs, object("v1", "Service", "shop", "none", "spec: {clusterIP: None, selector: {app: web}, ports: [{name: "+e.one("http", "tcp", "x")+", port: "+e.one("8080", "80")+", targetPort: 8080}]}"))
 	}
 	if e.chance(25) {
 		docs = append(docs, object("v1", "Service", "shop", "alias", "spec: {type: ExternalName, externalName: "+e.one("ext.example.com", "a.shop.svc.cluster.local", "unknown.example.net")+e.when(60, ", ports: [{name: http, port: 80}]")+"}"))
@@ -101,7 +124,7 @@ func (e *edge) workloads() []string {
 		docs = append(docs, object("apps/v1", "Deployment", namespace, name,
 			fmt.Sprintf("spec: {selector: {matchLabels: %s}, template: {metadata: {labels: %s%s}, spec: {serviceAccountName: %s, containers: [%s]}}}", labels, injected, annotations, account, container)))
 		ports := []string{"{name: http2, port: 80, targetPort: " + e.one("8080", "8080", "80", "web") + "}", "{name: https, port: 443, targetPort: " + e.one("8443", "8443", "443") + "}"}
-		for _, p := range e.some(3, "{name: alt, port: 8080, targetPort: 8080}", "{name: alt, port: 8080, targetPort: 9080}", "{name: tcp, port: 31400, targetPort: 31400}", "{name: tls, port: 15443, targetPort: 15443}", "{name: mq, port: 9000, targetPort: 9000}", "{name: alt-tls, port: 8443, targetPort: 8443}") {
+		for _, p := range e.some(9, "{name: alt, port: 8080, targetPort: 8080}", "{name: alt, port: 8080, targetPort: 9080}", "{name: tcp, port: 31400, targetPort: 31400}", "{name: tls, port: 15443, targetPort: 15443}", "{name: mq, port: 9000, targetPort: 9000}", "{name: alt-tls, port: 8443, targetPort: 8443}") {
 			if !strings.Contains(strings.Join(ports, ""), strings.SplitAfter(p, ",")[0]) {
 				ports = append(ports, p)
 			}
@@ -115,7 +138,7 @@ func (e *edge) workloads() []string {
 	if e.chance(85) {
 		add("istio-system", "istio-ingressgateway", "{istio: ingressgateway, app: istio-ingressgateway}", "ingress", "LoadBalancer")
 	}
-	if e.chance(40) {
+	if e.chance(50) {
 		add("edge", "edge-gateway", e.one("{istio: ingressgateway, gw: edge}", "{gw: edge}"), "edge", e.one("NodePort", "LoadBalancer", "ClusterIP"))
 	}
 	if e.chance(50) {
@@ -131,18 +154,29 @@ func (e *edge) gateway(i int) string {
 	e.gateways = append(e.gateways, namespace+"/"+name)
 	var servers []string
 	for j := range 1 + e.IntN(3) {
-		servers = append(servers, e.server(j))
+		servers = append(servers, e.server(namespace+"/"+name, j))
 	}
-	selector := e.one("selector: {istio: ingressgateway}, ", "selector: {istio: ingressgateway}, ", "selector: {istio: ingressgateway}, ",
-		"selector: {gw: edge}, ", "selector: {app: istio-ingressgateway}, ", "", "selector: {istio: egressgateway}, ")
+	selector := e.one("selector: {istio: ingressgateway}, ", "selector: {istio: ingressgateway}, ", "selector: {istio: ingressgateway}, ", "selector: {app: istio-ingressgateway}, ", "", "selector: {istio: ingressgateway}, ")
+	if e.chance(25) {
+		selector = "selector: {" + e.one("gw: edge", "istio: egressgateway", "istio: other") + "}, "
+	}
 	return object("networking.istio.io/v1", "Gateway", namespace, name, fmt.Sprintf("spec: {%sservers: [%s]}", selector, strings.Join(servers, ", ")))
 }
 
-func (e *edge) server(j int) string {
-	hosts := quoted(e.some(2, "*", "*", "shop.example.com", "shop.example.com", "*.example.com", "api.example.com", "*.shop.example.com", "shop/*", "./shop.example.com", "team/api.example.com", "*/api.example.com", "./*", "*/*", "Shop.Example.com", "*.com", "a.shop.svc.cluster.local", "*-api.example.com", "team/*"))
-	bind := e.when(6, ", bind: "+e.one("0.0.0.0", "127.0.0.1"))
+func (e *edge) server(gateway string, j int) string {
+	names := e.some(2, "*", "*", "shop.example.com", "shop.example.com", "*.example.com", "api.example.com", "*.shop.example.com", "shop/*", "./shop.example.com", "team/api.example.com", "*/api.example.com", "./*", "*/*", "Shop.Example.com", "*.com", "a.shop.svc.cluster.local", "team/*")
+	if e.chance(3) {
+		names = append(names, "*-api.example.com")
+	}
+	hosts := quoted(names)
+	bind := e.when(4, ", bind: "+e.one("0.0.0.0", "127.0.0.1"))
 	at := func(protocol, settings string, ports ...string) string {
 		number := e.one(ports...)
+		scheme := map[string]string{"HTTPS": "https", "TLS": e.one("https", "tls"), "GRPC": "grpc", "TCP": "tcp", "MONGO": "tcp", "MYSQL": "tcp"}[protocol]
+		if scheme == "" {
+			scheme = "http"
+		}
+		e.servers = append(e.servers, target{gateway: gateway, scheme: scheme, port: number, mode: settings, hosts: names})
 		return fmt.Sprintf("{port: {number: %s, name: %s-%d, protocol: %s}%s%s, hosts: %s}", number, strings.ToLower(protocol), j, protocol, settings, bind, hosts)
 	}
 	switch n := e.IntN(100); {
