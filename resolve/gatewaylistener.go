@@ -218,6 +218,11 @@ func (l *GatewayListener) indexChains() {
 	for _, c := range l.Chains {
 		c.listener = l
 		if c.Kind == GatewayAutoPassthrough {
+			for _, other := range l.auto {
+				if svc := l.gateway.passedByBoth(other.Server(), c.Server()); svc != nil {
+					l.reject("every server name of "+svc.Hostname, other, c)
+				}
+			}
 			l.auto = append(l.auto, c)
 			continue
 		}
@@ -244,6 +249,19 @@ func (l *GatewayListener) indexChains() {
 			}
 		}
 	}
+}
+
+// passedByBoth is a service of the mesh for which both AUTO_PASSTHROUGH servers make filter chains; nil without one.
+func (g *MergedGateway) passedByBoth(a, b *GatewayServer) *Service {
+	for _, svc := range g.snapshot.Services() {
+		tcp := slices.ContainsFunc(svc.Ports, func(p Port) bool { return p.Protocol != ProtocolUDP })
+		within := func(h string) bool { return HostSubsetOf(svc.Hostname, h[strings.Index(h, "/")+1:]) }
+		if tcp && !svc.MeshExternal && svc.ExportTo.VisibleIn(g.Workload.Namespace) &&
+			slices.ContainsFunc(a.Hosts, within) && slices.ContainsFunc(b.Hosts, within) {
+			return svc
+		}
+	}
+	return nil
 }
 
 // nameRef is the field that brings a server name.
