@@ -1,6 +1,9 @@
 package conformance
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // request is a command line.
 func (e *edge) request() []string {
@@ -101,5 +104,10 @@ func (e *edge) fromWithin() []string {
 	}
 	scheme := e.one("http", "http", "http", "https", "tls", "tcp")
 	port := map[string]string{"http": e.one("", "", ":443", ":8080"), "https": e.one("", "", ":15443"), "tls": e.one("", ":15443"), "tcp": e.one(":31400", ":80", ":443")}[scheme]
-	return append(args, e.bytes(scheme, host+port)...)
+	args = append(args, e.bytes(scheme, host+port)...)
+	if slices.Contains(args, "--client-cert") {
+		// One of the mesh's authority, shown by an application itself, the tracer takes for foreign TLS at a sidecar.
+		args = append(args, "--client-cert", "client.example.com")
+	}
+	return args
 }
