@@ -134,11 +134,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		case steps[len(steps)-1].Rule == resolve.RuleGatewayTLSToPlaintext:
 			code = CodeTLSToPlaintext
 		}
-		flags, details := "UC", "upstream_reset_before_response_started{connection_termination}"
-		if p.wrapper != nil {
-			// The sending proxy has not finished its handshake: for it the connection never came up.
-			flags, details = "UF,URX", handshakeFailed
-		}
+		flags, details := p.seenBySender()
 		w.broken(p, code, flags, details, steps[len(steps)-1])
 		return
 	}
@@ -165,7 +161,8 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		return
 	}
 	if !p.speaksHTTP() {
-		w.broken(p, CodeProtocolError, "DPE", "", resolve.NewStep(resolve.RuleGatewayNotHTTP, resolve.DeniedBy, chain.Server().Ref, string(p.payload()), listener.Name))
+		flags, details := p.seenBySender()
+		w.broken(p, CodeProtocolError, flags, details, resolve.NewStep(resolve.RuleGatewayNotHTTP, resolve.DeniedBy, chain.Server().Ref, string(p.payload()), listener.Name))
 		return
 	}
 	hop.Envoy.RouteConfig = chain.RouteConfig
@@ -272,7 +269,8 @@ func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivin
 		if last.Rule == resolve.RuleGatewayForeignCert {
 			code = CodeServerCertRejected
 		}
-		w.broken(p, code, "UF,URX", handshakeFailed, last)
+		flags, details := p.seenBySender()
+		w.broken(p, code, flags, details, last)
 		return false
 	}
 	p.note(steps...)
@@ -287,6 +285,15 @@ func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivin
 	}
 	p.wrapper = nil
 	return true
+}
+
+// seenBySender is how a connection that a gateway breaks looks to the proxy that sends: closed, or, where its
+// own handshake with the gateway is not finished, never made.
+func (p *path) seenBySender() (flags, details string) {
+	if p.wrapper != nil {
+		return "UF,URX", handshakeFailed
+	}
+	return "UC", "upstream_reset_before_response_started{connection_termination}"
 }
 
 // handshakeFailed are the details at a proxy whose TLS handshake with the next hop fails.

@@ -10,8 +10,6 @@ import (
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/pilot"
-	"github.com/mesh-trace/kubectl-mesh-trace/trace"
-	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
 )
 
 // bench is where requests on the same manifests are judged.
