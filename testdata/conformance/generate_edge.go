@@ -105,7 +105,10 @@ func (e *edge) backends() []string {
 		docs = append(docs, object("v1", "Service", "shop", "alias", "spec: {type: ExternalName, externalName: "+e.one("ext.example.com", "a.shop.svc.cluster.local", "unknown.example.net")+e.when(60, ", ports: [{name: http, port: 80}]")+"}"))
 	}
 	for i := range e.IntN(3) {
-		docs = append(docs, e.serviceEntry(i))
+		// Of two entries of a host, that of exit and one with addresses, it is not Istio's to say which DNS follows.
+		if doc := e.serviceEntry(i); !strings.Contains(doc, "ext.example.com") || !strings.Contains(doc, "addresses") {
+			docs = append(docs, doc)
+		}
 	}
 	return docs
 }

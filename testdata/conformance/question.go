@@ -209,7 +209,6 @@ func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, in *entry, anony
 
 func enter(w *pilot.World, c *apiserver.Cluster, q trace.Request, bytes *evaluator.Bytes, in *entry) ([]evaluator.Outcome, error) {
 	client := &evaluator.Machine{Name: "client", Address: q.SourceIP}
-	machine := w.Machine(in.gateway)
 	ports := c.PodPorts(in.gateway, q.Port)
 	if len(ports) == 0 {
 		return []evaluator.Outcome{{Share: 1, Decision: evaluator.NotRouted, Why: "the Service has no such port"}}, nil
@@ -218,6 +217,7 @@ func enter(w *pilot.World, c *apiserver.Cluster, q trace.Request, bytes *evaluat
 	if slices.Contains(ports, in.port) {
 		port = in.port
 	}
+	machine := w.Machine(in.gateway)
 	to := netip.AddrPortFrom(machine.Proxy.Bound(in.gateway.Address, uint16(port)), uint16(port))
 	return evaluator.Enter(w, evaluator.Call{From: client, To: to, Bytes: bytes}, machine), nil
 }
