@@ -28,6 +28,9 @@ func choose(chains []*L4Route, q L4Query, kind string, steps []Step) L4Match {
 		m.Steps = append(m.Steps, NewStep(RuleL4NoneMatches, None, Ref{}, noneOfL4(len(chains), string(kind))))
 		return m
 	}
+	if kind == "tls" {
+		same = nil // OutboundListener.Rejected looks at all of the listener's chains
+	}
 	for _, c := range same {
 		m.Certain = Unknown
 		m.Steps = append(m.Steps, NewStep(RuleL4Refused, Warned, c.Ref, best.Ref))

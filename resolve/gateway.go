@@ -68,6 +68,8 @@ type MergedGateway struct {
 	Gateways []*GatewayConfig
 	// Steps tell which Gateways were looked at and what became of each of their servers.
 	Steps []Step
+	// Crashes are the servers at which istiod panics.
+	Crashes []Step
 
 	snapshot *Snapshot
 	// told are the Steps that are about one server, with it.

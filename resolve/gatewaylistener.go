@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,11 +10,13 @@ import (
 
 // Rules of a gateway's listeners and filter chains.
 const (
-	RuleGatewayListener        RuleID = "gatewaylistener/found"
-	RuleGatewayListenerNone    RuleID = "gatewaylistener/none"
-	RuleGatewayListenerPorts   RuleID = "gatewaylistener/privileged-port"
-	RuleGatewayListenerBind    RuleID = "gatewaylistener/bound-address"
-	RuleGatewayListenerRefused RuleID = "gatewaylistener/rejected-by-envoy"
+	RuleGatewayListener         RuleID = "gatewaylistener/found"
+	RuleGatewayListenerNone     RuleID = "gatewaylistener/none"
+	RuleGatewayListenerPorts    RuleID = "gatewaylistener/privileged-port"
+	RuleGatewayListenerBind     RuleID = "gatewaylistener/bound-address"
+	RuleGatewayListenerWithin   RuleID = "gatewaylistener/loopback"
+	RuleGatewayListenerWildcard RuleID = "gatewaylistener/partial-wildcard"
+	RuleGatewayListenerRefused  RuleID = "gatewaylistener/rejected-by-envoy"
 )
 
 var gatewayListenerRules = []Rule{
@@ -42,10 +45,22 @@ var gatewayListenerRules = []Rule{
 		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayListeners",
 	},
 	{
+		ID: RuleGatewayListenerWithin, Stage: StageListener,
+		Says:     "A server bound to a loopback address is reached from within the pod alone.",
+		Template: "listener %s is bound to a loopback address: nobody outside the pod reaches it",
+		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayListeners",
+	},
+	{
 		ID: RuleGatewayListenerRefused, Stage: StageListener,
 		Says:     "Envoy rejects a listener of which two filter chains match the same connections; the port keeps its previous configuration or stays closed.",
 		Template: "Envoy rejects listener %s: %s would be taken by %s",
 		Source:   "Envoy, listener filter chain match; pilot/pkg/networking/core/gateway_simulation_test.go, duplicate tls gateway",
+	},
+	{
+		ID: RuleGatewayListenerWildcard, Stage: StageListener,
+		Says:     "Envoy knows no wildcard for a part of a label in a server name: it rejects the whole listener; the port keeps its previous configuration or stays closed.",
+		Template: "Envoy rejects listener %s: server name %s has a wildcard for a part of a label",
+		Source:   "Envoy, FilterChainMatch server_names",
 	},
 }
 
@@ -130,7 +145,8 @@ func (c *GatewayFilterChain) TLSMode() string {
 //  3. A group of plaintext HTTP is one filter chain; of any other group each server has its own
 //     (gatewayl4.go for those that do not route HTTP).
 //  4. A listener without a filter chain is not made.
-//  5. Two chains that match the same server name, or two that match any, make Envoy reject the listener.
+//  5. Two chains that match the same server name, or two that match any, make Envoy reject the listener;
+//     so does a server name with a wildcard for a part of a label ("*-shop.example.com").
 //
 // Source: pilot/pkg/networking/core/gateway.go, buildGatewayListeners, buildGatewayTCPBasedFilterChains.
 func (g *MergedGateway) buildListeners(order []gatewayPortKey, groups map[gatewayPortKey]*gatewayPortGroup) {
@@ -182,16 +198,19 @@ func (g *MergedGateway) chainsOf(key gatewayPortKey, group *gatewayPortGroup, cl
 	return chains
 }
 
-// matchedServerNames are the names that Envoy matches for the list: sorted and without
-// repetition, and none at all where one of them is "*".
-// Source: pilot/pkg/networking/core/listener.go, toFilterChainMatch.
+// matchedServerNames are the names that Envoy matches for the list: sorted, in small letters and
+// without repetition, and none at all where one of them is "*".
+// Source: pilot/pkg/networking/core/listener.go, toFilterChainMatch; Envoy, FilterChainMatch server_names.
 func matchedServerNames(names []string) []string {
 	if slices.Contains(names, "*") {
 		return nil
 	}
-	names = slices.Clone(names)
-	slices.Sort(names)
-	return slices.Compact(names)
+	out := make([]string, 0, len(names))
+	for _, n := range names {
+		out = append(out, strings.ToLower(n))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func (l *GatewayListener) indexChains() {
@@ -199,6 +218,11 @@ func (l *GatewayListener) indexChains() {
 	for _, c := range l.Chains {
 		c.listener = l
 		if c.Kind == GatewayAutoPassthrough {
+			for _, other := range l.auto {
+				if svc := l.gateway.passedByBoth(other.Server(), c.Server()); svc != nil {
+					l.reject("every server name of "+svc.Hostname, other, c)
+				}
+			}
 			l.auto = append(l.auto, c)
 			continue
 		}
@@ -211,8 +235,12 @@ func (l *GatewayListener) indexChains() {
 		}
 		for _, n := range c.ServerNames {
 			index, key := l.byName, n
-			if strings.HasPrefix(n, "*.") {
-				index, key = l.bySuffix, n[1:]
+			if rest, ok := strings.CutPrefix(n, "*"); ok {
+				if !strings.HasPrefix(rest, ".") && l.Rejected == nil {
+					step := NewStep(RuleGatewayListenerWildcard, DeniedBy, c.nameRef(), l.Name, n)
+					l.Rejected = &step
+				}
+				index, key = l.bySuffix, rest
 			}
 			if other := index[key]; other != nil {
 				l.reject("server name "+n, other, c)
@@ -221,6 +249,28 @@ func (l *GatewayListener) indexChains() {
 			}
 		}
 	}
+}
+
+// passedByBoth is a service of the mesh for which both AUTO_PASSTHROUGH servers make filter chains; nil without one.
+func (g *MergedGateway) passedByBoth(a, b *GatewayServer) *Service {
+	for _, svc := range g.snapshot.Services() {
+		tcp := slices.ContainsFunc(svc.Ports, func(p Port) bool { return p.Protocol != ProtocolUDP })
+		within := func(h string) bool { return HostSubsetOf(svc.Hostname, h[strings.Index(h, "/")+1:]) }
+		if tcp && !svc.MeshExternal && svc.ExportTo.VisibleIn(g.Workload.Namespace) &&
+			slices.ContainsFunc(a.Hosts, within) && slices.ContainsFunc(b.Hosts, within) {
+			return svc
+		}
+	}
+	return nil
+}
+
+// nameRef is the field that brings a server name.
+func (c *GatewayFilterChain) nameRef() Ref {
+	if c.L4 != nil && c.Kind == GatewayTLSPassthrough {
+		return c.L4.Ref.At(c.L4.Ref.Field + ".sniHosts")
+	}
+	ref := c.Server().Ref
+	return ref.At(ref.Field + ".hosts")
 }
 
 func (l *GatewayListener) reject(what string, a, b *GatewayFilterChain) {
@@ -246,12 +296,17 @@ func (l *GatewayListener) reject(what string, a, b *GatewayFilterChain) {
 // is refused. The steps then tell which ports there are and what became of servers for this one.
 func (g *MergedGateway) Listener(podPort int) (*GatewayListener, []Step) {
 	var found *GatewayListener
+	steps := slices.Clone(g.portSteps[podPort])
 	for _, l := range g.listeners {
-		if l.PodPort == podPort && (found == nil || l.Name == "0.0.0.0_"+strconv.Itoa(podPort)) {
+		switch {
+		case l.PodPort != podPort:
+		case l.loopback():
+			ref := l.Chains[0].Server().Ref
+			steps = append(steps, NewStep(RuleGatewayListenerWithin, Skipped, ref.At(ref.Field+".bind"), l.Name))
+		case found == nil || l.Name == "0.0.0.0_"+strconv.Itoa(podPort):
 			found = l
 		}
 	}
-	steps := slices.Clone(g.portSteps[podPort])
 	if found == nil {
 		return nil, append(steps, NewStep(RuleGatewayListenerNone, None, Ref{}, g.Workload.Owner.QualifiedName(), podPort, g.portList()))
 	}
@@ -263,13 +318,20 @@ func (g *MergedGateway) Listener(podPort int) (*GatewayListener, []Step) {
 	return found, steps
 }
 
+func (l *GatewayListener) loopback() bool {
+	ip, err := netip.ParseAddr(l.Bind)
+	return err == nil && ip.IsLoopback()
+}
+
 // Listeners are all listeners of the gateway, in the order pilot makes them.
 func (g *MergedGateway) Listeners() []*GatewayListener { return g.listeners }
 
 func (g *MergedGateway) portList() string {
 	var ports []int
 	for _, l := range g.listeners {
-		ports = append(ports, l.PodPort)
+		if !l.loopback() {
+			ports = append(ports, l.PodPort)
+		}
 	}
 	slices.Sort(ports)
 	if len(ports) == 0 {

@@ -10,6 +10,7 @@ import (
 // Rules of merging servers.
 const (
 	RuleGatewayServerWithoutPort RuleID = "gateway/server-without-port"
+	RuleGatewayServerCrash       RuleID = "gateway/hosts-crash-istiod"
 	RuleGatewayServerDuplicate   RuleID = "gateway/tls-host-taken"
 	RuleGatewayServerConflict    RuleID = "gateway/port-conflict"
 	RuleGatewayServerPortName    RuleID = "gateway/port-name-taken"
@@ -24,6 +25,12 @@ var gatewayServerRules = []Rule{
 		Says:     "A server without a port is ignored.",
 		Template: "the server has no port and is ignored",
 		Source:   "pilot/pkg/model/gateway.go, mergeGateways",
+	},
+	{
+		ID: RuleGatewayServerCrash, Stage: StageGateway,
+		Says:     "A server that names a host of its own namespace (./host) or of every namespace (*/host) after */* makes istiod panic while it merges the Gateways of a workload.",
+		Template: "host %s after */* makes istiod panic: what the gateway is told before and after is not known",
+		Source:   "pilot/pkg/model/gateway.go, sanitizeServerHostNamespace",
 	},
 	{
 		ID: RuleGatewayServerDuplicate, Stage: StageGateway,
@@ -134,6 +141,9 @@ func (m *gatewayMerge) add(c *GatewayConfig, i int, spec *networking.Server) {
 	if spec.GetPort() == nil {
 		m.tell(s, NewStep(RuleGatewayServerWithoutPort, Skipped, ref))
 		return
+	}
+	if h := crashingHost(spec.GetHosts()); h != "" {
+		m.gateway.Crashes = append(m.gateway.Crashes, NewStep(RuleGatewayServerCrash, Warned, ref.At(ref.Field+".hosts"), h))
 	}
 	for _, r := range m.resolvePorts(s) {
 		at := *s

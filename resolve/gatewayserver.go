@@ -101,6 +101,23 @@ func normaliseServerHosts(hosts []string, namespace string) []string {
 	return out
 }
 
+// crashingHost is the host of a server, as it is written, at which istiod writes beyond the end of the
+// list that an earlier "*/*" has shortened; empty if there is none.
+// Source: pilot/pkg/model/gateway.go, sanitizeServerHostNamespace.
+func crashingHost(hosts []string) string {
+	shortened := false
+	for _, h := range hosts {
+		ns, host, qualified := strings.Cut(h, "/")
+		switch {
+		case qualified && ns == "*" && host == "*":
+			shortened = true
+		case shortened && qualified && (ns == "." || ns == "*"):
+			return h
+		}
+	}
+	return ""
+}
+
 // routeConfigName is the name of the server's Envoy route configuration.
 // Source: pilot/pkg/model/gateway.go, gatewayRDSRouteName.
 func (s *GatewayServer) routeConfigName() string {

@@ -15,6 +15,7 @@ const (
 	RuleGatewayClientCert    RuleID = "gatewaylistener/client-certificate"
 	RuleGatewayNoClientCert  RuleID = "gatewaylistener/no-client-certificate"
 	RuleGatewayClientName    RuleID = "gatewaylistener/client-certificate-name"
+	RuleGatewayForeignClient RuleID = "gatewaylistener/client-certificate-not-of-the-mesh"
 	RuleGatewayForeignCert   RuleID = "gatewaylistener/certificate-not-of-the-mesh"
 )
 
@@ -47,6 +48,12 @@ var gatewayTLSRules = []Rule{
 		ID: RuleGatewayClientName, Stage: StageTLS,
 		Says:     "tls.subjectAltNames of a server are the only names a client certificate may have, compared exactly.",
 		Template: "client certificate of %s: subjectAltNames of the server has no such name, the handshake fails",
+		Source:   "pilot/pkg/networking/core/listener.go, BuildListenerTLSContext; pilot/pkg/security/model/authentication.go, ApplyToCommonTLSContext",
+	},
+	{
+		ID: RuleGatewayForeignClient, Stage: StageTLS,
+		Says:     "ISTIO_MUTUAL trusts client certificates of the mesh's authority alone; those name a SPIFFE identity.",
+		Template: "mode ISTIO_MUTUAL trusts certificates of the mesh, and %s is none of its: the handshake is taken to fail",
 		Source:   "pilot/pkg/networking/core/listener.go, BuildListenerTLSContext; pilot/pkg/security/model/authentication.go, ApplyToCommonTLSContext",
 	},
 	{
@@ -134,6 +141,16 @@ func (c *GatewayFilterChain) TakesClientName(identity string) (bool, []Step) {
 	ref := c.Server().Ref
 	return false, []Step{NewStep(RuleGatewayClientName, DeniedBy, ref.At(ref.Field+".tls.subjectAltNames"), identity).
 		Unlike(strings.Join(names, " or "), identity)}
+}
+
+// TrustsClient tells whether the server trusts the authority of a client's certificate. That of
+// credentialName or caCertificates is not known here and taken to be the right one.
+func (c *GatewayFilterChain) TrustsClient(ofMesh bool, what string) (bool, []Step) {
+	if ofMesh || !c.Terminates() || c.Server().Spec.GetTls().GetMode() != networking.ServerTLSSettings_ISTIO_MUTUAL {
+		return true, nil
+	}
+	ref := c.Server().Ref
+	return false, []Step{NewStep(RuleGatewayForeignClient, DeniedBy, ref.At(ref.Field+".tls.mode"), what).Unlike("a SPIFFE identity of the mesh", what)}
 }
 
 // MeshCertificate tells whether Istio mTLS of a client's proxy trusts the certificate that the

@@ -6,6 +6,7 @@ const (
 	RuleRouteWeight            RuleID = "route/weight"
 	RuleHTTPSRedirect          RuleID = "gateway/https-redirect"
 	RuleHTTPSForwarded         RuleID = "gateway/forwarded-proto"
+	RuleSchemeForwarded        RuleID = "route/forwarded-proto"
 	RuleDestinationUnknown     RuleID = "destination/host-unknown"
 	RuleDestinationNotExported RuleID = "destination/host-not-exported"
 	RuleDestinationNotImported RuleID = "destination/host-not-imported"
@@ -41,6 +42,12 @@ var walkRules = []Rule{
 		Says:     "X-Forwarded-Proto of a proxy that the gateway trusts (gatewayTopology.numTrustedProxies) is the scheme of the request: https is not redirected.",
 		Template: "not redirected: X-Forwarded-Proto is %s, and %d proxies before the gateway are trusted",
 		Source:   "Envoy, x-forwarded-proto",
+	},
+	{
+		ID: RuleSchemeForwarded, Stage: StageRoute,
+		Says:     "A sidecar takes the scheme of a request by HTTP/1.1 from X-Forwarded-Proto, if it says http or https, whoever wrote it.",
+		Template: "X-Forwarded-Proto is %s: that is the scheme that rules and redirects see, though the connection is %s",
+		Source:   "Envoy, HTTP header manipulation, :scheme",
 	},
 	{
 		ID: RuleDestinationUnknown, Stage: StageDestinationRule,

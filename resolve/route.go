@@ -15,7 +15,7 @@ const (
 	RuleRouteCatchAllLast RuleID = "route/catch-all-last"
 )
 
-var routeRules = slices.Concat(routeBuildingRules, sourceMatchRules, routeChoiceRules, httpMatchRules, l4RouteRules)
+var routeRules = slices.Concat(routeBuildingRules, sourceMatchRules, routeChoiceRules, httpMatchRules, l4RouteRules, listenerRejectedRules)
 
 var routeBuildingRules = []Rule{
 	{

@@ -98,6 +98,20 @@ func (s *Snapshot) ServicesForHost(hostname string) []*Service {
 	return out
 }
 
+// RouteService is the service that a gateway in the pod's namespace looks a destination of an http route up as, for the
+// port it does not name: that of the VirtualService's own namespace, if the gateway sees it; nil if it is that of everyone.
+// Source: pilot/pkg/networking/core/gateway.go, buildNameToServiceMapForHTTPRoutes.
+func (s *Snapshot) RouteService(hostname string, vs *VirtualService, podNamespace string) *Service {
+	if vs == nil {
+		return nil
+	}
+	svc := s.index.services().byHost[hostname][vs.Ref.Namespace]
+	if svc == nil || !svc.ExportTo.VisibleIn(podNamespace) {
+		return nil
+	}
+	return svc
+}
+
 // exportedTo returns the services that proxies of the namespace see: first
 // those exported by name, then the public ones, each by age.
 // Source: pilot/pkg/model/push_context.go, servicesExportedToNamespace.

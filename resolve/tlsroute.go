@@ -20,7 +20,15 @@ import (
 //
 // Source: pilot/pkg/networking/core/tls.go, buildSidecarOutboundTLSFilterChainOpts.
 func MatchTLSRoute(vss []*VirtualService, q L4Query) L4Match {
-	b := tlsChains{query: &q, handled: map[string]Ref{}}
+	b := tlsChainsOf(vss, q)
+	m := choose(b.chains, q, "tls", b.steps)
+	m.Exclusive = len(b.chains) > 0
+	return m
+}
+
+// tlsChainsOf are the chains of steps 1 to 3.
+func tlsChainsOf(vss []*VirtualService, q L4Query) *tlsChains {
+	b := &tlsChains{query: &q, handled: map[string]Ref{}}
 	for _, vs := range vss {
 		if len(vs.Spec.GetTls()) == 0 || !q.overlaps(vs) {
 			continue
@@ -40,9 +48,7 @@ func MatchTLSRoute(vss []*VirtualService, q L4Query) L4Match {
 			}
 		}
 	}
-	m := choose(b.chains, q, "tls", b.steps)
-	m.Exclusive = len(b.chains) > 0
-	return m
+	return b
 }
 
 // tlsChains collects the filter chains of tls rules.

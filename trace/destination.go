@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,8 @@ type target struct {
 	host   string
 	port   int
 	subset string
+	// named is the service by which istiod finds the port that is not written, where that is not the proxy's own.
+	named *resolve.Service
 	// ref is the destination's field, spec.http[0].route[0].destination.
 	ref resolve.Ref
 }
@@ -30,7 +33,7 @@ func (w *walk) toHost(p *path, r *router, t target) {
 	svc, known := r.scope.Service(t.host)
 	inferred := t.port == 0
 	if inferred {
-		t.port = inferPort(p, r, svc)
+		t.port = inferPort(p, r, cmp.Or(t.named, svc))
 	}
 	if known && svc.Resolution == resolve.Alias {
 		if _, declared := svc.PortByNumber(r.port); declared || seesAllPorts(p, r) {
@@ -52,6 +55,9 @@ func (w *walk) toHost(p *path, r *router, t target) {
 		by, hint := t.ref.At(t.ref.Field+".port"), ""
 		if inferred {
 			by, hint = t.ref, "; the destination names no port, so that of the listener is taken"
+		}
+		if inferred && t.named != nil && t.named.Ref != svc.Ref {
+			hint = "; the destination names no port, so that of " + t.named.Ref.Object().String() + ", in the VirtualService's own namespace, is taken"
 		}
 		step := resolve.NewStep(resolve.RuleDestinationPort, resolve.None, svc.Ref.At("spec.ports"), svc.Ref.Kind+" "+svc.Ref.QualifiedName(), t.port, listPorts(svc), hint)
 		w.noCluster(p, CodePortUnknown, step, by)

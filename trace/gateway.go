@@ -35,8 +35,14 @@ func (w *walk) enterGateway(p *path) error {
 		w.end(p, Outcome{Decision: NotRouted, Code: CodeNoGatewayPort, Reason: lastReason(entry.Steps), By: entry.Service})
 		return nil
 	}
-	w.gateway(p, entry.Workload, entry.PodPort, arrivingTLS{on: p.sealed, sni: p.sni, shown: p.clientCert != "", cert: strings.TrimPrefix(p.clientCert, "spiffe://")})
+	w.gateway(p, entry.Workload, entry.PodPort, p.ownTLS())
 	return nil
+}
+
+// ownTLS is the handshake of the client itself.
+func (p *path) ownTLS() arrivingTLS {
+	identity, spiffe := strings.CutPrefix(p.clientCert, "spiffe://")
+	return arrivingTLS{on: p.sealed, sni: p.sni, shown: p.clientCert != "", cert: identity, ofMesh: spiffe}
 }
 
 // arrivingTLS is the TLS a gateway meets on the wire.
@@ -46,18 +52,28 @@ type arrivingTLS struct {
 	// shown is whether the client has a certificate, and cert the identity in it, where that is known.
 	shown bool
 	cert  string
+	// ofMesh is whether the mesh's authority may have signed it.
+	ofMesh bool
+}
+
+// certificate says which one the client shows.
+func (t arrivingTLS) certificate() string {
+	if t.cert == "" {
+		return "the certificate of a DestinationRule"
+	}
+	return "that of " + t.cert
 }
 
 // throughGateway is a gateway that a request from inside the mesh reaches (an egress gateway, say).
 func (w *walk) throughGateway(p *path, a arrival) {
 	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: a.workload.Owner, TLS: p.reachedBy(a.tls.Mode)})
-	tls := arrivingTLS{on: p.sealed, sni: p.sni}
+	tls := p.ownTLS()
 	if a.tls.Mode != resolve.ClientPlaintext {
 		p.wrapper = &wrapper{tls: a.tls, sender: p.sender}
 		tls = arrivingTLS{on: true, sni: a.tls.SNI, shown: a.tls.Mode != resolve.ClientTLSOrigination}
 	}
 	if a.tls.Mode == resolve.ClientMTLS && p.sender != nil {
-		tls.cert = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
+		tls.cert, tls.ofMesh = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain()), true
 	}
 	w.gateway(p, a.workload, a.port, tls)
 }
@@ -70,6 +86,10 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	p.note(w.snapshot.GapSteps(resolve.StageGateway)...)
 	p.note(w.snapshot.HiddenGateways(gw)...)
 	merged := w.snapshot.MergedGateway(gw)
+	if len(merged.Crashes) > 0 {
+		p.note(merged.Crashes...)
+		p.lower(Undetermined)
+	}
 	listener, steps := merged.Listener(podPort)
 	host := p.wantedHost()
 	if listener == nil {
@@ -91,8 +111,11 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 			o.Reason += "; " + nearest.Ref.Object().String() + " asks for " + nearest.Expected + ", and the pods have " + nearest.Actual
 		}
 		for _, s := range steps {
-			if s.Rule == resolve.RuleGatewayL4NoRoute || s.Rule == resolve.RuleGatewayAutoPassthroughNone {
+			switch s.Rule {
+			case resolve.RuleGatewayL4NoRoute, resolve.RuleGatewayAutoPassthroughNone:
 				o.Code, o.Reason, o.By = CodeNoL4Route, s.Reason(), s.Ref
+			case resolve.RuleGatewayListenerWithin:
+				o.Reason, o.By = s.Reason(), s.Ref
 			}
 		}
 		w.end(p, o)
@@ -111,11 +134,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		case steps[len(steps)-1].Rule == resolve.RuleGatewayTLSToPlaintext:
 			code = CodeTLSToPlaintext
 		}
-		flags, details := "UC", "upstream_reset_before_response_started{connection_termination}"
-		if p.wrapper != nil {
-			// The sending proxy has not finished its handshake: for it the connection never came up.
-			flags, details = "UF,URX", handshakeFailed
-		}
+		flags, details := p.seenBySender()
 		w.broken(p, code, flags, details, steps[len(steps)-1])
 		return
 	}
@@ -142,7 +161,8 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		return
 	}
 	if !p.speaksHTTP() {
-		w.broken(p, CodeProtocolError, "DPE", "", resolve.NewStep(resolve.RuleGatewayNotHTTP, resolve.DeniedBy, chain.Server().Ref, string(p.payload()), listener.Name))
+		flags, details := p.seenBySender()
+		w.broken(p, CodeProtocolError, flags, details, resolve.NewStep(resolve.RuleGatewayNotHTTP, resolve.DeniedBy, chain.Server().Ref, string(p.payload()), listener.Name))
 		return
 	}
 	hop.Envoy.RouteConfig = chain.RouteConfig
@@ -150,7 +170,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	p.normalize(w.snapshot.Mesh)
 	trusted := w.snapshot.TrustedProxies(gw)
 	connection.RemoteIP = p.remoteIP(trusted)
-	p.http.Scheme = arrivingScheme(p.http, chain, trusted)
+	p.readsScheme(chain.Terminates(), trusted > 0, w.request.Scheme.IsGRPC())
 	if w.filters(p, gw, connection, p.http) {
 		w.gatewayHost(p, gw, merged, chain, connection.SNI)
 	}
@@ -208,7 +228,7 @@ func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.Merged
 	scope, _ := w.snapshot.Scope(gw)
 	p.forwardedByGateway()
 	w.sendFrom(p, gw)
-	w.route(p, &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port(), tls: p.http.Scheme == "https"}, vh)
+	w.route(p, &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port(), tls: p.proto.value == "https"}, vh)
 }
 
 // wantedHost is the name by which a gateway chooses a server: the Host header, or the
@@ -230,6 +250,10 @@ func (p *path) wantedHost() string {
 // Source: pilot/pkg/networking/core/listener.go, BuildListenerTLSContext; pilot/pkg/networking/core/cluster_tls.go, constructUpstreamTLS.
 func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivingTLS) bool {
 	done, steps := chain.Handshake(tls.shown)
+	if done && tls.shown {
+		trusted, more := chain.TrustsClient(tls.ofMesh, tls.certificate())
+		done, steps = trusted, append(steps, more...)
+	}
 	if done && tls.cert != "" {
 		named, more := chain.TakesClientName(tls.cert)
 		done, steps = named, append(steps, more...)
@@ -245,7 +269,8 @@ func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivin
 		if last.Rule == resolve.RuleGatewayForeignCert {
 			code = CodeServerCertRejected
 		}
-		w.broken(p, code, "UF,URX", handshakeFailed, last)
+		flags, details := p.seenBySender()
+		w.broken(p, code, flags, details, last)
 		return false
 	}
 	p.note(steps...)
@@ -262,21 +287,17 @@ func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivin
 	return true
 }
 
+// seenBySender is how a connection that a gateway breaks looks to the proxy that sends: closed, or, where its
+// own handshake with the gateway is not finished, never made.
+func (p *path) seenBySender() (flags, details string) {
+	if p.wrapper != nil {
+		return "UF,URX", handshakeFailed
+	}
+	return "UC", "upstream_reset_before_response_started{connection_termination}"
+}
+
 // handshakeFailed are the details at a proxy whose TLS handshake with the next hop fails.
 const handshakeFailed = "upstream_reset_before_response_started{remote_connection_failure|TLS_error}"
-
-// arrivingScheme is the scheme of a request for a gateway: that of the connection, or what
-// X-Forwarded-Proto of a proxy that the gateway trusts says.
-// Source: Envoy, x-forwarded-proto; Istio, gatewayTopology.numTrustedProxies.
-func arrivingScheme(q *resolve.HTTPRequest, chain *resolve.GatewayFilterChain, trusted int) string {
-	if proto, ok := q.Header("x-forwarded-proto"); ok && trusted > 0 && proto != "" {
-		return proto
-	}
-	if chain.Terminates() {
-		return "https"
-	}
-	return "http"
-}
 
 // sendFrom makes the gateway the sender of what follows: the next hop sees its identity and address.
 func (w *walk) sendFrom(p *path, gw *resolve.Workload) {

@@ -54,6 +54,10 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 	if resolved.Assumed && !listener.Wildcard {
 		p.lower(Assumed)
 	}
+	if step, rejected := listener.Rejected(client); rejected {
+		p.note(step)
+		p.lower(Undetermined)
+	}
 	chain := listener.Chain(p.payload(), resolved.Address)
 	switch {
 	case chain.HTTP:
@@ -86,6 +90,10 @@ func (w *walk) ownPort(p *path, own *resolve.OwnPort) {
 // virtualHost looks the Host up in the listener's route configuration.
 func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListener) {
 	p.readsHTTP()
+	p.readsScheme(false, true, w.request.Scheme.IsGRPC())
+	if p.http.Scheme != "http" {
+		p.note(resolve.NewStep(resolve.RuleSchemeForwarded, resolve.Applied, resolve.Ref{}, p.http.Scheme, "http"))
+	}
 	p.normalize(w.snapshot.Mesh)
 	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
 	table := r.scope.RouteTable(listener, r.workload)

@@ -43,6 +43,7 @@ type path struct {
 	shown  int
 	// originate is what would make the sender's proxy use mTLS towards the current hop; nil where it does.
 	originate []resolve.Change
+	proto     forwardedProto
 	// clientCert is the identity in a client certificate of the caller's own.
 	clientCert string
 	certainty  Certainty

@@ -47,7 +47,8 @@ func (w *walk) outside(p *path, e *resolve.Endpoint, tls resolve.ClientTLS) {
 			resolve.NewStep(resolve.RuleMTLSOutside, resolve.Warned, tls.Step.Ref, e.Address))
 		return
 	}
-	if tls.Mode == resolve.ClientTLSOrigination && p.sealed {
+	originated := tls.Mode == resolve.ClientTLSOrigination || tls.Mode == resolve.ClientMutualTLSOrigination
+	if originated && p.sealed {
 		w.broken(p, CodeTLSTwice, "", "", resolve.NewStep(resolve.RuleTLSTwice, resolve.Warned, tls.Step.Ref, e.Address))
 		return
 	}
@@ -55,7 +56,7 @@ func (w *walk) outside(p *path, e *resolve.Endpoint, tls resolve.ClientTLS) {
 		p.via = CodeOutsideMesh
 	}
 	how := ""
-	if tls.Mode == resolve.ClientTLSOrigination || tls.Mode == resolve.ClientMutualTLSOrigination {
+	if originated {
 		how = " over TLS that the proxy originates"
 	}
 	w.endAt(p, Outcome{Decision: Delivered, Forwarded: p.forwarded(), By: p.by},
@@ -133,6 +134,14 @@ func (w *walk) inbound(p *path, a arrival) {
 	mtls := w.snapshot.EffectiveMTLS(server, a.port)
 	p.note(mtls.Steps...)
 	result := resolve.InboundChain(mtls.Mode, port.Protocol, p.clientBytes(a.tls.Mode))
+	if result.Verified && p.sender != nil {
+		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
+		trusted, step := w.snapshot.TrustsPeer(hop.Peer)
+		if !trusted {
+			w.broken(p, CodeUntrustedPeer, "UF,URX", handshakeFailed, step)
+			return
+		}
+	}
 	if !result.Fate.Accepted() {
 		w.refusedByChain(p, result, mtls, a)
 		return
@@ -144,14 +153,6 @@ func (w *walk) inbound(p *path, a arrival) {
 	if a.tls.Mode == resolve.ClientMTLS && !result.Verified {
 		w.undecrypted(p, a, mtls)
 		return
-	}
-	if result.Verified && p.sender != nil {
-		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
-		trusted, step := w.snapshot.TrustsPeer(hop.Peer)
-		if !trusted {
-			w.broken(p, CodeUntrustedPeer, "UF,URX", handshakeFailed, step)
-			return
-		}
 	}
 	p.note(w.snapshot.Extensions(server, resolve.SideInbound)...)
 	var request *resolve.HTTPRequest

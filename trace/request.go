@@ -26,6 +26,9 @@ const (
 // IsHTTP reports whether the request is an HTTP request, inside TLS or not.
 func (s Scheme) IsHTTP() bool { return s == HTTP || s == HTTPS || s == GRPC || s == GRPCS }
 
+// IsGRPC reports whether it is HTTP/2 for certain.
+func (s Scheme) IsGRPC() bool { return s == GRPC || s == GRPCS }
+
 // IsTLS reports whether the client itself speaks TLS.
 func (s Scheme) IsTLS() bool { return s == HTTPS || s == GRPCS || s == TLS }
 

@@ -163,9 +163,11 @@ func (w *walk) forward(p *path, r *router, route *resolve.Route) {
 		if route.HTTP != nil {
 			ref = d.Ref.At(d.Ref.Field + ".destination")
 		}
-		w.toHost(branch, r, target{
-			host: d.Destination.GetHost(), port: int(d.Destination.GetPort().GetNumber()), subset: d.Destination.GetSubset(), ref: ref,
-		})
+		to := target{host: d.Destination.GetHost(), port: int(d.Destination.GetPort().GetNumber()), subset: d.Destination.GetSubset(), ref: ref}
+		if r.gateway {
+			to.named = w.snapshot.RouteService(to.host, route.VirtualService, r.workload.Namespace)
+		}
+		w.toHost(branch, r, to)
 	}
 }
 

@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -57,14 +59,19 @@ func (b *bench) judge(args []string) (diff string, err error) {
 	if document.Request.Source.Kind == "External" {
 		on = &b.outside
 	}
-	var entered, anonymous *apiserver.Pod
+	var in *entry
+	var anonymous *apiserver.Pod
 	switch document.Request.Source.Kind {
 	case "External":
 		if len(document.Hops) == 0 || document.Hops[0].Proxy != "gateway" {
 			return "", skipped{"no gateway workload takes the request"}
 		}
-		if entered = podOf(on.cluster, ownerName(document.Hops[0].Workload)); entered == nil {
+		in = &entry{gateway: podOf(on.cluster, ownerName(document.Hops[0].Workload))}
+		if in.gateway == nil {
 			return "", skipped{"the gateway is no pod of the cluster: " + ownerName(document.Hops[0].Workload)}
+		}
+		if l := document.Hops[0].Envoy.Listener; l != "" {
+			in.port, _ = strconv.Atoi(l[strings.LastIndex(l, "_")+1:])
 		}
 	case "Anonymous":
 		anonymous = on.cluster.AddClient(q.From.DefaultNamespace)
@@ -80,7 +87,7 @@ func (b *bench) judge(args []string) (diff string, err error) {
 			return "", err
 		}
 	}
-	outcomes, err := ask(on.world, on.cluster, q, entered, anonymous)
+	outcomes, err := ask(on.world, on.cluster, q, in, anonymous)
 	if err != nil {
 		return "", err
 	}

@@ -64,7 +64,7 @@ func payload(q trace.Request) *evaluator.Bytes {
 			path += "?" + q.Query
 		}
 		b.HTTP = &evaluator.Request{
-			Method: q.Method, Scheme: "http", Authority: q.Authority(), Path: path, Headers: map[string]string{},
+			Method: q.Method, Authority: q.Authority(), Path: path, Headers: map[string]string{},
 			HTTP2: q.Scheme == trace.GRPC || q.Scheme == trace.GRPCS,
 		}
 		for k, v := range q.Headers {
@@ -155,15 +155,22 @@ func entryAddress(c *apiserver.Cluster, host string) []netip.Addr {
 	return []netip.Addr{outside}
 }
 
-// ask plays the request. entered is the gateway workload that the trace took, for a request from
-// outside: which of several is not pilot's to say.
-func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, entered, anonymous *apiserver.Pod) ([]evaluator.Outcome, error) {
+// entry is where the trace lets a request from outside in: which of several gateways takes it, and
+// by which of its Services, is not pilot's to say.
+type entry struct {
+	gateway *apiserver.Pod
+	// port is the pod's; 0 where nothing listens.
+	port int
+}
+
+// ask plays the request. in is set for a request from outside.
+func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, in *entry, anonymous *apiserver.Pod) ([]evaluator.Outcome, error) {
 	if q.Scheme == trace.UDP {
 		return nil, skipped{"UDP passes no Envoy"}
 	}
 	bytes := payload(q)
-	if entered != nil {
-		return enter(w, c, q, bytes, entered)
+	if in != nil {
+		return enter(w, c, q, bytes, in)
 	}
 	from := anonymous
 	if q.From.Given() {
@@ -200,14 +207,18 @@ func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, entered, anonymo
 	return out, nil
 }
 
-func enter(w *pilot.World, c *apiserver.Cluster, q trace.Request, bytes *evaluator.Bytes, gateway *apiserver.Pod) ([]evaluator.Outcome, error) {
+func enter(w *pilot.World, c *apiserver.Cluster, q trace.Request, bytes *evaluator.Bytes, in *entry) ([]evaluator.Outcome, error) {
 	client := &evaluator.Machine{Name: "client", Address: q.SourceIP}
-	machine := w.Machine(gateway)
-	port, ok := c.PodPort(gateway, q.Port)
-	if !ok {
-		return nil, skipped{"the gateway's Service has no such port"}
+	ports := c.PodPorts(in.gateway, q.Port)
+	if len(ports) == 0 {
+		return []evaluator.Outcome{{Share: 1, Decision: evaluator.NotRouted, Why: "the Service has no such port"}}, nil
 	}
-	to := netip.AddrPortFrom(machine.Proxy.Bound(gateway.Address, uint16(port)), uint16(port))
+	port := ports[0]
+	if slices.Contains(ports, in.port) {
+		port = in.port
+	}
+	machine := w.Machine(in.gateway)
+	to := netip.AddrPortFrom(machine.Proxy.Bound(in.gateway.Address, uint16(port)), uint16(port))
 	return evaluator.Enter(w, evaluator.Call{From: client, To: to, Bytes: bytes}, machine), nil
 }
 

@@ -3,6 +3,7 @@ package conformance
 import (
 	"flag"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -11,20 +12,36 @@ import (
 )
 
 var (
-	meshes   = flag.Int("meshes", 60, "how many random meshes to judge")
-	seed     = flag.Uint64("seed", 1, "the first random mesh")
-	failures = flag.Int("failures", 5, "after how many differences to stop")
+	meshes       = flag.Int("meshes", 60, "how many random meshes to judge")
+	seed         = flag.Uint64("seed", 1, "the first random mesh")
+	requestsEach = flag.Int("requests", 12, "how many requests on each mesh")
+	failures     = flag.Int("failures", 5, "after how many differences to stop")
 )
+
+// source makes meshes and requests.
+type source interface {
+	mesh() []string
+	request() []string
+}
 
 // TestRandom holds random requests on random meshes against Istio. A difference is shown with the
 // fewest resources that still give it.
 func TestRandom(t *testing.T) {
-	c := begin(t, "random requests")
+	judgeRandom(t, "random requests", func(seed uint64) source { return newGenerator(seed) })
+}
+
+// TestRandomGateways does so where there is more at the edge of the mesh than within it.
+func TestRandomGateways(t *testing.T) {
+	judgeRandom(t, "random requests at gateways", func(seed uint64) source { return edgeGenerator(seed) })
+}
+
+func judgeRandom(t *testing.T, category string, from func(seed uint64) source) {
+	c := begin(t, category)
 	for i := range uint64(*meshes) {
-		g := newGenerator(*seed + i)
+		g := from(*seed + i)
 		docs := g.mesh()
 		var requests [][]string
-		for range 12 {
+		for range *requestsEach {
 			requests = append(requests, g.request())
 		}
 		t.Run(fmt.Sprint(*seed+i), func(t *testing.T) {
@@ -59,7 +76,7 @@ func join(docs []string) map[string]string {
 func outcome(b *bench, args []string) (diff string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			diff = fmt.Sprintf("panic: %v", r)
+			diff = fmt.Sprintf("panic: %v\n%s\n", r, debug.Stack())
 		}
 	}()
 	return b.judge(args)

@@ -21,13 +21,13 @@ import (
 func (c *Cluster) gateways() {
 	standard := map[string]string{"istio": "ingressgateway", "app": "istio-ingressgateway"}
 	byLabels := map[string]*corev1.Service{}
-	configs := slices.Clone(c.Configs)
+	configs, there := slices.Clone(c.Configs), slices.Clone(c.Pods)
 	slices.SortStableFunc(configs, func(a, b config.Config) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp), cmp.Compare(a.Name+"."+a.Namespace, b.Name+"."+b.Namespace))
 	})
 	for _, cfg := range configs {
 		gw, ok := cfg.Spec.(*networking.Gateway)
-		if !ok || c.anyPod(gw.GetSelector()) && byLabels[fmt.Sprint(gw.GetSelector())] == nil {
+		if !ok || anyPod(there, gw.GetSelector()) {
 			continue
 		}
 		labels, namespace, name := gw.GetSelector(), cfg.Namespace, nameOf(gw.GetSelector())
@@ -39,7 +39,6 @@ func (c *Cluster) gateways() {
 		if s == nil {
 			s = c.addGateway(labels, namespace, name)
 			byLabels[key] = s
-			byLabels[fmt.Sprint(gw.GetSelector())] = s
 		}
 		for _, server := range gw.GetServers() {
 			n := int32(server.GetPort().GetNumber())
@@ -51,8 +50,8 @@ func (c *Cluster) gateways() {
 	}
 }
 
-func (c *Cluster) anyPod(selector map[string]string) bool {
-	for _, p := range c.Pods {
+func anyPod(pods []*Pod, selector map[string]string) bool {
+	for _, p := range pods {
 		if selects(selector, p.Labels) && (len(selector) > 0 || p.Proxy == "gateway") {
 			return true
 		}
@@ -100,10 +99,11 @@ func (c *Cluster) addGateway(labels map[string]string, namespace, name string) *
 	return c.Services[len(c.Services)-1]
 }
 
-// PodPort is the port of a gateway pod behind its Service's port. A gateway without a Service is
-// reached at the port itself.
-func (c *Cluster) PodPort(gateway *Pod, port int) (int, bool) {
+// PodPorts are the ports of a gateway pod behind a port of its Services. A gateway without a Service
+// is reached at the port itself.
+func (c *Cluster) PodPorts(gateway *Pod, port int) []int {
 	served := false
+	var out []int
 	for _, s := range c.Services {
 		if s.Namespace != gateway.Namespace || len(s.Spec.Selector) == 0 || !selects(s.Spec.Selector, gateway.Labels) {
 			continue
@@ -112,10 +112,13 @@ func (c *Cluster) PodPort(gateway *Pod, port int) (int, bool) {
 		for _, p := range s.Spec.Ports {
 			if int(p.Port) == port {
 				if n, ok := portOf(gateway, p); ok {
-					return int(n), true
+					out = append(out, int(n))
 				}
 			}
 		}
 	}
-	return port, !served
+	if !served {
+		return []int{port}
+	}
+	return out
 }

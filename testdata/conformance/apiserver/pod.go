@@ -143,7 +143,7 @@ func (c *Cluster) injects(p *corev1.Pod) bool {
 	var labels map[string]string
 	ns := c.namespaces[p.Namespace]
 	if ns == nil && p.Namespace != "istio-system" {
-		return len(c.Configs) > 0 // as the tracer says that it assumes
+		return len(c.Configs) > 0 || p.Labels["sidecar.istio.io/inject"] == "true" // as the tracer says that it assumes
 	}
 	if ns != nil {
 		labels = ns.Labels

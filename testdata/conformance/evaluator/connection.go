@@ -30,8 +30,8 @@ type visit struct {
 
 // connection picks the filter chain, does the handshake and runs the network filters.
 func (k *walk) connection(p *path, v *visit) {
-	if ambiguous(v.listener) {
-		k.broken(p, Reset, closed, "two filter chains match the same: the listener is rejected")
+	if why := rejected(v.listener); why != "" {
+		k.broken(p, Reset, closed, why+": the listener is rejected")
 		return
 	}
 	s := sniff(v.listener, p.bytes, v.destination, p.peer)
@@ -74,7 +74,8 @@ func (k *walk) connection(p *path, v *visit) {
 			k.http(p, v, m)
 			return
 		case "istio.metadata_exchange", "envoy.filters.network.sni_cluster", "envoy.filters.network.set_filter_state",
-			"istio.stats", "envoy.filters.network.peer_metadata":
+			"istio.stats", "envoy.filters.network.peer_metadata",
+			"envoy.filters.network.mongo_proxy", "envoy.filters.network.mysql_proxy": // these only read along
 		default:
 			k.unknown(p, "network filter "+f.GetName())
 			return

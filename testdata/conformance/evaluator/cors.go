@@ -5,7 +5,8 @@ import (
 )
 
 // preflight reports whether the CORS filter answers by itself: an OPTIONS request with an Origin
-// and Access-Control-Request-Method, whose origin is allowed (or whose refusal is not forwarded).
+// and Access-Control-Request-Method, whose origin is allowed (or whose refusal is not forwarded). A
+// matcher that takes "*" allows every origin.
 func preflight(c *corsv3.CorsPolicy, q *Request) bool {
 	origin, ok := q.Headers["origin"]
 	if !ok || origin == "" {
@@ -19,7 +20,7 @@ func preflight(c *corsv3.CorsPolicy, q *Request) bool {
 		return false
 	}
 	for _, m := range c.GetAllowOriginStringMatch() {
-		if stringMatches(m, origin) {
+		if stringMatches(m, "*") || stringMatches(m, origin) {
 			return true
 		}
 	}

@@ -119,8 +119,9 @@ func narrow(chains []*listener.FilterChain, step func(*listener.FilterChainMatch
 	return out
 }
 
-// ambiguous reports whether two chains name the same values: Envoy rejects such a listener.
-func ambiguous(l *listener.Listener) bool {
+// rejected says why Envoy would reject the listener: two chains name the same values (server names
+// in whatever case), or a server name has a wildcard for a part of a label. Empty if it would not.
+func rejected(l *listener.Listener) string {
 	seen := map[string]bool{}
 	for _, c := range l.GetFilterChains() {
 		m := c.GetFilterChainMatch()
@@ -134,6 +135,10 @@ func ambiguous(l *listener.Listener) bool {
 		own := map[string]bool{}
 		for _, prefix := range prefixes {
 			for _, name := range orNone(m.GetServerNames()) {
+				name = strings.ToLower(name)
+				if strings.Contains(name, "*") && !strings.HasPrefix(name, "*.") {
+					return "a server name with a partial wildcard"
+				}
 				for _, application := range orNone(m.GetApplicationProtocols()) {
 					own[fmt.Sprint(m.GetDestinationPort().GetValue(), " ", prefix, " ", name, " ", m.GetTransportProtocol(), " ", application)] = true
 				}
@@ -141,12 +146,12 @@ func ambiguous(l *listener.Listener) bool {
 		}
 		for key := range own {
 			if seen[key] {
-				return true
+				return "two filter chains match the same"
 			}
 			seen[key] = true
 		}
 	}
-	return false
+	return ""
 }
 
 func orNone(list []string) []string {

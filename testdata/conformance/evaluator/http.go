@@ -165,7 +165,18 @@ func (k *walk) forwarded(x *exchange, p *path) {
 		}
 	}
 	x.secure = proto == "https"
-	x.q.Scheme = proto
+	x.q.Headers["x-forwarded-proto"] = proto
+	connection := "http"
+	if x.tls {
+		connection = "https"
+	}
+	switch {
+	case x.q.HTTP2 && x.q.Scheme != "":
+	case x.q.HTTP2 || proto != "http" && proto != "https":
+		x.q.Scheme = connection
+	default:
+		x.q.Scheme = proto
+	}
 }
 
 // normalize cleans a path as the manager's options ask.

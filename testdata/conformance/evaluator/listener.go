@@ -34,14 +34,14 @@ func originalDestination(all []*listener.Listener, l *listener.Listener, to neti
 }
 
 // Bound is the address at which the proxy has a socket for the port: the one preferred, unless there are
-// sockets for others only.
+// sockets for others only. A loopback address is none for who is outside the machine.
 func (p *Proxy) Bound(preferred netip.Addr, port uint16) netip.Addr {
 	if bound(p.Listeners, netip.AddrPortFrom(preferred, port)) != nil {
 		return preferred
 	}
 	for _, l := range p.Listeners {
 		s := l.GetAddress().GetSocketAddress()
-		if ip, err := netip.ParseAddr(s.GetAddress()); err == nil && s.GetPortValue() == uint32(port) {
+		if ip, err := netip.ParseAddr(s.GetAddress()); err == nil && s.GetPortValue() == uint32(port) && !ip.IsLoopback() {
 			return ip
 		}
 	}
