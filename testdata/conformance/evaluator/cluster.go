@@ -25,8 +25,15 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 		return
 	}
 	targets, unknown := k.targets(v, c)
+	if dynamicForward(c) {
+		targets = k.forwardTo(v, c, x)
+	}
 	if unknown != "" {
 		k.unknown(p, unknown)
+		return
+	}
+	if len(targets) == 0 && dynamicForward(c) {
+		k.unavailable(p, "DF", "dns_resolution_failure")
 		return
 	}
 	if len(targets) == 0 {
@@ -36,7 +43,7 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 	for _, t := range targets {
 		branch := p.fork(t.part)
 		branch.peer, branch.sent, branch.endpoint = v.machine.Address, true, ""
-		if c.GetType() != cluster.Cluster_ORIGINAL_DST {
+		if c.GetType() != cluster.Cluster_ORIGINAL_DST && !dynamicForward(c) {
 			branch.endpoint = fmt.Sprint(t.name, t.address)
 		}
 		if !k.seal(branch, v, c, t, x) {

@@ -14,9 +14,11 @@ type nowhere struct{}
 
 func (nowhere) At(netip.Addr) *evaluator.Machine { return nil }
 
-func (nowhere) Service(netip.AddrPort) (backends []netip.AddrPort, port, ok bool) {
+func (nowhere) Service(netip.Addr, netip.AddrPort) (backends []netip.AddrPort, port, ok bool) {
 	return nil, false, false
 }
+
+func (nowhere) Resolve(netip.Addr, string) (ips []netip.Addr, own bool) { return nil, false }
 
 // play lets the evaluator take the call at the proxy; only what that one proxy does is looked at.
 func (sim *Simulation) play(call Call) Result {
