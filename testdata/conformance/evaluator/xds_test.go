@@ -8,8 +8,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// docs is where Envoy's documentation is; rows of the tables cite pages below it.
-const docs = "https://www.envoyproxy.io/docs/envoy/latest/"
+// The comments of the tests cite pages of Envoy's documentation; docs stands for
+// https://www.envoyproxy.io/docs/envoy/latest/ there.
 
 // xds reads a resource that is written as Envoy's documentation writes it.
 func xds[M proto.Message](t *testing.T, text string, into M) M {
