@@ -89,9 +89,6 @@ func (k *walk) connection(p *path, v *visit) {
 			}
 			k.http(p, v, m)
 			return
-		case "envoy.filters.network.mongo_proxy":
-			// It reads along, and lets what it does not understand pass.
-			// Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/listeners/network_filters/mongo_proxy_filter
 		case "istio.metadata_exchange", "envoy.filters.network.sni_cluster", "envoy.filters.network.set_filter_state",
 			"istio.stats", "envoy.filters.network.peer_metadata",
 			"envoy.filters.network.mongo_proxy", "envoy.filters.network.mysql_proxy": // these only read along

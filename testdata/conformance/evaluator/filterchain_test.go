@@ -48,7 +48,7 @@ func TestChooseChainNarrowsCriterionByCriterion(t *testing.T) {
 
 // Source: docs + "api-v3/config/listener/v3/listener_components.proto", FilterChainMatch: a listener may not have two
 // chains with the same match. Server names are compared in lower case.
-func TestAmbiguousListeners(t *testing.T) {
+func TestRejectedListeners(t *testing.T) {
 	for _, row := range []struct {
 		says, chains string
 		want         bool
@@ -57,10 +57,13 @@ func TestAmbiguousListeners(t *testing.T) {
 		{"the same name", `[{filter_chain_match: {server_names: [a]}}, {filter_chain_match: {server_names: [b, a]}}]`, true},
 		{"the same name in another case", `[{filter_chain_match: {server_names: [a]}}, {filter_chain_match: {server_names: [A]}}]`, true},
 		{"the same name at another port", `[{filter_chain_match: {server_names: [a]}}, {filter_chain_match: {server_names: [a], destination_port: 1}}]`, false},
+		{"one chain, twice", `[{filter_chain_match: {server_names: [a, A]}}]`, true},
+		{"a wildcard for a label", `[{filter_chain_match: {server_names: ["*.a"]}}]`, false},
+		{"a wildcard for a part of a label", `[{filter_chain_match: {server_names: ["*-a"]}}]`, true},
 		{"two without any match", `[{name: a}, {name: b}]`, true},
 	} {
 		t.Run(row.says, func(t *testing.T) {
-			if got := ambiguous(xds(t, "{filter_chains: "+row.chains+"}", &listener.Listener{})); got != row.want {
+			if got := rejected(xds(t, "{filter_chains: "+row.chains+"}", &listener.Listener{})); (got != "") != row.want {
 				t.Error(got)
 			}
 		})
