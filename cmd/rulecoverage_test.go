@@ -57,7 +57,6 @@ var withoutScenario = map[resolve.RuleID]string{
 	"endpoint/workloadentry-health":             tableOnly,
 	"loadbalance/gateway-passthrough":           tableOnly,
 	"loadbalance/no-locality-left":              tableOnly,
-	"locality/spill-over":                       tableOnly,
 	"locality/unknown":                          tableOnly,
 	"locality/zone-aware":                       tableOnly,
 	"route/header-computed":                     tableOnly,

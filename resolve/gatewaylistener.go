@@ -198,19 +198,21 @@ func (g *MergedGateway) chainsOf(key gatewayPortKey, group *gatewayPortGroup, cl
 	return chains
 }
 
-// matchedServerNames are the names that Envoy matches for the list: sorted, in small letters and
-// without repetition, and none at all where one of them is "*".
+// matchedServerNames are the names that Envoy matches for the list: sorted, without repetition
+// (of how they are written: Envoy takes them in lower case), and none at all where one of them is "*".
 // Source: pilot/pkg/networking/core/listener.go, toFilterChainMatch; Envoy, FilterChainMatch server_names.
 func matchedServerNames(names []string) []string {
 	if slices.Contains(names, "*") {
 		return nil
 	}
-	out := make([]string, 0, len(names))
-	for _, n := range names {
-		out = append(out, strings.ToLower(n))
+	names = slices.Clone(names)
+	slices.Sort(names)
+	names = slices.Compact(names) // as they are written: two that differ in case remain two
+	for i, n := range names {
+		names[i] = strings.ToLower(n)
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	slices.Sort(names)
+	return names
 }
 
 func (l *GatewayListener) indexChains() {
@@ -276,7 +278,10 @@ func (c *GatewayFilterChain) nameRef() Ref {
 func (l *GatewayListener) reject(what string, a, b *GatewayFilterChain) {
 	if l.Rejected == nil {
 		both := "both " + a.Server().Ref.String() + " and " + b.Server().Ref.String()
-		if a.Server() == b.Server() {
+		switch {
+		case a == b:
+			both = "both spellings in " + b.Server().Ref.String()
+		case a.Server() == b.Server():
 			both = "two filter chains of " + b.Server().Ref.String()
 		}
 		step := NewStep(RuleGatewayListenerRefused, DeniedBy, b.Server().Ref, l.Name, what, both)

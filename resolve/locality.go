@@ -19,6 +19,7 @@ const (
 	RuleLocalityFartherEndpoint RuleID = "locality/lower-priority"
 	RuleLocalitySpill           RuleID = "locality/spill-over"
 	RuleLocalityDistribute      RuleID = "locality/distribute"
+	RuleLocalityUnready         RuleID = "locality/distribute-unready"
 	RuleLocalityNotListed       RuleID = "locality/not-distributed-to"
 	RuleLocalityZoneAware       RuleID = "locality/zone-aware"
 	RuleLocalityNode            RuleID = "locality/node"
@@ -72,7 +73,7 @@ var localityRules = []Rule{
 	{
 		ID: RuleLocalitySpill, Stage: StageLoadBalance,
 		Says:     "If less than about 72 percent of a priority is healthy (times the overprovisioning factor 1.4), the rest of the requests goes to the next.",
-		Template: "%d of %d endpoints of priority %d are healthy: it gets %g%% of the requests",
+		Template: "%d of %d endpoints of priority %d are healthy: it gets %d%% of the requests",
 		Source:   "Envoy, priority levels",
 	},
 	{
@@ -80,6 +81,12 @@ var localityRules = []Rule{
 		Says:     "localityLbSetting.distribute gives each listed locality its weight; localities not listed get none.",
 		Template: "distribute from %s: %s",
 		Source:   "pilot/pkg/networking/core/loadbalancer/loadbalancer.go, applyLocalityWeights",
+	},
+	{
+		ID: RuleLocalityUnready, Stage: StageLoadBalance,
+		Says:     "If less than about 72 percent of a locality is healthy (times the overprovisioning factor 1.4), its weight counts for less.",
+		Template: "%d of %d endpoints in %s are healthy: its weight %g counts as %.3g",
+		Source:   "Envoy, locality weighted load balancing",
 	},
 	{
 		ID: RuleLocalityNotListed, Stage: StageLoadBalance,
@@ -106,7 +113,7 @@ var localityRules = []Rule{
 //  1. At a gateway a cluster that goes to the dialled address has no host.
 //  2. The locality setting: the DestinationRule's, else the Service's
 //     trafficDistribution, else the mesh's (on by default).
-//  3. distribute gives weights to localities. Else, with outlierDetection or
+//  3. distribute gives weights to localities (see distribute). Else, with outlierDetection or
 //     trafficDistribution, endpoints get priorities (see prioritize).
 //  4. Envoy takes the healthy endpoints of the first priority, and of the next as
 //     far as too few there are healthy.

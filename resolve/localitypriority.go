@@ -265,37 +265,38 @@ func (b *balancer) spread(priorities []int) ([]*Endpoint, []Step) {
 			continue
 		}
 		steps = append(steps, NewStep(RuleLocalitySpill, Applied, b.setting.ref, podCount(healthy), podCount(levels[p]), i, loads[i]))
-		kept = append(kept, scaled(healthy, loads[i])...)
+		kept = append(kept, scaled(healthy, float64(loads[i]))...)
 	}
 	return kept, append(steps, NewStep(RuleLocalityFailover, Applied, b.setting.ref, b.setting.name, podCount(kept), podCount(b.eps)))
 }
 
-// priorityLoads is the percentage of requests of each level.
-func priorityLoads(order []int, levels map[int][]*Endpoint) []float64 {
-	health := make([]float64, len(order))
-	total := 0.0
+// priorityLoads is the percentage of requests of each level: as much as its health, in whole percents, and 100 together.
+func priorityLoads(order []int, levels map[int][]*Endpoint) []int {
+	health := make([]int, len(order))
+	total := 0
 	for i, p := range order {
-		health[i] = math.Min(100, math.Floor(140*float64(podCount(healthyOf(levels[p])))/float64(max(1, podCount(levels[p])))))
+		health[i] = int(100 * availability(levels[p]))
 		total += health[i]
 	}
-	left := 100.0
-	loads := make([]float64, len(order))
+	loads, left := make([]int, len(order)), 100
 	for i := range health {
-		loads[i] = math.Min(left, health[i])
-		if total < 100 {
-			loads[i] = math.Round(health[i] * 100 / total)
-		}
+		loads[i] = min(left, health[i]*100/max(1, min(100, total)))
 		left -= loads[i]
 	}
+	loads[max(0, slices.IndexFunc(health, func(h int) bool { return h > 0 }))] += left // what whole percents leave over
 	return loads
+}
+
+// availability is the part of the endpoints that is healthy, times the overprovisioning factor 1.4.
+//
+// Source: https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/overprovisioning.
+func availability(eps []*Endpoint) float64 {
+	return math.Min(1, 1.4*float64(podCount(healthyOf(eps)))/float64(max(1, podCount(eps))))
 }
 
 // scaled are copies whose weights add up to a share, in a common scale.
 func scaled(eps []*Endpoint, share float64) []*Endpoint {
-	sum := 0
-	for _, e := range eps {
-		sum += max(1, e.Weight) * e.Count
-	}
+	sum := weightSum(eps)
 	out := make([]*Endpoint, len(eps))
 	for i, e := range eps {
 		c := *e
@@ -305,9 +306,21 @@ func scaled(eps []*Endpoint, share float64) []*Endpoint {
 	return out
 }
 
+func weightSum(eps []*Endpoint) int {
+	sum := 0
+	for _, e := range eps {
+		sum += max(1, e.Weight) * e.Count
+	}
+	return sum
+}
+
 // distribute gives the localities that the first matching entry lists their weights.
 //
-// Source: pilot/pkg/networking/core/loadbalancer/loadbalancer.go, applyLocalityWeights.
+//  1. What an entry lists is shared by the localities it matches, by their endpoints' weights.
+//  2. A locality of which less than about 72 percent is healthy counts for less, as a priority does.
+//
+// Source: pilot/pkg/networking/core/loadbalancer/loadbalancer.go, applyLocalityWeights;
+// https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/locality_weight.
 func (b *balancer) distribute(entries []*networking.LocalityLoadBalancerSetting_Distribute, healthy []*Endpoint) ([]*Endpoint, []Step) {
 	at := slices.IndexFunc(entries, func(d *networking.LocalityLoadBalancerSetting_Distribute) bool {
 		return d != nil && localityMatches(b.client.Locality, d.GetFrom())
@@ -317,26 +330,36 @@ func (b *balancer) distribute(entries []*networking.LocalityLoadBalancerSetting_
 	}
 	entry := entries[at]
 	var kept []*Endpoint
-	taken := map[*Endpoint]bool{}
+	left := map[Locality][]*Endpoint{}
+	for _, e := range b.eps {
+		left[e.Locality] = append(left[e.Locality], e)
+	}
 	var text []string
+	var steps []Step
 	// The most specific locality first, so that an endpoint that two entries list has one answer.
 	targets := slices.SortedFunc(maps.Keys(entry.GetTo()), func(x, y string) int {
 		return cmp.Or(cmp.Compare(strings.Count(y, "/"), strings.Count(x, "/")), cmp.Compare(strings.Count(x, "*"), strings.Count(y, "*")), cmp.Compare(x, y))
 	})
 	for _, to := range targets {
-		var group []*Endpoint
-		for _, e := range healthy {
-			if !taken[e] && localityMatches(e.Locality, to) {
-				taken[e] = true
-				group = append(group, e)
+		matched, total := map[Locality]int{}, 0
+		for l, group := range left {
+			if localityMatches(l, to) {
+				matched[l] = weightSum(group)
+				total += matched[l]
 			}
 		}
+		for _, l := range slices.SortedFunc(maps.Keys(matched), func(x, y Locality) int { return cmp.Compare(localityText(x), localityText(y)) }) {
+			weight := math.Ceil(float64(matched[l]) * float64(entry.GetTo()[to]) / float64(total)) // 1.
+			counts, able := weight*availability(left[l]), healthyOf(left[l])                       // 2.
+			if kept = append(kept, scaled(able, counts)...); counts < weight {
+				steps = append(steps, NewStep(RuleLocalityUnready, Applied, b.setting.ref, podCount(able), podCount(left[l]), localityText(l), weight, counts))
+			}
+			delete(left, l)
+		}
 		text = append(text, fmtPercent(to, entry.GetTo()[to]))
-		kept = append(kept, scaled(group, float64(entry.GetTo()[to]))...)
 	}
-	var steps []Step
 	for _, e := range healthy {
-		if !taken[e] {
+		if left[e.Locality] != nil {
 			steps = append(steps, NewStep(RuleLocalityNotListed, Skipped, e.Ref, e.name(), localityText(e.Locality), entry.GetFrom()))
 		}
 	}

@@ -17,7 +17,9 @@ import (
 //  1. Of an outcome: weight, decision, httpStatus, responseFlags, responseCodeDetails, location, the destination's
 //     host, port, subset, envoyCluster, workloads, endpoints and targetPort, and forwarded's method, host, path,
 //     headers and removed.
-//  2. Of each hop that is an Envoy, in the order travelled: proxy, direction, workload, tls, peer, and its
+//  2. Of the ends that an outcome has otherwise, because an external authorizer refuses: the same, as far as they have
+//     it. Other undetermined outcomes are not compared.
+//  3. Of each hop that is an Envoy, in the order travelled: proxy, direction, workload, tls, peer, and its
 //     listener, filterChain, routeConfig, virtualHost, route and cluster.
 //
 // What is not, and why:
@@ -38,7 +40,7 @@ func said(d *render.Document, c *apiserver.Cluster) (out fates, undetermined boo
 	out = fates{}
 	names := symbols(c)
 	for _, o := range d.Outcomes {
-		undetermined = undetermined || o.Certainty == string(trace.Undetermined)
+		undetermined = undetermined || o.Certainty == string(trace.Undetermined) && !onlyAsks(o)
 		var hops []string
 		for i, n := range o.Hops {
 			if h := d.Hops[n]; h.Proxy == "sidecar" || h.Proxy == "gateway" {
@@ -146,6 +148,9 @@ func played(outcomes []evaluator.Outcome, q trace.Request, c *apiserver.Cluster)
 		pods[p.Owner] = true
 	}
 	for _, o := range outcomes {
+		if o.Refusal {
+			continue
+		}
 		if o.Decision == evaluator.Unknown {
 			unknown = o.Why
 			continue

@@ -105,6 +105,9 @@ func (b *bench) judge(args []string) (diff string, err error) {
 	if diff := difference(pilots.lines(ours), ours.lines(pilots)); diff != "" {
 		return diff, nil
 	}
+	if diff := cmp.Diff(refusalsPlayed(outcomes), refusalsSaid(document)); diff != "" {
+		return diff, nil
+	}
 	return cmp.Diff(unsaid(pilots, document, on.cluster), []string(nil)), nil
 }
 

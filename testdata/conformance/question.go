@@ -110,7 +110,7 @@ func entryAddress(c *apiserver.Cluster, host string) []netip.Addr {
 				continue
 			}
 			for _, a := range se.GetAddresses() {
-				if ip, err := netip.ParseAddr(a); err == nil {
+				if ip, err := netip.ParseAddr(strings.TrimSuffix(a, "/32")); err == nil {
 					return []netip.Addr{ip}
 				}
 			}

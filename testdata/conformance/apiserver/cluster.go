@@ -160,6 +160,11 @@ func (c *Cluster) addConfig(raw []byte, group, version, kind string) error {
 	if cfg.CreationTimestamp.IsZero() {
 		cfg.CreationTimestamp = created
 	}
+	same := slices.IndexFunc(c.Configs, func(o config.Config) bool { return o.GroupVersionKind == cfg.GroupVersionKind && o.Key() == cfg.Key() })
+	if same >= 0 {
+		c.Configs[same] = *cfg // applied again
+		return nil
+	}
 	c.Configs = append(c.Configs, *cfg)
 	return nil
 }
@@ -191,6 +196,7 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 			m.SetNamespace("default")
 		}
 	}
+	objects = applied(objects)
 	owned := map[string]bool{}
 	for _, o := range objects {
 		if p, ok := o.(*corev1.Pod); ok {
@@ -246,6 +252,26 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 	}
 	c.addNamespaces()
 	return nil
+}
+
+// applied are the objects that remain when each takes the place of one before it that has its kind and name.
+func applied(objects []runtime.Object) []runtime.Object {
+	var out []runtime.Object
+	place := map[string]int{}
+	for _, o := range objects {
+		m, ok := o.(metav1.Object)
+		if !ok {
+			continue
+		}
+		key := fmt.Sprintf("%T %s/%s", o, m.GetNamespace(), m.GetName())
+		if at, again := place[key]; again {
+			out[at] = o
+			continue
+		}
+		place[key] = len(out)
+		out = append(out, o)
+	}
+	return out
 }
 
 func replicas(n *int32) int {

@@ -5,8 +5,6 @@ import (
 	"net/netip"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	httpoptions "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -87,85 +85,6 @@ func (k *walk) local(p *path, v *visit, c *cluster.Cluster) {
 		to = netip.AddrPortFrom(to.Addr(), uint16(o))
 	}
 	k.application(p, v.machine.Name, to)
-}
-
-// target is an endpoint and its share.
-type target struct {
-	address  netip.AddrPort
-	name     string
-	part     float64
-	metadata *core.Metadata
-}
-
-// targets are the endpoints of the first priority with a healthy one, by weight.
-// (Spilling over to the next priority is left out: no test has a locality half down.)
-func (k *walk) targets(v *visit, c *cluster.Cluster) ([]target, string) {
-	if c.GetType() == cluster.Cluster_ORIGINAL_DST {
-		to := v.destination
-		if o := c.GetOriginalDstLbConfig().GetUpstreamPortOverride().GetValue(); o != 0 {
-			to = netip.AddrPortFrom(to.Addr(), uint16(o))
-		}
-		return []target{{address: to, part: 1}}, ""
-	}
-	assignment := c.GetLoadAssignment()
-	if c.GetType() == cluster.Cluster_EDS {
-		assignment = v.proxy.Endpoints[c.GetName()]
-	}
-	byPriority := map[uint32][]target{}
-	best, any := uint32(0), false
-	for _, l := range assignment.GetEndpoints() {
-		locality := 0.0
-		for _, e := range l.GetLbEndpoints() {
-			if healthy(e) {
-				locality += weightOf(e)
-			}
-		}
-		for _, e := range l.GetLbEndpoints() {
-			if !healthy(e) {
-				continue
-			}
-			t := target{part: weightOf(e), metadata: e.GetMetadata()}
-			if c.GetCommonLbConfig().GetLocalityWeightedLbConfig() != nil {
-				if l.GetLoadBalancingWeight().GetValue() == 0 {
-					continue
-				}
-				t.part = weightOf(e) / locality * float64(l.GetLoadBalancingWeight().GetValue())
-			}
-			a := e.GetEndpoint().GetAddress()
-			if a.GetSocketAddress() == nil {
-				return nil, "endpoint without a socket address"
-			}
-			ip, err := netip.ParseAddr(a.GetSocketAddress().GetAddress())
-			if err != nil {
-				t.name = a.GetSocketAddress().GetAddress()
-			}
-			t.address = netip.AddrPortFrom(ip, uint16(a.GetSocketAddress().GetPortValue()))
-			byPriority[l.GetPriority()] = append(byPriority[l.GetPriority()], t)
-			if !any || l.GetPriority() < best {
-				best, any = l.GetPriority(), true
-			}
-		}
-	}
-	out := byPriority[best]
-	total := 0.0
-	for _, t := range out {
-		total += t.part
-	}
-	for i := range out {
-		out[i].part /= total
-	}
-	return out, ""
-}
-
-func healthy(e *endpoint.LbEndpoint) bool {
-	return e.GetHealthStatus() == core.HealthStatus_UNKNOWN || e.GetHealthStatus() == core.HealthStatus_HEALTHY
-}
-
-func weightOf(e *endpoint.LbEndpoint) float64 {
-	if w := e.GetLoadBalancingWeight().GetValue(); w > 0 {
-		return float64(w)
-	}
-	return 1
 }
 
 // seal puts the cluster's TLS around what is sent: the first transport socket whose match the

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	networkauthz "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/ext_authz/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	networkrbac "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/rbac/v3"
 	snidfp "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3"
@@ -29,6 +30,8 @@ type visit struct {
 	sniPort    int
 	tls        bool
 	terminated bool
+	// shadows are what shadow rules left in the dynamic metadata, by filter.
+	shadows map[string]any
 }
 
 // connection picks the filter chain, does the handshake and runs the network filters.
@@ -56,10 +59,23 @@ func (k *walk) connection(p *path, v *visit) {
 				k.unknown(p, err.Error())
 				return
 			}
-			if ok, details := allowed(rules.GetRules(), facts{visit: v, source: p.peer, remote: p.peer}); !ok {
+			about := facts{visit: v, source: p.peer, remote: p.peer}
+			v.shadow(f.GetName(), rules.GetShadowRules(), rules.GetShadowRulesStatPrefix(), about)
+			if ok, details := allowed(rules.GetRules(), about); !ok {
 				k.denied(p, details)
 				return
 			}
+		case "envoy.filters.network.ext_authz":
+			c := &networkauthz.ExtAuthz{}
+			if err := f.GetTypedConfig().UnmarshalTo(c); err != nil {
+				k.unknown(p, err.Error())
+				return
+			}
+			status := 0
+			if p.http {
+				status = 503
+			}
+			k.ask(p, v, c.GetFilterEnabledMetadata(), status)
 		case "envoy.filters.network.tcp_proxy":
 			t := &tcp.TcpProxy{}
 			if err := f.GetTypedConfig().UnmarshalTo(t); err != nil {

@@ -4,5 +4,5 @@
 // It is written from Envoy's documentation alone. It imports nothing of the tracer it judges
 // and nothing of Istio: what both could get wrong together would never be found.
 //
-// What it can not play (a Wasm module, an external authorizer) ends an outcome as Unknown.
+// What it can not play (a Wasm module) ends an outcome as Unknown.
 package evaluator

@@ -119,8 +119,8 @@ func narrow(chains []*listener.FilterChain, step func(*listener.FilterChainMatch
 	return out
 }
 
-// rejected says why Envoy would reject the listener: two chains name the same values (server names
-// in whatever case), or a server name has a wildcard for a part of a label. Empty if it would not.
+// rejected says why Envoy would reject the listener: two chains, or one chain twice, name the same
+// values (server names in whatever case), or a server name has a wildcard for a part of a label. Empty if it would not.
 func rejected(l *listener.Listener) string {
 	seen := map[string]bool{}
 	for _, c := range l.GetFilterChains() {
@@ -132,7 +132,6 @@ func rejected(l *listener.Listener) string {
 				prefixes = append(prefixes, fmt.Sprint(r.GetAddressPrefix(), "/", r.GetPrefixLen().GetValue()))
 			}
 		}
-		own := map[string]bool{}
 		for _, prefix := range prefixes {
 			for _, name := range orNone(m.GetServerNames()) {
 				name = strings.ToLower(name)
@@ -140,15 +139,13 @@ func rejected(l *listener.Listener) string {
 					return "a server name with a partial wildcard"
 				}
 				for _, application := range orNone(m.GetApplicationProtocols()) {
-					own[fmt.Sprint(m.GetDestinationPort().GetValue(), " ", prefix, " ", name, " ", m.GetTransportProtocol(), " ", application)] = true
+					key := fmt.Sprint(m.GetDestinationPort().GetValue(), " ", prefix, " ", name, " ", m.GetTransportProtocol(), " ", application)
+					if seen[key] {
+						return "two filter chains match the same"
+					}
+					seen[key] = true
 				}
 			}
-		}
-		for key := range own {
-			if seen[key] {
-				return "two filter chains match the same"
-			}
-			seen[key] = true
 		}
 	}
 	return ""

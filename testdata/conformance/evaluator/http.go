@@ -7,6 +7,7 @@ import (
 
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
+	httpauthz "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	fault "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
 	jwt "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	httprbac "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
@@ -103,11 +104,20 @@ func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 				k.unknown(p, "rbac")
 				return
 			}
-			ok, details := allowed(c.GetRules(), facts{visit: v, request: x.q, claims: x.claims, source: x.source, remote: x.remote})
+			about := facts{visit: v, request: x.q, claims: x.claims, source: x.source, remote: x.remote}
+			v.shadow(f.GetName(), c.GetShadowRules(), c.GetShadowRulesStatPrefix(), about)
+			ok, details := allowed(c.GetRules(), about)
 			if !ok {
 				k.end(p, Outcome{Decision: Denied, Status: 403, Details: details})
 				return
 			}
+		case "envoy.filters.http.ext_authz":
+			c, ok := unpack(f.GetTypedConfig(), &httpauthz.ExtAuthz{})
+			if !ok {
+				k.unknown(p, "ext_authz")
+				return
+			}
+			k.ask(p, v, c.GetFilterEnabledMetadata(), 403)
 		case "envoy.filters.http.grpc_stats", "istio.stats", "istio_authn", "istio.metadata_exchange",
 			"envoy.filters.http.grpc_web", "envoy.filters.http.peer_metadata", "peer_metadata", "envoy.filters.http.dynamic_forward_proxy", "envoy.filters.http.stateful_session":
 		default:

@@ -28,6 +28,9 @@ type Outcome struct {
 	Status int
 	// Flag and Details are as the access log of the proxy that decided shows them; Why is for people.
 	Flag, Details, Why string
+	// Refusal is set where this is the end only if an external authorizer refuses; the other outcomes then are those
+	// for which it does not.
+	Refusal bool
 	// Location is a redirect's header.
 	Location string
 	// Machine is the name of where it arrived, or an address outside; Port the port there.

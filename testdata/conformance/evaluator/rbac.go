@@ -1,11 +1,12 @@
 package evaluator
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"regexp"
 	"slices"
-	"sort"
 	"strings"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -22,31 +23,30 @@ type facts struct {
 	source, remote netip.Addr
 }
 
-// allowed runs the enforced rules; shadow rules are only logged. Policies are tried by name.
+// allowed runs the enforced rules.
 func allowed(rules *rbac.RBAC, f facts) (bool, string) {
 	if rules == nil {
 		return true, ""
 	}
-	matched := "none"
-	names := make([]string, 0, len(rules.GetPolicies()))
-	for n := range rules.GetPolicies() {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	for _, n := range names {
-		policy := rules.GetPolicies()[n]
-		if slices.ContainsFunc(policy.GetPermissions(), f.permits) && slices.ContainsFunc(policy.GetPrincipals(), f.is) {
-			matched = n
-			break
-		}
-	}
+	matched := effective(rules, f)
 	switch {
 	case rules.GetAction() == rbac.RBAC_LOG,
-		rules.GetAction() == rbac.RBAC_ALLOW && matched != "none",
-		rules.GetAction() == rbac.RBAC_DENY && matched == "none":
+		rules.GetAction() == rbac.RBAC_ALLOW && matched != "",
+		rules.GetAction() == rbac.RBAC_DENY && matched == "":
 		return true, ""
 	}
-	return false, fmt.Sprintf("rbac_access_denied_matched_policy[%s]", matched)
+	return false, fmt.Sprintf("rbac_access_denied_matched_policy[%s]", cmp.Or(matched, "none"))
+}
+
+// effective is the first policy that matches; policies are tried by name.
+func effective(rules *rbac.RBAC, f facts) string {
+	for _, n := range slices.Sorted(maps.Keys(rules.GetPolicies())) {
+		policy := rules.GetPolicies()[n]
+		if slices.ContainsFunc(policy.GetPermissions(), f.permits) && slices.ContainsFunc(policy.GetPrincipals(), f.is) {
+			return n
+		}
+	}
+	return ""
 }
 
 func (f facts) permits(p *rbac.Permission) bool {
@@ -144,6 +144,10 @@ func metadataMatches(m *matcher.MetadataMatcher, claims map[string]any) bool {
 	if m.GetFilter() == "envoy.filters.http.jwt_authn" && claims != nil {
 		value = map[string]any{"payload": claims}
 	}
+	return lookUp(m, value)
+}
+
+func lookUp(m *matcher.MetadataMatcher, value any) bool {
 	for _, s := range m.GetPath() {
 		object, ok := value.(map[string]any)
 		if !ok {

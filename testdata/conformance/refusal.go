@@ -1,0 +1,41 @@
+package conformance
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/evaluator"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
+)
+
+// What an external authorizer says, no one knows. The trace follows the request as if it allowed it, and tells the
+// other end beside; so does the evaluator.
+
+// onlyAsks reports whether nothing but the answers of external authorizers is missing.
+func onlyAsks(o render.Outcome) bool {
+	return len(o.Otherwise) > 0 && !slices.ContainsFunc(o.Otherwise, func(a render.Alternative) bool { return a.Code != string(trace.CodeAuthorizerDenied) })
+}
+
+// refusalsSaid are the ends that the trace tells of for the case that an authorizer refuses.
+func refusalsSaid(d *render.Document) []string {
+	ends := map[string]bool{}
+	for _, o := range d.Outcomes {
+		for _, a := range o.Otherwise {
+			ends[fmt.Sprint(a.Decision, " ", a.HTTPStatus, " ", a.ResponseFlags, " ", a.ResponseCodeDetails)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(ends))
+}
+
+// refusalsPlayed are the evaluator's.
+func refusalsPlayed(outcomes []evaluator.Outcome) []string {
+	ends := map[string]bool{}
+	for _, o := range outcomes {
+		if o.Refusal {
+			ends[fmt.Sprint(o.Decision, " ", o.Status, " ", o.Flag, " ", o.Details)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(ends))
+}

@@ -1,0 +1,111 @@
+package conformance
+
+const (
+	bookinfo = "bookinfo/platform/kube/bookinfo"
+	traffic  = "bookinfo/networking/"
+	subsets  = traffic + "destination-rule-all"
+	front    = traffic + "bookinfo-gateway"
+)
+
+// sampleSets are the files that Istio's documentation has its reader apply together.
+var sampleSets = [][]string{
+	{bookinfo},
+	{bookinfo, front},
+	{bookinfo, traffic + "certmanager-gateway"},
+	{bookinfo, front, traffic + "certmanager-gateway"},
+	{bookinfo, subsets},
+	{bookinfo, traffic + "destination-rule-all-mtls", front},
+	{bookinfo, traffic + "destination-rule-reviews"},
+	{bookinfo, subsets, front, traffic + "virtual-service-all-v1"},
+	{bookinfo, traffic + "destination-rule-all-mtls", traffic + "virtual-service-all-v1"},
+	{bookinfo, traffic + "virtual-service-all-v1"},
+	{bookinfo, subsets, traffic + "virtual-service-reviews-v3"},
+	{bookinfo, traffic + "destination-rule-reviews", traffic + "virtual-service-reviews-v3"},
+	{bookinfo, traffic + "virtual-service-reviews-v3"},
+	{bookinfo, subsets, traffic + "virtual-service-reviews-50-v3"},
+	{bookinfo, subsets, traffic + "virtual-service-reviews-80-20"},
+	{bookinfo, subsets, traffic + "virtual-service-reviews-90-10"},
+	{bookinfo, subsets, traffic + "virtual-service-reviews-v2-v3"},
+	{bookinfo, subsets, traffic + "virtual-service-reviews-jason-v2-v3"},
+	{bookinfo, subsets, traffic + "virtual-service-reviews-test-v2"},
+	{bookinfo, subsets, traffic + "virtual-service-all-v1", traffic + "virtual-service-reviews-test-v2"},
+	{bookinfo, subsets, traffic + "virtual-service-details-v2"},
+	{bookinfo, "bookinfo/platform/kube/bookinfo-details-v2", subsets, traffic + "virtual-service-details-v2"},
+	{bookinfo, traffic + "fault-injection-details-v1"},
+	{bookinfo, subsets, traffic + "virtual-service-ratings-test-abort"},
+	{bookinfo, subsets, traffic + "virtual-service-ratings-test-delay"},
+	{bookinfo, subsets, traffic + "virtual-service-ratings-db"},
+	{bookinfo, "bookinfo/platform/kube/bookinfo-ratings-v2", "bookinfo/platform/kube/bookinfo-db", subsets, traffic + "virtual-service-ratings-db"},
+	{bookinfo, "bookinfo/platform/kube/bookinfo-ratings-v2-mysql", "bookinfo/platform/kube/bookinfo-mysql", subsets, traffic + "virtual-service-ratings-mysql"},
+	{bookinfo, "bookinfo/platform/kube/bookinfo-ratings-v2-mysql-vm", subsets, traffic + "virtual-service-ratings-mysql-vm"},
+	{bookinfo, traffic + "egress-rule-google-apis"},
+	{bookinfo, "bookinfo/platform/kube/bookinfo-versions", front},
+	{bookinfo, "bookinfo/platform/kube/productpage-nodeport"},
+	{"bookinfo/platform/kube/bookinfo-psa", subsets, front},
+	{"bookinfo/platform/kube/bookinfo-dualstack", subsets, front},
+	{
+		"bookinfo/platform/kube/bookinfo-details", "bookinfo/platform/kube/bookinfo-ratings", "bookinfo/platform/kube/bookinfo-ratings-discovery",
+		"bookinfo/platform/kube/bookinfo-reviews-v2", subsets,
+	},
+	{
+		"bookinfo/platform/kube/bookinfo-details-dualstack", "bookinfo/platform/kube/bookinfo-ratings-dualstack",
+		"bookinfo/platform/kube/bookinfo-ratings-discovery-dualstack", subsets,
+	},
+	{"helloworld/helloworld"},
+	{"helloworld/helloworld", "helloworld/helloworld-gateway", "curl/curl"},
+	{"helloworld/helloworld-dual-stack", "helloworld/helloworld-gateway"},
+	{"httpbin/httpbin", "httpbin/httpbin-gateway", "curl/curl"},
+	{"httpbin/httpbin-nodeport", "httpbin/httpbin-gateway"},
+	{"httpbin/httpbin", "httpbin/sample-client/fortio-deploy"},
+	{"httpbin/httpbin", "sleep/sleep"},
+	{"tcp-echo/tcp-echo", "curl/curl"},
+	{"tcp-echo/tcp-echo-services", "curl/curl"},
+	{"tcp-echo/tcp-echo-services", "tcp-echo/tcp-echo-all-v1", "curl/curl"},
+	{"tcp-echo/tcp-echo-services", "tcp-echo/tcp-echo-all-v1", "tcp-echo/tcp-echo-20-v2", "curl/curl"},
+	{"tcp-echo/tcp-echo-dual-stack", "tcp-echo/tcp-echo-ipv4", "tcp-echo/tcp-echo-ipv6", "curl/curl"},
+	{"httpbin/httpbin", "extauthz/ext-authz", "curl/curl"},
+	{"extauthz/local-ext-authz", "curl/curl"},
+	{"curl/curl", "external/aptget", "external/github", "external/pypi"},
+	{"health-check/liveness-command", "health-check/liveness-http-same-port"},
+	{"websockets/app", "websockets/route", "curl/curl"},
+	{"jwt-server/jwt-server", "httpbin/httpbin"},
+	{"grpc-echo/grpc-echo", "curl/curl"},
+	{"mtls-echo/mtls-echo", "curl/curl"},
+	{"multicluster/expose-services", "helloworld/helloworld"},
+	{"multicluster/expose-istiod"},
+	{"multicluster/expose-istiod-https"},
+	{"ratelimit/rate-limit-service", "httpbin/httpbin"},
+	{"custom-bootstrap/example-app", "custom-bootstrap/custom-bootstrap", "httpbin/httpbin"},
+	{"open-telemetry/otel", "httpbin/httpbin"},
+	{"open-telemetry/loki/otel", "open-telemetry/loki/telemetry", "open-telemetry/tracing/telemetry", "httpbin/httpbin"},
+	{"security/spire/curl-spire", "security/spire/sleep-spire", "httpbin/httpbin"},
+	{"addons/prometheus", "addons/grafana", "addons/kiali", "addons/jaeger", "addons/loki", "curl/curl"},
+	{"addons/extras/prometheus-secure-metrics", "addons/extras/skywalking", "addons/extras/zipkin"},
+}
+
+// notJudgedSample is a file or folder that is in no set.
+type notJudgedSample struct{ file, why string }
+
+// notJudged are the samples that say nothing of a request's way, or speak of what this module does not judge.
+var notJudged = []notJudgedSample{
+	{"addons/extras/prometheus-operator", "resources of the Prometheus operator"},
+	{"ambient-argo", "ambient mode and Argo CD"},
+	{"bookinfo/demo-profile-no-gateways", "options of the installation"},
+	{"bookinfo/swagger", "a description of an API"},
+	{"bookinfo/gateway-api", "Gateway API"},
+	{"bookinfo/platform/kube/bookinfo-certificate", "resources of cert-manager"},
+	{"bookinfo/platform/kube/bookinfo-ingress", "Ingress"},
+	{"bookinfo/policy/productpage_envoy_ratelimit", "an EnvoyFilter"},
+	{"cicd/skaffold", "configuration of Skaffold"},
+	{"helloworld/gateway-api", "Gateway API"},
+	{"httpbin/gateway-api", "Gateway API"},
+	{"open-telemetry/loki/iop", "options of the installation"},
+	{"proxy-coredump", "a DaemonSet that sets options of the kernel"},
+	{"ratelimit/local-rate-limit-service", "an EnvoyFilter"},
+	{"security/psp", "a kind that Kubernetes has no more"},
+	{"security/spire/clusterspiffeid", "resources of SPIRE"},
+	{"security/spire/istio-spire-config", "options of the installation"},
+	{"security/spire/spire-quickstart", "the installation of SPIRE"},
+	{"security/spire-trust-domain-federation", "the installation of SPIRE"},
+	{"tcp-echo/gateway-api", "Gateway API"},
+}
