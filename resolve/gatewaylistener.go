@@ -15,6 +15,7 @@ const (
 	RuleGatewayListenerPorts    RuleID = "gatewaylistener/privileged-port"
 	RuleGatewayListenerBind     RuleID = "gatewaylistener/bound-address"
 	RuleGatewayListenerWithin   RuleID = "gatewaylistener/loopback"
+	RuleGatewayListenerTwice    RuleID = "gatewaylistener/auto-passthrough-twice"
 	RuleGatewayListenerWildcard RuleID = "gatewaylistener/partial-wildcard"
 	RuleGatewayListenerRefused  RuleID = "gatewaylistener/rejected-by-envoy"
 )
@@ -55,6 +56,12 @@ var gatewayListenerRules = []Rule{
 		Says:     "Envoy rejects a listener of which two filter chains match the same connections; the port keeps its previous configuration or stays closed.",
 		Template: "Envoy rejects listener %s: %s would be taken by %s",
 		Source:   "Envoy, listener filter chain match; pilot/pkg/networking/core/gateway_simulation_test.go, duplicate tls gateway",
+	},
+	{
+		ID: RuleGatewayListenerTwice, Stage: StageListener,
+		Says:     "Every AUTO_PASSTHROUGH server of a port makes the filter chains of the services that its hosts take, though another has made them.",
+		Template: "has filter chains of %s and of %s",
+		Source:   "pilot/pkg/networking/core/gateway.go, builtAutoPassthroughFilterChains",
 	},
 	{
 		ID: RuleGatewayListenerWildcard, Stage: StageListener,
@@ -222,6 +229,7 @@ func (l *GatewayListener) indexChains() {
 		if c.Kind == GatewayAutoPassthrough {
 			for _, other := range l.auto {
 				if svc := l.gateway.passedByBoth(other.Server(), c.Server()); svc != nil {
+					l.clash = append(l.clash, NewStep(RuleGatewayListenerTwice, Applied, svc.Ref, other.Server().Ref, c.Server().Ref))
 					l.reject("every server name of "+svc.Hostname, other, c)
 				}
 			}

@@ -16,6 +16,7 @@ const (
 	RuleGatewayRoutesAge      RuleID = "gatewayroute/age-unknown"
 	RuleGatewayHTTPSRedirect  RuleID = "gatewayroute/https-redirect"
 	RuleGatewayRoutePort      RuleID = "gatewayroute/port-of-server"
+	RuleGatewayRouteNamedPort RuleID = "gatewayroute/port-of-own-namespace"
 	RuleGatewayRouteTableVoid RuleID = "gatewayroute/no-virtual-host"
 )
 
@@ -43,6 +44,12 @@ var gatewayRouteRules = []Rule{
 		Says:     "A gateway sends a destination without a port to the port number of the server that the route was made for, unless the service has only one port.",
 		Template: "destination %s names no port and has several: it gets port %d, the server's",
 		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayHTTPRouteConfig; route/route.go, GetDestinationCluster",
+	},
+	{
+		ID: RuleGatewayRouteNamedPort, Stage: StageRoute,
+		Says:     "The port that a destination does not name is found by the service of that host in the VirtualService's own namespace, if the gateway sees it, even where the gateway's clusters are those of another namespace's.",
+		Template: "is looked up for the port that destination %s does not name, because it is in the VirtualService's own namespace: %d",
+		Source:   "pilot/pkg/networking/core/gateway.go, buildNameToServiceMapForHTTPRoutes",
 	},
 	{
 		ID: RuleGatewayRouteTableVoid, Stage: StageHost,

@@ -34,6 +34,9 @@ func (w *walk) toHost(p *path, r *router, t target) {
 	inferred := t.port == 0
 	if inferred {
 		t.port = inferPort(p, r, cmp.Or(t.named, svc))
+		if t.named != nil && t.named != svc {
+			p.note(resolve.NewStep(resolve.RuleGatewayRouteNamedPort, resolve.Applied, t.named.Ref, t.host, t.port))
+		}
 	}
 	if known && svc.Resolution == resolve.Alias {
 		if _, declared := svc.PortByNumber(r.port); declared || seesAllPorts(p, r) {
@@ -56,7 +59,7 @@ func (w *walk) toHost(p *path, r *router, t target) {
 		if inferred {
 			by, hint = t.ref, "; the destination names no port, so that of the listener is taken"
 		}
-		if inferred && t.named != nil && t.named.Ref != svc.Ref {
+		if inferred && t.named != nil && t.named != svc {
 			hint = "; the destination names no port, so that of " + t.named.Ref.Object().String() + ", in the VirtualService's own namespace, is taken"
 		}
 		step := resolve.NewStep(resolve.RuleDestinationPort, resolve.None, svc.Ref.At("spec.ports"), svc.Ref.Kind+" "+svc.Ref.QualifiedName(), t.port, listPorts(svc), hint)
