@@ -91,16 +91,17 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		return
 	}
 	keepsAddress := cluster.Type == resolve.ClusterOriginalDst && !r.gateway
-	if keepsAddress && r.dialled.Service != nil && r.dialled.Service.Hostname != svc.Hostname {
+	if keepsAddress && r.dialled.Service != nil && r.dialled.Service.Ref != svc.Ref {
 		p.note(resolve.NewStep(resolve.RuleOriginalDestination, resolve.Applied, svc.Ref, svc.Hostname, r.dialled.Service.Hostname))
-		if r.dialled.Service.Registry != resolve.RegistryKubernetes {
-			w.dial(p, atTargetPort(r.dialled, svc, port), w.request.Host)
+		d := atTargetPort(r.dialled, svc, port)
+		if d.Service.Registry != resolve.RegistryKubernetes {
+			w.dial(p, d, w.request.Host)
 			return
 		}
-		svc = r.dialled.Service
-		dialled, ok := svc.PortByNumber(r.dialled.Port)
+		svc = d.Service
+		dialled, ok := svc.PortByNumber(d.Port)
 		if !ok && !svc.Headless() {
-			w.endAt(p, w.refused(p, CodePortNotInService), resolve.NewStep(resolve.RuleServicePortMissing, resolve.None, svc.Ref.At("spec.ports"), svc.Ref.QualifiedName(), r.dialled.Port, listPorts(svc)))
+			w.endAt(p, w.refused(p, CodePortNotInService), resolve.NewStep(resolve.RuleServicePortMissing, resolve.None, svc.Ref.At("spec.ports"), svc.Ref.QualifiedName(), d.Port, listPorts(svc)))
 			return
 		}
 		if ok {
