@@ -125,6 +125,12 @@ func (w *walk) inbound(p *path, a arrival) {
 	scope, steps := w.snapshot.Scope(server)
 	p.sidecarGaps(steps)
 	if own := w.snapshot.OwnInboundPort(a.port); own != nil {
+		if a.tls.Mode != resolve.ClientPlaintext {
+			// The chain opens no TLS: for the sender the handshake does not finish.
+			hop.Envoy.FilterChain, hop.Envoy.Cluster = own.FilterChain, "BlackHoleCluster"
+			w.broken(p, CodeMTLSRefused, "UF,URX", handshakeFailed, own.Step)
+			return
+		}
 		w.ownPort(p, own)
 		return
 	}
