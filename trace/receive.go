@@ -18,7 +18,7 @@ type arrival struct {
 
 // arrive brings the request to a group of endpoints.
 func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
-	p.dest.Endpoints = g.count
+	p.dest.Endpoints, p.endpoints = g.count, p.dest.EnvoyCluster+" "+g.key
 	if len(p.hops) > maxHops {
 		w.endAt(p, Outcome{Decision: Reset, Code: CodeTooManyHops, By: p.by}, resolve.NewStep(resolve.RuleTooManyHops, resolve.None, resolve.Ref{}, maxHops))
 		return
