@@ -280,6 +280,7 @@ func (w *walk) authenticate(p *path, proxy *resolve.Workload, request *resolve.H
 	for _, name := range result.Sanitized {
 		delete(request.Headers, name)
 	}
+	request.Reserved = result.Sanitized
 	if result.Status != 0 {
 		w.rejected(p, Outcome{Decision: Denied, HTTPStatus: result.Status, ResponseCodeDetails: result.Details, Code: CodeJWTRejected, By: result.Rule}, result.Steps)
 		return false
