@@ -14,7 +14,8 @@ import (
 //     clauses that fail; for from and to the alternative with the fewest counts. Of
 //     equals one that is about this source comes first, then Envoy's order.
 //  2. A clause that fails is mended by adding what the request has to its values; a
-//     negated one by removing the values that match. A header that the request lacks can be sent.
+//     negated one by removing the values that match. A header that the request lacks can be sent,
+//     unless the proxy writes it itself.
 //  3. Where no ALLOW rule is left to mend, a rule for this request is added to the first policy.
 //  4. A DENY rule that matches is narrowed by excepting the peer where it has an
 //     identity; without one the rule goes.
@@ -122,11 +123,14 @@ func (c clause) mend(policy Ref, in *policyInput) ([]Change, bool) {
 	if value, ok := c.attribute.fitting(in); ok {
 		return []Change{{Op: ChangeAdd, Ref: at, Value: strconv.Quote(value)}}, true
 	}
-	return c.send()
+	return c.send(in)
 }
 
-// send is the header that would make a clause hold which the request has not got.
-func (c clause) send() ([]Change, bool) {
+// send is the header that would make a clause hold which the request has not got, unless the proxy takes it from no client.
+func (c clause) send(in *policyInput) ([]Change, bool) {
+	if in.q != nil && slices.Contains(in.q.Reserved, strings.ToLower(c.attribute.header)) {
+		return nil, false
+	}
 	for _, v := range c.values {
 		if c.attribute.header != "" && !strings.Contains(v, "*") {
 			return []Change{{Op: ChangeSend, Value: c.attribute.header + ": " + v}}, true

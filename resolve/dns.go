@@ -20,6 +20,7 @@ const (
 	RuleDNSCapture        RuleID = "dns/proxy"
 	RuleDNSNoEndpoints    RuleID = "dns/headless-empty"
 	RuleDNSOtherSpace     RuleID = "dns/other-namespace"
+	RuleDNSLocalhost      RuleID = "dns/localhost"
 )
 
 var dnsRules = []Rule{
@@ -54,6 +55,13 @@ var dnsRules = []Rule{
 		Says:     "An IP address needs no DNS.",
 		Template: "%s is an address%s",
 		Source:   "Kubernetes, DNS for Services and Pods",
+		Detail:   true,
+	},
+	{
+		ID: RuleDNSLocalhost, Stage: StageDNS,
+		Says:     "localhost is the pod itself: it stands in the hosts file that the kubelet writes, and no DNS is asked.",
+		Template: "localhost is the pod itself, as its hosts file says",
+		Source:   "Kubernetes, Adding entries to Pod /etc/hosts with HostAliases",
 		Detail:   true,
 	},
 	{
@@ -106,10 +114,11 @@ type Resolved struct {
 // ResolveName answers as cluster DNS does for a pod of the workload's namespace.
 //
 //  1. An IP is itself; the Service that has it as an address is found.
-//  2. The name with the pod's search domains (NAMESPACE.svc.DOMAIN, svc.DOMAIN, DOMAIN),
+//  2. localhost is the pod.
+//  3. The name with the pod's search domains (NAMESPACE.svc.DOMAIN, svc.DOMAIN, DOMAIN),
 //     then as it is.
-//  3. A name in the cluster's domain, or a single label, that is no Service does not resolve.
-//  4. Everything else is outside the cluster and taken to resolve.
+//  4. A name in the cluster's domain, or a single label, that is no Service does not resolve.
+//  5. Everything else is outside the cluster and taken to resolve.
 //
 // Source: Kubernetes, DNS for Services and Pods; pkg/dns/server/name_table.go for DNS capture.
 func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (Resolved, []Step) {
@@ -126,6 +135,10 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 		return out, []Step{NewStep(RuleDNSAddress, None, Ref{}, host, note)}
 	}
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	if name == "localhost" {
+		out.Address = singleAddress(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+		return out, []Step{NewStep(RuleDNSLocalhost, None, Ref{})}
+	}
 	if svc, pod := s.lookupKube(name, w.Namespace); svc != nil {
 		out.Pod = pod
 		return s.resolveKube(out, w, svc, host)

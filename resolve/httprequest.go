@@ -22,6 +22,8 @@ type HTTPRequest struct {
 	// Token is the verified end-user token whose claims this proxy knows; nil
 	// where no RequestAuthentication put them there.
 	Token *Token
+	// Reserved are the headers, by lower-case name, that this proxy writes itself and takes from no client.
+	Reserved []string
 }
 
 // Header returns a header's value and whether it is present. Pseudo-headers

@@ -3,7 +3,8 @@ package resolve
 // A pod that connects to its own address does so by its loopback device, where the network's rules let what is not
 // the proxy's pass: neither its own sidecar's outbound listener nor its inbound one sees the request.
 //
-//  1. An address that is dialled as such, or a headless Service with no other pod: it is the pod's own.
+//  1. An address that is dialled as such, or a headless Service with no other pod: it is the pod's own. A loopback
+//     address always is.
 //  2. A headless Service with other pods as well: which address DNS gives is not known. It is taken for another's.
 //
 // Source: tools/istio-iptables/pkg/capture/run.go, Run (calls of a pod to itself by its endpoint address).
@@ -32,6 +33,9 @@ var ownAddressRules = []Rule{
 // OwnAddress reports whether the client dials its own address. It is Unknown where that is one of several; the
 // step is for True and Unknown.
 func (s *Snapshot) OwnAddress(client *Workload, d Dialled) (Truth, Step) {
+	if ip := d.Address.Prefix; ip.IsValid() && ip.Addr().IsLoopback() {
+		return True, NewStep(RuleCaptureOwnAddress, Applied, client.Owner, client.Owner.String())
+	}
 	if client.Anonymous {
 		return False, Step{}
 	}

@@ -94,7 +94,7 @@ func (s *Snapshot) RequestAuthentication(w *Workload, q *HTTPRequest) JWTResult 
 	refused, refusedBy := jwtMissed, Ref{}
 	first, firstBy := jwtMissed, Ref{}
 	for _, rule := range rules {
-		r.Sanitized = append(r.Sanitized, outputHeaders(rule.spec)...)
+		r.sanitize(rule, q)
 		tokens := tokensFor(rule.spec, q)
 		token, status := r.check(rule, q, tokens)
 		if status == jwtOK {
@@ -302,6 +302,17 @@ func outputHeaders(rule *apisecurity.JWTRule) []string {
 		out = append(out, strings.ToLower(h.GetHeader()))
 	}
 	return out
+}
+
+// sanitize takes the headers that the rule writes to off the request: no client can forge them.
+// Source: Envoy, source/extensions/filters/http/jwt_authn/extractor.h, sanitizeHeaders.
+func (r *JWTResult) sanitize(rule jwtRule, q *HTTPRequest) {
+	for _, name := range outputHeaders(rule.spec) {
+		if _, sent := q.Headers[name]; sent && !slices.Contains(r.Sanitized, name) {
+			r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationCleared, Applied, rule.ref, name))
+		}
+		r.Sanitized = append(r.Sanitized, name)
+	}
 }
 
 // output sets the headers that a rule makes of claims.

@@ -14,6 +14,7 @@ const (
 	RuleRequestAuthenticationRefused     RuleID = "requestauthentication/refused"
 	RuleRequestAuthenticationTime        RuleID = "requestauthentication/time-not-checked"
 	RuleRequestAuthenticationConsumed    RuleID = "requestauthentication/token-removed"
+	RuleRequestAuthenticationCleared     RuleID = "requestauthentication/header-cleared"
 	RuleRequestAuthenticationOtherLabels RuleID = "requestauthentication/other-labels"
 	RuleRequestAuthenticationTargetRefs  RuleID = "requestauthentication/target-refs"
 	RuleRequestAuthenticationWaypoint    RuleID = "requestauthentication/waypoint-selector"
@@ -86,6 +87,11 @@ var requestAuthenticationRules = []Rule{
 		ID: RuleRequestAuthenticationConsumed, Stage: StageRequestAuthentication, Source: jwtFilterSource, Detail: true,
 		Says:     "An accepted token is removed from the request unless forwardOriginalToken is set.",
 		Template: "forwardOriginalToken is not set: the token is removed, the next hop sees none",
+	},
+	{
+		ID: RuleRequestAuthenticationCleared, Stage: StageRequestAuthentication, Source: "Envoy: source/extensions/filters/http/jwt_authn/extractor.h, sanitizeHeaders",
+		Says:     "A header that outputClaimToHeaders or outputPayloadToHeader writes to is taken off the request first, with or without a token: no client can forge it.",
+		Template: "header %s is for what the token says: the client's own is removed",
 	},
 	{
 		ID: RuleRequestAuthenticationOtherLabels, Stage: StageRequestAuthentication, Source: attachSource, Detail: true,

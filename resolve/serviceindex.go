@@ -70,6 +70,11 @@ func indexServices(s *Snapshot) *serviceIndex {
 			ix.exported[ns] = append(ix.exported[ns], svc)
 		}
 	}
+	for _, list := range ix.bySelector {
+		slices.SortStableFunc(list, func(a, b *Service) int {
+			return cmp.Or(compareTimes(a.Created, b.Created), cmp.Compare(a.Hostname, b.Hostname))
+		})
+	}
 	return ix
 }
 
@@ -77,7 +82,8 @@ func indexServices(s *Snapshot) *serviceIndex {
 func (s *Snapshot) Services() []*Service { return s.index.services().all }
 
 // ServicesOf returns the Services and ServiceEntries of the workload's
-// namespace whose selector selects it, oldest first.
+// namespace whose selector selects it, oldest first; of the same second, by hostname.
+// Source: pilot/pkg/model/context.go, SetServiceTargets.
 // Source: pilot/pkg/serviceregistry/kube/controller, GetProxyServiceTargets.
 func (s *Snapshot) ServicesOf(w *Workload) []*Service {
 	var out []*Service

@@ -61,11 +61,15 @@ func sameArgs(x, y []any) bool {
 func mergeOutcomes(all []finished) []finished {
 	var out []finished
 	index := map[string]int{}
+	counted := map[string]bool{} // a group that two routes of one rule lead to is counted once
 	for _, f := range all {
 		if f.share <= 0 {
 			continue
 		}
 		key := outcomeKey(f)
+		group := key + " " + f.endpoints
+		again := f.endpoints != "" && counted[group]
+		counted[group] = true
 		i, ok := index[key]
 		if !ok {
 			index[key] = len(out)
@@ -73,7 +77,9 @@ func mergeOutcomes(all []finished) []finished {
 			continue
 		}
 		out[i].share += f.share
-		out[i].Destination.Endpoints += f.Destination.Endpoints
+		if !again {
+			out[i].Destination.Endpoints += f.Destination.Endpoints
+		}
 		for _, ref := range f.Destination.Workloads {
 			if !slices.Contains(out[i].Destination.Workloads, ref) {
 				out[i].Destination.Workloads = append(out[i].Destination.Workloads, ref)

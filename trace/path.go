@@ -22,6 +22,8 @@ type path struct {
 	stream bool
 	// routed is set once a proxy on the way has read the request as HTTP: it answers 503 for whatever breaks behind it.
 	routed bool
+	// endpoints names the group of endpoints that was picked last, by cluster and what they have in common.
+	endpoints string
 	// retries is what the route taken last tries again.
 	retries resolve.RetryPolicy
 	// given is what has to hold for the outcome, as far as that is not known; "" for nothing.

@@ -18,7 +18,7 @@ type arrival struct {
 
 // arrive brings the request to a group of endpoints.
 func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
-	p.dest.Endpoints = g.count
+	p.dest.Endpoints, p.endpoints = g.count, p.dest.EnvoyCluster+" "+g.key
 	if len(p.hops) > maxHops {
 		w.endAt(p, Outcome{Decision: Reset, Code: CodeTooManyHops, By: p.by}, resolve.NewStep(resolve.RuleTooManyHops, resolve.None, resolve.Ref{}, maxHops))
 		return
@@ -131,6 +131,12 @@ func (w *walk) inbound(p *path, a arrival) {
 	scope, steps := w.snapshot.Scope(server)
 	p.sidecarGaps(steps)
 	if own := w.snapshot.OwnInboundPort(a.port); own != nil {
+		if a.tls.Mode != resolve.ClientPlaintext {
+			// The chain opens no TLS: for the sender the handshake does not finish.
+			hop.Envoy.FilterChain, hop.Envoy.Cluster = own.FilterChain, "BlackHoleCluster"
+			w.broken(p, CodeMTLSRefused, "UF,URX", handshakeFailed, own.Step)
+			return
+		}
 		w.ownPort(p, own)
 		return
 	}
@@ -285,6 +291,7 @@ func (w *walk) authenticate(p *path, proxy *resolve.Workload, request *resolve.H
 	for _, name := range result.Sanitized {
 		delete(request.Headers, name)
 	}
+	request.Reserved = result.Sanitized
 	if result.Status != 0 {
 		w.rejected(p, Outcome{Decision: Denied, HTTPStatus: result.Status, ResponseCodeDetails: result.Details, Code: CodeJWTRejected, By: result.Rule}, result.Steps)
 		return false

@@ -24,6 +24,8 @@ type finished struct {
 	Outcome
 	share float64
 	hops  []*Hop
+	// endpoints names the group of endpoints that the share was sent to; empty if none was.
+	endpoints string
 	// alternates are the hops to other endpoints that end alike: evidence, and no part of the way shown.
 	alternates []*Hop
 }
@@ -71,7 +73,7 @@ func (w *walk) end(p *path, o Outcome) {
 		o.Reason += p.assumption(o.Reason)
 	}
 	o.Otherwise = p.otherwise
-	w.outcomes = append(w.outcomes, finished{Outcome: o, share: p.share, hops: p.hops})
+	w.outcomes = append(w.outcomes, finished{Outcome: o, share: p.share, hops: p.hops, endpoints: p.endpoints})
 }
 
 // endAt closes a path at a step: the step's reason is the outcome's, its resource decided.

@@ -6,16 +6,20 @@ import (
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
 )
 
-// addressNames are what addresses that no manifest gives are called by both.
+// addressNames are what addresses that no manifest gives, and those of pods, are called by both.
 type addressNames struct {
 	clusterIPs map[string]string
 	endpoints  map[string]bool
+	pods       map[string]bool
 }
 
 func symbols(c *apiserver.Cluster) addressNames {
-	n := addressNames{clusterIPs: map[string]string{}, endpoints: c.EndpointAddresses()}
+	n := addressNames{clusterIPs: map[string]string{}, endpoints: c.EndpointAddresses(), pods: map[string]bool{}}
 	for _, s := range c.Services {
 		n.clusterIPs["clusterIP-of-"+s.Name+"."+s.Namespace] = s.Spec.ClusterIP
+	}
+	for _, p := range c.Pods {
+		n.pods[p.Address.String()] = true
 	}
 	return n
 }
@@ -27,7 +31,7 @@ func (n addressNames) concrete(name string) string {
 	switch {
 	case n.clusterIPs[address] != "" && ok:
 		return n.clusterIPs[address] + "_" + port
-	case strings.HasPrefix(address, "podIP-of-") && ok, address == "podIP" && ok, n.endpoints[address] && ok:
+	case strings.HasPrefix(address, "podIP-of-") && ok, address == "podIP" && ok, (n.endpoints[address] || n.pods[address]) && ok:
 		return "pod_" + port
 	}
 	return name

@@ -31,7 +31,8 @@ import (
 //   - the headers that Envoys write of themselves (x-forwarded-*, x-envoy-*), which forwarded does not list, and
 //     authorization, whose signature is not in the trace.
 //   - endpoints, where the cluster has no list of them but sends to the address that the client dialled.
-//   - addresses that no manifest gives stand for the same in both.
+//   - addresses that no manifest gives stand for the same in both, and so do those of pods: of several behind a name
+//     the trace names none.
 //   - the last hop of a request that is refused: how far the trace looks behind the filter that refuses is for show.
 //   - which of several workloads the last hop is at: it is among the destination's workloads.
 
@@ -62,7 +63,7 @@ func said(d *render.Document, c *apiserver.Cluster) (out fates, undetermined boo
 		}
 		f.count += o.Destination.Endpoints
 		for _, w := range o.Destination.Workloads {
-			f.machines[machineName(ownerName(w))] = true
+			f.machines[machineName(ownerName(w), c)] = true
 		}
 		if len(o.Destination.Workloads) == 0 {
 			f.machines["outside"] = true
@@ -107,9 +108,10 @@ func unsaid(played fates, d *render.Document, c *apiserver.Cluster) []string {
 	return out
 }
 
-// machineName: where an endpoint of a ServiceEntry is, no one knows.
-func machineName(owner string) string {
-	if strings.HasPrefix(owner, "WorkloadEntry ") || strings.HasPrefix(owner, "ServiceEntry ") {
+// machineName: where an endpoint of a ServiceEntry is, no one knows; nor where that of a WorkloadEntry is that is
+// no machine of the mesh.
+func machineName(owner string, c *apiserver.Cluster) string {
+	if podOf(c, owner) == nil && (strings.HasPrefix(owner, "WorkloadEntry ") || strings.HasPrefix(owner, "ServiceEntry ")) {
 		return "outside"
 	}
 	return owner

@@ -75,7 +75,7 @@ func (c *category) record(t *testing.T, name, question, diff string, err error) 
 
 // whole reports whether all cases run, at their default numbers: only then the table holds.
 func whole() bool {
-	filtered := false
+	filtered := !integrated
 	flag.Visit(func(f *flag.Flag) {
 		switch f.Name {
 		case "test.run", "test.skip", "scenarios", "meshes", "seed":

@@ -57,6 +57,8 @@ type Pod struct {
 	Ready   bool
 	// Invented is set where no manifest gives the address.
 	Invented bool
+	// Machine is set where it is no pod, but the machine of a WorkloadEntry.
+	Machine bool
 }
 
 // Unjudged is an error for manifests that this API server does not take; the text says why.
@@ -247,6 +249,7 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 	for _, p := range c.Pods {
 		c.Objects = append(c.Objects, p.Pod)
 	}
+	c.addMachines()
 	for _, s := range c.slices {
 		c.Objects = append(c.Objects, s)
 	}

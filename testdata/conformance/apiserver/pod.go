@@ -10,6 +10,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	networking "istio.io/api/networking/v1alpha3"
 )
 
 // addPods makes an owner's pods. Those of a StatefulSet have names of their own under its service.
@@ -179,6 +181,36 @@ func (c *Cluster) AddClient(namespace string) *Pod {
 	delete(pod.Labels, "sidecar.istio.io/inject")
 	c.Objects = append(c.Objects, pod.Pod)
 	return pod
+}
+
+// addMachines gives each WorkloadEntry that istiod takes to speak mTLS a machine with a proxy of its own
+// at its address: by the label security.istio.io/tlsMode, else by its service account.
+func (c *Cluster) addMachines() {
+	for _, cfg := range c.Configs {
+		we, ok := cfg.Spec.(*networking.WorkloadEntry)
+		if !ok {
+			continue
+		}
+		ip, err := netip.ParseAddr(we.GetAddress())
+		if err != nil {
+			continue
+		}
+		labels := maps.Clone(cfg.Labels)
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		maps.Copy(labels, we.GetLabels())
+		if mode, told := labels["security.istio.io/tlsMode"]; told && mode != "istio" || !told && we.GetServiceAccount() == "" {
+			continue
+		}
+		c.Pods = append(c.Pods, &Pod{
+			Pod: &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{Name: cfg.Name, Namespace: cfg.Namespace, Labels: labels},
+				Spec:       corev1.PodSpec{ServiceAccountName: we.GetServiceAccount()},
+			},
+			Owner: "WorkloadEntry " + cfg.Namespace + "/" + cfg.Name, Proxy: "sidecar", Address: ip, Ready: true, Machine: true,
+		})
+	}
 }
 
 // Node is the node's labels, for its locality.

@@ -63,14 +63,22 @@ func (k *walk) unavailable(p *path, flag, details string) {
 	k.end(p, o)
 }
 
+// nothingBehind is a proxy that closes the connection it has taken, since its cluster has no endpoint.
+func (k *walk) nothingBehind(p *path) {
+	switch {
+	case p.wrapped():
+		k.broken(p, Reset, noHandshake, "the cluster has no endpoint, and opens no TLS")
+	case p.sent:
+		k.broken(p, Unavailable, closed, "the cluster has no endpoint")
+	default:
+		k.end(p, Outcome{Decision: Unavailable, Flag: "UH"}) // a TCP proxy logs no details
+	}
+}
+
 // local is the application behind the proxy: at the port of the connection, or where the cluster says.
 func (k *walk) local(p *path, v *visit, c *cluster.Cluster) {
 	if c.GetType() == cluster.Cluster_STATIC && len(c.GetLoadAssignment().GetEndpoints()) == 0 {
-		if p.sent {
-			k.broken(p, Unavailable, closed, "a cluster without endpoints")
-		} else {
-			k.unavailable(p, "UH", "") // only TCP proxies lead to such a cluster
-		}
+		k.nothingBehind(p)
 		return
 	}
 	to := v.destination

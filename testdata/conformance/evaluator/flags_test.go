@@ -15,7 +15,11 @@ type network map[string]*Machine
 
 func (n network) At(ip netip.Addr) *Machine { return n[ip.String()] }
 
-func (n network) Service(netip.AddrPort) ([]netip.AddrPort, bool, bool) { return nil, false, false }
+func (n network) Service(netip.Addr, netip.AddrPort) ([]netip.AddrPort, bool, bool) {
+	return nil, false, false
+}
+
+func (n network) Resolve(netip.Addr, string) ([]netip.Addr, bool) { return nil, false }
 
 const (
 	toHTTP  = `{name: envoy.filters.network.http_connection_manager, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, http_filters: [{name: envoy.filters.http.router}], route_config: {name: r, virtual_hosts: [%s]}}}`

@@ -101,15 +101,15 @@ func (x *exchange) any(c *jwt.JwtAuthentication, all []*jwt.JwtRequirement) (tok
 // Source: https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/http/jwt_authn/v3/config.proto,
 // JwtProvider.
 func (x *exchange) provider(p *jwt.JwtProvider, audiences []string) (tokenState, string) {
+	for _, h := range outputHeaders(p) {
+		delete(x.q.Headers, h) // what a client sends under such a name is never believed, token or not (jwt_authn/extractor.h, sanitizeHeaders)
+	}
 	found := x.tokens(p)
 	if len(found) == 0 {
 		return tokenMissing, denied("Jwt is missing")
 	}
 	if len(audiences) == 0 {
 		audiences = p.GetAudiences()
-	}
-	for _, h := range outputHeaders(p) {
-		delete(x.q.Headers, h) // what a client sends under such a name is never believed
 	}
 	for _, t := range slices.Backward(found) {
 		claims, why := parseToken(t.raw)
@@ -136,7 +136,7 @@ func denied(why string) string {
 func (x *exchange) verified(p *jwt.JwtProvider, t token, claims map[string]any) {
 	x.claims = claims
 	for _, h := range p.GetClaimToHeaders() {
-		if v, ok := claims[h.GetClaimName()].(string); ok {
+		if v, ok := nested(claims, h.GetClaimName()).(string); ok {
 			x.q.Headers[strings.ToLower(h.GetHeaderName())] = v
 		}
 	}
@@ -150,6 +150,20 @@ func (x *exchange) verified(p *jwt.JwtProvider, t token, claims map[string]any) 
 	case t.param != "":
 		x.q.Path = withoutParameter(x.q.Path, t.param)
 	}
+}
+
+// nested is a claim by its name, in which dots lead into claims that are objects
+// (envoy.extensions.filters.http.jwt_authn.v3.JwtClaimToHeader).
+func nested(claims map[string]any, name string) any {
+	var at any = claims
+	for key := range strings.SplitSeq(name, ".") {
+		object, ok := at.(map[string]any)
+		if !ok {
+			return nil
+		}
+		at = object[key]
+	}
+	return at
 }
 
 // outputHeaders are those that the provider sets from a token.

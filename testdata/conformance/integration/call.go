@@ -1,0 +1,188 @@
+//go:build integ
+
+package integration
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"istio.io/istio/pkg/http/headers"
+	"istio.io/istio/pkg/test"
+	"istio.io/istio/pkg/test/echo/common/scheme"
+	"istio.io/istio/pkg/test/framework/components/echo"
+	"istio.io/istio/tests/common/jwt"
+	"istio.io/istio/tests/integration/pilot/common"
+)
+
+// Call is one call of a test, when it is made.
+type Call struct {
+	// Manifests are what holds, by file.
+	Manifests map[string]string
+	// Options are what is called, and the check of the responses.
+	Options echo.CallOptions
+	From    echo.Caller
+
+	suite *suite
+	// caller is nil for a client outside the cluster.
+	caller *workload
+}
+
+// Untraceable is an error for what a trace can not answer; the text says why.
+type Untraceable struct{ Reason string }
+
+func (e Untraceable) Error() string { return e.Reason }
+
+func (s *suite) call(failer test.Failer, from echo.Caller, w *workload, o echo.CallOptions) echo.CallResult {
+	c := &Call{Manifests: s.manifests(), Options: o, From: from, suite: s, caller: w}
+	out := echo.CallResult{From: from, Opts: o}
+	if t := goTest(failer); t != nil {
+		out.Responses = s.judge.Call(t, c)
+	} else {
+		failer.Fatal("not called by a Go test")
+	}
+	return out
+}
+
+func goTest(failer test.Failer) *testing.T {
+	switch t := failer.(type) {
+	case *testContext:
+		return t.T
+	case common.TrafficContext:
+		return goTest(t.TestContext)
+	}
+	return nil
+}
+
+// Args are the request as the command takes it. Where to, by what name, with what is said as Istio's
+// own echo client does it:
+//
+//  1. The URL is the address called; the Host header, which names the service, goes with it.
+//  2. A client outside the cluster knows the gateway by the names that it serves.
+//  3. HTTPS has the Host header for its server name.
+func (c *Call) Args() ([]string, error) {
+	if reason := c.beyond(); reason != "" {
+		return nil, Untraceable{reason}
+	}
+	o := c.Options
+	host, path := o.HTTP.Headers.Get(headers.Host), ""
+	switch o.Scheme {
+	case scheme.HTTP, scheme.HTTPS:
+		path, _, _ = strings.Cut(o.HTTP.Path, "#") // a fragment is not sent
+	case scheme.GRPC:
+		path = "/proto.EchoTestService/Echo"
+	}
+	address := o.Address
+	args := []string{"--from", "external", "--gateway", systemNamespace + "/" + gatewayName}
+	if c.caller != nil {
+		args = []string{"--from", c.caller.from, "-n", c.caller.instance.NamespaceName()}
+	} else if host != "" {
+		address = withoutPort(host)
+	}
+	if o.Scheme != scheme.TCP && host != "" { // also where it is the address: without the port
+		args = append(args, "-H", "Host: "+host)
+	}
+	if o.HTTP.Method != "" {
+		args = append(args, "-X", o.HTTP.Method)
+	}
+	if o.Scheme == scheme.HTTPS || o.Scheme == scheme.TLS {
+		name := o.TLS.ServerName
+		if name == "" {
+			name = withoutPort(host)
+		}
+		if name != "" {
+			args = append(args, "--sni", name)
+		}
+	}
+	if o.Scheme != scheme.TCP {
+		args = append(args, headerArgs(o.HTTP.Headers)...)
+	}
+	return append(args, string(o.Scheme)+"://"+net.JoinHostPort(address, strconv.Itoa(o.Port.ServicePort))+path), nil
+}
+
+// Follow is the call that a client makes after a redirect.
+func (c *Call) Follow(location string) (*Call, bool) {
+	u, err := url.Parse(location)
+	if err != nil || !c.Options.HTTP.FollowRedirects {
+		return nil, false
+	}
+	next := *c
+	next.Options.HTTP.Path = u.RequestURI()
+	next.Options.HTTP.Headers = next.Options.HTTP.Headers.Clone()
+	if u.Host != "" {
+		next.Options.HTTP.Headers.Set(headers.Host, u.Host)
+		next.Options.Address = u.Hostname()
+		next.Options.Scheme = scheme.Instance(u.Scheme)
+		next.Options.Port.ServicePort = map[string]int{"http": 80, "https": 443}[u.Scheme]
+		if n, err := strconv.Atoi(u.Port()); err == nil {
+			next.Options.Port.ServicePort = n
+		}
+	}
+	return &next, true
+}
+
+// URL is what the client calls.
+func (c *Call) URL() string {
+	o := c.Options
+	return string(o.Scheme) + "://" + net.JoinHostPort(o.Address, strconv.Itoa(o.Port.ServicePort)) + o.HTTP.Path
+}
+
+// beyond is why a trace can not say what becomes of the call.
+func (c *Call) beyond() string {
+	o := c.Options
+	switch {
+	case c.proxyless():
+		return "proxyless gRPC: there is no Envoy"
+	case o.Scheme == scheme.DNS:
+		return "a DNS lookup, no request"
+	case o.Scheme == scheme.WebSocket, o.Scheme == scheme.XDS:
+		return "a scheme that the command does not have: " + string(o.Scheme)
+	case o.Port.ServerFirst:
+		return "the server speaks first: the trace has the client begin"
+	case o.Scheme == scheme.TCP && strings.HasPrefix(o.Message, "GET "):
+		return "HTTP/1.0, written by hand"
+	case len(o.TLS.Alpn) > 0:
+		return "the client offers an ALPN: a request to the trace has none"
+	case c.caller == nil && strings.HasPrefix(o.TLS.ServerName, "outbound_."):
+		return "a client of an AUTO_PASSTHROUGH server: the trace takes it for a proxy of the mesh"
+	case o.ProxyProtocolVersion != 0:
+		return "the client sends the PROXY protocol"
+	case slices.Contains(o.HTTP.Headers.Values("Authorization"), "Bearer "+jwt.TokenExpired):
+		return "an expired token: the trace takes tokens for valid"
+	}
+	return ""
+}
+
+func (c *Call) proxyless() bool {
+	if c.caller != nil && c.caller.instance.cfg.IsProxylessGRPC() {
+		return true
+	}
+	return c.Options.To != nil && c.Options.To.Config().IsProxylessGRPC()
+}
+
+func headerArgs(h http.Header) []string {
+	var keys, out []string
+	for k := range h {
+		if !strings.EqualFold(k, headers.Host) {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		for _, v := range h[k] {
+			out = append(out, "-H", k+": "+v)
+		}
+	}
+	return out
+}
+
+func withoutPort(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		return h
+	}
+	return host
+}
