@@ -205,21 +205,20 @@ func (g *MergedGateway) chainsOf(key gatewayPortKey, group *gatewayPortGroup, cl
 	return chains
 }
 
-// matchedServerNames are the names that Envoy matches for the list: sorted, without repetition
-// (of how they are written: Envoy takes them in lower case), and none at all where one of them is "*".
-// Source: pilot/pkg/networking/core/listener.go, toFilterChainMatch; Envoy, FilterChainMatch server_names.
+// matchedServerNames are the names that Envoy matches for the list: sorted and in lower case, and none
+// at all where one of them is "*". A name that is repeated stays so, and Envoy rejects the listener.
+// Source: pilot/pkg/networking/core/listener.go, toFilterChainMatch; Envoy, filter_chain_manager_impl.cc,
+// setupFilterChainMatcher.
 func matchedServerNames(names []string) []string {
 	if slices.Contains(names, "*") {
 		return nil
 	}
-	names = slices.Clone(names)
-	slices.Sort(names)
-	names = slices.Compact(names) // as they are written: two that differ in case remain two
-	for i, n := range names {
-		names[i] = strings.ToLower(n)
+	out := make([]string, 0, len(names))
+	for _, n := range names {
+		out = append(out, strings.ToLower(n))
 	}
-	slices.Sort(names)
-	return names
+	slices.Sort(out)
+	return out
 }
 
 func (l *GatewayListener) indexChains() {
@@ -288,7 +287,7 @@ func (l *GatewayListener) reject(what string, a, b *GatewayFilterChain) {
 		both := "both " + a.Server().Ref.String() + " and " + b.Server().Ref.String()
 		switch {
 		case a == b:
-			both = "both spellings in " + b.Server().Ref.String()
+			both = b.nameRef().String() + " twice"
 		case a.Server() == b.Server():
 			both = "two filter chains of " + b.Server().Ref.String()
 		}

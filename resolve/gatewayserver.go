@@ -69,7 +69,7 @@ func (s *GatewayServer) terminatesHTTPS() bool {
 	return s.Spec.GetTls() != nil && s.Protocol == ProtocolHTTPS && !s.Passthrough()
 }
 
-// serverNames are the hosts without namespaces, sorted; nil stands for any name or none.
+// serverNames are the hosts without namespaces, each once as it is written; nil stands for any name or none.
 // Source: pilot/pkg/model/gateway.go, GetSNIHostsForServer.
 func (s *GatewayServer) serverNames() []string {
 	names := make([]string, 0, len(s.Hosts))
@@ -79,7 +79,8 @@ func (s *GatewayServer) serverNames() []string {
 		}
 		names = append(names, h)
 	}
-	return matchedServerNames(names)
+	slices.Sort(names)
+	return matchedServerNames(slices.Compact(names))
 }
 
 // normaliseServerHosts writes "./host" as "namespace/host" and "*/host" as "host";

@@ -44,6 +44,9 @@ func (l *OutboundListener) Rejected(proxy *Workload) (Step, bool) {
 				return NewStep(RuleListenerPartialWildcard, Warned, c.ref, n, l.Name), true
 			}
 		}
+		if len(slices.Compact(slices.Clone(c.names))) < len(c.names) {
+			return NewStep(RuleL4Refused, Warned, c.ref, c.ref), true // a name twice is as bad as in two chains
+		}
 		same := func(other sniChain) bool {
 			return c.port != other.port && slices.Equal(c.names, other.names) && slices.Equal(c.subnets, other.subnets)
 		}
