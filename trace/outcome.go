@@ -86,7 +86,10 @@ func mergeOutcomes(all []finished) []finished {
 		if f.share <= 0 {
 			continue
 		}
-		key := outcomeKey(f)
+		key := ""
+		if len(all) > 1 {
+			key = outcomeKey(f)
+		}
 		i, ok := index[key]
 		if !ok {
 			index[key] = len(out)
