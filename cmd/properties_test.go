@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -68,6 +69,36 @@ func (c traced) walk(resources []resolve.Sourced) (*trace.Trace, error) {
 	in := c.input
 	in.Resources = resources
 	return trace.Walk(resolve.NewSnapshot(in), c.request)
+}
+
+// TestWalkViewIsTheViewOfAWalk walks every scenario at each detail: it is what the view of the whole walk
+// is, and no later walk changes it.
+func TestWalkViewIsTheViewOfAWalk(t *testing.T) {
+	var views []*trace.Trace
+	var rendered []string
+	for _, c := range tracedScenarios(t) {
+		snapshot := resolve.NewSnapshot(c.input)
+		whole, err := trace.Walk(snapshot, c.request)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		for _, d := range []trace.Detail{trace.DetailNone, trace.DetailFails, trace.DetailFull} {
+			got, err := trace.WalkView(snapshot, c.request, d)
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			want := whole.View(d)
+			if !reflect.DeepEqual(want, got) {
+				t.Errorf("%s, %s: %s", c.name, d, cmp.Diff(render.NewDocument(want, snapshot.Locate), render.NewDocument(got, snapshot.Locate)))
+			}
+			views, rendered = append(views, got), append(rendered, fmt.Sprintf("%+v", *got))
+		}
+	}
+	for i, v := range views {
+		if got := fmt.Sprintf("%+v", *v); got != rendered[i] {
+			t.Errorf("a later walk changed a trace: %s", cmp.Diff(rendered[i], got))
+		}
+	}
 }
 
 // TestOrderOfManifestsDoesNotMatter shuffles the resources: not a byte changes.

@@ -66,7 +66,9 @@ const (
 // pilot/pkg/security/authz/builder/extauthz.go.
 func (s *Snapshot) AuthorizeCustom(w *Workload, c *Connection, q *HTTPRequest) Authorization {
 	a := s.authorizer(w, c, q)
-	policies := a.attached(s.index.policies().custom)[apisecurity.AuthorizationPolicy_CUSTOM]
+	on := s.policiesOn(w, true)
+	policies := on.byAction[apisecurity.AuthorizationPolicy_CUSTOM]
+	a.PassedOver = on.passedOver
 	a.withoutRules(policies.enforced)
 	providers := providersOf(policies)
 	for _, name := range providers {

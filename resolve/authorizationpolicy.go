@@ -32,7 +32,10 @@ type Authorization struct {
 	Details string
 	// Custom are the CUSTOM rules that match: their external authorizer is asked and may refuse.
 	Custom []CustomCheck
-	Steps  []Step
+	// PassedOver are the steps of policies that do not apply to the proxy. They come before Steps; Authorize
+	// has them among these.
+	PassedOver []Step
+	Steps      []Step
 	// Gaps are what could not be read and might change the answer.
 	Gaps []Gap
 	// Hint are the fewest changes that together would turn a denial; empty where none is known.
@@ -59,13 +62,13 @@ type Authorization struct {
 func (s *Snapshot) Authorize(w *Workload, c *Connection, q *HTTPRequest) Authorization {
 	custom := s.AuthorizeCustom(w, c, q)
 	if custom.Decision == AccessDenied {
+		custom.Steps, custom.PassedOver = slices.Concat(custom.PassedOver, custom.Steps), nil
 		return custom
 	}
 	a := s.AuthorizeLocal(w, c, q)
 	a.Custom = custom.Custom
-	if len(custom.Steps) > 0 { // most proxies have no CUSTOM policy, and steps may be many
-		a.Steps = append(custom.Steps, a.Steps...)
-	}
+	a.Steps = slices.Concat(custom.PassedOver, custom.Steps, a.PassedOver, a.Steps)
+	a.PassedOver = nil
 	a.Gaps = append(custom.Gaps, a.Gaps...)
 	if a.Decision == AccessAllowed && custom.Decision == AccessUndetermined {
 		a.Decision, a.Policy, a.EnvoyPolicy = AccessUndetermined, custom.Policy, custom.EnvoyPolicy
@@ -80,8 +83,9 @@ func (s *Snapshot) AuthorizeLocal(w *Workload, c *Connection, q *HTTPRequest) Au
 	if q != nil {
 		a.in.token = q.Token
 	}
-	a.Steps = append(a.Steps, s.hiddenAuthorizationPolicies(a.target)...)
-	policies := a.attached(s.index.policies().authorization)
+	on := s.policiesOn(w, false)
+	policies := on.byAction
+	a.PassedOver = on.passedOver
 	a.audit(policies[apisecurity.AuthorizationPolicy_AUDIT])
 	deny, allow := policies[apisecurity.AuthorizationPolicy_DENY], policies[apisecurity.AuthorizationPolicy_ALLOW]
 	if a.deny(deny.enforced) {

@@ -7,32 +7,48 @@ import (
 	apisecurity "istio.io/api/security/v1beta1"
 )
 
+// policiesOn are the AuthorizationPolicies that apply to a proxy.
+type policiesOn struct {
+	byAction map[apisecurity.AuthorizationPolicy_Action]attachedPolicies
+	// passedOver says why the others do not apply.
+	passedOver []Step
+}
+
 // attachedPolicies are the policies of one action that apply, oldest first.
 type attachedPolicies struct{ enforced, dryRun []*authorizationPolicy }
 
-// attached are those of the policies that apply to the proxy, by action.
-func (a *authorizing) attached(policies map[string][]*authorizationPolicy) map[apisecurity.AuthorizationPolicy_Action]attachedPolicies {
-	out := map[apisecurity.AuthorizationPolicy_Action]attachedPolicies{}
-	var who any = a.who
-	for _, ns := range a.target.namespaces() {
-		a.Steps = slices.Grow(a.Steps, len(policies[ns]))
+// policiesOn returns those of action CUSTOM, or all others.
+func (s *Snapshot) policiesOn(w *Workload, custom bool) policiesOn {
+	return s.known(w).policies.of(custom, func() policiesOn { return s.findPolicies(w, custom) })
+}
+
+func (s *Snapshot) findPolicies(w *Workload, custom bool) policiesOn {
+	target := s.policyTarget(w)
+	out := policiesOn{byAction: map[apisecurity.AuthorizationPolicy_Action]attachedPolicies{}}
+	policies := s.index.policies().custom
+	if !custom {
+		policies, out.passedOver = s.index.policies().authorization, s.hiddenAuthorizationPolicies(target)
+	}
+	var who any = w.Owner.String()
+	for _, ns := range target.namespaces() {
 		for _, p := range policies[ns] {
-			if at := a.target.attach(ns, p.spec, p.selector); at != attached {
-				a.Steps = append(a.Steps, a.target.passedOver(at, p.ref, p.spec, p.selector, attachmentRules{
+			if at := target.attach(ns, p.spec, p.selector); at != attached {
+				out.passedOver = append(out.passedOver, target.passedOver(at, p.ref, p.spec, p.selector, attachmentRules{
 					otherLabels: RuleAuthorizationOtherLabels, targetRefs: RuleAuthorizationTargetRefs,
 					waypoint: RuleAuthorizationWaypoint,
 				}, who))
 				continue
 			}
-			of := out[p.spec.GetAction()]
+			of := out.byAction[p.spec.GetAction()]
 			if p.dryRun {
 				of.dryRun = append(of.dryRun, p)
 			} else {
 				of.enforced = append(of.enforced, p)
 			}
-			out[p.spec.GetAction()] = of
+			out.byAction[p.spec.GetAction()] = of
 		}
 	}
+	out.passedOver = slices.Clip(out.passedOver)
 	return out
 }
 

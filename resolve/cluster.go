@@ -199,6 +199,30 @@ func (s *Snapshot) Cluster(client *Workload, svc *Service, port Port, subset str
 	if svc == nil {
 		return nil, nil
 	}
+	if client == nil {
+		return s.findCluster(client, svc, port, subset)
+	}
+	a := s.known(client).clusters.of(clusterKey{svc, port, subset}, func() clusterAnswer {
+		cluster, steps := s.findCluster(client, svc, port, subset)
+		return clusterAnswer{cluster, slices.Clip(steps)}
+	})
+	return a.cluster, a.steps
+}
+
+// clusterKey is what Cluster is asked of one client.
+type clusterKey struct {
+	svc    *Service
+	port   Port
+	subset string
+}
+
+// clusterAnswer is what Cluster answers.
+type clusterAnswer struct {
+	cluster *Cluster
+	steps   []Step
+}
+
+func (s *Snapshot) findCluster(client *Workload, svc *Service, port Port, subset string) (*Cluster, []Step) {
 	// 1. Services without clusters.
 	if step, none := withoutCluster(svc, port); none {
 		return nil, []Step{step}

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -97,6 +98,26 @@ type InboundPort struct {
 //
 // Source: pilot/pkg/networking/core/listener_inbound.go, buildInboundListeners.
 func (s *Snapshot) Inbound(w *Workload, sc *Scope, port int) (InboundPort, []Step) {
+	a := s.known(w).inbound.of(inboundKey{sc, port}, func() inboundAnswer {
+		p, steps := s.findInbound(w, sc, port)
+		return inboundAnswer{p, slices.Clip(steps)}
+	})
+	return a.port, a.steps
+}
+
+// inboundKey is what Inbound is asked of one workload.
+type inboundKey struct {
+	scope *Scope
+	port  int
+}
+
+// inboundAnswer is what Inbound answers.
+type inboundAnswer struct {
+	port  InboundPort
+	steps []Step
+}
+
+func (s *Snapshot) findInbound(w *Workload, sc *Scope, port int) (InboundPort, []Step) {
 	if sc != nil && sc.Sidecar != nil && len(sc.Sidecar.Spec.GetIngress()) > 0 {
 		return inboundFromSidecar(sc, w, port)
 	}

@@ -194,7 +194,7 @@ func (c TCPChain) narrowest(dest Address) int {
 type tableCache struct {
 	sync.Mutex
 	listeners map[int]*portListeners
-	routes    map[string]*RouteTable
+	routes    map[tableKey]*RouteTable
 }
 
 // portListeners are the listeners of one port by the address they are on.

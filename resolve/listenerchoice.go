@@ -33,7 +33,7 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 	}
 	if l := ls.byBind[wildcardBind]; l != nil {
 		owner, port := l.Owner, l.OwnerPort
-		if d.Service != nil && slices.ContainsFunc(l.Egress.Services, func(svc *Service) bool { return svc.Ref == d.Service.Ref }) {
+		if d.Service != nil && l.Egress.imports(d.Service) {
 			if p, ok := d.Service.PortByNumber(d.Port); ok {
 				owner, port = d.Service, p
 			}

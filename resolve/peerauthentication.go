@@ -139,6 +139,10 @@ func indexPeerAuthentications(s *Snapshot) map[string]*peerPolicies {
 // Source: pilot/pkg/security/authn/policy_applier.go, ComposePeerAuthentication;
 // pilot/pkg/model/authentication.go, addPeerAuthentication, getConfigsForWorkload.
 func (s *Snapshot) EffectiveMTLS(w *Workload, port int) MTLS {
+	return s.known(w).mtls.of(port, func() MTLS { return s.findMTLS(w, port) })
+}
+
+func (s *Snapshot) findMTLS(w *Workload, port int) MTLS {
 	m := mtlsOf(s, w.Namespace, w.Owner.String())
 	m.Steps = append(m.Steps, s.hiddenPeerAuthentications(w)...)
 	// 1 to 3.
@@ -158,10 +162,12 @@ func (s *Snapshot) EffectiveMTLS(w *Workload, port int) MTLS {
 // Source: pilot/pkg/model/push_context.go, BestEffortInferServiceMTLSMode;
 // pilot/pkg/model/authentication.go, GetNamespaceMutualTLSMode.
 func (s *Snapshot) NamespaceMTLS(namespace string) MTLS {
-	m := mtlsOf(s, namespace, "namespace "+namespace)
-	m.mesh()
-	m.inNamespace(namespace)
-	return m.result()
+	return s.index.namespaceMTLS.of(namespace, func() MTLS {
+		m := mtlsOf(s, namespace, "namespace "+namespace)
+		m.mesh()
+		m.inNamespace(namespace)
+		return m.result()
+	})
 }
 
 // mtlsChoice walks the levels from wide to narrow.
@@ -286,7 +292,7 @@ func (m *mtlsChoice) decide(mode MTLSMode, ref Ref, step Step) {
 }
 
 func (m *mtlsChoice) result() MTLS {
-	m.Steps = append(m.Steps, m.chosen)
+	m.Steps = slices.Clip(append(m.Steps, m.chosen))
 	return m.MTLS
 }
 

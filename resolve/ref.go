@@ -32,8 +32,18 @@ func (r Ref) Object() Ref { return r.At("") }
 
 // String is kind, namespace/name and field, in the order in which a person reads them.
 func (r Ref) String() string {
-	words := []string{r.Kind, r.QualifiedName(), r.Field}
-	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
+	namespace, slash, space := r.Namespace, "/", " "
+	if namespace == "" {
+		slash = ""
+	}
+	if r.Kind == "" || namespace+r.Name == "" {
+		words := []string{r.Kind, r.QualifiedName(), r.Field}
+		return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
+	}
+	if r.Field == "" {
+		space = ""
+	}
+	return r.Kind + " " + namespace + slash + r.Name + space + r.Field
 }
 
 // QualifiedName is namespace/name, or the name alone for cluster-scoped resources.

@@ -75,15 +75,11 @@ var (
 // Source: pilot/pkg/security/authn/policy_applier.go, newPolicyApplier, convertToEnvoyJwtConfig;
 // Envoy: source/extensions/filters/http/jwt_authn, authenticator.cc; verifier.cc, AnyVerifierImpl.
 func (s *Snapshot) RequestAuthentication(w *Workload, q *HTTPRequest) JWTResult {
-	var r JWTResult
 	// 1. Rules that apply.
-	rules := s.jwtRules(w, &r)
+	known := s.known(w).jwt.of(struct{}{}, func() jwtRules { return s.findJWTRules(w) })
+	rules, r := known.rules, JWTResult{Gaps: known.gaps, Steps: known.steps}
 	// 2. Nothing to do.
-	if len(rules) == 0 {
-		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationNone, None, Ref{}, w.Owner.String()))
-		return r
-	}
-	if q == nil {
+	if len(rules) == 0 || q == nil {
 		return r
 	}
 	if isPreflight(q) {
@@ -124,21 +120,27 @@ func (s *Snapshot) RequestAuthentication(w *Workload, q *HTTPRequest) JWTResult 
 	return r
 }
 
-// jwtRules are the rules that apply to the workload's proxy, in Envoy's order.
-func (s *Snapshot) jwtRules(w *Workload, r *JWTResult) []jwtRule {
+// jwtRules are the rules that apply to a workload's proxy, in Envoy's order, and how they were found.
+type jwtRules struct {
+	rules []jwtRule
+	steps []Step
+	gaps  []Gap
+}
+
+func (s *Snapshot) findJWTRules(w *Workload) jwtRules {
+	var r jwtRules
 	target, who := s.policyTarget(w), w.Owner.String()
-	r.Gaps = s.GapsOf(requestAuthenticationKind, target.namespaces()...)
-	for _, g := range r.Gaps {
-		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationUnreadable, Warned, g.ref(), string(g.Reason)))
+	r.gaps = s.GapsOf(requestAuthenticationKind, target.namespaces()...)
+	for _, g := range r.gaps {
+		r.steps = append(r.steps, NewStep(RuleRequestAuthenticationUnreadable, Warned, g.ref(), string(g.Reason)))
 	}
-	r.Steps = append(r.Steps, s.hiddenRequestAuthentications(w)...)
-	var rules []jwtRule
+	r.steps = append(r.steps, s.hiddenRequestAuthentications(w)...)
 	namespaces := target.namespaces()
 	slices.Reverse(namespaces) // the workload's namespace first, as getConfigsForWorkload
 	for _, ns := range namespaces {
 		for _, p := range s.index.policies().request[ns] {
 			if a := target.attach(ns, p.spec, p.selector); a != attached {
-				r.Steps = append(r.Steps, target.passedOver(a, p.ref, p.spec, p.selector, attachmentRules{
+				r.steps = append(r.steps, target.passedOver(a, p.ref, p.spec, p.selector, attachmentRules{
 					otherLabels: RuleRequestAuthenticationOtherLabels, targetRefs: RuleRequestAuthenticationTargetRefs,
 					waypoint: RuleRequestAuthenticationWaypoint,
 				}, who))
@@ -146,13 +148,17 @@ func (s *Snapshot) jwtRules(w *Workload, r *JWTResult) []jwtRule {
 			}
 			for i, spec := range p.spec.GetJwtRules() {
 				if spec != nil {
-					rules = append(rules, jwtRule{p.ref.At(fmt.Sprintf("spec.jwtRules[%d]", i)), spec})
+					r.rules = append(r.rules, jwtRule{p.ref.At(fmt.Sprintf("spec.jwtRules[%d]", i)), spec})
 				}
 			}
 		}
 	}
-	slices.SortStableFunc(rules, func(a, b jwtRule) int { return cmp.Compare(a.spec.GetIssuer(), b.spec.GetIssuer()) })
-	return rules
+	slices.SortStableFunc(r.rules, func(a, b jwtRule) int { return cmp.Compare(a.spec.GetIssuer(), b.spec.GetIssuer()) })
+	if len(r.rules) == 0 {
+		r.steps = append(r.steps, NewStep(RuleRequestAuthenticationNone, None, Ref{}, who))
+	}
+	r.steps, r.gaps = slices.Clip(r.steps), slices.Clip(r.gaps)
+	return r
 }
 
 // isPreflight is Envoy's notion of a CORS preflight request.

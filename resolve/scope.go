@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"istio.io/api/annotation"
@@ -26,6 +27,15 @@ type Egress struct {
 	// bestVirtualService names, for a service host, the one VirtualService that
 	// its most specific matching host belongs to.
 	bestVirtualService map[string]*VirtualService
+	// byHost are Services by their hostname.
+	byHost map[string][]*Service
+	// asksLabels is set where a VirtualService asks for labels of the caller.
+	asksLabels bool
+}
+
+// imports reports whether a service is among those of the listener.
+func (e *Egress) imports(svc *Service) bool {
+	return slices.ContainsFunc(e.byHost[svc.Hostname], func(own *Service) bool { return own.Ref == svc.Ref })
 }
 
 // Port is the port the egress listener is limited to, 0 for all.
@@ -104,6 +114,11 @@ func (s *Snapshot) newScope(key scopeKey, sc *networking.Sidecar) *Scope {
 		}
 		e.Services = selectServices(ix.exportedTo(key.namespace), e, key.namespace)
 		e.bestVirtualService = bestVirtualServices(e.VirtualServices, e.Services)
+		e.byHost = make(map[string][]*Service, len(e.Services))
+		for _, svc := range e.Services {
+			e.byHost[svc.Hostname] = append(e.byHost[svc.Hostname], svc)
+		}
+		e.asksLabels = slices.ContainsFunc(e.VirtualServices, (*VirtualService).asksLabels)
 		scope.Egress = append(scope.Egress, e)
 	}
 	scope.collectImported()
@@ -159,11 +174,8 @@ func (sc *Scope) ExplainService(svc *Service, port int) []Step {
 
 // sameHost says which other service stands in a service's place, if one does.
 func (sc *Scope) sameHost(svc *Service, e *Egress) []Step {
-	if len(sc.snapshot.index.services().byHost[svc.Hostname]) < 2 {
-		return nil // no other namespace has the host
-	}
-	for _, other := range e.Services {
-		if other.Hostname == svc.Hostname && other.Namespace != svc.Namespace {
+	for _, other := range e.byHost[svc.Hostname] {
+		if other.Namespace != svc.Namespace {
 			return []Step{NewStep(RuleSidecarOtherService, Skipped, svc.Ref, other.Ref.Kind+" "+other.Ref.QualifiedName(), e.namespace)}
 		}
 	}

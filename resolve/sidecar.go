@@ -103,11 +103,22 @@ var sidecarRules = []Rule{
 //
 // Source: pilot/pkg/model/push_context.go, initSidecarScopes, doGetSidecarScope.
 func (s *Snapshot) Scope(w *Workload) (*Scope, []Step) {
+	a := s.known(w).scope.of(struct{}{}, func() scopeAnswer { return s.findScope(w) })
+	return a.scope, a.steps
+}
+
+// scopeAnswer is what Scope answers.
+type scopeAnswer struct {
+	scope *Scope
+	steps []Step
+}
+
+func (s *Snapshot) findScope(w *Workload) scopeAnswer {
 	if w.Dataplane == DataplaneGateway {
-		return s.scopeOf(w.Namespace, nil, true), nil
+		return scopeAnswer{scope: s.scopeOf(w.Namespace, nil, true)}
 	}
 	chosen, steps := s.sidecarOf(w)
-	return s.scopeOf(w.Namespace, chosen, false), steps
+	return scopeAnswer{s.scopeOf(w.Namespace, chosen, false), slices.Clip(steps)}
 }
 
 func (s *Snapshot) sidecarOf(w *Workload) (*networking.Sidecar, []Step) {

@@ -234,6 +234,7 @@ type indexes struct {
 	destinationRules    func() *destinationRuleIndex
 	endpoints           func() *endpointIndex
 	policies            func() *policyIndex
+	namespaceMTLS       memo[string, MTLS]
 }
 
 // NewSnapshot sorts the input into Istio's order and makes a Snapshot of it.

@@ -70,6 +70,16 @@ type sourceMatch interface {
 // httpSource marks an http match, in which gateways stand instead of the source.
 type httpSource struct{ *networking.HTTPMatchRequest }
 
+// asksLabels reports whether an http entry of the VirtualService asks for labels of its caller.
+func (vs *VirtualService) asksLabels() bool {
+	for _, entry := range vs.Spec.GetHttp() {
+		if slices.ContainsFunc(entry.GetMatch(), func(m *networking.HTTPMatchRequest) bool { return len(m.GetSourceLabels()) > 0 }) {
+			return true
+		}
+	}
+	return false
+}
+
 // staticMatch decides what is known before any request: port, gateways,
 // sourceLabels and sourceNamespace. Matches of tls and tcp rules must fulfil all
 // of them; those of http rules only the gateways, if they name any.

@@ -2,7 +2,6 @@ package resolve
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -144,7 +143,7 @@ type fate struct {
 }
 
 // RouteTable returns the route configuration of a listener's HTTP chain, made once for
-// each port and set of workload labels.
+// each port and, where a VirtualService asks for labels of the caller, each workload.
 //
 //  1. Only services with the port take part; for ports other than 80 only
 //     VirtualServices that overlap one of them.
@@ -154,7 +153,10 @@ type fate struct {
 //
 // Source: pilot/pkg/networking/core/httproute.go, BuildSidecarOutboundVirtualHosts.
 func (sc *Scope) RouteTable(l *OutboundListener, w *Workload) *RouteTable {
-	key := fmt.Sprintf("%s\x00%d\x00%s", l.RouteConfig, l.Port, labelKey(w))
+	key := tableKey{name: l.RouteConfig, port: l.Port}
+	if sc.egressFor(l.Port).asksLabels {
+		key.caller = labelKey(w)
+	}
 	sc.tables.Lock()
 	defer sc.tables.Unlock()
 	if t := sc.tables.routes[key]; t != nil {
@@ -162,23 +164,31 @@ func (sc *Scope) RouteTable(l *OutboundListener, w *Workload) *RouteTable {
 	}
 	t := sc.buildRouteTable(l, w)
 	if sc.tables.routes == nil {
-		sc.tables.routes = map[string]*RouteTable{}
+		sc.tables.routes = map[tableKey]*RouteTable{}
 	}
 	sc.tables.routes[key] = t
 	return t
 }
 
-// labelKey tells workloads apart that source matches could tell apart.
+// tableKey is what route tables of a scope differ in.
+type tableKey struct {
+	name string
+	port int
+	// caller is empty where nothing asks for its labels.
+	caller string
+}
+
+// labelKey tells workloads apart that source matches, or the steps about them, could tell apart.
 func labelKey(w *Workload) string {
 	if w.Anonymous {
 		return "anonymous"
 	}
-	words := make([]string, 0, len(w.Labels))
+	words := make([]string, 0, len(w.Labels)+1)
 	for k, v := range w.Labels {
 		words = append(words, k+"="+v)
 	}
 	slices.Sort(words)
-	return strings.Join(words, ",")
+	return strings.Join(append(words, w.Owner.QualifiedName()), ",")
 }
 
 // egressFor is the egress listener whose services and VirtualServices a port's table is made of.

@@ -198,3 +198,37 @@ spec: {clusterIP: 10.96.0.9, ports: [{name: http, port: 80}]}
 		})
 	}
 }
+
+// TestRouteTableIsSharedWhereNothingTellsCallersApart: the steps about sourceLabels name the caller, so that with them
+// each has a table of its own; without them there is one.
+func TestRouteTableIsSharedWhereNothingTellsCallersApart(t *testing.T) {
+	caller := func(name string) *Workload {
+		w := clientIn("default", map[string]string{"app": "a"})
+		w.Owner.Name = name
+		return w
+	}
+	for match, shared := range map[string]bool{"{port: 80}": true, "{sourceLabels: {app: b}}": false} {
+		s := snapshotOf(t, httpServices()+fmt.Sprintf(`
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: v, namespace: default}
+spec: {hosts: [known], http: [{match: [%s], route: [{destination: {host: known}}]}]}
+`, match))
+		var tables []*RouteTable
+		for _, name := range []string{"x", "y"} {
+			w := caller(name)
+			sc, _ := s.Scope(w)
+			l, _ := sc.Listener(Dialled{Port: 80})
+			table := sc.RouteTable(l, w)
+			tables = append(tables, table)
+			for _, step := range table.ExplainHost("known.default"+cluster, table.Lookup("known.default"+cluster)) {
+				if step.Rule == RuleRouteSourceLabels && !strings.Contains(step.Reason(), "/"+name) {
+					t.Errorf("the step for %s is another caller's: %s", name, step.Reason())
+				}
+			}
+		}
+		if (tables[0] == tables[1]) != shared {
+			t.Errorf("match %s: shared %t, want %t", match, !shared, shared)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"slices"
 	"strings"
 
 	networking "istio.io/client-go/pkg/apis/networking/v1"
@@ -9,49 +10,49 @@ import (
 // virtualServicesOverlapping returns the VirtualServices one of whose hosts overlaps one of the names.
 func (s *Snapshot) virtualServicesOverlapping(names ...string) []*VirtualService {
 	ix := s.index.virtualServiceHosts()
-	seen := map[*VirtualService]bool{}
-	for _, name := range names {
-		for _, vs := range ix.exact[name] {
-			seen[vs] = true
+	var places []int
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			continue
 		}
+		places = append(places, ix.exact[name]...)
 		for _, w := range ix.wildcards {
 			if HostMatches(w.host, name) {
-				seen[w.vs] = true
+				places = append(places, w.place)
 			}
 		}
 	}
-	out := make([]*VirtualService, 0, len(seen))
-	for _, vs := range s.VirtualServices() {
-		if seen[vs] {
-			out = append(out, vs)
-			if len(out) == len(seen) {
-				break
-			}
-		}
+	slices.Sort(places)
+	places = slices.Compact(places)
+	all := s.VirtualServices()
+	out := make([]*VirtualService, len(places))
+	for i, place := range places {
+		out[i] = all[place]
 	}
 	return out
 }
 
 // virtualServiceHostIndex finds VirtualServices by host.
 type virtualServiceHostIndex struct {
-	exact     map[string][]*VirtualService
+	// exact and wildcards hold places in Snapshot.VirtualServices.
+	exact     map[string][]int
 	wildcards []wildcardVirtualService
 	// short holds, for a name without a dot, the VirtualServices that name a host so.
 	short map[string][]*VirtualService
 }
 
 type wildcardVirtualService struct {
-	host string
-	vs   *VirtualService
+	host  string
+	place int
 }
 
 func indexVirtualServiceHosts(s *Snapshot) *virtualServiceHostIndex {
-	ix := &virtualServiceHostIndex{exact: map[string][]*VirtualService{}, short: map[string][]*VirtualService{}}
+	ix := &virtualServiceHostIndex{exact: map[string][]int{}, short: map[string][]*VirtualService{}}
 	written := make(map[Ref]*networking.VirtualService, len(s.RawVirtualServices))
 	for _, vs := range s.RawVirtualServices {
 		written[refOf("networking.istio.io", "VirtualService", vs)] = vs
 	}
-	for _, vs := range s.VirtualServices() {
+	for i, vs := range s.VirtualServices() {
 		if raw := written[vs.Ref.Object()]; raw != nil {
 			for _, h := range raw.Spec.GetHosts() {
 				if !strings.ContainsAny(h, ".*:") {
@@ -61,9 +62,9 @@ func indexVirtualServiceHosts(s *Snapshot) *virtualServiceHostIndex {
 		}
 		for _, h := range lowerHosts(vs) {
 			if IsWildcardHost(h) {
-				ix.wildcards = append(ix.wildcards, wildcardVirtualService{h, vs})
+				ix.wildcards = append(ix.wildcards, wildcardVirtualService{h, i})
 			} else {
-				ix.exact[h] = append(ix.exact[h], vs)
+				ix.exact[h] = append(ix.exact[h], i)
 			}
 		}
 	}

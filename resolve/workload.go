@@ -67,6 +67,9 @@ type Workload struct {
 	Network string
 	// Anonymous is set for the assumed client of which only the namespace is known.
 	Anonymous bool
+
+	// remembered is nil for workloads that no snapshot holds.
+	remembered *remembered
 }
 
 // Locality is where a workload runs.

@@ -78,6 +78,7 @@ func indexWorkloads(s *Snapshot, running *Running) *workloadIndex {
 		}
 	}
 	for _, w := range slices.Concat(ix.pods, ix.templates) {
+		s.remember(w.Workload)
 		ix.all = append(ix.all, w.Workload)
 	}
 	return ix

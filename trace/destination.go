@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -125,7 +126,7 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.unavailableBy(p, CodeNoneHealthy, "UH", "no_healthy_upstream", decisive(steps), svc.Ref)
 		return
 	}
-	for _, g := range groupEndpoints(healthy) {
+	for _, g := range w.groupEndpoints(healthy) {
 		branch := p.fork(g.part)
 		branch.dest.TargetPort = g.first.Port
 		tls := w.snapshot.ClientTLSFor(r.workload, cluster, g.first)
@@ -271,13 +272,16 @@ type group struct {
 
 // groupEndpoints puts together the endpoints of one owner with the same labels,
 // identity, port, TLS mode and data plane: whatever happens to one happens to all.
-func groupEndpoints(endpoints []*resolve.Endpoint) []*group {
+func (w *walk) groupEndpoints(endpoints []*resolve.Endpoint) []*group {
+	if len(endpoints) == 1 {
+		return []*group{{first: endpoints[0], count: max(endpoints[0].Count, 1), part: 1}}
+	}
 	var groups []*group
 	byKey := map[string]*group{}
 	total := 0.0
 	weight := map[*group]float64{}
 	for _, e := range endpoints {
-		key := endpointKey(e)
+		key := w.endpointKey(e)
 		g := byKey[key]
 		if g == nil {
 			g = &group{first: e, key: key}
@@ -296,21 +300,11 @@ func groupEndpoints(endpoints []*resolve.Endpoint) []*group {
 	return groups
 }
 
-func endpointKey(e *resolve.Endpoint) string {
+func (w *walk) endpointKey(e *resolve.Endpoint) string {
+	where := "|" + strconv.Itoa(e.Port) + "|" + string(e.TLSMode)
 	if e.Workload == nil {
-		return fmt.Sprintf("%s|%d|%s", e.Address, e.Port, e.TLSMode)
+		return e.Address + where
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s|%s|%s|%d|%s", e.Workload.Owner, e.Workload.Dataplane, e.Workload.ServiceAccount, e.Port, e.TLSMode)
-	for _, labels := range []map[string]string{e.Workload.Labels, e.Workload.Annotations} {
-		keys := make([]string, 0, len(labels))
-		for k := range labels {
-			keys = append(keys, k)
-		}
-		slices.Sort(keys)
-		for _, k := range keys {
-			fmt.Fprintf(&b, "|%s=%s", k, labels[k])
-		}
-	}
-	return b.String()
+	who, labels := w.snapshot.Likeness(e.Workload)
+	return who + where + labels
 }

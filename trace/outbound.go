@@ -252,7 +252,7 @@ func (w *walk) dialService(p *path, d resolve.Dialled, tls resolve.ClientTLS) {
 		w.end(p, o)
 		return
 	}
-	for _, g := range groupEndpoints(ready) {
+	for _, g := range w.groupEndpoints(ready) {
 		branch := p.fork(g.part)
 		branch.dest.TargetPort = g.first.Port
 		w.arrive(branch, g, tls)

@@ -11,30 +11,51 @@ import (
 // finish merges equal outcomes, gives the hops their numbers, and collects the warnings.
 func (w *walk) finish() *Trace {
 	t := &Trace{Request: w.request, Source: w.source, Istio: w.snapshot.Version}
-	for _, f := range mergeOutcomes(w.outcomes) {
+	var hops hopList
+	outcomes := mergeOutcomes(w.outcomes)
+	t.Outcomes = make([]Outcome, 0, len(outcomes))
+	for _, f := range outcomes {
 		o := f.Outcome
 		o.Weight = f.share * 100
+		o.Hops = slices.Grow(o.Hops, len(f.hops))
 		for _, h := range f.hops {
-			o.Hops = append(o.Hops, t.addHop(h))
+			o.Hops = append(o.Hops, hops.add(h))
 		}
 		t.Outcomes = append(t.Outcomes, o)
 		for _, h := range f.alternates {
-			t.addHop(h)
+			hops.add(h)
 		}
 	}
-	t.Warnings = w.collectWarnings(t)
+	t.Warnings = w.collectWarnings(hops)
+	t.Hops = hops.keep(w.detail)
 	return t
 }
 
-// addHop returns the index of an equal hop, or adds it.
-func (t *Trace) addHop(h *Hop) int {
-	for i := range t.Hops {
-		if sameHop(&t.Hops[i], h) {
+// hopList are the hops of a trace, as walked.
+type hopList []*Hop
+
+// add returns the index of an equal hop, or adds it.
+func (l *hopList) add(h *Hop) int {
+	for i, other := range *l {
+		if other == h || sameHop(other, h) {
 			return i
 		}
 	}
-	t.Hops = append(t.Hops, *h)
-	return len(t.Hops) - 1
+	*l = append(*l, h)
+	return len(*l) - 1
+}
+
+// keep copies the hops, with the steps of that detail.
+func (l hopList) keep(d Detail) []Hop {
+	if len(l) == 0 {
+		return nil
+	}
+	out := make([]Hop, len(l))
+	for i, h := range l {
+		out[i] = *h
+		out[i].Steps = d.keep(h.Steps, minor)
+	}
+	return out
 }
 
 func sameHop(a, b *Hop) bool {
@@ -66,7 +87,10 @@ func mergeOutcomes(all []finished) []finished {
 		if f.share <= 0 {
 			continue
 		}
-		key := outcomeKey(f)
+		key := ""
+		if len(all) > 1 {
+			key = outcomeKey(f)
+		}
 		group := key + " " + f.endpoints
 		again := f.endpoints != "" && counted[group]
 		counted[group] = true
@@ -133,16 +157,16 @@ func outcomeKey(f finished) string {
 
 // collectWarnings turns every warning step into a warning of the trace, once,
 // and adds what the loader noted.
-func (w *walk) collectWarnings(t *Trace) []Warning {
+func (w *walk) collectWarnings(hops []*Hop) []Warning {
 	var out []Warning
 	add := func(warning Warning) {
 		if !slices.Contains(out, warning) {
 			out = append(out, warning)
 		}
 	}
-	for _, h := range t.Hops {
-		for _, s := range h.Steps {
-			if s.Verdict == resolve.Warned {
+	for _, h := range hops {
+		for i := range h.Steps {
+			if s := &h.Steps[i]; s.Verdict == resolve.Warned {
 				add(Warning{Ref: s.Ref, Message: s.Reason()})
 			}
 		}

@@ -14,6 +14,8 @@ type path struct {
 	// share of all such requests, 0 to 1.
 	share float64
 	hops  []*Hop
+	// scratch is where the hops keep their steps; nil for the heap.
+	scratch *scratch
 	// http is the request as it is now; nil where the client does not speak HTTP.
 	http *resolve.HTTPRequest
 	// sealed is set while the application's own TLS hides the HTTP request from proxies.
@@ -111,8 +113,8 @@ const usualSteps = 24
 // note adds steps to the current hop. A warning among them lowers the certainty of what follows.
 func (p *path) note(steps ...resolve.Step) {
 	h := p.hop()
-	if h.Steps == nil && len(steps) > 0 {
-		h.Steps = make([]resolve.Step, 0, max(len(steps), usualSteps))
+	if len(steps) > cap(h.Steps)-len(h.Steps) {
+		h.Steps = p.scratch.grow(h.Steps, len(steps))
 	}
 	h.Steps = append(h.Steps, steps...)
 	for _, s := range steps {

@@ -308,6 +308,7 @@ func (w *walk) authenticate(p *path, proxy *resolve.Workload, request *resolve.H
 
 // authorized ends the path where policies refuse; it reports whether the request goes on.
 func (w *walk) authorized(p *path, result resolve.Authorization, request *resolve.HTTPRequest) bool {
+	p.note(result.PassedOver...)
 	p.note(result.Steps...)
 	switch result.Decision {
 	case resolve.AccessAllowed:

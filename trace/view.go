@@ -36,10 +36,45 @@ const nearestMisses = 5
 //
 // A Detail outside the list counts as fails.
 func (t *Trace) View(d Detail) *Trace {
-	return t.view(d, func(s resolve.Step) bool { return resolve.LookupRule(s.Rule).Detail })
+	return t.view(d, minor)
 }
 
-func (t *Trace) view(d Detail, minor func(resolve.Step) bool) *Trace {
+// minor reports whether the step's rule is marked Detail.
+func minor(s *resolve.Step) bool { return resolve.LookupRule(s.Rule).Detail }
+
+// keeps reports whether a view of the detail may keep the step; minor tells of the marked rules.
+func (d Detail) keeps(s *resolve.Step, minor func(*resolve.Step) bool) bool {
+	switch {
+	case d == DetailFull, s.Verdict == resolve.DeniedBy, s.Verdict == resolve.Warned:
+		return true
+	case d == DetailNone && s.Verdict == resolve.Skipped:
+		return false
+	}
+	return !minor(s)
+}
+
+// keep copies the steps that the detail keeps.
+func (d Detail) keep(steps []resolve.Step, minor func(*resolve.Step) bool) []resolve.Step {
+	if steps == nil {
+		return nil
+	}
+	kept := make([]bool, len(steps))
+	count := 0
+	for i := range steps {
+		if kept[i] = d.keeps(&steps[i], minor); kept[i] {
+			count++
+		}
+	}
+	out := make([]resolve.Step, 0, count)
+	for i := range steps {
+		if kept[i] {
+			out = append(out, steps[i])
+		}
+	}
+	return out
+}
+
+func (t *Trace) view(d Detail, minor func(*resolve.Step) bool) *Trace {
 	if t == nil {
 		return nil
 	}
@@ -49,17 +84,10 @@ func (t *Trace) view(d Detail, minor func(resolve.Step) bool) *Trace {
 	v.Hops = slices.Clone(t.Hops)
 	for i := range v.Hops {
 		h := &v.Hops[i]
-		h.Steps, h.Omitted = slices.Clone(h.Steps), slices.Clone(h.Omitted)
-		if d == DetailFull {
-			continue
+		h.Steps, h.Omitted = d.keep(h.Steps, minor), slices.Clone(h.Omitted)
+		if d != DetailFull {
+			h.keepNearest()
 		}
-		h.Steps = slices.DeleteFunc(h.Steps, func(s resolve.Step) bool {
-			if s.Verdict == resolve.DeniedBy || s.Verdict == resolve.Warned {
-				return false
-			}
-			return minor(s) || d == DetailNone && s.Verdict == resolve.Skipped
-		})
-		h.keepNearest()
 	}
 	return &v
 }

@@ -62,7 +62,7 @@ func TestView(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			full := &Trace{Hops: []Hop{{Steps: stepsOf(tc.steps)}}}
-			got := full.view(tc.detail, func(s resolve.Step) bool { return strings.HasSuffix(string(s.Rule), "*") })
+			got := full.view(tc.detail, func(s *resolve.Step) bool { return strings.HasSuffix(string(s.Rule), "*") })
 			if d := cmp.Diff(tc.want, idsOf(got.Hops[0].Steps)); d != "" {
 				t.Errorf("steps (-want +got):\n%s", d)
 			}

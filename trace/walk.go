@@ -16,6 +16,8 @@ type walk struct {
 	snapshot *resolve.Snapshot
 	request  Request
 	source   Source
+	// detail is which steps the trace keeps.
+	detail   Detail
 	outcomes []finished
 }
 
@@ -32,13 +34,29 @@ type finished struct {
 
 // Walk follows the request through the mesh and returns its trace. The error is
 // a *SourceError where --from or --gateway names nothing in the snapshot.
-func Walk(s *resolve.Snapshot, req Request) (*Trace, error) {
-	w := &walk{snapshot: s, request: req}
+func Walk(s *resolve.Snapshot, req Request) (*Trace, error) { return walkIn(s, req, DetailFull) }
+
+// WalkView is Walk and then [Trace.View]. It takes less: the steps that the view
+// leaves out are not put together first.
+func WalkView(s *resolve.Snapshot, req Request, d Detail) (*Trace, error) {
+	if d == DetailNone {
+		return walkIn(s, req, d)
+	}
+	t, err := walkIn(s, req, DetailFull)
+	return t.View(d), err
+}
+
+func walkIn(s *resolve.Snapshot, req Request, d Detail) (*Trace, error) {
+	w := &walk{snapshot: s, request: req, detail: d}
 	from, err := w.findSource()
 	if err != nil {
 		return nil, err
 	}
 	p := req.path()
+	if free, ok := scratches.Get().(*scratch); ok {
+		p.scratch = free
+		defer free.release()
+	}
 	if from.external {
 		err = w.enterGateway(p)
 	} else {

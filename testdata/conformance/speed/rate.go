@@ -52,11 +52,9 @@ func printRate(file string) error {
 	for round := range rounds + 1 {
 		before := processorTime()
 		for i := range perRound {
-			t, err := trace.Walk(s, requests[i%len(requests)])
-			if err != nil {
+			if _, err := trace.WalkView(s, requests[i%len(requests)], trace.DetailNone); err != nil {
 				return err
 			}
-			t.View(trace.DetailNone)
 		}
 		// The first round builds the indexes.
 		if took := processorTime() - before; round > 0 && (best == 0 || took < best) {

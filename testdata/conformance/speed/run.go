@@ -22,6 +22,7 @@ func build(dir, module, pkg string) (string, error) {
 	}
 	path := filepath.Join(dir, filepath.Base(pkg))
 	c := exec.Command("go", "-C", strings.TrimSpace(string(root)), "build", "-ldflags", "-s -w", "-o", path, pkg)
+	c.Env = append(os.Environ(), "CGO_ENABLED=0") // as both are released
 	c.Stderr = os.Stderr
 	if err := c.Run(); err != nil {
 		return "", fmt.Errorf("build %s: %w", pkg, err)
