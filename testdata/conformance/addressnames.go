@@ -9,30 +9,25 @@ import (
 // addressNames are what addresses that no manifest gives are called by both.
 type addressNames struct {
 	clusterIPs map[string]string
-	invented   map[string]bool
+	endpoints  map[string]bool
 }
 
 func symbols(c *apiserver.Cluster) addressNames {
-	n := addressNames{clusterIPs: map[string]string{}, invented: map[string]bool{}}
+	n := addressNames{clusterIPs: map[string]string{}, endpoints: c.EndpointAddresses()}
 	for _, s := range c.Services {
 		n.clusterIPs["clusterIP-of-"+s.Name+"."+s.Namespace] = s.Spec.ClusterIP
-	}
-	for _, p := range c.Pods {
-		if p.Invented {
-			n.invented[p.Address.String()] = true
-		}
 	}
 	return n
 }
 
 // concrete replaces the address in a listener's name: the trace calls a Service's clusterIP-of-it, and that of
-// a pod of a headless Service podIP-of-it.
+// a pod of a headless Service podIP-of-it, even where a manifest gives the address.
 func (n addressNames) concrete(name string) string {
 	address, port, ok := strings.Cut(name, "_")
 	switch {
 	case n.clusterIPs[address] != "" && ok:
 		return n.clusterIPs[address] + "_" + port
-	case strings.HasPrefix(address, "podIP-of-") && ok, address == "podIP" && ok, n.invented[address] && ok:
+	case strings.HasPrefix(address, "podIP-of-") && ok, address == "podIP" && ok, n.endpoints[address] && ok:
 		return "pod_" + port
 	}
 	return name

@@ -209,3 +209,24 @@ func forwardedPlayed(o evaluator.Outcome, q trace.Request) string {
 	}
 	return forwardedLine(o.Forwarded.Method, o.Forwarded.Authority, o.Forwarded.Path, changed, removed)
 }
+
+// difference is empty where both parties say the same; else all that they say, marked with who says it.
+func difference(pilot, ours []string) string {
+	if slices.Equal(pilot, ours) {
+		return ""
+	}
+	var b strings.Builder
+	for _, line := range pilot {
+		mark := "-"
+		if slices.Contains(ours, line) {
+			mark = " "
+		}
+		b.WriteString(mark + line + "\n")
+	}
+	for _, line := range ours {
+		if !slices.Contains(pilot, line) {
+			b.WriteString("+" + line + "\n")
+		}
+	}
+	return b.String()
+}

@@ -5,13 +5,21 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+
+	"sigs.k8s.io/yaml"
 )
 
 // generator makes meshes and requests that people would write on a bad day: names that are nearly
 // right, several resources for one host, and settings that contradict each other.
-type generator struct{ *rand.Rand }
+type generator struct {
+	*rand.Rand
+	// names are the Services that the mesh has, as name.namespace.
+	names map[string]bool
+}
 
-func newGenerator(seed uint64) generator { return generator{rand.New(rand.NewPCG(seed, 7))} }
+func newGenerator(seed uint64) generator {
+	return generator{rand.New(rand.NewPCG(seed, 7)), map[string]bool{}}
+}
 
 func (g generator) chance(percent int) bool { return g.IntN(100) < percent }
 
@@ -45,62 +53,77 @@ func object(version, kind, namespace, name, rest string) string {
 }
 
 // age gives each object its own time: of two of the same age istiod takes whichever it has read first.
-func age(docs []string) []string {
+func (g generator) age(docs []string) []string {
+	times := g.Perm(len(docs))
 	for i, d := range docs {
-		docs[i] = strings.Replace(d, "}\n", fmt.Sprintf(", creationTimestamp: \"2024-01-01T00:%02d:00Z\"}\n", i), 1)
+		docs[i] = strings.Replace(d, "}\n", fmt.Sprintf(", creationTimestamp: \"2024-01-01T00:%02d:%02dZ\"}\n", times[i]/60, times[i]%60), 1)
 	}
 	return docs
+}
+
+// fields is a YAML map of those that are there.
+func fields(parts ...string) string {
+	return "{" + strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ", ") + "}"
+}
+
+func list(parts []string) string { return "[" + strings.Join(parts, ", ") + "]" }
+
+// repeat makes fewer than n.
+func (g generator) repeat(n int, make func(i int) string) []string {
+	var out []string
+	for i := range g.IntN(n) {
+		out = append(out, make(i))
+	}
+	return out
+}
+
+// lot is 1 to n of them.
+func (g generator) lot(n int, make func() string) []string {
+	var out []string
+	for range 1 + g.IntN(n) {
+		out = append(out, make())
+	}
+	return out
 }
 
 func (g generator) namespace() string { return g.one("shop", "shop", "team", "istio-system") }
 
 // host is a destination as people write it.
 func (g generator) host() string {
-	return g.one("a", "a", "a", "b", "b", "c", "a.shop", "c.team", "a.shop.svc.cluster.local", "b.shop.svc.cluster.local", "c.team.svc.cluster.local", "ext.example.com", "api.example.com", "none")
+	return g.one("a", "a", "a", "b", "b", "c", "a.shop", "c.team", "a.shop.svc.cluster.local", "a.shop.svc.cluster.local", "b.shop.svc.cluster.local", "c.team.svc.cluster.local",
+		"db", "db.shop.svc.cluster.local", "alias", "alias.shop.svc.cluster.local", "manual.shop.svc.cluster.local", "ext.example.com", "api.example.com", "x.wild.example.com", "none")
+}
+
+// exportTo is a list as people write it, and none at all for most.
+func (g generator) exportTo() string {
+	if g.chance(75) {
+		return ""
+	}
+	return "exportTo: " + quoted(g.some(g.IntN(2)+1, ".", "*", "team", "shop", "istio-system"))
 }
 
 // mesh is a list of documents.
 func (g generator) mesh() []string {
-	docs := []string{
-		"apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {istio-injection: enabled}}\n",
-		fmt.Sprintf("apiVersion: v1\nkind: Namespace\nmetadata: {name: team%s}\n", g.when(70, ", labels: {istio-injection: enabled}")),
+	docs := slices.Concat(
+		g.meshConfig(), g.namespaces(), g.workloads(), g.services(),
+		g.repeat(5, g.virtualService),
+		g.repeat(2, g.delegate),
+		g.repeat(4, g.destinationRule),
+		g.repeat(4, g.serviceEntry),
+		g.repeat(3, g.workloadEntry),
+		g.repeat(3, g.gateway),
+		g.repeat(3, g.sidecar),
+		g.repeat(4, g.peerAuthentication),
+		g.repeat(3, g.authorizationPolicy),
+	)
+	for _, d := range docs {
+		var head struct {
+			Kind     string
+			Metadata struct{ Name, Namespace string }
+		}
+		if yaml.Unmarshal([]byte(d), &head) == nil && head.Kind == "Service" {
+			g.names[head.Metadata.Name+"."+head.Metadata.Namespace] = true
+		}
 	}
-	for _, d := range []struct{ namespace, name, labels, account string }{
-		{"shop", "web", "{app: web}", "web"},
-		{"shop", "a-v1", "{app: a, version: v1}", "a"},
-		{"shop", "a-v2", "{app: a, version: v2}", "a"},
-		{"shop", "b", "{app: b}", "b"},
-		{"team", "c", "{app: c}", "c"},
-		{"team", "d", "{app: d}", "d"},
-	} {
-		docs = append(docs, object("apps/v1", "Deployment", d.namespace, d.name,
-			fmt.Sprintf("spec: {selector: {matchLabels: %s}, template: {metadata: {labels: %s}, spec: {serviceAccountName: %s, containers: [{name: app, image: app, ports: [{name: api, containerPort: 8080}]}]}}}", d.labels, d.labels, d.account)))
-	}
-	docs = append(docs, g.services()...)
-	for i := range g.IntN(4) {
-		docs = append(docs, g.virtualService(i))
-	}
-	for i := range g.IntN(4) {
-		docs = append(docs, g.destinationRule(i))
-	}
-	for i := range g.IntN(3) {
-		docs = append(docs, g.serviceEntry(i))
-	}
-	for i := range g.IntN(3) {
-		docs = append(docs, g.gateway(i))
-	}
-	for i := range g.IntN(2) {
-		docs = append(docs, g.sidecar(i))
-	}
-	for i := range g.IntN(3) {
-		docs = append(docs, g.peerAuthentication(i))
-	}
-	for i := range g.IntN(3) {
-		docs = append(docs, g.authorizationPolicy(i))
-	}
-	return age(docs)
-}
-
-func (g generator) exportTo() string {
-	return g.when(15, fmt.Sprintf(", exportTo: %s", quoted([]string{g.one(".", "*", "team", "shop")})))
+	return g.age(docs)
 }

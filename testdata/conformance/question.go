@@ -3,14 +3,11 @@ package conformance
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
-	corev1 "k8s.io/api/core/v1"
-
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
@@ -91,47 +88,14 @@ var outside = netip.MustParseAddr("203.0.113.9")
 
 // addresses are what the client's DNS gives for the host.
 func addresses(c *apiserver.Cluster, host, namespace string) ([]netip.Addr, error) {
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{ip}, nil
+	ips, own := c.Resolve(host, namespace)
+	switch {
+	case !own:
+		return entryAddress(c, strings.TrimSuffix(strings.ToLower(host), ".")), nil
+	case len(ips) == 0:
+		return nil, skipped{"DNS: the name does not resolve"}
 	}
-	for range 4 {
-		s := serviceNamed(c, host, namespace)
-		switch {
-		case s == nil:
-			if inCluster(host) || !strings.Contains(host, ".") || c.IsNamespace(host[strings.LastIndex(host, ".")+1:]) {
-				return nil, skipped{"DNS: the name does not resolve"}
-			}
-			return entryAddress(c, host), nil
-		case s.Spec.Type == corev1.ServiceTypeExternalName:
-			host = s.Spec.ExternalName
-			continue
-		case s.Spec.ClusterIP == corev1.ClusterIPNone:
-			pods := c.PodsBehind(s)
-			if len(pods) == 0 {
-				return nil, skipped{"DNS: a headless Service without pods"}
-			}
-			return pods, nil
-		}
-		ip, err := netip.ParseAddr(s.Spec.ClusterIP)
-		return []netip.Addr{ip}, err
-	}
-	return nil, skipped{"DNS: a loop of CNAMEs"}
-}
-
-func inCluster(host string) bool {
-	return strings.HasSuffix(host, ".svc") || strings.HasSuffix(host, ".svc.cluster.local")
-}
-
-func serviceNamed(c *apiserver.Cluster, host, namespace string) *corev1.Service {
-	for _, suffix := range []string{"." + namespace + ".svc.cluster.local", ".svc.cluster.local", ".cluster.local", ""} {
-		for _, s := range c.Services {
-			if s.Name+"."+s.Namespace+".svc.cluster.local" == host+suffix {
-				return s
-			}
-		}
-	}
-	return nil
+	return ips, nil
 }
 
 // entryAddress takes a ServiceEntry's first address for what the name resolves to.
@@ -178,9 +142,6 @@ func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, in *entry, anony
 		if from == nil {
 			return nil, skipped{"the source is no pod of the cluster"}
 		}
-	}
-	if other := serviceNamed(c, hostOf(q), from.Namespace); other != nil && other != serviceNamed(c, q.Host, from.Namespace) && other.Spec.ClusterIP == corev1.ClusterIPNone {
-		return nil, skipped{"the Host header names another, headless Service: the tracer does not check the identities it would ask for"}
 	}
 	to, err := addresses(c, q.Host, from.Namespace)
 	if err != nil {
@@ -272,12 +233,4 @@ func reasonOf(err error) (string, bool) {
 		return fmt.Sprint(u.Reason), true
 	}
 	return "", false
-}
-
-// hostOf is the Host header without a port.
-func hostOf(q trace.Request) string {
-	if h, _, err := net.SplitHostPort(q.Authority()); err == nil {
-		return h
-	}
-	return q.Authority()
 }

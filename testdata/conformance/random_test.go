@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"runtime/debug"
@@ -14,7 +15,7 @@ import (
 var (
 	meshes       = flag.Int("meshes", 60, "how many random meshes to judge")
 	seed         = flag.Uint64("seed", 1, "the first random mesh")
-	requestsEach = flag.Int("requests", 12, "how many requests on each mesh")
+	requestsEach = flag.Int("requests", 30, "how many requests on each mesh")
 	failures     = flag.Int("failures", 5, "after how many differences to stop")
 )
 
@@ -53,8 +54,8 @@ func judgeRandom(t *testing.T, category string, from func(seed uint64) source) {
 					diff, err = outcome(b, args)
 				}
 				if diff != "" {
-					docs, diff = shrink(t, docs, args)
-					diff += strings.Join(docs, "---\n")
+					smaller, shrunk := shrink(t, docs, args)
+					diff = cmp.Or(shrunk, "only after other requests: "+diff) + "\n" + strings.Join(smaller, "---\n")
 				}
 				c.record(t, t.Name(), strings.Join(args, " "), diff, err)
 				if diff != "" {
@@ -88,35 +89,4 @@ func taken(docs []string) []string {
 		_, err := apiserver.New(map[string]string{"mesh.yaml": d})
 		return err != nil
 	})
-}
-
-// shrink drops resources as long as a difference remains.
-func shrink(t *testing.T, docs, args []string) ([]string, string) {
-	last := ""
-	differs := func(docs []string) bool {
-		diff := ""
-		t.Run("smaller", func(t *testing.T) {
-			b, err := newBench(t, t.TempDir(), join(docs), "default")
-			if err != nil {
-				return
-			}
-			diff, _ = outcome(b, args)
-		})
-		if diff != "" {
-			last = diff
-		}
-		return diff != ""
-	}
-	differs(docs)
-	for changed := true; changed; {
-		changed = false
-		for i := len(docs) - 1; i >= 0; i-- {
-			smaller := slices.Delete(slices.Clone(docs), i, i+1)
-			if differs(smaller) {
-				docs, changed = smaller, true
-			}
-		}
-	}
-	differs(docs)
-	return docs, last
 }

@@ -206,11 +206,11 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		case *corev1.Pod:
 			c.addPod(x, ownerOf(x))
 		case *appsv1.Deployment:
-			c.addPods("Deployment", x.ObjectMeta, replicas(x.Spec.Replicas), x.Spec.Template, owned)
+			c.addPods("Deployment", x.ObjectMeta, replicas(x.Spec.Replicas), x.Spec.Template, "", owned)
 		case *appsv1.StatefulSet:
-			c.addPods("StatefulSet", x.ObjectMeta, replicas(x.Spec.Replicas), x.Spec.Template, owned)
+			c.addPods("StatefulSet", x.ObjectMeta, replicas(x.Spec.Replicas), x.Spec.Template, x.Spec.ServiceName, owned)
 		case *appsv1.DaemonSet:
-			c.addPods("DaemonSet", x.ObjectMeta, 1, x.Spec.Template, owned)
+			c.addPods("DaemonSet", x.ObjectMeta, 1, x.Spec.Template, "", owned)
 		case *appsv1.ReplicaSet, *batchv1.Job, *batchv1.CronJob:
 			return Unjudged{"a bare ReplicaSet, Job or CronJob"}
 		case *discoveryv1.EndpointSlice:

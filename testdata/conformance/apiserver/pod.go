@@ -12,7 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-func (c *Cluster) addPods(kind string, owner metav1.ObjectMeta, n int, template corev1.PodTemplateSpec, owned map[string]bool) {
+// addPods makes an owner's pods. Those of a StatefulSet have names of their own under its service.
+func (c *Cluster) addPods(kind string, owner metav1.ObjectMeta, n int, template corev1.PodTemplateSpec, service string, owned map[string]bool) {
 	if owned[owner.Namespace+"/"+kind+"/"+owner.Name] {
 		return
 	}
@@ -25,6 +26,9 @@ func (c *Cluster) addPods(kind string, owner metav1.ObjectMeta, n int, template 
 		p := &corev1.Pod{ObjectMeta: *template.ObjectMeta.DeepCopy(), Spec: *template.Spec.DeepCopy()}
 		p.Name, p.Namespace = fmt.Sprintf("%s-%d", owner.Name, i), owner.Namespace
 		p.CreationTimestamp = metav1.NewTime(created)
+		if kind == "StatefulSet" {
+			p.Spec.Hostname, p.Spec.Subdomain = p.Name, service
+		}
 		c.addPod(p, kind+" "+owner.Namespace+"/"+owner.Name)
 	}
 }
@@ -142,8 +146,9 @@ func (c *Cluster) injects(p *corev1.Pod) bool {
 	}
 	var labels map[string]string
 	ns := c.namespaces[p.Namespace]
-	if ns == nil && p.Namespace != "istio-system" {
-		return len(c.Configs) > 0 || p.Labels["sidecar.istio.io/inject"] == "true" // as the tracer says that it assumes
+	_, labelled := p.Labels["sidecar.istio.io/inject"]
+	if _, byPod := p.Labels["istio.io/rev"]; ns == nil && p.Namespace != "istio-system" && !labelled && !byPod {
+		return len(c.Configs) > 0 // as the tracer says that it assumes
 	}
 	if ns != nil {
 		labels = ns.Labels
@@ -156,8 +161,13 @@ func (c *Cluster) injects(p *corev1.Pod) bool {
 	return byNamespace || byPod || p.Labels["sidecar.istio.io/inject"] == "true"
 }
 
-// AddClient adds a workload with a sidecar that no manifest names.
+// AddClient adds a workload with a sidecar that no manifest names, once for each namespace.
 func (c *Cluster) AddClient(namespace string) *Pod {
+	for _, p := range c.Pods {
+		if p.Owner == "Pod "+namespace+"/some-client" {
+			return p
+		}
+	}
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "some-client", Namespace: namespace, CreationTimestamp: metav1.NewTime(created), Labels: map[string]string{"sidecar.istio.io/inject": "true"}}}
 	before := c.namespaces[namespace]
 	delete(c.namespaces, namespace)

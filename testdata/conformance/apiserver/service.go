@@ -85,9 +85,6 @@ func (c *Cluster) sliceOf(s *corev1.Service) []*discoveryv1.EndpointSlice {
 			}
 			ports = append(ports, discoveryv1.EndpointPort{Name: &port.Name, Port: &n, Protocol: &port.Protocol, AppProtocol: port.AppProtocol})
 		}
-		if len(ports) == 0 && len(s.Spec.Ports) > 0 {
-			continue
-		}
 		terminating := p.DeletionTimestamp != nil
 		serving := p.Ready
 		ready := serving && !terminating || s.Spec.PublishNotReadyAddresses
@@ -95,6 +92,9 @@ func (c *Cluster) sliceOf(s *corev1.Service) []*discoveryv1.EndpointSlice {
 			Addresses:  []string{p.Status.PodIP},
 			Conditions: discoveryv1.EndpointConditions{Ready: &ready, Serving: &serving, Terminating: &terminating},
 			TargetRef:  &corev1.ObjectReference{Kind: "Pod", Namespace: p.Namespace, Name: p.Name},
+		}
+		if p.Spec.Hostname != "" && p.Spec.Subdomain == s.Name {
+			endpoint.Hostname = &p.Spec.Hostname
 		}
 		if p.Spec.NodeName != "" {
 			node := p.Spec.NodeName
@@ -112,16 +112,16 @@ func (c *Cluster) sliceOf(s *corev1.Service) []*discoveryv1.EndpointSlice {
 	return out
 }
 
-// Backends are the ready addresses behind a ClusterIP and port, as kube-proxy has them. port is false where the
+// Backends are the ready addresses behind a ClusterIP and port, as kube-proxy on the client's node has them. port is false where the
 // Service has no such port, ok where there is no such Service.
-func (c *Cluster) Backends(to netip.AddrPort) (backends []netip.AddrPort, port, ok bool) {
+func (c *Cluster) Backends(from netip.Addr, to netip.AddrPort) (backends []netip.AddrPort, port, ok bool) {
 	for _, s := range c.Services {
 		if s.Spec.ClusterIP == "" || s.Spec.ClusterIP != to.Addr().String() {
 			continue
 		}
 		for _, p := range s.Spec.Ports {
 			if p.Port == int32(to.Port()) && p.Protocol == corev1.ProtocolTCP {
-				backends, port = append(backends, c.sliced(s, p.Name)...), true
+				backends, port = append(backends, c.sliced(s, p.Name, c.nodeOf(from))...), true
 			}
 		}
 		return backends, port, true
@@ -129,7 +129,17 @@ func (c *Cluster) Backends(to netip.AddrPort) (backends []netip.AddrPort, port, 
 	return nil, false, false
 }
 
-func (c *Cluster) sliced(s *corev1.Service, portName string) []netip.AddrPort {
+func (c *Cluster) nodeOf(ip netip.Addr) string {
+	for _, p := range c.Pods {
+		if p.Address == ip {
+			return p.Spec.NodeName
+		}
+	}
+	return ""
+}
+
+func (c *Cluster) sliced(s *corev1.Service, portName, node string) []netip.AddrPort {
+	local := s.Spec.InternalTrafficPolicy != nil && *s.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal
 	var out []netip.AddrPort
 	for _, slice := range c.slices {
 		if slice.Namespace != s.Namespace || slice.Labels[discoveryv1.LabelServiceName] != s.Name {
@@ -143,6 +153,9 @@ func (c *Cluster) sliced(s *corev1.Service, portName string) []netip.AddrPort {
 				if e.Conditions.Ready != nil && !*e.Conditions.Ready {
 					continue
 				}
+				if local && node != "" && (e.NodeName == nil || *e.NodeName != node) {
+					continue
+				}
 				for _, a := range e.Addresses {
 					if ip, err := netip.ParseAddr(a); err == nil {
 						out = append(out, netip.AddrPortFrom(ip, uint16(*p.Port)))
@@ -154,8 +167,8 @@ func (c *Cluster) sliced(s *corev1.Service, portName string) []netip.AddrPort {
 	return out
 }
 
-// PodsBehind are the ready pods of a headless Service.
-func (c *Cluster) PodsBehind(s *corev1.Service) []netip.Addr {
+// PodsBehind are the ready pods of a headless Service; with a host name only the one of that name.
+func (c *Cluster) PodsBehind(s *corev1.Service, hostname string) []netip.Addr {
 	var out []netip.Addr
 	for _, slice := range c.slices {
 		if slice.Namespace != s.Namespace || slice.Labels[discoveryv1.LabelServiceName] != s.Name {
@@ -163,6 +176,9 @@ func (c *Cluster) PodsBehind(s *corev1.Service) []netip.Addr {
 		}
 		for _, e := range slice.Endpoints {
 			if e.Conditions.Ready != nil && !*e.Conditions.Ready {
+				continue
+			}
+			if hostname != "" && (e.Hostname == nil || *e.Hostname != hostname) {
 				continue
 			}
 			for _, a := range e.Addresses {

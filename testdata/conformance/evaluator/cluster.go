@@ -25,8 +25,15 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 		return
 	}
 	targets, unknown := k.targets(v, c)
+	if dynamicForward(c) {
+		targets = k.forwardTo(v, c, x)
+	}
 	if unknown != "" {
 		k.unknown(p, unknown)
+		return
+	}
+	if len(targets) == 0 && dynamicForward(c) {
+		k.unavailable(p, "DF", "dns_resolution_failure")
 		return
 	}
 	if len(targets) == 0 {

@@ -7,6 +7,7 @@ import (
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	networkrbac "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/rbac/v3"
+	snidfp "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3"
 	tcp "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -23,7 +24,9 @@ type visit struct {
 	destination netip.AddrPort
 	inbound     bool
 	// sni, peer and terminated are what the handshake gave.
-	sni, peer  string
+	sni, peer string
+	// sniPort is where a dynamic forward proxy finds the host that sni names.
+	sniPort    int
 	tls        bool
 	terminated bool
 }
@@ -76,6 +79,13 @@ func (k *walk) connection(p *path, v *visit) {
 		case "istio.metadata_exchange", "envoy.filters.network.sni_cluster", "envoy.filters.network.set_filter_state",
 			"istio.stats", "envoy.filters.network.peer_metadata",
 			"envoy.filters.network.mongo_proxy", "envoy.filters.network.mysql_proxy": // these only read along
+		case "envoy.filters.network.sni_dynamic_forward_proxy":
+			c, ok := unpack(f.GetTypedConfig(), &snidfp.FilterConfig{})
+			if !ok {
+				k.unknown(p, "sni_dynamic_forward_proxy")
+				return
+			}
+			v.lookUp(c)
 		default:
 			k.unknown(p, "network filter "+f.GetName())
 			return

@@ -109,7 +109,7 @@ func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 				return
 			}
 		case "envoy.filters.http.grpc_stats", "istio.stats", "istio_authn", "istio.metadata_exchange",
-			"envoy.filters.http.grpc_web", "envoy.filters.http.peer_metadata", "peer_metadata", "envoy.filters.http.stateful_session":
+			"envoy.filters.http.grpc_web", "envoy.filters.http.peer_metadata", "peer_metadata", "envoy.filters.http.dynamic_forward_proxy", "envoy.filters.http.stateful_session":
 		default:
 			if strings.HasPrefix(f.GetName(), "istio") || strings.Contains(f.GetName(), "peer_metadata") || f.GetName() == "waypoint_downstream_peer_metadata" {
 				continue

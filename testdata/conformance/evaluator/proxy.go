@@ -36,7 +36,10 @@ type Machine struct {
 type World interface {
 	// At is the machine with that address; nil for one outside.
 	At(netip.Addr) *Machine
+	// Resolve are the addresses of a host name in the network's own DNS, for a machine of that address; own is
+	// false for a name that is another network's.
+	Resolve(from netip.Addr, host string) (ips []netip.Addr, own bool)
 	// Service are the addresses that a virtual address of the network stands for, each as likely
 	// as the other. port is false where it has no such port, ok for an address that is no such thing.
-	Service(netip.AddrPort) (backends []netip.AddrPort, port, ok bool)
+	Service(from netip.Addr, to netip.AddrPort) (backends []netip.AddrPort, port, ok bool)
 }

@@ -94,7 +94,7 @@ func (k *walk) outbound(p *path, m *Machine, to netip.AddrPort) {
 
 // dial connects to an address without a proxy of one's own.
 func (k *walk) dial(p *path, to netip.AddrPort) {
-	if backends, port, ok := k.world.Service(to); ok {
+	if backends, port, ok := k.world.Service(p.peer, to); ok {
 		if len(backends) == 0 {
 			d := Unavailable
 			if !port && !p.sent {

@@ -108,12 +108,26 @@ func (w *World) At(ip netip.Addr) *evaluator.Machine {
 			return w.Machine(p)
 		}
 	}
+	if p := w.cluster.Entry(ip); p != nil {
+		return w.Machine(p)
+	}
 	return nil
 }
 
-// Service are the addresses behind a ClusterIP.
-func (w *World) Service(to netip.AddrPort) (backends []netip.AddrPort, port, ok bool) {
-	return w.cluster.Backends(to)
+// Resolve is the DNS of the cluster, for the namespace of the pod that asks.
+func (w *World) Resolve(from netip.Addr, host string) ([]netip.Addr, bool) {
+	namespace := "default"
+	for _, p := range w.cluster.Pods {
+		if p.Address == from {
+			namespace = p.Namespace
+		}
+	}
+	return w.cluster.Resolve(host, namespace)
+}
+
+// Service are the addresses behind a ClusterIP, for a client of that address.
+func (w *World) Service(from netip.Addr, to netip.AddrPort) (backends []netip.AddrPort, port, ok bool) {
+	return w.cluster.Backends(from, to)
 }
 
 func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
