@@ -54,7 +54,6 @@ var withoutScenario = map[resolve.RuleID]string{
 	"endpoint/not-an-ip":                        tableOnly,
 	"endpoint/other-node":                       tableOnly,
 	"endpoint/pod-missing":                      tableOnly,
-	"endpoint/pooled":                           tableOnly,
 	"endpoint/workloadentry-health":             tableOnly,
 	"loadbalance/gateway-passthrough":           tableOnly,
 	"loadbalance/no-locality-left":              tableOnly,

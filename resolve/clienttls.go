@@ -159,7 +159,7 @@ func (s *Snapshot) ClientTLSFor(client *Workload, c *Cluster, e *Endpoint) Clien
 		return ClientTLS{Mode: ClientPlaintext, Step: step}
 	}
 	// 3. As dialled.
-	mtls := ClientTLS{Mode: ClientMTLS, SNI: clusterSNI(c)}
+	mtls := ClientTLS{Mode: ClientMTLS, SNI: clusterSNI(c), cluster: c}
 	if c.Type == ClusterOriginalDst {
 		mtls.Step = NewStep(RuleClientTLSPassthrough, Applied, Ref{}, c.Service.Hostname)
 		return mtls
@@ -213,7 +213,7 @@ func (s *Snapshot) userTLS(client *Workload, c *Cluster) ClientTLS {
 	case networking.ClientTLSSettings_ISTIO_MUTUAL:
 	}
 	return ClientTLS{
-		Mode: ClientMTLS, SNI: cmp.Or(tls.GetSni(), clusterSNI(c)),
+		Mode: ClientMTLS, SNI: cmp.Or(tls.GetSni(), clusterSNI(c)), cluster: c,
 		Step: NewStep(RuleClientTLSIstioMutual, Applied, c.TLSRef, s.insteadOfAuto(c)),
 	}
 }

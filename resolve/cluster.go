@@ -155,6 +155,8 @@ type ClientTLS struct {
 	// name from the request's Host (auto_sni).
 	SNI  string
 	Step Step
+	// cluster is the one whose Istio mTLS it is.
+	cluster *Cluster
 }
 
 // ClientTLSMode is the closed list of what a client's proxy sends.

@@ -126,7 +126,8 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 		return out, []Step{NewStep(RuleDNSAddress, None, Ref{}, host, note)}
 	}
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
-	if svc := s.lookupKube(name, w.Namespace); svc != nil {
+	if svc, pod := s.lookupKube(name, w.Namespace); svc != nil {
+		out.Pod = pod
 		return s.resolveKube(out, w, svc, host)
 	}
 	if svc := entryFor(sc, name); svc != nil {
@@ -163,32 +164,33 @@ func inClusterDomain(name, domain string) bool {
 	return strings.HasSuffix(name, ".svc") || strings.HasSuffix(name, ".svc."+domain)
 }
 
-// lookupKube finds the Kubernetes Service a name means for a pod of the namespace.
-func (s *Snapshot) lookupKube(name, namespace string) *Service {
+// lookupKube finds the Kubernetes Service a name means for a pod of the namespace, and the endpoint of a
+// headless one that it names.
+func (s *Snapshot) lookupKube(name, namespace string) (svc *Service, pod string) {
 	for _, suffix := range []string{"." + namespace + ".svc." + s.Mesh.Domain, ".svc." + s.Mesh.Domain, "." + s.Mesh.Domain, ""} {
 		full := name + suffix
 		for _, svc := range s.ServicesForHost(full) {
 			if svc.Registry == RegistryKubernetes {
-				return svc
+				return svc, ""
 			}
 		}
 		// pod-0.NAME.NAMESPACE.svc is one endpoint of a headless Service.
-		if _, parent, ok := strings.Cut(full, "."); ok && inClusterDomain(full, s.Mesh.Domain) {
+		if first, parent, ok := strings.Cut(full, "."); ok && inClusterDomain(full, s.Mesh.Domain) {
 			for _, svc := range s.ServicesForHost(parent) {
 				if svc.Headless() {
-					return svc
+					return svc, first
 				}
 			}
 		}
 	}
-	return nil
+	return nil, ""
 }
 
 func (s *Snapshot) resolveKube(out Resolved, w *Workload, svc *Service, host string) (Resolved, []Step) {
 	var steps []Step
 	for hops := 0; svc.Resolution == Alias && hops < 8; hops++ {
 		steps = append(steps, NewStep(RuleDNSAlias, Applied, svc.Ref.At("spec.externalName"), svc.Hostname, svc.ExternalName))
-		next := s.lookupKube(strings.ToLower(strings.TrimSuffix(svc.ExternalName, ".")), svc.Namespace)
+		next, pod := s.lookupKube(strings.ToLower(strings.TrimSuffix(svc.ExternalName, ".")), svc.Namespace)
 		if next == nil || next == svc {
 			if inClusterDomain(svc.ExternalName, s.Mesh.Domain) {
 				out.Found = false
@@ -197,13 +199,19 @@ func (s *Snapshot) resolveKube(out Resolved, w *Workload, svc *Service, host str
 			out.Assumed = true
 			return out, append(steps, NewStep(RuleDNSExternal, None, svc.Ref.At("spec.externalName"), svc.ExternalName))
 		}
-		svc = next
+		svc, out.Pod = next, pod
 	}
 	out.Service = svc
 	if svc.Headless() {
-		if empty := s.withoutPods(w, svc); len(empty) > 0 {
-			out.Found = false
-			return out, append(append(steps, empty...), NewStep(RuleDNSNoEndpoints, None, svc.Ref, host))
+		if len(s.NamedEndpoints(svc, out.Pod, out.Port)) == 0 {
+			if others := s.NamedEndpoints(svc, "", out.Port); out.Pod != "" && len(others) > 0 {
+				out.Found = false
+				return out, append(append(steps, Behind(svc, others)...), NewStep(RuleDNSNotFound, None, svc.Ref, host, host, " (no pod of "+svc.Ref.QualifiedName()+" has the hostname "+out.Pod+")"))
+			}
+			if empty := s.withoutPods(w, svc); len(empty) > 0 {
+				out.Found = false
+				return out, append(append(steps, empty...), NewStep(RuleDNSNoEndpoints, None, svc.Ref, host))
+			}
 		}
 		out.Headless = true
 		return out, append(steps, NewStep(RuleDNSHeadless, Matched, svc.Ref, host, svc.Ref.QualifiedName()))
@@ -216,6 +224,7 @@ func (s *Snapshot) resolveKube(out Resolved, w *Workload, svc *Service, host str
 
 // resolveHidden is the name of a Service that istiod does not know: DNS has its ClusterIP all the same.
 func resolveHidden(out Resolved, svc *corev1.Service, host string) (Resolved, []Step) {
+	out.Unseen = true
 	at := "its ClusterIP"
 	if ip, err := netip.ParseAddr(svc.Spec.ClusterIP); err == nil {
 		out.Address, at = singleAddress(ip), ip.String()
@@ -225,27 +234,19 @@ func resolveHidden(out Resolved, svc *corev1.Service, host string) (Resolved, []
 	return out, []Step{NewStep(RuleHiddenService, None, refOf("", "Service", svc), host, svc.Namespace+"/"+svc.Name, at, svc.Namespace)}
 }
 
-// withoutPods says why no port of a headless Service has a ready endpoint; nothing
-// where one has, or where that is not known.
+// withoutPods says why the name of a headless Service has nothing behind it; nothing where that is not known.
 func (s *Snapshot) withoutPods(w *Workload, svc *Service) []Step {
-	var why []Step
-	for _, port := range svc.Ports {
-		endpoints, steps := s.Endpoints(w, svc, port)
-		for _, e := range endpoints {
-			if e.Health == Healthy || svc.PublishNotReady {
-				return nil
-			}
-		}
-		for _, step := range steps {
-			if step.Verdict == Warned {
-				return nil
-			}
-		}
-		if len(why) == 0 {
-			why = steps
+	port := Port{}
+	if len(svc.Ports) > 0 {
+		port = svc.Ports[0]
+	}
+	_, steps := s.Backends(w, svc, port)
+	for _, step := range steps {
+		if step.Verdict == Warned {
+			return nil
 		}
 	}
-	return why
+	return steps
 }
 
 // entryFor finds the ServiceEntry host that a proxy has for a name.
@@ -300,28 +301,42 @@ func capturesDNS(w *Workload, mesh *Mesh) bool {
 	return v == "true" || v == "1"
 }
 
-// serviceAt finds the service that has the address.
-func (s *Snapshot) serviceAt(ip netip.Addr) *Service {
-	for _, svc := range s.Services() {
-		for _, a := range svc.Addresses {
-			if a.Prefix.IsValid() && a.Prefix.IsSingleIP() && a.Prefix.Addr() == ip {
-				return svc
-			}
-		}
+// serviceAt finds the service that has the address: the Kubernetes Service, whose ClusterIP it is, before a
+// ServiceEntry, which only writes it down.
+func (s *Snapshot) serviceAt(ip netip.Addr) *Service { return s.index.services().byAddress[ip] }
+
+// ClusterIPAt finds the Kubernetes Service that has the address.
+func (s *Snapshot) ClusterIPAt(ip netip.Addr) *Service {
+	if svc := s.serviceAt(ip); svc != nil && svc.Registry == RegistryKubernetes {
+		return svc
 	}
 	return nil
 }
 
-// WorkloadAt finds the pod that has the address.
+// Knows reports whether something in the cluster, or a WorkloadEntry, has the address.
+func (s *Snapshot) Knows(ip netip.Addr) bool {
+	return s.ClusterIPAt(ip) != nil || s.WorkloadAt(ip) != nil
+}
+
+// WorkloadAt finds the pod or WorkloadEntry that has the address.
 func (s *Snapshot) WorkloadAt(ip netip.Addr) *Workload { return s.index.addresses()[ip] }
 
-func indexAddresses(all []*Workload) map[netip.Addr]*Workload {
+// indexAddresses holds the first pod of each address, or the first WorkloadEntry.
+func indexAddresses(s *Snapshot) map[netip.Addr]*Workload {
 	out := map[netip.Addr]*Workload{}
-	for _, w := range all {
+	add := func(w *Workload) {
 		for _, ip := range w.Addresses {
 			if out[ip] == nil && !w.HostNetwork {
 				out[ip] = w
 			}
+		}
+	}
+	for _, w := range s.Workloads() {
+		add(w)
+	}
+	for _, namespace := range sortedKeys(s.index.entries()) {
+		for _, w := range s.WorkloadEntriesIn(namespace) {
+			add(w)
 		}
 	}
 	return out

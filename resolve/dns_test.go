@@ -23,7 +23,7 @@ spec: {clusterIP: None, selector: {app: db}, ports: [{name: tcp, port: 80}]}
 apiVersion: v1
 kind: Pod
 metadata: {name: db-0, namespace: shop, labels: {app: db}}
-spec: {containers: [{name: app}]}
+spec: {hostname: db-0, subdomain: db, containers: [{name: app}]}
 status: {podIP: 10.1.0.5, podIPs: [{ip: 10.1.0.5}], conditions: [{type: Ready, status: "True"}]}
 ---
 apiVersion: v1

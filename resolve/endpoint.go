@@ -221,11 +221,7 @@ func (s *Snapshot) Endpoints(client *Workload, svc *Service, port Port) ([]*Endp
 		steps = append(steps, more...)
 	}
 
-	n := podCount(eps)
-	if n == 0 {
-		return nil, append(steps, NewStep(RuleEndpointsNone, None, svc.Ref, svc.Hostname, port.Number, s.whyNone(svc, steps)))
-	}
-	return eps, append(steps, NewStep(RuleEndpoints, Applied, svc.Ref, n, svc.Hostname, port.Number))
+	return s.counted(svc, port, eps, steps)
 }
 
 // Behind names the workloads of endpoints of which none can be used.

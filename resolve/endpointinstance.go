@@ -123,6 +123,8 @@ type endpointIndex struct {
 	inline map[addressKey][]inlineEndpoint
 	// cache holds an *instanceSet for each instanceKey that was asked for.
 	cache sync.Map
+	// identities holds the names that a service's servers have, by its namespace and host.
+	identities sync.Map
 }
 
 // idleTemplate is a Deployment or StatefulSet with 0 replicas, and the labels its pods would have.

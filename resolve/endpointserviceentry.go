@@ -142,7 +142,7 @@ func (s *Snapshot) selectedByServiceEntry(set *instanceSet, se *networking.Servi
 	slices.SortStableFunc(pods, func(a, b *Workload) int { return CompareRefs(workloadRef(a), workloadRef(b)) })
 	for _, w := range pods {
 		ref := workloadRef(w)
-		own, _ := namedPort(w, p.GetName(), ProtocolTCP)
+		own, _ := namedPort(w, p.GetName(), false)
 		e := endpointOf(w, firstAddress(w), instancePort(p, uint32(own), ""), ref)
 		e.Count = w.Replicas
 		switch {

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"net/netip"
 
 	networking "istio.io/client-go/pkg/apis/networking/v1"
@@ -228,9 +229,7 @@ func containerPorts(w *Workload) string {
 // ClusterIP Service's selector matches.
 //
 //  1. Only Services with a selector and a ClusterIP; only entries whose address is an IP.
-//  2. The port: ports[] of the entry by the targetPort's name (by the Service
-//     port's name where targetPort is a number), else the number. A named targetPort
-//     that the entry lacks makes it no endpoint.
+//  2. The port: see entryTargetPort. A named targetPort that the entry lacks makes it no endpoint.
 //
 // Source: pilot/pkg/serviceregistry/kube/controller/controller.go, serviceInstancesFromWorkloadInstances.
 func (s *Snapshot) selectedWorkloadEntries(set *instanceSet, svc *Service, port Port) {
@@ -251,17 +250,10 @@ func (s *Snapshot) selectedWorkloadEntries(set *instanceSet, svc *Service, port 
 			continue
 		}
 		// 2.
-		name := port.TargetName
-		if name == "" && port.TargetPort > 0 {
-			name = port.Name
-		}
-		number := int(we.Spec.GetPorts()[name])
-		if number == 0 && port.TargetName != "" {
+		number, ok := entryTargetPort(port, w)
+		if !ok {
 			set.skip(RuleEndpointNoNamedPort, w.Owner.At("spec.ports"), w.Owner.String(), port.TargetName)
 			continue
-		}
-		if number == 0 {
-			number, _ = port.TargetOn(w)
 		}
 		set.add(entryEndpoint(we, w, number))
 	}
@@ -290,4 +282,22 @@ func entryEndpoint(we *networking.WorkloadEntry, w *Workload, port int) *Endpoin
 		e.Weight = int(we.Spec.GetWeight())
 	}
 	return e
+}
+
+// entryTargetPort is the WorkloadEntry's port behind a Service's: ports[] of the entry by the targetPort's name (by the Service port's name
+// where targetPort is a number), else the number. A named targetPort that the entry lacks is none.
+//
+// Source: pilot/pkg/serviceregistry/kube/controller/controller.go, serviceInstanceFromWorkloadInstance.
+func entryTargetPort(p Port, w *Workload) (int, bool) {
+	name := p.TargetName
+	if name == "" && p.TargetPort > 0 {
+		name = p.Name
+	}
+	if n := int(w.Entry.Spec.GetPorts()[name]); n != 0 {
+		return n, true
+	}
+	if p.TargetName != "" {
+		return 0, false
+	}
+	return cmp.Or(p.TargetPort, p.Number), true
 }

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -50,6 +51,15 @@ func (q *HTTPRequest) PathAndQuery() string {
 
 // Hostname is the authority without a port, lower case, as Envoy looks up a virtual host.
 func (q *HTTPRequest) Hostname() string { return StripPort(strings.ToLower(q.Authority)) }
+
+// PortOr is the port of the authority, or the one given where it has none.
+func (q *HTTPRequest) PortOr(port int) int {
+	text := strings.TrimPrefix(q.Authority[len(StripPort(q.Authority)):], ":")
+	if n, err := strconv.Atoi(text); err == nil {
+		return n
+	}
+	return port
+}
 
 // Clone returns a copy that can be changed without touching the original.
 func (q *HTTPRequest) Clone() *HTTPRequest {

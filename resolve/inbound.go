@@ -91,7 +91,8 @@ type InboundPort struct {
 // VirtualServices play no part there.
 //
 //  1. Sidecar.ingress, where it is set, replaces everything made from Services.
-//  2. Else the oldest Service that targets the port gives the protocol.
+//  2. Else the oldest Service that targets the port gives the protocol. A UDP port is one of them: for
+//     connections to its number there is then a TCP filter chain.
 //  3. Every other port takes the passthrough chains.
 //
 // Source: pilot/pkg/networking/core/listener_inbound.go, buildInboundListeners.
@@ -104,7 +105,7 @@ func (s *Snapshot) Inbound(w *Workload, sc *Scope, port int) (InboundPort, []Ste
 	var winner *Service
 	for _, t := range s.ServiceTargets(w) {
 		svc, p := t.Service, t.Port
-		if t.TargetPort != port || p.Protocol == ProtocolUDP {
+		if t.TargetPort != port {
 			continue
 		}
 		if winner != nil {

@@ -36,7 +36,7 @@ func TestInbound(t *testing.T) {
 		{"named target port", service("a", older, "{name: http, port: 80, targetPort: web}"), declared(ProtocolHTTP, "inbound|http|80")},
 		{"service port is no pod port", service("a", older, "{name: http, port: 8080, targetPort: 9000}"), passthrough},
 		{"no Service", "", passthrough},
-		{"udp does not count", service("a", older, "{name: dns, port: 8080, protocol: UDP}"), passthrough},
+		{"udp makes a TCP chain", service("a", older, "{name: dns, port: 8080, protocol: UDP}"), declared(ProtocolUDP, "inbound|http|8080")},
 		{
 			"the older Service gives the protocol",
 			service("a", younger, "{name: http, port: 80, targetPort: 8080}") + service("b", older, "{name: tcp, port: 81, targetPort: 8080}"),

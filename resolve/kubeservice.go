@@ -47,6 +47,7 @@ func convertKubeService(svc *corev1.Service, index int, mesh *Mesh) *Service {
 			Name:     p.Name,
 			Number:   int(p.Port),
 			Protocol: servicePortProtocol(int(p.Port), p.Name, p.Protocol, p.AppProtocol),
+			UDP:      p.Protocol == corev1.ProtocolUDP,
 			Field:    fmt.Sprintf("spec.ports[%d]", i),
 		}
 		if p.TargetPort.Type == intstr.String {

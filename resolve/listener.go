@@ -3,6 +3,8 @@ package resolve
 import (
 	"strconv"
 	"sync"
+
+	networking "istio.io/api/networking/v1alpha3"
 )
 
 // Rules of the outbound listeners of a sidecar.
@@ -153,6 +155,8 @@ type OutboundListener struct {
 	Owner     *Service
 	OwnerPort Port
 	Egress    *Egress
+	// PerEndpoint is set where there is one such listener on each of the owner's endpoints.
+	PerEndpoint bool
 
 	state    Protocol
 	locked   bool
@@ -219,11 +223,12 @@ func (sc *Scope) listenersOn(port int) *portListeners {
 // buildListeners makes the listeners of one port.
 //
 //  1. Egress listeners in order; the catch-all one adds nothing to listeners that
-//     a listener with a port has made.
+//     a listener with a port has made. One with captureMode NONE stands on its bind, or 127.0.0.1.
 //  2. Services by age. Aliases and UDP ports make none.
 //  3. HTTP ports share 0.0.0.0_PORT. TCP, TLS and auto-detected ports listen on the
 //     service's addresses; on 0.0.0.0 if it has none or a CIDR; on each
-//     endpoint's address for a headless Service.
+//     endpoint's address for a headless Service, and for a ServiceEntry of resolution NONE that
+//     has endpoints all the same: by a workloadSelector, or those of a Service of its host.
 //
 // Source: pilot/pkg/networking/core/listener.go, buildSidecarOutboundListeners.
 func (sc *Scope) buildListeners(port int) *portListeners {
@@ -244,7 +249,7 @@ func (sc *Scope) buildListeners(port int) *portListeners {
 			if e.Port() != 0 {
 				p.Protocol = ParseProtocol(e.Listener.GetPort().GetProtocol())
 			}
-			for _, bind := range bindsFor(svc, p, e) {
+			for _, bind := range sc.bindsFor(svc, p, e) {
 				ls.add(bind, svc, p, e)
 			}
 		}
@@ -256,14 +261,19 @@ func (sc *Scope) buildListeners(port int) *portListeners {
 type bind struct {
 	address string
 	cidrs   []Address
+	// perEndpoint: the address stands for that of each endpoint.
+	perEndpoint bool
 }
 
-func bindsFor(svc *Service, p Port, e *Egress) []bind {
+func (sc *Scope) bindsFor(svc *Service, p Port, e *Egress) []bind {
 	if svc.Resolution == Alias || p.Protocol == ProtocolUDP {
 		return nil
 	}
 	if b := e.Listener.GetBind(); b != "" {
 		return []bind{{address: b}}
+	}
+	if e.Port() != 0 && e.Listener.GetCaptureMode() == networking.CaptureMode_NONE {
+		return []bind{{address: "127.0.0.1"}}
 	}
 	if p.Protocol.IsHTTP() {
 		if reservedPorts[p.Number] {
@@ -271,8 +281,8 @@ func bindsFor(svc *Service, p Port, e *Egress) []bind {
 		}
 		return []bind{{address: wildcardBind}}
 	}
-	if svc.Headless() && e.Port() == 0 {
-		return []bind{{address: headlessBind(svc)}}
+	if e.Port() == 0 && sc.listensPerEndpoint(svc, p) {
+		return []bind{{address: headlessBind(svc), perEndpoint: true}}
 	}
 	var out []bind
 	var cidrs []Address
@@ -287,6 +297,16 @@ func bindsFor(svc *Service, p Port, e *Egress) []bind {
 		out = append(out, bind{address: wildcardBind, cidrs: cidrs})
 	}
 	return out
+}
+
+func (sc *Scope) listensPerEndpoint(svc *Service, p Port) bool {
+	if svc.Resolution != Passthrough || len(svc.Addresses) > 0 {
+		return false
+	}
+	if svc.Registry == RegistryKubernetes || len(svc.Selector) > 0 {
+		return true
+	}
+	return len(sc.snapshot.endpointsOn(svc, p.Number)) > 0
 }
 
 // reservedPorts are Envoy's own: HTTP services on them get no shared listener.
@@ -316,7 +336,7 @@ func (ls *portListeners) add(b bind, svc *Service, p Port, e *Egress) {
 	if old == nil || auto && old.state.IsHTTP() {
 		l := &OutboundListener{
 			Name: b.address + "_" + strconv.Itoa(p.Number), Port: p.Number, Wildcard: wildcard,
-			Owner: svc, OwnerPort: p, Egress: e, state: p.Protocol,
+			Owner: svc, OwnerPort: p, Egress: e, PerEndpoint: b.perEndpoint, state: p.Protocol,
 		}
 		if http && wildcard && p.Protocol != ProtocolHTTPProxy {
 			l.state = ProtocolUnsupported

@@ -14,6 +14,10 @@ type Dialled struct {
 	Service *Service
 	// Headless is set where the address is one of the service's endpoints.
 	Headless bool
+	// Unseen is set where the address is of a Service that istiod does not know.
+	Unseen bool
+	// Pod is the endpoint's own name, where the application looked that up.
+	Pod string
 }
 
 // Listener returns the listener that takes a captured connection: the one on
@@ -21,14 +25,10 @@ type Dialled struct {
 // Source: Envoy, listener manager (original destination); routing by use_original_dst.
 func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 	ls := sc.listenersOn(d.Port)
-	if d.Headless && d.Service != nil {
-		if l := ls.byBind[headlessBind(d.Service)]; l != nil {
-			return l, []Step{NewStep(RuleListenerHeadless, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
-		}
-	} else if l := ls.byBind[d.Address.String()]; l != nil && !l.Wildcard {
+	if l := ls.byBind[d.Address.String()]; l != nil && !l.Wildcard && !d.Headless {
 		return l, []Step{NewStep(RuleListenerAddress, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
 	}
-	if l := sc.headlessOn(ls, d); l != nil {
+	if l := sc.onEndpoint(ls, d); l != nil {
 		return l, []Step{NewStep(RuleListenerHeadless, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
 	}
 	if l := ls.byBind[wildcardBind]; l != nil {
@@ -48,33 +48,52 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 	}
 	if len(ls.order) > 0 {
 		var names []string
+		var steps []Step
 		for _, l := range ls.order {
 			names = append(names, l.Name)
+			if l.PerEndpoint && l.Owner.Registry != RegistryKubernetes { // its endpoints made it so
+				for _, same := range sc.snapshot.sameHost(l.Owner) {
+					if same.Ref != l.Owner.Ref {
+						steps = append(steps, NewStep(RuleEndpointPooled, Applied, same.Ref.Object(), l.Owner.Ref.Object().String(), l.OwnerPort.Name))
+					}
+				}
+				steps = append(steps, Behind(l.Owner, sc.snapshot.endpointsOn(l.Owner, l.Port))...)
+			}
 		}
 		to := d.Address.String()
 		if to == "" {
 			to = "the dialled address"
 		}
-		return nil, []Step{NewStep(RuleListenerOtherAddr, None, Ref{}, d.Port, joinLimited(names, 3), to)}
+		return nil, append(steps, NewStep(RuleListenerOtherAddr, None, Ref{}, d.Port, joinLimited(names, 3), to))
 	}
 	return nil, []Step{NewStep(RuleListenerNone, None, Ref{}, d.Port)}
 }
 
-// headlessOn finds the listener of a headless Service on the very address of one of its endpoints.
-func (sc *Scope) headlessOn(ls *portListeners, d Dialled) *OutboundListener {
-	if d.Service != nil || !d.Address.Prefix.IsValid() {
-		return nil
+// onEndpoint finds the oldest listener that stands on the dialled endpoint itself.
+func (sc *Scope) onEndpoint(ls *portListeners, d Dialled) *OutboundListener {
+	var dialled []*Endpoint
+	if d.Headless {
+		dialled = sc.snapshot.NamedEndpoints(d.Service, d.Pod, d.Port)
+	}
+	at := func(e *Endpoint) bool {
+		if !d.Headless {
+			return e.Address != "" && e.Address == d.Address.String()
+		}
+		return slices.ContainsFunc(dialled, func(o *Endpoint) bool { return o.Address == e.Address && o.Workload == e.Workload })
 	}
 	for _, l := range ls.order {
-		if l.Wildcard || !l.Owner.Headless() {
+		if !l.PerEndpoint {
 			continue
 		}
-		endpoints, _ := sc.snapshot.Endpoints(nil, l.Owner, l.OwnerPort)
-		if slices.ContainsFunc(endpoints, func(e *Endpoint) bool { return e.Address == d.Address.String() }) {
-			own := *l
-			own.Name = d.Address.String() + "_" + strconv.Itoa(d.Port)
-			return &own
+		if !slices.ContainsFunc(sc.snapshot.endpointsOn(l.Owner, l.Port), at) {
+			continue
 		}
+		if d.Headless {
+			return l
+		}
+		own := *l
+		own.Name = d.Address.String() + "_" + strconv.Itoa(d.Port)
+		return &own
 	}
 	return nil
 }

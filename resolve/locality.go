@@ -14,6 +14,7 @@ const (
 	RuleBalanceNoneLeft         RuleID = "loadbalance/no-locality-left"
 	RuleBalanceGateway          RuleID = "loadbalance/gateway-passthrough"
 	RuleLocalityUnknown         RuleID = "locality/unknown"
+	RuleLocalityOtherNetwork    RuleID = "locality/other-network"
 	RuleLocalityFailover        RuleID = "locality/failover"
 	RuleLocalityFartherEndpoint RuleID = "locality/lower-priority"
 	RuleLocalitySpill           RuleID = "locality/spill-over"
@@ -26,6 +27,12 @@ const (
 const applyLocality = "pilot/pkg/networking/core/loadbalancer/loadbalancer.go, ApplyLocalityLoadBalancer"
 
 var localityRules = []Rule{
+	{
+		ID: RuleLocalityOtherNetwork, Stage: StageLoadBalance,
+		Says:     "trafficDistribution compares networks first: endpoints of another network get nothing while one of the client's is healthy.",
+		Template: "%s is on network %s, the client on %s",
+		Source:   "pilot/pkg/networking/core/loadbalancer/loadbalancer.go, applyFailoverPriorityPerLocality",
+	},
 	{
 		ID: RuleBalanceNone, Stage: StageLoadBalance,
 		Says:     "A cluster without a healthy endpoint answers 503 with flag UH.",

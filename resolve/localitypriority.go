@@ -55,7 +55,8 @@ func (b *balancer) balance() ([]*Endpoint, []Step) {
 		}
 	}
 	if what := b.unknown(labels, byLocality); what != "" {
-		return healthy, b.warnUnknown(healthy, what)
+		near, steps := b.onNetwork(labels, healthy)
+		return near, append(steps, b.warnUnknown(near, what)...)
 	}
 	kept, more := b.spread(b.prioritize(labels, byLocality))
 	steps := append(b.localities(), more...)
@@ -63,6 +64,28 @@ func (b *balancer) balance() ([]*Endpoint, []Step) {
 		steps = append(steps, NewStep(RuleLocalityZoneAware, Warned, set.ref))
 	}
 	return kept, steps
+}
+
+// onNetwork keeps the endpoints of the client's network, where the network is what is compared first: no
+// difference of localities outweighs it.
+func (b *balancer) onNetwork(labels []string, healthy []*Endpoint) ([]*Endpoint, []Step) {
+	if len(labels) == 0 || labels[0] != topologyNetwork {
+		return healthy, nil
+	}
+	mine := augmentLabels(b.client.Labels, b.client.Locality, b.client.NodeName, b.client.Network)
+	var near []*Endpoint
+	var steps []Step
+	for _, e := range healthy {
+		if theirs := topologyLabels(e)[topologyNetwork]; theirs == mine[topologyNetwork] {
+			near = append(near, e)
+		} else {
+			steps = append(steps, NewStep(RuleLocalityOtherNetwork, Skipped, e.Ref, e.name(), cmp.Or(theirs, "none"), cmp.Or(mine[topologyNetwork], "none")))
+		}
+	}
+	if len(near) == 0 {
+		return healthy, nil
+	}
+	return near, steps
 }
 
 // localities names the nodes that say where the client and the endpoints are.

@@ -44,7 +44,7 @@ func (s *Snapshot) OwnAddress(client *Workload, d Dialled) (Truth, Step) {
 		return False, Step{}
 	}
 	pods, own := 0, false
-	for _, e := range s.podsAnswering(client, d) {
+	for _, e := range s.NamedEndpoints(d.Service, d.Pod, d.Port) {
 		pods += max(e.Count, 1)
 		own = own || e.Workload != nil && e.Workload.Owner == client.Owner
 	}
@@ -55,21 +55,4 @@ func (s *Snapshot) OwnAddress(client *Workload, d Dialled) (Truth, Step) {
 		return True, NewStep(RuleCaptureOwnAddress, Applied, client.Owner, client.Owner.String())
 	}
 	return Unknown, NewStep(RuleCaptureMaybeAddress, Warned, d.Service.Ref, client.Owner.String(), pods, d.Service.Hostname)
-}
-
-// podsAnswering are the pods that DNS gives for a headless Service: those of any port, if they are ready.
-func (s *Snapshot) podsAnswering(client *Workload, d Dialled) []*Endpoint {
-	for _, port := range d.Service.Ports {
-		var ready []*Endpoint
-		endpoints, _ := s.Endpoints(client, d.Service, port)
-		for _, e := range endpoints {
-			if e.Health == Healthy || d.Service.PublishNotReady {
-				ready = append(ready, e)
-			}
-		}
-		if len(ready) > 0 {
-			return ready
-		}
-	}
-	return nil
 }

@@ -75,8 +75,8 @@ var walkRules = []Rule{
 	},
 	{
 		ID: RuleOriginalDestination, Stage: StageLoadBalance,
-		Says:     "The cluster of a headless service keeps the address the application dialled, whatever the route says.",
-		Template: "%s is headless: the connection keeps the address the application dialled, which is %s",
+		Says:     "The cluster of a headless Service, and of a ServiceEntry of resolution NONE, keeps the address the application dialled, whatever the route says.",
+		Template: "%s is headless or of resolution NONE: the connection keeps the address the application dialled, which is %s",
 		Source:   "pilot/pkg/networking/core/cluster.go, convertResolution (ORIGINAL_DST)",
 	},
 	{

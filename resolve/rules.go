@@ -50,6 +50,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	clusterRules,
 	endpointRules,
 	clientTLSRules,
+	serverIdentityRules,
 	peerAuthenticationRules,
 	requestAuthenticationRules,
 	authorizationPolicyRules,

@@ -80,6 +80,8 @@ type Port struct {
 	// TargetName is a named target port.
 	TargetName string
 	Protocol   Protocol
+	// UDP is set where the transport is UDP; a TCP port may be UDP by its name alone.
+	UDP bool
 	// Field is the port's path in the resource: spec.ports[0].
 	Field string
 }
@@ -134,7 +136,7 @@ func (a Address) String() string {
 func (p Port) TargetOn(w *Workload) (int, bool) {
 	switch {
 	case p.TargetName != "":
-		return namedPort(w, p.TargetName, p.Protocol)
+		return namedPort(w, p.TargetName, p.UDP)
 	case p.TargetPort > 0:
 		return p.TargetPort, true
 	}
@@ -142,10 +144,10 @@ func (p Port) TargetOn(w *Workload) (int, bool) {
 }
 
 // namedPort is the container port of that name and transport.
-func namedPort(w *Workload, name string, protocol Protocol) (int, bool) {
+func namedPort(w *Workload, name string, udp bool) (int, bool) {
 	for _, c := range w.Containers {
 		for _, p := range c.Ports {
-			if p.Name == name && (p.Protocol == corev1.ProtocolUDP) == (protocol == ProtocolUDP) {
+			if p.Name == name && (p.Protocol == corev1.ProtocolUDP) == udp {
 				return int(p.ContainerPort), true
 			}
 		}

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 )
 
@@ -17,6 +18,8 @@ type serviceIndex struct {
 	bySelector map[string][]*Service
 	// unselected holds the Kubernetes Services of a namespace that have endpoints without a selector.
 	unselected map[string][]*Service
+	// byAddress holds the Kubernetes Service of an address, else the oldest ServiceEntry.
+	byAddress map[netip.Addr]*Service
 	// exported holds services visible in a namespace by name, public those visible everywhere.
 	exported map[string][]*Service
 	public   []*Service
@@ -27,6 +30,7 @@ func indexServices(s *Snapshot) *serviceIndex {
 		byHost:     map[string]map[string]*Service{},
 		bySelector: map[string][]*Service{},
 		unselected: map[string][]*Service{},
+		byAddress:  map[netip.Addr]*Service{},
 		exported:   map[string][]*Service{},
 	}
 	for i, svc := range s.KubeServices {
@@ -52,6 +56,11 @@ func indexServices(s *Snapshot) *serviceIndex {
 			ix.bySelector[svc.Namespace] = append(ix.bySelector[svc.Namespace], svc)
 		} else if svc.Registry == RegistryKubernetes && svc.Resolution != Alias {
 			ix.unselected[svc.Namespace] = append(ix.unselected[svc.Namespace], svc)
+		}
+		for _, a := range svc.Addresses {
+			if old := ix.byAddress[a.Prefix.Addr()]; a.Prefix.IsValid() && a.Prefix.IsSingleIP() && (old == nil || old.Registry != RegistryKubernetes && svc.Registry == RegistryKubernetes) {
+				ix.byAddress[a.Prefix.Addr()] = svc
+			}
 		}
 		if svc.ExportTo.Public() {
 			ix.public = append(ix.public, svc)

@@ -22,15 +22,17 @@ type ServiceTarget struct {
 
 // ServiceTargets are the service ports that lead to the workload, as its own proxy has to know them:
 //
-//  1. ServiceEntries of its namespace: those that select it, and those with an endpoint of its address.
-//  2. Services of its namespace whose selector selects it. Without any: Services without a selector
-//     that have an EndpointSlice with its address.
+//  1. ServiceEntries of its namespace: those that select it (a pod while it is ready), and those with an
+//     endpoint of its address.
+//  2. Services of its namespace whose selector selects it; for a WorkloadEntry those with a ClusterIP, at the
+//     ports that it maps. Without any: Services without a selector that have an EndpointSlice with its address.
 //  3. Of several ports of one Service with the same target port and protocol only the first counts. A
 //     port whose target's name no container declares does not count.
 //  4. The oldest service is first, of equal age that whose host name sorts first.
 //
 // Source: pilot/pkg/serviceregistry/serviceentry/controller.go, GetProxyServiceTargets (1);
-// serviceregistry/kube/controller/controller.go, GetProxyServiceTargets, GetProxyServiceTargetsByPod, and
+// serviceregistry/kube/controller/controller.go, GetProxyServiceTargets, GetProxyServiceTargetsByPod,
+// serviceTargetsFromWorkloadInstance, and
 // endpointslice.go, GetProxyServiceTargets (2, 3); model/context.go, SetServiceTargets (4).
 func (s *Snapshot) ServiceTargets(w *Workload) []ServiceTarget {
 	var out []ServiceTarget
@@ -38,7 +40,13 @@ func (s *Snapshot) ServiceTargets(w *Workload) []ServiceTarget {
 	for _, svc := range s.ServicesOf(w) {
 		if svc.Registry == RegistryKubernetes {
 			selected = true
+			if w.Entry != nil && svc.Resolution != ClientSideLB {
+				continue // headless
+			}
 			out = append(out, selectedTargets(svc, w)...)
+			continue
+		}
+		if w.Entry == nil && (!w.Ready || w.Terminating) {
 			continue
 		}
 		out = append(out, s.entryTargets(svc, w)...)
@@ -79,6 +87,10 @@ func workloadPort(w *Workload, p Port) (int, bool) {
 	if len(w.Containers) == 0 && w.Entry == nil {
 		p.TargetName = ""
 	}
+	if w.Entry != nil {
+		n, ok := entryTargetPort(p, w)
+		return n, ok && p.Protocol != ProtocolUDP
+	}
 	return p.TargetOn(w)
 }
 
@@ -90,7 +102,7 @@ func (s *Snapshot) entryTargets(svc *Service, w *Workload) []ServiceTarget {
 		if w.Entry != nil {
 			own, address = int(w.Entry.Spec.GetPorts()[p.GetName()]), w.Entry.Spec.GetAddress()
 		} else {
-			own, _ = namedPort(w, p.GetName(), ProtocolTCP)
+			own, _ = namedPort(w, p.GetName(), false)
 		}
 		port, ok := svc.PortByNumber(int(p.GetNumber()))
 		if n := instancePort(p, uint32(own), address); ok && n != 0 {

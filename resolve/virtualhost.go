@@ -13,6 +13,7 @@ const (
 	RuleHostServiceDefault  RuleID = "host/service-default"
 	RuleHostSniffed         RuleID = "host/own-listener"
 	RuleHostUnknown         RuleID = "host/unknown"
+	RuleHostEmptyTable      RuleID = "host/empty-table"
 	RuleHostNotMesh         RuleID = "virtualservice/not-bound-to-mesh"
 	RuleHostNotExported     RuleID = "virtualservice/not-exported"
 	RuleHostNotImported     RuleID = "virtualservice/not-imported"
@@ -43,6 +44,12 @@ var virtualHostRules = []Rule{
 		Says:     "On the listener of one service's own address every Host belongs to that service.",
 		Template: "the listener belongs to %s alone: Host %s is not looked at",
 		Source:   "pilot/pkg/networking/core/httproute.go, getVirtualHostsForSniffedServicePort",
+	},
+	{
+		ID: RuleHostEmptyTable, Stage: StageHost,
+		Says:     "The listener of an auto-detected port has a route table with its service alone. It is made from the Sidecar's first egress listener for the port; if that does not import the service the table is empty, and every request gets 404.",
+		Template: "route table %s is made from the Sidecar's first egress listener for port %d, which does not import %s: it is empty",
+		Source:   "pilot/pkg/networking/core/httproute.go, getVirtualHostsForSniffedServicePort; model/sidecar.go, GetEgressListenerForRDS",
 	},
 	{
 		ID: RuleHostUnknown, Stage: StageHost,

@@ -41,7 +41,10 @@ type Workload struct {
 	// Containers are all containers, init containers included (a native sidecar is one of them).
 	Containers  []corev1.Container
 	HostNetwork bool
-	NodeName    string
+	// Hostname and Subdomain are what the pod is called under a headless Service; a StatefulSet's template has no
+	// Hostname, its pods are called after it.
+	Hostname, Subdomain string
+	NodeName            string
 	// Dataplane is what the pod runs, or what injection would give it.
 	Dataplane Dataplane
 	// DataplaneStep says how Dataplane was found: the container that was seen, or the injection rule that was followed.

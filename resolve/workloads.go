@@ -118,6 +118,8 @@ func (s *Snapshot) podWorkload(pod *corev1.Pod, owner Ref) *Workload {
 		Addresses:      podAddresses(&pod.Status),
 		Containers:     allContainers(&pod.Spec),
 		HostNetwork:    pod.Spec.HostNetwork,
+		Hostname:       pod.Spec.Hostname,
+		Subdomain:      pod.Spec.Subdomain,
 		NodeName:       pod.Spec.NodeName,
 		Replicas:       1,
 		Ready:          s.podReady(&pod.Status),
@@ -199,6 +201,8 @@ type workloadTemplate struct {
 	replicas int
 	// endpoints is set for the kinds whose templates stand for pods that receive requests.
 	endpoints bool
+	// subdomain is the headless Service under which the pods have names: spec.serviceName of a StatefulSet.
+	subdomain string
 }
 
 // templates returns the pod templates, by kind and, within a kind, oldest first.
@@ -209,13 +213,14 @@ func (r *Running) templates() []workloadTemplate {
 		if replicas != nil {
 			n = int(*replicas)
 		}
-		out = append(out, workloadTemplate{refOf(group, kind, o), o, order, field, &t.ObjectMeta, &t.Spec, n, endpoints})
+		out = append(out, workloadTemplate{refOf(group, kind, o), o, order, field, &t.ObjectMeta, &t.Spec, n, endpoints, t.Spec.Subdomain})
 	}
 	for _, o := range r.Deployments {
 		add(1, appsv1.GroupName, "Deployment", o, "spec.template", &o.Spec.Template, o.Spec.Replicas, true)
 	}
 	for _, o := range r.StatefulSets {
 		add(2, appsv1.GroupName, "StatefulSet", o, "spec.template", &o.Spec.Template, o.Spec.Replicas, true)
+		out[len(out)-1].subdomain = o.Spec.ServiceName
 	}
 	for _, o := range r.DaemonSets {
 		add(3, appsv1.GroupName, "DaemonSet", o, "spec.template", &o.Spec.Template, nil, true)
@@ -240,6 +245,8 @@ func (s *Snapshot) templateWorkload(t workloadTemplate) *Workload {
 		ServiceAccount: accountOf(t.spec),
 		Containers:     allContainers(t.spec),
 		HostNetwork:    t.spec.HostNetwork,
+		Hostname:       t.spec.Hostname,
+		Subdomain:      t.subdomain,
 		NodeName:       t.spec.NodeName,
 		Replicas:       t.replicas,
 		Ready:          true,

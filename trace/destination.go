@@ -91,26 +91,14 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		return
 	}
 	keepsAddress := cluster.Type == resolve.ClusterOriginalDst && !r.gateway
-	if keepsAddress && r.dialled.Service != nil && r.dialled.Service.Hostname != svc.Hostname {
-		p.note(resolve.NewStep(resolve.RuleOriginalDestination, resolve.Applied, svc.Ref, svc.Hostname, r.dialled.Service.Hostname))
-		if r.dialled.Service.Registry != resolve.RegistryKubernetes {
-			w.dial(p, atTargetPort(r.dialled, svc, port), w.request.Host)
-			return
-		}
-		svc = r.dialled.Service
-		dialled, ok := svc.PortByNumber(r.dialled.Port)
-		if !ok && !svc.Headless() {
-			w.endAt(p, w.refused(p, CodePortNotInService), resolve.NewStep(resolve.RuleServicePortMissing, resolve.None, svc.Ref.At("spec.ports"), svc.Ref.QualifiedName(), r.dialled.Port, listPorts(svc)))
-			return
-		}
-		if ok {
-			port = dialled
-		}
-	}
 	endpoints, steps := w.snapshot.Endpoints(r.workload, svc, port)
+	if keepsAddress && dialsOther(r.dialled, svc, endpoints) {
+		w.toDialled(p, r, cluster, endpoints)
+		return
+	}
 	p.note(steps...)
 	if keepsAddress {
-		endpoints = othersOnly(dialledOnly(endpoints, r.dialled), r.workload, r.dialled)
+		endpoints = othersOnly(w.whereDialled(endpoints, svc, r.dialled), r.workload, r.dialled)
 	}
 	if keepsAddress && len(endpoints) == 0 {
 		w.nothingDialled(p, r, svc, steps)
@@ -143,15 +131,25 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 	}
 }
 
-// dialledOnly keeps the endpoint that the application dialled by its address; all of
-// them where it dialled a name or something else.
-func dialledOnly(endpoints []*resolve.Endpoint, d resolve.Dialled) []*resolve.Endpoint {
+// whereDialled are the endpoints that the application dialled: those that the name of a headless Service
+// has, or the one with the address; all of them where it dialled something else.
+func (w *walk) whereDialled(endpoints []*resolve.Endpoint, svc *resolve.Service, d resolve.Dialled) []*resolve.Endpoint {
+	if d.Headless {
+		return w.snapshot.NamedEndpoints(svc, d.Pod, d.Port)
+	}
+	if ip := d.Address.Prefix.Addr(); svc.Registry != resolve.RegistryKubernetes && len(endpoints) == 1 && ip.IsValid() && !d.Address.IsCIDR() && w.snapshot.Knows(ip) {
+		there := *endpoints[0]
+		there.Address = ip.String()
+		return []*resolve.Endpoint{&there}
+	}
 	if d.Service != nil || !d.Address.Prefix.IsValid() {
 		return endpoints
 	}
 	for _, e := range endpoints {
 		if e.Address == d.Address.String() {
-			return []*resolve.Endpoint{e}
+			there := *e
+			there.Health = resolve.Healthy // no one asks whether it is
+			return []*resolve.Endpoint{&there}
 		}
 	}
 	return endpoints
@@ -164,19 +162,16 @@ func othersOnly(endpoints []*resolve.Endpoint, client *resolve.Workload, d resol
 	}
 	var out []*resolve.Endpoint
 	for _, e := range endpoints {
-		if e.Workload == nil || e.Workload.Owner != client.Owner || e.Count > 1 {
+		switch {
+		case e.Workload == nil || e.Workload.Owner != client.Owner:
 			out = append(out, e)
+		case e.Count > 1: // the other pods of the client's template
+			others := *e
+			others.Count--
+			out = append(out, &others)
 		}
 	}
 	return out
-}
-
-// atTargetPort is the address dialled, with the target port that a ServiceEntry's port names.
-func atTargetPort(d resolve.Dialled, svc *resolve.Service, port resolve.Port) resolve.Dialled {
-	if svc.Registry != resolve.RegistryKubernetes && port.TargetPort != 0 {
-		d.Port = port.TargetPort
-	}
-	return d
 }
 
 // nothingDialled is a connection to where the application dialled, with no endpoint of the service

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"net/netip"
 	"strings"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
@@ -101,6 +102,11 @@ func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListene
 	vh := table.Lookup(host)
 	p.note(w.snapshot.HiddenVirtualServices(virtualHostNames(host, vh)...)...)
 	p.note(table.ExplainHost(host, vh)...)
+	if vh == nil && listener.HTTPService != nil {
+		step := resolve.NewStep(resolve.RuleHostEmptyTable, resolve.None, r.scope.Ref, listener.RouteConfig, table.Port, listener.HTTPService.Hostname)
+		w.endAt(p, Outcome{Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost, By: r.scope.Ref}, step)
+		return
+	}
 	if vh == nil {
 		if !strings.EqualFold(host, w.request.Host) {
 			w.unnamed(p, resolve.StageHost, host, r.workload)
@@ -170,19 +176,23 @@ func (w *walk) unmatched(p *path, r *router, http bool) {
 // allowAnyDynamicDNS is a value that MeshConfig has and the Sidecar resource has not.
 const allowAnyDynamicDNS = api.OutboundTrafficPolicy_Mode(meshconfig.MeshConfig_OutboundTrafficPolicy_ALLOW_ANY_DYNAMIC_DNS)
 
-// dynamicDNS forwards to the Host header's address, as the proxy resolves it.
+// dynamicDNS forwards to the Host header's address, as the proxy resolves it, and to its port: 80 where the
+// header has none, whatever port the application dialled.
+// Source: Envoy, source/extensions/filters/http/dynamic_forward_proxy/proxy_filter.cc, decodeHeaders.
 func (w *walk) dynamicDNS(p *path, r *router, ref resolve.Ref) {
 	hop, host := p.hop(), p.http.Hostname()
 	hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = "allow_any_dynamic_dns", "allow_any_dynamic_dns", "AllowAnyDynamicDNSCluster"
 	if hop.Envoy.Listener == "virtualOutbound" {
-		hop.Envoy.FilterChain = "virtualOutbound-catchall-tcp-http"
+		hop.Envoy.RouteConfig, hop.Envoy.FilterChain = "allow_any_dynamic_dns", "virtualOutbound-catchall-tcp-http"
+		p.normalize(w.snapshot.Mesh)
 	}
-	p.stream = false
+	p.readsHTTP()
 	p.note(resolve.NewStep(resolve.RuleListenerDynamicDNS, resolve.None, ref, host))
 	p.via, p.by = CodePassthrough, ref
-	resolved, steps := w.snapshot.ResolveName(r.workload, nil, host, r.port)
+	resolved, steps := w.snapshot.ResolveName(r.workload, nil, host, p.http.PortOr(80))
 	p.note(steps...)
 	if !resolved.Found {
+		p.dest = Destination{Host: host, Port: p.http.PortOr(80), EnvoyCluster: hop.Envoy.Cluster}
 		w.unavailableBy(p, CodeNameNotFound, "DF", "dns_resolution_failure", decisive(steps), ref)
 		return
 	}
@@ -193,22 +203,7 @@ func (w *walk) dynamicDNS(p *path, r *router, ref resolve.Ref) {
 // ClusterIP, the pod for a pod IP, or a host outside.
 func (w *walk) dial(p *path, d resolve.Dialled, host string) {
 	p.dest = Destination{Host: hostOf(d, host), Port: d.Port, EnvoyCluster: p.hop().Envoy.Cluster, TargetPort: d.Port}
-	if d.Service != nil && d.Service.Registry == resolve.RegistryKubernetes {
-		w.dialService(p, d)
-		return
-	}
-	if d.Address.Prefix.IsValid() && d.Service == nil {
-		if pod := w.snapshot.WorkloadAt(d.Address.Prefix.Addr()); pod != nil {
-			p.dest.Workloads, p.dest.Endpoints = []resolve.Ref{pod.Owner}, 1
-			w.receive(p, arrival{workload: pod, port: d.Port, tls: resolve.ClientTLS{Mode: resolve.ClientPlaintext}})
-			return
-		}
-	}
-	step := resolve.NewStep(resolve.RuleApplicationOutside, resolve.Matched, resolve.Ref{}, p.dest.Host, d.Port, "")
-	if p.via == "" {
-		p.via = CodeOutsideMesh
-	}
-	w.endAt(p, Outcome{Decision: Delivered, Forwarded: p.forwarded(), By: p.by}, step)
+	w.connect(p, d, resolve.ClientTLS{Mode: resolve.ClientPlaintext})
 }
 
 func hostOf(d resolve.Dialled, host string) string {
@@ -218,26 +213,37 @@ func hostOf(d resolve.Dialled, host string) string {
 	return host
 }
 
+// known brings a connection to whoever has the address in the cluster: a Service, by kube-proxy, or a
+// workload. It reports whether anyone has it.
+func (w *walk) known(p *path, ip netip.Addr, port int, tls resolve.ClientTLS) bool {
+	if !ip.IsValid() {
+		return false
+	}
+	if svc := w.snapshot.ClusterIPAt(ip); svc != nil {
+		w.dialService(p, resolve.Dialled{Service: svc, Port: port}, tls)
+		return true
+	}
+	if workload := w.snapshot.WorkloadAt(ip); workload != nil {
+		p.dest.Workloads, p.dest.Endpoints = []resolve.Ref{workload.Owner}, 1
+		w.receive(p, arrival{workload: workload, port: port, tls: tls})
+		return true
+	}
+	return false
+}
+
 // dialService is a connection to a Service's ClusterIP, or to a headless Service's pods, as kube-proxy and DNS make it.
-func (w *walk) dialService(p *path, d resolve.Dialled) {
+func (w *walk) dialService(p *path, d resolve.Dialled, tls resolve.ClientTLS) {
 	svc := d.Service
 	port, ok := svc.PortByNumber(d.Port)
 	if !ok && !d.Headless {
 		w.endAt(p, w.refused(p, CodePortNotInService), resolve.NewStep(resolve.RuleServicePortMissing, resolve.None, svc.Ref.At("spec.ports"), svc.Ref.QualifiedName(), d.Port, listPorts(svc)))
 		return
 	}
+	ready, steps := w.snapshot.Backends(p.sender, svc, port)
+	p.note(steps...)
 	if d.Headless {
 		// A pod IP is dialled with the port as it is: there is no kube-proxy to translate it.
-		port = resolve.Port{Number: d.Port, TargetPort: d.Port, Name: port.Name, TargetName: "", Protocol: port.Protocol, Field: port.Field}
-	}
-	endpoints, steps := w.snapshot.Endpoints(p.sender, svc, port)
-	p.note(steps...)
-	endpoints = othersOnly(endpoints, p.sender, d)
-	var ready []*resolve.Endpoint
-	for _, e := range endpoints {
-		if e.Health == resolve.Healthy {
-			ready = append(ready, e)
-		}
+		ready = othersOnly(w.snapshot.NamedEndpoints(svc, d.Pod, d.Port), p.sender, d)
 	}
 	if len(ready) == 0 {
 		o := w.refused(p, CodeNoEndpoints)
@@ -249,7 +255,7 @@ func (w *walk) dialService(p *path, d resolve.Dialled) {
 	for _, g := range groupEndpoints(ready) {
 		branch := p.fork(g.part)
 		branch.dest.TargetPort = g.first.Port
-		w.arrive(branch, g, resolve.ClientTLS{Mode: resolve.ClientPlaintext})
+		w.arrive(branch, g, tls)
 	}
 }
 

@@ -32,9 +32,15 @@ func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
 		}
 		p.wrapper = nil
 	}
-	if g.first.Workload == nil {
-		w.outside(p, g.first, tls)
-		return
+	if g.first.Workload == nil || g.first.Workload.Owner.Kind == "ServiceEntry" {
+		ip, _ := netip.ParseAddr(g.first.Address)
+		if w.known(p, ip, g.first.Port, tls) {
+			return
+		}
+		if g.first.Workload == nil {
+			w.outside(p, g.first, tls)
+			return
+		}
 	}
 	p.dest.Workloads = []resolve.Ref{g.first.Workload.Owner}
 	w.receive(p, arrival{workload: g.first.Workload, port: g.first.Port, tls: tls})
@@ -136,6 +142,11 @@ func (w *walk) inbound(p *path, a arrival) {
 	result := resolve.InboundChain(mtls.Mode, port.Protocol, p.clientBytes(a.tls.Mode))
 	if result.Verified && p.sender != nil {
 		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
+		if accepted, step := w.snapshot.AcceptsServer(a.tls, server); !accepted {
+			hop.Peer, hop.Envoy.Cluster = "", "" // the client closes before it says who it is
+			w.broken(p, CodeUntrustedPeer, "UF,URX", handshakeFailed, step)
+			return
+		}
 		trusted, step := w.snapshot.TrustsPeer(hop.Peer)
 		if !trusted {
 			w.broken(p, CodeUntrustedPeer, "UF,URX", handshakeFailed, step)

@@ -117,15 +117,15 @@ func (e *edge) route(namespace string) string {
 	parts = append(parts, e.when(15, "name: n"+e.one("1", "2", "3")))
 	if e.chance(10) {
 		parts = append(parts, e.when(20, "headers: {request: {set: {x-root: one}}}"), "delegate: {name: "+fmt.Sprintf("vs%d-leaf", e.IntN(5))+", namespace: shop}")
-		return fields(parts)
+		return fields(parts...)
 	}
 	switch n := e.IntN(100); {
 	case n < 12:
 		parts = append(parts, "redirect: {"+e.one("uri: /new", "authority: new.example.com", "scheme: https", "scheme: https, redirectCode: 308", "port: 8443", "derivePort: FROM_REQUEST_PORT, scheme: https", "derivePort: FROM_PROTOCOL_DEFAULT, scheme: https", "authority: \"new.example.com:8443\", uri: /x, redirectCode: 302", "uri: \"/new?x=1\"")+"}")
-		return fields(parts)
+		return fields(parts...)
 	case n < 18:
 		parts = append(parts, "directResponse: {status: "+e.one("200", "418", "503")+"}")
-		return fields(parts)
+		return fields(parts...)
 	}
 	parts = append(parts,
 		e.when(18, "rewrite: {"+e.one("uri: /r", "uri: /", "authority: other.example.com", "uri: /r, authority: other.example.com", "uriRegexRewrite: {match: \"^/a(.*)$\", rewrite: '/z\\1'}")+"}"),
@@ -138,18 +138,7 @@ func (e *edge) route(namespace string) string {
 	} else {
 		parts = append(parts, fmt.Sprintf("route: [{destination: %s%s}]", e.to(), e.when(8, ", headers: {request: {set: {x-d: three}}}")))
 	}
-	return fields(parts)
-}
-
-// fields leaves out the parts that are empty.
-func fields(parts []string) string {
-	var list []string
-	for _, p := range parts {
-		if p != "" {
-			list = append(list, p)
-		}
-	}
-	return "{" + strings.Join(list, ", ") + "}"
+	return fields(parts...)
 }
 
 func (e *edge) condition(namespace string) string {
@@ -169,5 +158,5 @@ func (e *edge) condition(namespace string) string {
 	if strings.Join(parts, "") == "" {
 		return "{uri: {prefix: /}}"
 	}
-	return fields(append(parts, e.when(6, "ignoreUriCase: true")))
+	return fields(append(parts, e.when(6, "ignoreUriCase: true"))...)
 }

@@ -31,8 +31,8 @@ func (c *Cluster) Entry(ip netip.Addr) *Pod {
 				continue
 			}
 			for _, e := range spec.GetEndpoints() {
-				if e.GetAddress() == ip.String() {
-					return machine(cfg, e, e.GetLabels(), ip)
+				if m := machine(cfg, e, e.GetLabels(), ip); e.GetAddress() == ip.String() && m.Proxy != "" {
+					return m
 				}
 			}
 		}

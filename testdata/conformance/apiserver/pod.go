@@ -164,7 +164,7 @@ func (c *Cluster) injects(p *corev1.Pod) bool {
 // AddClient adds a workload with a sidecar that no manifest names, once for each namespace.
 func (c *Cluster) AddClient(namespace string) *Pod {
 	for _, p := range c.Pods {
-		if p.Owner == "Pod "+namespace+"/some-client" {
+		if p.Owner == "Namespace /"+namespace {
 			return p
 		}
 	}

@@ -112,6 +112,22 @@ func (c *Cluster) sliceOf(s *corev1.Service) []*discoveryv1.EndpointSlice {
 	return out
 }
 
+// EndpointAddresses are those of pods and EndpointSlices.
+func (c *Cluster) EndpointAddresses() map[string]bool {
+	out := map[string]bool{}
+	for _, p := range c.Pods {
+		out[p.Address.String()] = true
+	}
+	for _, slice := range c.slices {
+		for _, e := range slice.Endpoints {
+			for _, a := range e.Addresses {
+				out[a] = true
+			}
+		}
+	}
+	return out
+}
+
 // Backends are the ready addresses behind a ClusterIP and port, as kube-proxy on the client's node has them. port is false where the
 // Service has no such port, ok where there is no such Service.
 func (c *Cluster) Backends(from netip.Addr, to netip.AddrPort) (backends []netip.AddrPort, port, ok bool) {

@@ -43,7 +43,7 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 	for _, t := range targets {
 		branch := p.fork(t.part)
 		branch.peer, branch.sent, branch.endpoint = v.machine.Address, true, ""
-		if c.GetType() != cluster.Cluster_ORIGINAL_DST {
+		if c.GetType() != cluster.Cluster_ORIGINAL_DST && !dynamicForward(c) {
 			branch.endpoint = fmt.Sprint(t.name, t.address)
 		}
 		if !k.seal(branch, v, c, t, x) {

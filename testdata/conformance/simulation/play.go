@@ -12,9 +12,12 @@ import (
 // nowhere is a world with nothing in it: what is behind the proxy does not matter.
 type nowhere struct{}
 
+// Resolve knows no name.
+func (nowhere) Resolve(netip.Addr, string) ([]netip.Addr, bool) { return nil, false }
+
 func (nowhere) At(netip.Addr) *evaluator.Machine { return nil }
 
-func (nowhere) Service(netip.AddrPort) (backends []netip.AddrPort, port, ok bool) {
+func (nowhere) Service(netip.Addr, netip.AddrPort) (backends []netip.AddrPort, port, ok bool) {
 	return nil, false, false
 }
 

@@ -1,0 +1,107 @@
+package resolve
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	networking "istio.io/api/networking/v1alpha3"
+)
+
+// RuleServerIdentity is the check of a server's certificate by an Istio mTLS client.
+const RuleServerIdentity RuleID = "tls/server-identity"
+
+var serverIdentityRules = []Rule{{
+	ID: RuleServerIdentity, Stage: StageTLS,
+	Says:     "Istio mTLS accepts only certificates with an identity that the service is known to have: that of its endpoints' service accounts or a subjectAltName.",
+	Template: "%s has the certificate of %s, which %s is not known to have (%s)",
+	Source:   "pilot/pkg/networking/core/cluster_tls.go, buildUpstreamTLSSettings; model/push_context.go, addServiceAccounts",
+}}
+
+// AcceptsServer reports whether a client of the cluster takes a server of that identity for one of the service's.
+//
+//  1. subjectAltNames of an ISTIO_MUTUAL block are the only names, where there are any.
+//  2. Else the service accounts of all endpoints of the host in the service's namespace, whatever
+//     their port and health, and the subjectAltNames of its ServiceEntries. Without any, every name will do.
+//
+// Source: pilot/pkg/networking/core/cluster_tls.go, buildUpstreamTLSSettings, buildIstioMutualTLS;
+// model/push_context.go, addServiceAccounts.
+func (s *Snapshot) AcceptsServer(tls ClientTLS, server *Workload) (bool, Step) {
+	c := tls.cluster
+	if c == nil || c.Service == nil {
+		return true, Step{}
+	}
+	// 1.
+	names := map[string]bool{}
+	ref := c.Service.Ref
+	if user := c.Policy.GetTls(); user.GetMode() == networking.ClientTLSSettings_ISTIO_MUTUAL && len(user.GetSubjectAltNames()) > 0 {
+		for _, name := range user.GetSubjectAltNames() {
+			names[name] = true
+		}
+		ref = c.TLSRef
+	} else { // 2.
+		names = s.serviceIdentities(c.Service)
+	}
+	principal := server.Principal(s.Mesh.GetTrustDomain())
+	if len(names) == 0 || names["spiffe://"+principal] {
+		return true, Step{}
+	}
+	known := joinLimited(slices.Sorted(maps.Keys(names)), 3)
+	return false, NewStep(RuleServerIdentity, DeniedBy, ref, server.Owner.String(), principal, c.Service.Hostname, known).Unlike(known, principal)
+}
+
+func (s *Snapshot) serviceIdentities(svc *Service) map[string]bool {
+	ix := s.index.endpoints()
+	key := destinationKey{svc.Namespace, svc.Hostname}
+	if got, ok := ix.identities.Load(key); ok {
+		return got.(map[string]bool)
+	}
+	names := map[string]bool{}
+	for _, same := range s.sameHost(svc) {
+		for _, port := range same.Ports {
+			endpoints, _ := s.instances(same, port)
+			for _, e := range endpoints {
+				if told := cmp.Or(e.Described, e.Workload); told != nil && told.ServiceAccount != "" {
+					names["spiffe://"+told.Principal(s.Mesh.GetTrustDomain())] = true
+				}
+			}
+		}
+	}
+	for _, se := range ix.serviceEntries[key] {
+		for _, name := range se.Spec.GetSubjectAltNames() {
+			names[name] = true
+		}
+	}
+	ix.identities.Store(key, names)
+	return names
+}
+
+// sameHost are all the services of the service's host and namespace, by age. istiod keeps their endpoints together.
+func (s *Snapshot) sameHost(svc *Service) []*Service {
+	if len(s.index.endpoints().serviceEntries[destinationKey{svc.Namespace, svc.Hostname}]) == 0 {
+		return []*Service{svc}
+	}
+	var out []*Service
+	for _, other := range s.Services() {
+		if other.Hostname == svc.Hostname && other.Namespace == svc.Namespace {
+			out = append(out, other)
+		}
+	}
+	return out
+}
+
+// endpointsOn are the endpoints of a port number of the service's host and namespace: of several services
+// those of the youngest that has any.
+//
+// Source: pilot/pkg/model/push_context.go, initServiceRegistry, ServiceEndpointsByPort.
+func (s *Snapshot) endpointsOn(svc *Service, number int) []*Endpoint {
+	var out []*Endpoint
+	for _, same := range s.sameHost(svc) {
+		for _, port := range same.Ports {
+			if endpoints, _ := s.instances(same, port); port.Number == number && len(endpoints) > 0 {
+				out = endpoints
+			}
+		}
+	}
+	return out
+}

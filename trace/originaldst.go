@@ -1,0 +1,58 @@
+package trace
+
+import (
+	"slices"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// A cluster of type ORIGINAL_DST has no endpoints of its own: it opens its connection to where the
+// application connected to, with the cluster's TLS and the cluster's word on whom to accept.
+//
+//  1. The application dialled the cluster's own service: one of its endpoints is meant.
+//  2. It dialled something else (a Host header or a route led here): kube-proxy, the workload that has
+//     the address, or a host outside gets what was meant for the service. Only a ServiceEntry's
+//     targetPort changes the port.
+//
+// Source: pilot/pkg/networking/core/cluster.go, convertResolution; cluster_builder.go, buildCluster;
+// Envoy, Original destination service discovery.
+
+// dialsOther reports whether the application dialled something else than the service.
+func dialsOther(d resolve.Dialled, svc *resolve.Service, endpoints []*resolve.Endpoint) bool {
+	if d.Service != nil {
+		return d.Service.Hostname != svc.Hostname || d.Service.Registry != svc.Registry
+	}
+	if svc.Registry != resolve.RegistryKubernetes {
+		return !d.Address.Prefix.IsValid() // an address is one that the ServiceEntry's listener took
+	}
+	return !slices.ContainsFunc(endpoints, func(e *resolve.Endpoint) bool { return e.Address != "" && e.Address == d.Address.String() })
+}
+
+// toDialled is rule 2; endpoints are those that the service would have.
+func (w *walk) toDialled(p *path, r *router, cluster *resolve.Cluster, endpoints []*resolve.Endpoint) {
+	d, svc := r.dialled, cluster.Service
+	p.note(resolve.NewStep(resolve.RuleOriginalDestination, resolve.Applied, svc.Ref, svc.Hostname, hostOf(d, w.request.Host)))
+	if svc.Registry != resolve.RegistryKubernetes && cluster.Port.TargetPort != 0 {
+		d.Port = cluster.Port.TargetPort
+	}
+	p.dest = Destination{Host: hostOf(d, w.request.Host), Port: d.Port, Subset: p.dest.Subset, EnvoyCluster: p.dest.EnvoyCluster}
+	p.note(resolve.Behind(svc, endpoints)...) // they decide about mTLS
+	tls := w.snapshot.ClientTLSFor(r.workload, cluster, &resolve.Endpoint{Ref: svc.Ref})
+	p.note(tls.Step)
+	w.connect(p, d, tls)
+}
+
+// connect opens a connection to where the application dialled.
+func (w *walk) connect(p *path, d resolve.Dialled, tls resolve.ClientTLS) {
+	p.dest.TargetPort = d.Port
+	if d.Unseen {
+		p.lower(Undetermined) // its pods are not known from here either
+	}
+	switch {
+	case d.Service != nil && d.Service.Registry == resolve.RegistryKubernetes:
+		w.dialService(p, d, tls)
+	case w.known(p, d.Address.Prefix.Addr(), d.Port, tls):
+	default:
+		w.outside(p, &resolve.Endpoint{Address: p.dest.Host, Port: d.Port}, tls)
+	}
+}
