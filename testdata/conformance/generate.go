@@ -61,6 +61,24 @@ func (g generator) age(docs []string) []string {
 	return docs
 }
 
+// distinct keeps the first resource of each kind, namespace and name.
+func distinct(docs []string) []string {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(docs, func(d string) bool {
+		var head struct {
+			Kind     string
+			Metadata struct{ Name, Namespace string }
+		}
+		if yaml.Unmarshal([]byte(d), &head) != nil {
+			return false
+		}
+		key := head.Kind + " " + head.Metadata.Namespace + "/" + head.Metadata.Name
+		again := seen[key]
+		seen[key] = true
+		return again
+	})
+}
+
 // fields is a YAML map of those that are there.
 func fields(parts ...string) string {
 	return "{" + strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ", ") + "}"

@@ -92,7 +92,7 @@ func (e *edge) mesh() []string {
 			"defaultVirtualServiceExportTo: ['.']", "defaultServiceExportTo: ['.']", "enableAutoMtls: false")))
 	}
 	e.Shuffle(len(docs)-4, func(i, j int) { docs[i+4], docs[j+4] = docs[j+4], docs[i+4] })
-	return e.age(docs)
+	return e.age(distinct(docs))
 }
 
 // backends are destinations other than ordinary Services.

@@ -4,7 +4,7 @@ import "strings"
 
 // request is a command line.
 func (g generator) request() []string {
-	if g.chance(20) {
+	if g.chance(5) {
 		return g.externalRequest()
 	}
 	return g.internalRequest()

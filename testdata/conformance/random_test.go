@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	meshes       = flag.Int("meshes", 60, "how many random meshes to judge")
+	meshes       = flag.Int("meshes", 90, "how many random meshes to judge")
 	seed         = flag.Uint64("seed", 1, "the first random mesh")
 	requestsEach = flag.Int("requests", 30, "how many requests on each mesh")
 	failures     = flag.Int("failures", 5, "after how many differences to stop")
