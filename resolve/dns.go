@@ -326,11 +326,6 @@ func (s *Snapshot) ClusterIPAt(ip netip.Addr) *Service {
 	return nil
 }
 
-// Knows reports whether something in the cluster, or a WorkloadEntry, has the address.
-func (s *Snapshot) Knows(ip netip.Addr) bool {
-	return s.ClusterIPAt(ip) != nil || s.WorkloadAt(ip) != nil
-}
-
 // WorkloadAt finds the pod or WorkloadEntry that has the address.
 func (s *Snapshot) WorkloadAt(ip netip.Addr) *Workload { return s.index.addresses()[ip] }
 

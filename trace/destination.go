@@ -141,11 +141,6 @@ func (w *walk) whereDialled(endpoints []*resolve.Endpoint, svc *resolve.Service,
 	if d.Headless {
 		return w.snapshot.NamedEndpoints(svc, d.Pod, d.Port)
 	}
-	if ip := d.Address.Prefix.Addr(); svc.Registry != resolve.RegistryKubernetes && len(endpoints) == 1 && ip.IsValid() && !d.Address.IsCIDR() && w.snapshot.Knows(ip) {
-		there := *endpoints[0]
-		there.Address = ip.String()
-		return []*resolve.Endpoint{&there}
-	}
 	if d.Service != nil || !d.Address.Prefix.IsValid() {
 		return endpoints
 	}
