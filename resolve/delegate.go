@@ -99,6 +99,10 @@ type entryOrigin struct {
 	// inherited are the names of the fields that the root brought.
 	inherited []string
 	matches   []matchOrigin
+	// fields are where the parts of an entry that istiod made were written.
+	fields writtenAs
+	// steps tell what of it was not in order.
+	steps []Step
 }
 
 // matchOrigin tells where a merged match was written.
@@ -109,6 +113,8 @@ type matchOrigin struct {
 	root Ref
 	// leaf is the delegate's part where both have one.
 	leaf *networking.HTTPMatchRequest
+	// clauses are where the clauses of a match that istiod made were written.
+	clauses writtenAs
 }
 
 func newDelegates(s *Snapshot) *delegates {

@@ -55,6 +55,12 @@ type GatewayConfig struct {
 	Spec            *networking.Gateway
 	// services are the hosts of the services it is bound to instead of by its selector.
 	services []string
+	// proxyNamespace is where those services are.
+	proxyNamespace string
+	// kubernetes is set for a Gateway API listener, managed where istiod deploys its workload.
+	kubernetes, managed bool
+	// written is where the fields were written, if istiod made it of another resource.
+	written writtenAs
 }
 
 // FullName is namespace/name, as the gateways of a VirtualService refer to it.
@@ -107,6 +113,7 @@ func (s *Snapshot) MergedGateway(w *Workload) *MergedGateway {
 	build := sync.OnceValue(func() *MergedGateway {
 		targets := s.gatewayTargets(w)
 		selected, steps := selectGateways(s.gatewayConfigs(), w, targets)
+		selected, steps = strictlyMerged(selected, steps)
 		return mergeServers(s, w, targets, selected, steps)
 	})
 	cached, _ := cache.merged.LoadOrStore(s.gatewayClass(w), build)
@@ -128,7 +135,7 @@ func selectGateways(all []*GatewayConfig, w *Workload, targets []ServiceTarget) 
 			steps = append(steps, step)
 			continue
 		}
-		ref := c.Ref.At("spec.selector")
+		ref := c.At("spec.selector")
 		if !Selects(c.Spec.GetSelector(), w.Labels) {
 			expected, actual := gatewayLabelMiss(c.Spec.GetSelector(), w.Labels)
 			steps = append(steps, NewStep(RuleGatewayNotSelected, Skipped, ref, w.Owner.QualifiedName()).Unlike(expected, actual))
@@ -144,7 +151,7 @@ func selectGateways(all []*GatewayConfig, w *Workload, targets []ServiceTarget) 
 }
 
 func selectedGateway(c *GatewayConfig, w *Workload) Step {
-	return NewStep(RuleGatewaySelected, Matched, c.Ref.At("spec.selector"), w.Owner.QualifiedName())
+	return NewStep(RuleGatewaySelected, Matched, c.At("spec.selector"), w.Owner.QualifiedName())
 }
 
 // selectedBy tells why a Gateway applies.
@@ -245,9 +252,15 @@ func (s *Snapshot) gatewayConfigs() []*GatewayConfig {
 		for _, o := range s.Gateways {
 			c := &GatewayConfig{
 				Ref: refOf(istioNetworkingGroup, "Gateway", o), Namespace: o.Namespace, Name: o.Name,
-				Created: o.CreationTimestamp.Time, Spec: &o.Spec, services: boundServices(o.Annotations),
+				Created: o.CreationTimestamp.Time, Spec: &o.Spec, services: boundServices(o.Annotations), proxyNamespace: o.Namespace,
 			}
 			cache.configs = append(cache.configs, c)
+		}
+		if made := s.index.kube().configs; len(made) > 0 {
+			cache.configs = append(cache.configs, made...)
+			slices.SortStableFunc(cache.configs, compareConfigs)
+		}
+		for _, c := range cache.configs {
 			cache.configNames[c.FullName()] = c
 		}
 	})

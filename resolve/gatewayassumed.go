@@ -85,7 +85,7 @@ func (s *Snapshot) assumeGateways() []*assumedGateway {
 			out = append(out, a)
 		}
 		a.addPorts(c, standard)
-		a.steps = append(a.steps, NewStep(RuleGatewayEntryAssumed, Warned, c.Ref.At("spec.selector"), a.workload.Owner.String(), a.service.Ref.QualifiedName()))
+		a.steps = append(a.steps, NewStep(RuleGatewayEntryAssumed, Warned, c.At("spec.selector"), a.workload.Owner.String(), a.service.Ref.QualifiedName()))
 	}
 	return out
 }

@@ -50,7 +50,7 @@ func (g *MergedGateway) autoPassthroughChains(s *GatewayServer) ([]*GatewayFilte
 			return []*GatewayFilterChain{{Kind: GatewayAutoPassthrough, Servers: []*GatewayServer{s}}}, nil
 		}
 	}
-	return nil, []Step{NewStep(RuleGatewayAutoPassthroughNone, None, s.Ref.At(s.Ref.Field+".hosts"), strings.Join(s.Hosts, ", "))}
+	return nil, []Step{NewStep(RuleGatewayAutoPassthroughNone, None, s.At("hosts"), strings.Join(s.Hosts, ", "))}
 }
 
 // autoPassthroughPort is the port of the number, or for 0 any, if the service has chains at all.

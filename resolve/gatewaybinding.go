@@ -19,7 +19,8 @@ type boundVirtualServices struct {
 //
 //  1. those that are not public and visible in their own namespace, if that is the pod's;
 //  2. those that are not public and exported to the pod's namespace by name;
-//  3. public ones.
+//  3. public ones that are made of Gateway API routes of the pod's namespace;
+//  4. other public ones.
 //
 // Each list is oldest first.
 //
@@ -29,7 +30,10 @@ func (s *Snapshot) VirtualServicesForGateway(gateway, podNamespace string) []*Vi
 	if b == nil {
 		return nil
 	}
-	return slices.Concat(b.private[podNamespace], b.exported[podNamespace], b.public)
+	own := func(vs *VirtualService) bool {
+		return vs.Semantics == SemanticsGateway && vs.Ref.Namespace == podNamespace
+	}
+	return slices.Concat(b.private[podNamespace], b.exported[podNamespace], ownFirst(b.public, own))
 }
 
 func (s *Snapshot) boundVirtualServices() map[string]*boundVirtualServices {
@@ -132,4 +136,20 @@ func (s *Snapshot) gatewayAsWritten(vs *VirtualService, i int) string {
 		return raw.Spec.GetGateways()[i]
 	}
 	return vs.Gateways[i]
+}
+
+// ownFirst moves some of a list to its front; both parts keep their order.
+func ownFirst(list []*VirtualService, own func(*VirtualService) bool) []*VirtualService {
+	if !slices.ContainsFunc(list, own) {
+		return list
+	}
+	var first, rest []*VirtualService
+	for _, vs := range list {
+		if own(vs) {
+			first = append(first, vs)
+		} else {
+			rest = append(rest, vs)
+		}
+	}
+	return append(first, rest...)
 }

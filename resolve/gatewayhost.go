@@ -181,7 +181,7 @@ func (t *GatewayRouteTable) Covers(hostname string) (domain string, ok bool) {
 // hostRef is the hosts field that brought the virtual host: that of the VirtualService of its first route, else the redirecting server's.
 func hostRef(vh *VirtualHost) Ref {
 	if len(vh.Routes) > 0 && vh.Routes[0].VirtualService != nil {
-		return vh.Routes[0].VirtualService.Ref.At("spec.hosts")
+		return vh.Routes[0].VirtualService.At("spec.hosts")
 	}
 	return vh.RequireTLS
 }
@@ -219,7 +219,7 @@ func (t *GatewayRouteTable) whyNotServed(vs *VirtualService, hostname string) []
 	case !bound:
 		return []Step{t.whyNotBound(vs)}
 	case !vs.ExportTo.VisibleIn(t.workload.Namespace):
-		return []Step{NewStep(RuleGatewayHostNotExported, Skipped, vs.Ref.At("spec.exportTo"), t.workload.Namespace).
+		return []Step{NewStep(RuleGatewayHostNotExported, Skipped, vs.At("spec.exportTo"), t.workload.Namespace).
 			Unlike(t.workload.Namespace, exportedTo(vs.ExportTo))}
 	}
 	for _, server := range t.Servers {
@@ -229,17 +229,17 @@ func (t *GatewayRouteTable) whyNotServed(vs *VirtualService, hostname string) []
 		for _, h := range intersectHosts(serverHostsFor(server.Hosts, vs.Ref.Namespace), vs.Spec.GetHosts()) {
 			if HostSubsetOf(hostname, strings.ToLower(h)) {
 				if steps, none := t.withoutRoutes[vs]; none {
-					return append(slices.Clone(steps), NewStep(RuleGatewayHostNoRoutes, Skipped, vs.Ref.At("spec.http")))
+					return append(slices.Clone(steps), NewStep(RuleGatewayHostNoRoutes, Skipped, vs.At("spec.http")))
 				}
 				return nil
 			}
 		}
 	}
 	if !slices.ContainsFunc(t.Servers, func(s *GatewayServer) bool { return s.hasHost(hostname) }) {
-		return []Step{NewStep(RuleGatewayHostOtherHosts, Skipped, vs.Ref.At("spec.hosts"), t.Name, t.serverHostList()).
+		return []Step{NewStep(RuleGatewayHostOtherHosts, Skipped, vs.At("spec.hosts"), t.Name, t.serverHostList()).
 			Unlike(hostname, t.serverHostList())}
 	}
-	return []Step{NewStep(RuleGatewayHostNotServed, Skipped, vs.Ref.At("spec.hosts"), t.Name, vs.Ref.Namespace).
+	return []Step{NewStep(RuleGatewayHostNotServed, Skipped, vs.At("spec.hosts"), t.Name, vs.Ref.Namespace).
 		Unlike(hostname, t.serverHostList())}
 }
 
@@ -256,7 +256,7 @@ func (s *GatewayServer) hasHost(name string) bool {
 func (t *GatewayRouteTable) whyNotBound(vs *VirtualService) Step {
 	tables := strings.Join(t.gatewayNames(), ", ")
 	if len(vs.Gateways) == 0 || len(vs.Gateways) == 1 && vs.Gateways[0] == "mesh" {
-		return NewStep(RuleGatewayHostMeshOnly, Skipped, vs.Ref.At("spec.gateways"), tables).Unlike(tables, "mesh")
+		return NewStep(RuleGatewayHostMeshOnly, Skipped, vs.At("spec.gateways"), tables).Unlike(tables, "mesh")
 	}
 	for i, g := range vs.Gateways {
 		_, name, _ := strings.Cut(g, "/")
@@ -265,12 +265,12 @@ func (t *GatewayRouteTable) whyNotBound(vs *VirtualService) Step {
 		}
 		for _, other := range t.gatewayNames() {
 			if strings.HasSuffix(other, "/"+name) {
-				ref := vs.Ref.At("spec.gateways[" + strconv.Itoa(i) + "]")
+				ref := vs.At("spec.gateways[" + strconv.Itoa(i) + "]")
 				return NewStep(RuleGatewayHostReference, Skipped, ref, t.snapshot.gatewayAsWritten(vs, i), g, other).Unlike(other, g)
 			}
 		}
 	}
-	return NewStep(RuleGatewayHostElsewhere, Skipped, vs.Ref.At("spec.gateways"), strings.Join(vs.Gateways, ", "), t.Name, tables).
+	return NewStep(RuleGatewayHostElsewhere, Skipped, vs.At("spec.gateways"), strings.Join(vs.Gateways, ", "), t.Name, tables).
 		Unlike(tables, strings.Join(vs.Gateways, ", "))
 }
 

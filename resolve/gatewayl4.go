@@ -118,11 +118,11 @@ func (g *MergedGateway) tcpRoute(s *GatewayServer) (*GatewayL4Route, []Step) {
 			if len(tcp.GetRoute()) == 0 || !s.takesL4(tcp.GetMatch()) {
 				continue
 			}
-			ref := vs.Ref.At("spec.tcp[" + strconv.Itoa(i) + "]")
+			ref := vs.At("spec.tcp[" + strconv.Itoa(i) + "]")
 			steps = append(steps, NewStep(RuleGatewayL4Route, Matched, ref, s.Ref))
 			return &GatewayL4Route{VirtualService: vs, Ref: ref, Entry: ref, Destinations: tcp.GetRoute(), Port: s.Port(), Steps: steps}, steps
 		}
-		steps = append(steps, NewStep(RuleGatewayL4NoMatch, Skipped, vs.Ref.At("spec.tcp"), s.Port(), s.Gateway.FullName()))
+		steps = append(steps, NewStep(RuleGatewayL4NoMatch, Skipped, vs.At("spec.tcp"), s.Port(), s.Gateway.FullName()))
 	}
 	return nil, steps
 }
@@ -144,7 +144,7 @@ func (g *MergedGateway) passthroughChains(s *GatewayServer, claims map[int]map[s
 					continue
 				}
 				fits = true
-				entry := vs.Ref.At("spec.tls[" + strconv.Itoa(i) + "]")
+				entry := vs.At("spec.tls[" + strconv.Itoa(i) + "]")
 				ref := entry.At(entry.Field + ".match[" + strconv.Itoa(j) + "]")
 				if taken, by := claimServerNames(claims, s, m.GetSniHosts()); taken != "" {
 					steps = append(steps, NewStep(RuleGatewayL4DuplicateName, Skipped, ref.At(ref.Field+".sniHosts"), taken, s.PodPort, by.Ref))
@@ -158,7 +158,7 @@ func (g *MergedGateway) passthroughChains(s *GatewayServer, claims map[int]map[s
 			}
 		}
 		if !fits {
-			steps = append(steps, NewStep(RuleGatewayL4NoMatch, Skipped, vs.Ref.At("spec.tls"), s.Port(), s.Gateway.FullName()))
+			steps = append(steps, NewStep(RuleGatewayL4NoMatch, Skipped, vs.At("spec.tls"), s.Port(), s.Gateway.FullName()))
 		}
 	}
 	return chains, steps
@@ -195,7 +195,7 @@ func overlapsServer(s *GatewayServer, vs *VirtualService) bool {
 }
 
 func hostsApart(s *GatewayServer, vs *VirtualService) Step {
-	return NewStep(RuleGatewayL4HostsApart, Skipped, vs.Ref.At("spec.hosts"), s.Ref).
+	return NewStep(RuleGatewayL4HostsApart, Skipped, vs.At("spec.hosts"), s.Ref).
 		Unlike("overlap with "+strings.Join(s.Hosts, ", "), strings.Join(vs.Spec.GetHosts(), ", "))
 }
 

@@ -133,9 +133,9 @@ func mergeServers(s *Snapshot, w *Workload, targets []ServiceTarget, gateways []
 }
 
 func (m *gatewayMerge) add(c *GatewayConfig, i int, spec *networking.Server) {
-	ref := c.Ref.At("spec.servers[" + strconv.Itoa(i) + "]")
+	ref := c.At("spec.servers[" + strconv.Itoa(i) + "]")
 	s := &GatewayServer{
-		Gateway: c, Ref: ref, Spec: spec, Hosts: normaliseServerHosts(spec.GetHosts(), c.Namespace),
+		Gateway: c, index: i, Ref: ref, Spec: spec, Hosts: normaliseServerHosts(spec.GetHosts(), c.Namespace),
 		Protocol: ParseProtocol(spec.GetPort().GetProtocol()),
 	}
 	if spec.GetPort() == nil {
@@ -188,8 +188,7 @@ func (m *gatewayMerge) duplicateHost(s *GatewayServer) bool {
 	}
 	for i, h := range s.Hosts {
 		if claim, ok := claims[h]; ok && claim.bind == s.Spec.GetBind() {
-			field := s.Ref.Field + ".hosts[" + strconv.Itoa(i) + "]"
-			m.drop(s, claim.server, NewStep(RuleGatewayServerDuplicate, Skipped, s.Ref.At(field), h, s.PodPort, claim.server.Ref))
+			m.drop(s, claim.server, NewStep(RuleGatewayServerDuplicate, Skipped, s.At(pathIndex("hosts", i)), h, s.PodPort, claim.server.Ref))
 			return true
 		}
 	}
@@ -226,7 +225,7 @@ func (m *gatewayMerge) besidePlaintext(key, current gatewayPortKey, s *GatewaySe
 	switch group := m.groups[key]; {
 	case sameBind && !mergeable:
 		other := m.groups[current].servers[0]
-		m.drop(s, other, NewStep(RuleGatewayServerConflict, Skipped, s.Ref.At(s.Ref.Field+".port"), s.PodPort, other.Ref).
+		m.drop(s, other, NewStep(RuleGatewayServerConflict, Skipped, s.At("port"), s.PodPort, other.Ref).
 			Unlike(gatewayProtocolWord(other)+" (merged only with HTTP)", gatewayProtocolWord(s)))
 	case sameBind:
 		m.groups[current].servers = append(m.groups[current].servers, s)
@@ -246,7 +245,7 @@ func (m *gatewayMerge) besidePlaintext(key, current gatewayPortKey, s *GatewaySe
 func (m *gatewayMerge) besideTLS(key gatewayPortKey, s *GatewayServer) {
 	if s.routesHTTP() {
 		if others := m.byRoute[s.RouteConfig]; len(others) > 0 {
-			m.drop(s, others[0], NewStep(RuleGatewayServerPortName, Skipped, s.Ref.At(s.Ref.Field+".port.name"), s.RouteConfig, others[0].Ref))
+			m.drop(s, others[0], NewStep(RuleGatewayServerPortName, Skipped, s.At("port.name"), s.RouteConfig, others[0].Ref))
 			return
 		}
 		m.byRoute[s.RouteConfig] = []*GatewayServer{s}

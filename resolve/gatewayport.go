@@ -73,5 +73,5 @@ func (m *gatewayMerge) resolvePorts(s *GatewayServer) []resolvedPort {
 			return []resolvedPort{{t.TargetPort, NewStep(RuleGatewayServerPort, Applied, t.Service.Ref.At(t.Port.Field), s.Port(), t.Service.Ref.QualifiedName(), t.TargetPort)}}
 		}
 	}
-	return []resolvedPort{{s.Port(), NewStep(RuleGatewayServerPortAsIs, Applied, s.Ref.At(s.Ref.Field+".port.number"), m.gateway.Workload.Owner.QualifiedName(), s.Port())}}
+	return []resolvedPort{{s.Port(), NewStep(RuleGatewayServerPortAsIs, Applied, s.At("port.number"), m.gateway.Workload.Owner.QualifiedName(), s.Port())}}
 }

@@ -220,7 +220,7 @@ func (h *gatewayHost) bring(server *GatewayServer, vs *VirtualService, routes []
 
 func (h *gatewayHost) redirect(server *GatewayServer) {
 	if h.RequireTLS.IsZero() {
-		h.RequireTLS = server.Ref.At(server.Ref.Field + ".tls.httpsRedirect")
+		h.RequireTLS = server.At("tls.httpsRedirect")
 		h.Steps = append(h.Steps, NewStep(RuleGatewayHTTPSRedirect, Applied, h.RequireTLS, h.Name))
 	}
 }

@@ -11,9 +11,11 @@ import (
 // GatewayServer is one server of a Gateway on one workload.
 type GatewayServer struct {
 	Gateway *GatewayConfig
-	// Ref is the Gateway's spec.servers[i].
-	Ref  Ref
-	Spec *networking.Server
+	// Ref is the Gateway's spec.servers[i], or the listener it was made of.
+	Ref Ref
+	// index is the server's place in the Gateway.
+	index int
+	Spec  *networking.Server
 	// Hosts are normalised: "host", or "namespace/host".
 	Hosts []string
 	// PodPort is where the workload listens for server.port.number.

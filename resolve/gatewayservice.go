@@ -49,7 +49,7 @@ func boundServices(annotations map[string]string) []string {
 func (c *GatewayConfig) boundTo(targets []ServiceTarget) []ServiceTarget {
 	var out []ServiceTarget
 	for _, t := range targets {
-		if t.Service.Namespace == c.Namespace && slices.Contains(c.services, t.Service.Hostname) {
+		if t.Service.Namespace == c.proxyNamespace && slices.Contains(c.services, t.Service.Hostname) {
 			out = append(out, t)
 		}
 	}
@@ -58,10 +58,10 @@ func (c *GatewayConfig) boundTo(targets []ServiceTarget) []ServiceTarget {
 
 // selectedByService reports, with a step, whether a Gateway that is bound to services applies to the workload.
 func (c *GatewayConfig) selectedByService(w *Workload, targets []ServiceTarget) (bool, Step) {
-	ref := c.Ref.At("metadata.annotations[" + gatewayServiceAnnotation + "]")
+	ref := c.At("metadata.annotations[" + gatewayServiceAnnotation + "]")
 	bound := c.boundTo(targets)
 	if len(bound) == 0 {
-		return false, NewStep(RuleGatewayOfOtherService, Skipped, ref, joinLimited(c.services, 3), c.Namespace, w.Owner.QualifiedName())
+		return false, NewStep(RuleGatewayOfOtherService, Skipped, ref, joinLimited(c.services, 3), c.proxyNamespace, w.Owner.QualifiedName())
 	}
 	return true, NewStep(RuleGatewayOfService, Matched, ref, bound[0].Service.Hostname, w.Owner.QualifiedName())
 }

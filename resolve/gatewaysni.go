@@ -129,10 +129,10 @@ func (l *GatewayListener) chainFor(tls bool, sni string) (*GatewayFilterChain, [
 	case len(chosen.chain.ServerNames) == 0 && chosen.chain.Kind != GatewayAutoPassthrough:
 		steps = append(steps, NewStep(RuleGatewayAnyServerName, Matched, server.Ref, gatewayProtocolWord(server), "every server name and of none"))
 	default:
-		steps = append(steps, NewStep(RuleGatewayServerName, Matched, server.Ref.At(server.Ref.Field+".hosts"), sni, chosen.name))
+		steps = append(steps, NewStep(RuleGatewayServerName, Matched, server.At("hosts"), sni, chosen.name))
 	}
 	if chosen.chain.Kind == GatewayAutoPassthrough {
-		steps = append(steps, NewStep(RuleGatewayALPN, Warned, server.Ref.At(server.Ref.Field+".tls.mode")))
+		steps = append(steps, NewStep(RuleGatewayALPN, Warned, server.At("tls.mode")))
 	}
 	return chosen.chain, steps
 }

@@ -109,7 +109,7 @@ func (c *GatewayFilterChain) CredentialNames() []string {
 // Handshake tells whether TLS of a client with or without a certificate of its own
 // succeeds, certificates taken as valid. A chain that does not terminate TLS takes any.
 func (c *GatewayFilterChain) Handshake(clientCertificate bool) (bool, []Step) {
-	tls := c.Server().Ref.At(c.Server().Ref.Field + ".tls.mode")
+	tls := c.Server().At("tls.mode")
 	if !c.Terminates() {
 		if c.TLSMode() == "" {
 			return true, nil

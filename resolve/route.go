@@ -152,7 +152,7 @@ func (vs *VirtualService) entryRef(i int) Ref {
 	if i < len(vs.HTTPRefs) {
 		return vs.HTTPRefs[i]
 	}
-	return vs.Ref.At("spec.http[" + strconv.Itoa(i) + "]")
+	return vs.At("spec.http[" + strconv.Itoa(i) + "]")
 }
 
 // matchRef is where match j of entry i was written.
@@ -174,7 +174,10 @@ func (r *Route) FieldRef(field string) Ref {
 	if slices.Contains(r.origin.inherited, top) {
 		return r.origin.root.At(r.origin.root.Field + "." + field)
 	}
-	if r.HTTP == nil {
+	if ref, ok := r.origin.fields.at(field); ok {
+		return ref
+	}
+	if r.HTTP == nil || r.origin.fields != nil {
 		return r.Entry
 	}
 	return r.Entry.At(r.Entry.Field + "." + field)
@@ -183,6 +186,9 @@ func (r *Route) FieldRef(field string) Ref {
 // clauseRef is where a clause of the route's match was written.
 func (r *Route) clauseRef(field string) Ref {
 	ref := r.Ref
+	if at, ok := r.match.clauses.at(field); ok {
+		return at
+	}
 	if r.match.leaf != nil && !hasClause(r.match.leaf, field) {
 		ref = r.match.root
 	}
@@ -233,4 +239,17 @@ func SortCatchAllLast(routes []*Route) (sorted []*Route, steps []Step) {
 		sorted = append(sorted, routes[i])
 	}
 	return sorted, steps
+}
+
+// Conversion tells what was not in order in the rule of the Gateway API route that the route was made of.
+func (r *Route) Conversion() []Step { return r.origin.steps }
+
+// InvalidBackend is the step that tells why the backend written there cannot be used; zero if it can.
+func (r *Route) InvalidBackend(ref Ref) Step {
+	for _, s := range r.origin.steps {
+		if s.Ref == ref {
+			return s
+		}
+	}
+	return Step{}
 }

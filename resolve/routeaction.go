@@ -111,6 +111,9 @@ func ActionOf(r *Route) (RouteAction, []Step) {
 			return RouteInvalid, []Step{NewStep(RuleActionDirectStatus, Warned, r.FieldRef("directResponse.status"), status)}
 		}
 		action, steps = RouteResponds, []Step{NewStep(RuleActionDirect, Applied, r.FieldRef("directResponse"), status)}
+		if r.VirtualService != nil && r.VirtualService.Semantics == SemanticsGateway {
+			steps = []Step{NewStep(RuleKubeRouteNoBackends, Applied, r.FieldRef("directResponse"), status)}
+		}
 	case len(Destinations(r)) == 0:
 		return RouteInvalid, []Step{NewStep(RuleActionNoDestination, Warned, r.Entry)}
 	}

@@ -46,6 +46,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	routeRules,
 	routeActionRules,
 	gatewayRules,
+	kubeGatewayRules, routeAttachmentRules, kubeBackendRules,
 	destinationRuleRules,
 	clusterRules,
 	endpointRules,

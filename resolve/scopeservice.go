@@ -229,7 +229,7 @@ func namespaceMatches(matches []*api.HTTPMatchRequest, namespace string) bool {
 
 // meshVirtualServices returns the VirtualServices bound to the mesh that proxies
 // of the namespace see: private ones of the namespace, then those exported to it
-// by name, then the public ones, each oldest first.
+// by name, then the public ones, each oldest first but for Gateway API routes of the namespace, which come before.
 // Source: pilot/pkg/model/virtualservice.go, SelectVirtualServices; push_context.go, initVirtualServices.
 func (s *Snapshot) meshVirtualServices(namespace string) []*VirtualService {
 	var private, exported, public []*VirtualService
@@ -247,7 +247,10 @@ func (s *Snapshot) meshVirtualServices(namespace string) []*VirtualService {
 			exported = append(exported, vs)
 		}
 	}
-	return slices.Concat(private, exported, public)
+	own := func(vs *VirtualService) bool {
+		return vs.Semantics == SemanticsGateway && vs.Ref.Namespace == namespace
+	}
+	return slices.Concat(ownFirst(private, own), ownFirst(exported, own), ownFirst(public, own))
 }
 
 // bestVirtualServices names for each service the one VirtualService whose host

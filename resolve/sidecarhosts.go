@@ -112,7 +112,8 @@ func (e egressHosts) importsAlias(alias *Service, namespace string) bool {
 }
 
 // importsVirtualService reports whether the egress hosts bring in the
-// VirtualService: by the namespace the VirtualService lives in.
+// VirtualService: by the namespace the VirtualService lives in. A Gateway API route's
+// host must lie within an imported host, as a service's.
 // Source: pilot/pkg/model/virtualservice.go, SelectVirtualServices.
 func (e egressHosts) importsVirtualService(vs *VirtualService) bool {
 	own, any := e[vs.Ref.Namespace], e["*"]
@@ -120,7 +121,11 @@ func (e egressHosts) importsVirtualService(vs *VirtualService) bool {
 		if own.excludes(host) || any.excludes(host) {
 			continue
 		}
-		if own.matchesVirtualService(host) || any.matchesVirtualService(host) {
+		matches := (*importedHosts).matchesVirtualService
+		if vs.Semantics == SemanticsGateway {
+			matches = (*importedHosts).matchesService
+		}
+		if matches(own, host) || matches(any, host) {
 			return true
 		}
 	}

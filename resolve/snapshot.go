@@ -130,11 +130,16 @@ type Snapshot struct {
 	// Injectors are the MutatingWebhookConfigurations; empty offline.
 	Injectors []*admissionv1.MutatingWebhookConfiguration
 
-	KubeGateways   []*k8sgateway.Gateway
-	HTTPRoutes     []*k8sgateway.HTTPRoute
-	GRPCRoutes     []*k8sgateway.GRPCRoute
-	Ingresses      []*networkingk8s.Ingress
-	IngressClasses []*networkingk8s.IngressClass
+	GatewayClasses  []*k8sgateway.GatewayClass
+	KubeGateways    []*k8sgateway.Gateway
+	ListenerSets    []*k8sgateway.ListenerSet
+	HTTPRoutes      []*k8sgateway.HTTPRoute
+	GRPCRoutes      []*k8sgateway.GRPCRoute
+	TCPRoutes       []*k8sgateway.TCPRoute
+	TLSRoutes       []*k8sgateway.TLSRoute
+	ReferenceGrants []*k8sgateway.ReferenceGrant
+	Ingresses       []*networkingk8s.Ingress
+	IngressClasses  []*networkingk8s.IngressClass
 
 	// Others are resources of kinds the trace does not read, by kind.
 	Others map[schema.GroupKind]int
@@ -235,6 +240,7 @@ type indexes struct {
 	endpoints           func() *endpointIndex
 	policies            func() *policyIndex
 	namespaceMTLS       memo[string, MTLS]
+	kube                func() *kubeIndex
 }
 
 // NewSnapshot sorts the input into Istio's order and makes a Snapshot of it.
@@ -291,6 +297,7 @@ func NewSnapshot(in Input) *Snapshot {
 	s.index.virtualServiceHosts = sync.OnceValue(func() *virtualServiceHostIndex { return indexVirtualServiceHosts(s) })
 	s.index.destinationRules = sync.OnceValue(func() *destinationRuleIndex { return indexDestinationRules(s) })
 	s.index.endpoints = sync.OnceValue(func() *endpointIndex { return indexEndpoints(s) })
+	s.index.kube = sync.OnceValue(func() *kubeIndex { return indexKube(s) })
 	s.index.policies = sync.OnceValue(func() *policyIndex { return indexPolicies(s) })
 	return s
 }

@@ -24,7 +24,7 @@ func MatchTCPRoute(vss []*VirtualService, q L4Query) L4Match {
 			continue
 		}
 		for i, rule := range vs.Spec.GetTcp() {
-			entry := vs.Ref.At(fmt.Sprintf("spec.tcp[%d]", i))
+			entry := vs.At(fmt.Sprintf("spec.tcp[%d]", i))
 			if last != nil {
 				steps = append(steps, NewStep(RuleL4BehindFirst, Skipped, entry, last.Ref))
 				continue

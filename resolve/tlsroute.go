@@ -34,7 +34,7 @@ func tlsChainsOf(vss []*VirtualService, q L4Query) *tlsChains {
 			continue
 		}
 		for i, rule := range vs.Spec.GetTls() {
-			entry := vs.Ref.At(fmt.Sprintf("spec.tls[%d]", i))
+			entry := vs.At(fmt.Sprintf("spec.tls[%d]", i))
 			if len(rule.GetRoute()) == 0 {
 				b.steps = append(b.steps, NewStep(RuleL4NoDestination, Skipped, entry))
 				continue

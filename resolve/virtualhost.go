@@ -312,7 +312,7 @@ func (t *RouteTable) hostsOf(vs *VirtualService, f *fate, byName map[string]*Ser
 		}
 		found := false
 		for _, name := range names {
-			if !HostMatches(name, h) {
+			if vs.Semantics == SemanticsGateway || !HostMatches(name, h) {
 				continue
 			}
 			found = true
@@ -323,6 +323,11 @@ func (t *RouteTable) hostsOf(vs *VirtualService, f *fate, byName map[string]*Ser
 		if !found {
 			literal = append(literal, h)
 		}
+	}
+	if vs.Semantics == SemanticsGateway && !slices.ContainsFunc(services, func(svc *Service) bool {
+		return svc.Namespace == vs.Ref.Namespace || t.scope.Namespace == vs.Ref.Namespace
+	}) {
+		return nil // neither the client's nor the service's namespace
 	}
 	var out []*VirtualHost
 	take := func(name string, svc *Service) {

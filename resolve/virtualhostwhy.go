@@ -24,12 +24,12 @@ func (t *RouteTable) ExplainHost(hostname string, vh *VirtualHost) []Step {
 	}
 	for _, vs := range t.scope.snapshot.shortNameElsewhere(target) {
 		short, _, _ := strings.Cut(target, ".")
-		steps = append(steps, NewStep(RuleHostShortName, Skipped, vs.Ref.At("spec.hosts"), short, ExpandHost(short, vs.Ref.Namespace, t.scope.snapshot.Mesh.Domain), target))
+		steps = append(steps, NewStep(RuleHostShortName, Skipped, vs.At("spec.hosts"), short, ExpandHost(short, vs.Ref.Namespace, t.scope.snapshot.Mesh.Domain), target))
 	}
 	names := append([]string{target, hostname}, t.aliasesCalled(vh, hostname)...)
 	for _, vs := range t.scope.snapshot.virtualServicesOverlapping(names...) {
 		if vs == owner {
-			steps = append(steps, NewStep(RuleHostVirtualService, Matched, vs.Ref.At(hostField(vs, target)), target, t.Port))
+			steps = append(steps, NewStep(RuleHostVirtualService, Matched, vs.At(hostField(vs, target)), target, t.Port))
 			if f := t.fates[vs]; f != nil {
 				steps = append(steps, f.steps...)
 			}
@@ -70,7 +70,7 @@ func (t *RouteTable) whyNot(vs, owner *VirtualService, target string) []Step {
 	host := overlappingHost(vs, target)
 	best := t.Egress.bestVirtualService[target]
 	skip := func(rule RuleID, field string, args ...any) []Step {
-		return []Step{NewStep(rule, Skipped, vs.Ref.At(field), args...)}
+		return []Step{NewStep(rule, Skipped, vs.At(field), args...)}
 	}
 	switch {
 	case !slices.Contains(vs.Gateways, "mesh"):

@@ -31,6 +31,7 @@ const (
 // routes: short names expanded, delegates merged in.
 // Source: pilot/pkg/model/virtualservice_controller.go, virtualservice.go.
 type VirtualService struct {
+	// Ref is the resource the user wrote: the oldest route where several were put together.
 	Ref Ref
 	// Semantics is how its routes are read.
 	Semantics RouteSemantics
@@ -49,6 +50,10 @@ type VirtualService struct {
 	// origins tells, for every entry of Spec.Http, which parts a delegate's root
 	// brought; empty where nothing was merged.
 	origins []entryOrigin
+	// name is the internal one, which decides about order.
+	name string
+	// written is where the fields were written, if istiod made it of another resource.
+	written writtenAs
 }
 
 // Route is one route of an Envoy virtual host, and where it was written.
@@ -137,6 +142,7 @@ func (s *Snapshot) VirtualServices() []*VirtualService { return s.index.virtualS
 // 3. No exportTo means the mesh's defaultVirtualServiceExportTo.
 // 4. Entries that delegate are replaced by the delegate's (delegate.go).
 // 5. Without gateways it is bound to "mesh".
+// 6. What istiod makes of routes of the Gateway API is among them.
 //
 // Source: pilot/pkg/model/virtualservice_controller.go, mergeVirtualServices;
 // pilot/pkg/model/push_context.go, initVirtualServices, getGatewayNames.
@@ -149,6 +155,7 @@ func prepareVirtualServices(s *Snapshot) []*VirtualService {
 		}
 		vs := &VirtualService{
 			Ref:       refOf("networking.istio.io", "VirtualService", o),
+			name:      o.GetName(),
 			Created:   o.GetCreationTimestamp().Time,
 			Spec:      o.Spec.DeepCopy(),
 			Semantics: semanticsOf(o),
@@ -161,7 +168,7 @@ func prepareVirtualServices(s *Snapshot) []*VirtualService {
 			delegates.merge(vs)
 		}
 		for i := len(vs.HTTPRefs); i < len(vs.Spec.Http); i++ {
-			vs.HTTPRefs = append(vs.HTTPRefs, vs.Ref.At(fmt.Sprintf("spec.http[%d]", i)))
+			vs.HTTPRefs = append(vs.HTTPRefs, vs.At(fmt.Sprintf("spec.http[%d]", i)))
 			vs.Roots = append(vs.Roots, Ref{})
 		}
 		vs.Gateways = slices.Clone(vs.Spec.Gateways)
@@ -169,6 +176,10 @@ func prepareVirtualServices(s *Snapshot) []*VirtualService {
 			vs.Gateways = []string{MeshGateway}
 		}
 		out = append(out, vs)
+	}
+	if made := s.index.kube().virtualServices; len(made) > 0 {
+		out = append(out, made...)
+		slices.SortStableFunc(out, compareVirtualServices)
 	}
 	return out
 }

@@ -22,6 +22,8 @@ const (
 	CodeRedirect           Code = "REDIRECT"
 	CodeHTTPSRedirect      Code = "HTTPS_REDIRECT"
 	CodeDirectResponse     Code = "DIRECT_RESPONSE"
+	CodeNoBackends         Code = "NO_BACKENDS"
+	CodeBackendInvalid     Code = "BACKEND_INVALID"
 	CodeFaultAbort         Code = "FAULT_ABORT"
 	CodeCORSPreflight      Code = "CORS_PREFLIGHT"
 	CodeHostUnknown        Code = "HOST_UNKNOWN"
@@ -75,6 +77,8 @@ var codes = []CodeInfo{
 	{CodeRedirect, Redirected, "a route redirects"},
 	{CodeHTTPSRedirect, Redirected, "the gateway server redirects plaintext to https"},
 	{CodeDirectResponse, Responded, "a route answers directly"},
+	{CodeNoBackends, Responded, "a rule of a Gateway API route has no backend with weight: 500"},
+	{CodeBackendInvalid, Responded, "a backend of a Gateway API route does not exist, may not be used or has no such port: 500 for its share"},
 	{CodeFaultAbort, Responded, "fault injection aborts the request"},
 	{CodeCORSPreflight, Responded, "the proxy answers a CORS preflight"},
 	{CodeHostUnknown, Unavailable, "the destination host is no service this proxy knows: no cluster, 503"},

@@ -19,6 +19,17 @@ type target struct {
 	named *resolve.Service
 	// ref is the destination's field, spec.http[0].route[0].destination.
 	ref resolve.Ref
+	// backend is set for a backendRef of the Gateway API; invalid is then why it cannot be used, if that is known.
+	backend bool
+	invalid resolve.Step
+}
+
+// at is a field of the destination as its route writes it.
+func (t target) at(field string) resolve.Ref {
+	if t.backend && field == "host" {
+		field = "name"
+	}
+	return t.ref.At(t.ref.Field + "." + field)
 }
 
 // toHost finds the cluster of a destination.
@@ -51,12 +62,12 @@ func (w *walk) toHost(p *path, r *router, t target) {
 	if !known {
 		w.unnamed(p, resolve.StageRoute, t.host, r.workload)
 		p.note(w.snapshot.HiddenServices(resolve.StageRoute, t.host)...)
-		w.noCluster(p, CodeHostUnknown, w.whyUnknown(r, t), t.ref.At(t.ref.Field+".host"))
+		w.noCluster(p, t, CodeHostUnknown, w.whyUnknown(r, t), t.at("host"))
 		return
 	}
 	port, ok := svc.PortByNumber(t.port)
 	if !ok {
-		by, hint := t.ref.At(t.ref.Field+".port"), ""
+		by, hint := t.at("port"), ""
 		if inferred {
 			by, hint = t.ref, "; the destination names no port, so that of the listener is taken"
 		}
@@ -64,7 +75,7 @@ func (w *walk) toHost(p *path, r *router, t target) {
 			hint = "; the destination names no port, so that of " + t.named.Ref.Object().String() + ", in the VirtualService's own namespace, is taken"
 		}
 		step := resolve.NewStep(resolve.RuleDestinationPort, resolve.None, svc.Ref.At("spec.ports"), svc.Ref.Kind+" "+svc.Ref.QualifiedName(), t.port, listPorts(svc), hint)
-		w.noCluster(p, CodePortUnknown, step, by)
+		w.noCluster(p, t, CodePortUnknown, step, by)
 		return
 	}
 	w.toCluster(p, r, svc, port, t)
@@ -91,7 +102,7 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		if t.subset != "" {
 			code = CodeSubsetUndefined
 		}
-		w.unavailableBy(p, code, "NC", "cluster_not_found", decisive(steps), w.subsetRef(t))
+		w.clusterMissing(p, t, code, decisive(steps), w.subsetRef(t))
 		return
 	}
 	keepsAddress := cluster.Type == resolve.ClusterOriginalDst && !r.gateway
@@ -180,9 +191,26 @@ func (w *walk) nothingDialled(p *path, r *router, svc *resolve.Service, steps []
 	w.end(p, o)
 }
 
-// noCluster is 503 NC, or a closed connection for TCP. The step is about the service, by is the route's field.
-func (w *walk) noCluster(p *path, code Code, step resolve.Step, by resolve.Ref) {
-	p.note(step)
+// noCluster is a destination without a cluster. The step is about the service, by is the route's field.
+func (w *walk) noCluster(p *path, t target, code Code, step resolve.Step, by resolve.Ref) {
+	if t.invalid.Rule != "" {
+		step, by = t.invalid, t.ref // the route's conversion has said it
+	} else {
+		p.note(step)
+	}
+	w.clusterMissing(p, t, code, step, by)
+}
+
+// clusterMissing is 503 NC, 500 for a backendRef of the Gateway API, or a closed connection for TCP.
+// Source: pilot/pkg/networking/core/route/route.go, applyHTTPRouteDestination.
+func (w *walk) clusterMissing(p *path, t target, code Code, step resolve.Step, by resolve.Ref) {
+	if t.backend && !p.stream {
+		w.end(p, Outcome{
+			Decision: Responded, HTTPStatus: 500, ResponseFlags: "NC", ResponseCodeDetails: "cluster_not_found",
+			Code: CodeBackendInvalid, Reason: step.Reason(), By: by,
+		})
+		return
+	}
 	w.unavailableBy(p, code, "NC", "cluster_not_found", step, by)
 }
 
@@ -208,7 +236,7 @@ func (w *walk) subsetRef(t target) resolve.Ref {
 	if t.subset == "" {
 		return t.ref
 	}
-	return t.ref.At(t.ref.Field + ".subset")
+	return t.at("subset")
 }
 
 // whyUnknown says why a destination host is no service on this proxy, with the service that could have been meant.
@@ -228,7 +256,7 @@ func (w *walk) whyUnknown(r *router, t target) resolve.Step {
 				"; a name with a dot is taken as fully qualified, and the "+meant[0].Ref.Kind+" is "+full)
 		}
 	}
-	ref, hint := t.ref.At(t.ref.Field+".host"), ""
+	ref, hint := t.at("host"), ""
 	name, _, _ := strings.Cut(t.host, ".")
 	var found []string
 	for _, svc := range w.snapshot.KubeServices {

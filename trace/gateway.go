@@ -19,7 +19,7 @@ func (w *walk) enterGateway(p *path) error {
 		}
 		p.note(steps...)
 		p.note(w.snapshot.GatewayWorkloadGaps()...)
-		if unmodelled := w.snapshot.UnmodelledGatewayRoutes(host); len(unmodelled) > 0 {
+		if unmodelled := w.snapshot.UnmodelledIngresses(host); len(unmodelled) > 0 {
 			p.note(unmodelled...)
 			p.lower(Undetermined)
 		}
@@ -204,7 +204,7 @@ func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.Merged
 	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
 	p.note(w.snapshot.HiddenVirtualServices(host)...)
 	p.note(steps...)
-	if unmodelled := w.snapshot.UnmodelledGatewayRoutes(host); len(unmodelled) > 0 {
+	if unmodelled := w.snapshot.UnmodelledIngresses(host); len(unmodelled) > 0 {
 		p.note(unmodelled...)
 		p.lower(Undetermined)
 	}

@@ -28,10 +28,6 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 	r := &router{workload: client, scope: scope, dialled: resolved.Dialled, port: resolved.Port}
 	hop := p.hop()
 	p.note(w.snapshot.Extensions(client, resolve.SideOutbound)...)
-	if unmodelled := w.snapshot.UnmodelledMeshRoutes(resolved.Service); len(unmodelled) > 0 {
-		p.note(unmodelled...)
-		p.lower(Undetermined)
-	}
 	services := w.snapshot.ServicesForHost(strings.ToLower(w.request.Host))
 	if resolved.Service != nil {
 		services = []*resolve.Service{resolved.Service}

@@ -35,6 +35,7 @@ func (w *walk) route(p *path, r *router, vh *resolve.VirtualHost) {
 		w.noRoute(p, vh, steps)
 		return
 	}
+	p.note(chosen.Conversion()...)
 	p.hop().Envoy.Route = chosen.Name
 	p.by = chosen.Entry
 	if w.fault(p, chosen) && w.cors(p, chosen) {
@@ -48,7 +49,7 @@ func (w *walk) noRoute(p *path, vh *resolve.VirtualHost, steps []resolve.Step) {
 		Reason: "virtual host " + vh.Name + ": " + lastReason(steps),
 	}
 	if len(vh.Routes) > 0 && vh.Routes[0].VirtualService != nil {
-		o.By = vh.Routes[0].VirtualService.Ref.At("spec.http")
+		o.By = vh.Routes[0].VirtualService.At("spec.http")
 	}
 	w.end(p, o)
 }
@@ -116,6 +117,9 @@ func (w *walk) act(p *path, r *router, route *resolve.Route) {
 	case resolve.RouteResponds:
 		o.Decision, o.Code, o.ResponseCodeDetails = Responded, CodeDirectResponse, "direct_response"
 		o.HTTPStatus, _ = resolve.DirectResponse(route)
+		if steps[0].Rule == resolve.RuleKubeRouteNoBackends {
+			o.Code = CodeNoBackends
+		}
 		w.end(p, o)
 	case resolve.RouteInvalid:
 		o.Decision, o.Code, o.Certainty = Unavailable, CodeRouteInvalid, Undetermined
@@ -160,10 +164,11 @@ func (w *walk) forward(p *path, r *router, route *resolve.Route) {
 		}
 		branch.note(serverPort(r, route, d)...)
 		ref := d.Ref
-		if route.HTTP != nil {
+		backend := route.VirtualService != nil && route.VirtualService.Semantics == resolve.SemanticsGateway
+		if route.HTTP != nil && !backend {
 			ref = d.Ref.At(d.Ref.Field + ".destination")
 		}
-		to := target{host: d.Destination.GetHost(), port: int(d.Destination.GetPort().GetNumber()), subset: d.Destination.GetSubset(), ref: ref}
+		to := target{backend: backend, invalid: route.InvalidBackend(d.Ref), host: d.Destination.GetHost(), port: int(d.Destination.GetPort().GetNumber()), subset: d.Destination.GetSubset(), ref: ref}
 		if r.gateway {
 			to.named = w.snapshot.RouteService(to.host, route.VirtualService, r.workload.Namespace)
 		}

@@ -1,0 +1,86 @@
+package resolve
+
+import (
+	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// Classes of Gateway API Gateways.
+//
+//  1. A GatewayClass is Istio's by its controllerName, whatever its name.
+//  2. Istio's own class names work without a GatewayClass object.
+//  3. An object of such a name with another controller is not found by istiod, which then takes the built-in one
+//     for routing.
+//
+// Source: pilot/pkg/config/kube/gatewaycommon/classinfo.go, GetClassInfos; gatewayclass_collection.go, FetchGatewayClass.
+
+// RuleGatewayClassForeign is a Gateway that is not Istio's.
+const RuleGatewayClassForeign RuleID = "gatewayclass/not-istio"
+
+var gatewayClassRules = []Rule{{
+	ID: RuleGatewayClassForeign, Stage: StageGateway,
+	Says:     "Istio reads the Gateways of its own GatewayClasses alone, told by spec.controllerName; the names istio, istio-remote, istio-waypoint and istio-east-west need no GatewayClass.",
+	Template: "GatewayClass %s is not Istio's (%s): another controller serves this Gateway",
+	Source:   "pilot/pkg/config/kube/gatewaycommon/gatewayclass_collection.go, FetchGatewayClass",
+}}
+
+// The controllers of Istio's classes.
+const (
+	controllerGateway  = "istio.io/gateway-controller"
+	controllerRemote   = "istio.io/unmanaged-gateway"
+	controllerWaypoint = "istio.io/mesh-controller"
+	controllerEastWest = "istio.io/eastwest-controller"
+)
+
+// GatewayClass is what istiod does for Gateways of one class.
+type GatewayClass struct {
+	Name       string
+	Controller k8sgateway.GatewayController
+	// Ref is the GatewayClass; zero for a built-in one.
+	Ref Ref
+	// Deploys is set where istiod makes a Deployment and a Service of its own for each Gateway.
+	Deploys bool
+	// ServiceType is that of the Service.
+	ServiceType string
+	// PlainName is set where they are called as the Gateway, without the class behind it.
+	PlainName bool
+	// ListenerSets is set where ListenerSets can add listeners.
+	ListenerSets bool
+	// Routes is set where routes attach to its listeners.
+	Routes bool
+}
+
+var gatewayClasses = map[k8sgateway.GatewayController]GatewayClass{
+	controllerGateway:  {Deploys: true, ServiceType: "LoadBalancer", ListenerSets: true, Routes: true},
+	controllerRemote:   {},
+	controllerWaypoint: {Deploys: true, ServiceType: "ClusterIP", PlainName: true},
+	controllerEastWest: {Deploys: true, ServiceType: "LoadBalancer", PlainName: true, Routes: true},
+}
+
+var builtInGatewayClasses = map[string]k8sgateway.GatewayController{
+	"istio": controllerGateway, "istio-remote": controllerRemote,
+	"istio-waypoint": controllerWaypoint, "istio-east-west": controllerEastWest,
+}
+
+// KubeGatewayClass is the class of a name, if it is Istio's.
+func (s *Snapshot) KubeGatewayClass(name string) (GatewayClass, bool) {
+	controller, ref := builtInGatewayClasses[name], Ref{}
+	for _, o := range s.GatewayClasses {
+		if _, known := gatewayClasses[o.Spec.ControllerName]; known && o.Name == name {
+			controller, ref = o.Spec.ControllerName, refOf(k8sgateway.GroupName, "GatewayClass", o)
+		}
+	}
+	class, ok := gatewayClasses[controller]
+	class.Name, class.Controller, class.Ref = name, controller, ref
+	return class, ok
+}
+
+// foreignClass says that a Gateway's class is not Istio's.
+func (s *Snapshot) foreignClass(gateway Ref, name string) Step {
+	controller := "no GatewayClass of that name"
+	for _, o := range s.GatewayClasses {
+		if o.Name == name {
+			controller = "controller " + string(o.Spec.ControllerName)
+		}
+	}
+	return NewStep(RuleGatewayClassForeign, Skipped, gateway.At("spec.gatewayClassName"), name, controller)
+}

@@ -1,0 +1,184 @@
+package resolve
+
+import (
+	"strings"
+
+	networking "istio.io/api/networking/v1alpha3"
+	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// Backends of Gateway API routes.
+//
+//  1. Backends of weight 0 are dropped; a single one that is left takes everything.
+//  2. A backend of another namespace needs a ReferenceGrant there, except for the mesh.
+//  3. A Service is SERVICE.NAMESPACE.svc.DOMAIN; a ServiceImport is taken for the Service of its name; a Hostname of
+//     group networking.istio.io is that host. Other kinds are not supported.
+//  4. One that does not exist keeps its host, which another namespace may know. One that is not granted or not
+//     supported has none. Both keep their share of the requests, which are answered 500; TCP and TLS are closed.
+//  5. A Service without port, a Service name with a dot, and a Hostname with a namespace drop all rules of the route.
+//
+// Source: pilot/pkg/config/kube/gateway/conversion.go, buildDestination, buildHTTPDestination.
+
+// Rules of backends.
+const (
+	RuleBackendNotGranted   RuleID = "kubebackend/not-granted"
+	RuleBackendMissing      RuleID = "kubebackend/not-found"
+	RuleBackendKind         RuleID = "kubebackend/kind"
+	RuleBackendInvalid      RuleID = "kubebackend/invalid"
+	RuleBackendInference    RuleID = "kubebackend/inference-pool"
+	RuleKubeRouteFilter     RuleID = "kuberoute/filter"
+	RuleKubeRouteHeader     RuleID = "kuberoute/header-value"
+	RuleKubeRouteMatchType  RuleID = "kuberoute/match-type"
+	RuleKubeRouteMirror     RuleID = "kuberoute/mirror-left-out"
+	RuleKubeRouteNoBackends RuleID = "kuberoute/no-backends"
+)
+
+var kubeBackendRules = []Rule{
+	{
+		ID: RuleBackendNotGranted, Stage: StageRoute,
+		Says:     "At a gateway a backend of another namespace needs a ReferenceGrant there; without one its share of the requests is answered 500.",
+		Template: "no ReferenceGrant in namespace %s lets a %s of namespace %s use %s: its share is answered 500 (RefNotPermitted)",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
+	},
+	{
+		ID: RuleBackendMissing, Stage: StageRoute,
+		Says:     "A backend that does not exist keeps its share of the requests, which is answered 500.",
+		Template: "backend %s does not exist (BackendNotFound)",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
+	},
+	{
+		ID: RuleBackendKind, Stage: StageRoute,
+		Says:     "A backend of a kind that Istio does not know keeps its share of the requests, which is answered 500.",
+		Template: "a backend of kind %s is not supported: its share is answered 500 (InvalidKind)",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
+	},
+	{
+		ID: RuleBackendInference, Stage: StageRoute,
+		Says:     "InferencePools are backends only where istiod has ENABLE_GATEWAY_API_INFERENCE_EXTENSION, which is off by default.",
+		Template: "InferencePool %s: istiod is taken to run without ENABLE_GATEWAY_API_INFERENCE_EXTENSION, its default; its share is answered 500",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
+	},
+	{
+		ID: RuleBackendInvalid, Stage: StageRoute,
+		Says:     "A backendRef without port, a Service name with a dot or a Hostname with a namespace drops all rules of the route.",
+		Template: "%s: all rules of the route are dropped",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
+	},
+	{
+		ID: RuleKubeRouteFilter, Stage: StageRoute,
+		Says:     "A filter that Istio does not know drops all rules of the route; on a backendRef only header modifiers are known.",
+		Template: "filter %s is not supported here: all rules of the route are dropped",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, convertHTTPRoute",
+	},
+	{
+		ID: RuleKubeRouteHeader, Stage: StageRoute,
+		Says:     "A header modifier whose value holds control characters drops all rules of the route.",
+		Template: "the value of header %q holds control characters: all rules of the route are dropped",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, createHeadersFilter",
+	},
+	{
+		ID: RuleKubeRouteMatchType, Stage: StageRoute,
+		Says:     "A match of a type that Istio does not know drops all rules of the route.",
+		Template: "%s is not supported: all rules of the route are dropped",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, createURIMatch",
+	},
+	{
+		ID: RuleKubeRouteNoBackends, Stage: StageRoute,
+		Says:     "A rule whose backends have no weight, or that has none and does not redirect, is answered 500 by the proxy.",
+		Template: "the rule has no backend with weight: answers by itself with status %d",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, convertHTTPRoute",
+	},
+	{
+		ID: RuleKubeRouteMirror, Stage: StageRoute,
+		Says:     "A mirror of an HTTPRoute whose backend is not in order is left out.",
+		Template: "no copy is sent: %s",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, convertHTTPRoute",
+	},
+}
+
+// backend is one backendRef of a rule.
+type backend struct {
+	k8sgateway.BackendRef
+	filters []k8sgateway.HTTPRouteFilter
+	ref     Ref
+}
+
+// destinations is step 1.
+func (c *ruleConversion) destinations(backends []backend) []*networking.HTTPRouteDestination {
+	var out []*networking.HTTPRouteDestination
+	for _, b := range backends {
+		weight := orElse(b.Weight, 1)
+		if weight == 0 {
+			continue
+		}
+		d := &networking.HTTPRouteDestination{Destination: c.destination(b.BackendRef, b.ref), Weight: weight}
+		field := pathIndex("route", len(out))
+		c.fields[field] = b.ref
+		for i, f := range b.filters {
+			if c.refused == nil {
+				c.backendFilter(d, f, field, b.ref.At(pathIndex(b.ref.Field+".filters", i)))
+			}
+		}
+		if c.refused != nil {
+			return nil
+		}
+		out = append(out, d)
+	}
+	if len(out) == 1 {
+		out[0].Weight = 0
+	}
+	return out
+}
+
+// destination is steps 2 to 5.
+func (c *ruleConversion) destination(b k8sgateway.BackendRef, ref Ref) *networking.Destination {
+	s, kind := c.snapshot, kindRef{string(orElse(b.Group, "")), string(orElse(b.Kind, "Service"))}
+	namespace, name := string(orElse(b.Namespace, k8sgateway.Namespace(c.route.Namespace))), string(b.Name)
+	soft := func(rule RuleID, args ...any) { c.steps = append(c.steps, NewStep(rule, Skipped, ref, args...)) }
+	if !c.mesh && namespace != c.route.Namespace && !s.granted(gatewayKind(c.route.Kind), c.route.Namespace, kind, namespace, name) {
+		soft(RuleBackendNotGranted, namespace, c.route.Kind, c.route.Namespace, kind.kind+" "+name)
+		return &networking.Destination{}
+	}
+	var host string
+	switch kind {
+	case kindRef{"", "Service"}, kindRef{"multicluster.x-k8s.io", "ServiceImport"}:
+		if kind.kind == "Service" && strings.Contains(name, ".") {
+			c.refuse(RuleBackendInvalid, ref.At(ref.Field+".name"), "the name of a Service has no dot: "+name)
+			return nil
+		}
+		host = name + "." + namespace + ".svc." + s.Mesh.Domain
+		if _, exists := s.KubeService(namespace, name); !exists {
+			soft(RuleBackendMissing, host)
+		}
+	case kindRef{istioNetworking, "Hostname"}:
+		if b.Namespace != nil {
+			c.refuse(RuleBackendInvalid, ref.At(ref.Field+".namespace"), "a Hostname has no namespace")
+			return nil
+		}
+		host = name
+		if !s.hasServiceIn(host, namespace) {
+			soft(RuleBackendMissing, host)
+		}
+	case kindRef{"inference.networking.k8s.io", "InferencePool"}:
+		soft(RuleBackendInference, name)
+		return &networking.Destination{}
+	default:
+		soft(RuleBackendKind, strings.TrimPrefix(kind.group+"/"+kind.kind, "/"))
+		return &networking.Destination{}
+	}
+	if b.Port == nil {
+		c.refuse(RuleBackendInvalid, ref, "backend "+name+" has no port")
+		return nil
+	}
+	return &networking.Destination{Host: host, Port: &networking.PortSelector{Number: uint32(*b.Port)}}
+}
+
+// hasServiceIn reports whether the namespace has a service of that host.
+func (s *Snapshot) hasServiceIn(host, namespace string) bool {
+	for _, svc := range s.ServicesForHost(host) {
+		if svc.Namespace == namespace {
+			return true
+		}
+	}
+	return false
+}

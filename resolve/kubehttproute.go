@@ -1,0 +1,206 @@
+package resolve
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	networking "istio.io/api/networking/v1alpha3"
+	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// Rules of HTTPRoutes.
+//
+//  1. Each match of a rule makes an entry of its own, with all the rule does; a rule without match makes one.
+//  2. An entry is called as the rule, else NAMESPACE.ROUTE.INDEX.
+//  3. Paths: a prefix loses one trailing "/" and matches whole segments. Matches of headers and query parameters are
+//     exact or a regex; of two with the very same name the last counts.
+//  4. A filter Istio does not know, or a header value with control characters, drops all rules (kubefilter.go).
+//  5. Backends without weight, or none at all, are answered 500, unless the rule redirects (kubebackend.go).
+//  6. timeouts.request is the timeout. timeouts.backendRequest is that of each try with retry, and takes the
+//     place of request without.
+//
+// Source: pilot/pkg/config/kube/gateway/conversion.go, convertHTTPRoute.
+
+func (s *Snapshot) convertHTTPRoute(o *k8sgateway.HTTPRoute, ref Ref, mesh bool) ruleSet {
+	var out ruleSet
+	for i, rule := range o.Spec.Rules {
+		c := &ruleConversion{snapshot: s, route: ref, ref: ref.At(pathIndex("spec.rules", i)), mesh: mesh, fields: writtenAs{}}
+		entry := c.httpRule(rule, i)
+		out.steps = append(out.steps, c.steps...)
+		if c.refused != nil {
+			return ruleSet{refused: c.refused, steps: out.steps}
+		}
+		if len(rule.Matches) == 0 {
+			out.http = append(out.http, kubeRule{http: entry, ref: c.ref, fields: c.fields, steps: c.steps})
+		}
+		for j, m := range rule.Matches {
+			split := entry.DeepCopy()
+			match, clauses := c.httpMatch(m, c.ref.At(pathIndex(c.ref.Field+".matches", j)))
+			split.Match = []*networking.HTTPMatchRequest{match}
+			out.http = append(out.http, kubeRule{http: split, ref: c.ref, match: c.ref.At(pathIndex(c.ref.Field+".matches", j)), fields: c.fields, clauses: clauses, steps: c.steps})
+		}
+	}
+	return out
+}
+
+// ruleConversion is the reading of one rule.
+type ruleConversion struct {
+	snapshot *Snapshot
+	route    Ref
+	// ref is spec.rules[i].
+	ref  Ref
+	mesh bool
+	// fields are where the parts of the entry were written.
+	fields  writtenAs
+	steps   []Step
+	refused *Step
+}
+
+// at is a field of the rule.
+func (c *ruleConversion) at(format string, args ...any) Ref {
+	return c.ref.At(c.ref.Field + "." + fmt.Sprintf(format, args...))
+}
+
+func (c *ruleConversion) refuse(rule RuleID, at Ref, args ...any) {
+	step := NewStep(rule, Skipped, at, args...)
+	c.refused = &step
+}
+
+// ruleName is step 2.
+func (c *ruleConversion) ruleName(name *k8sgateway.SectionName, i int) string {
+	if name != nil {
+		return string(*name)
+	}
+	return c.route.Namespace + "." + c.route.Name + "." + strconv.Itoa(i)
+}
+
+// httpRule is the rule without its matches.
+func (c *ruleConversion) httpRule(rule k8sgateway.HTTPRouteRule, i int) *networking.HTTPRoute {
+	out := &networking.HTTPRoute{Name: c.ruleName(rule.Name, i)}
+	for j, f := range rule.Filters {
+		if c.httpFilter(out, f, c.at("filters[%d]", j)); c.refused != nil {
+			return nil
+		}
+	}
+	c.retry(out, rule.Retry)
+	c.timeouts(out, rule.Timeouts)
+	c.fields["route"] = c.at("backendRefs")
+	var weight int32
+	for _, b := range rule.BackendRefs {
+		weight += orElse(b.Weight, 1)
+	}
+	if weight == 0 && out.Redirect == nil {
+		out.DirectResponse = &networking.HTTPDirectResponse{Status: 500}
+		c.fields["directResponse"] = c.at("backendRefs")
+		return out
+	}
+	var several []backend
+	for j, b := range rule.BackendRefs {
+		several = append(several, backend{BackendRef: b.BackendRef, filters: b.Filters, ref: c.at("backendRefs[%d]", j)})
+	}
+	out.Route = c.destinations(several)
+	return out
+}
+
+// httpMatch is one match, and where its clauses were written.
+func (c *ruleConversion) httpMatch(m k8sgateway.HTTPRouteMatch, ref Ref) (*networking.HTTPMatchRequest, writtenAs) {
+	at := func(field string) Ref { return ref.At(ref.Field + "." + field) }
+	clauses := writtenAs{"uri": at("path"), "method": at("method")}
+	out := &networking.HTTPMatchRequest{}
+	path := orElse(m.Path, k8sgateway.HTTPPathMatch{})
+	value := orElse(path.Value, "/")
+	switch orElse(path.Type, k8sgateway.PathMatchPathPrefix) {
+	case k8sgateway.PathMatchPathPrefix:
+		if value != "/" {
+			value = strings.TrimSuffix(value, "/")
+		}
+		out.Uri = &networking.StringMatch{MatchType: &networking.StringMatch_Prefix{Prefix: value}}
+	case k8sgateway.PathMatchExact:
+		out.Uri = exactMatch(value)
+	case k8sgateway.PathMatchRegularExpression:
+		out.Uri = regexMatch(value)
+	default:
+		c.refuse(RuleKubeRouteMatchType, at("path.type"), string(*path.Type))
+	}
+	for i, h := range m.Headers {
+		c.named(&out.Headers, clauses, "headers", string(h.Name), string(orElse(h.Type, k8sgateway.HeaderMatchExact)), h.Value, at(pathIndex("headers", i)))
+	}
+	for i, q := range m.QueryParams {
+		c.named(&out.QueryParams, clauses, "queryParams", string(q.Name), string(orElse(q.Type, k8sgateway.QueryParamMatchExact)), q.Value, at(pathIndex("queryParams", i)))
+	}
+	if m.Method != nil {
+		out.Method = exactMatch(string(*m.Method))
+	}
+	return out, clauses
+}
+
+// named adds a match of a header or query parameter.
+func (c *ruleConversion) named(in *map[string]*networking.StringMatch, clauses writtenAs, kind, name, how, value string, ref Ref) {
+	if *in == nil {
+		*in = map[string]*networking.StringMatch{}
+	}
+	clauses[kind+"["+name+"]"] = ref
+	switch how {
+	case "Exact":
+		(*in)[name] = exactMatch(value)
+	case "RegularExpression":
+		(*in)[name] = regexMatch(value)
+	default:
+		c.refuse(RuleKubeRouteMatchType, ref.At(ref.Field+".type"), how)
+	}
+}
+
+func exactMatch(v string) *networking.StringMatch {
+	return &networking.StringMatch{MatchType: &networking.StringMatch_Exact{Exact: v}}
+}
+
+func regexMatch(v string) *networking.StringMatch {
+	return &networking.StringMatch{MatchType: &networking.StringMatch_Regex{Regex: v}}
+}
+
+// retry is the rule's retry stanza.
+func (c *ruleConversion) retry(out *networking.HTTPRoute, in *k8sgateway.HTTPRouteRetry) {
+	if in == nil {
+		return
+	}
+	c.fields["retries"], c.fields["retries.attempts"] = c.at("retry"), c.at("retry.attempts")
+	on := []string{"connect-failure", "refused-stream", "unavailable", "cancelled"}
+	for _, code := range in.Codes {
+		on = append(on, strconv.Itoa(int(code)))
+	}
+	out.Retries = &networking.HTTPRetry{Attempts: int32(orElse(in.Attempts, 2)), RetryOn: strings.Join(on, ",")}
+	if out.Retries.Attempts == 0 {
+		out.Retries.RetryOn = ""
+	}
+	if in.Backoff != nil {
+		d, _ := time.ParseDuration(string(*in.Backoff))
+		out.Retries.Backoff = durationpb.New(d)
+	}
+}
+
+// timeouts is step 6.
+func (c *ruleConversion) timeouts(out *networking.HTTPRoute, in *k8sgateway.HTTPRouteTimeouts) {
+	if in == nil {
+		return
+	}
+	parse := func(d *k8sgateway.Duration) time.Duration {
+		v, _ := time.ParseDuration(string(orElse(d, "0s")))
+		return v
+	}
+	if d := parse(in.Request); d != 0 {
+		out.Timeout = durationpb.New(d)
+		c.fields["timeout"] = c.at("timeouts.request")
+	}
+	switch d := parse(in.BackendRequest); {
+	case d == 0:
+	case out.Retries != nil:
+		out.Retries.PerTryTimeout = durationpb.New(d)
+		c.fields["retries.perTryTimeout"] = c.at("timeouts.backendRequest")
+	default:
+		out.Timeout = durationpb.New(d)
+		c.fields["timeout"] = c.at("timeouts.backendRequest")
+	}
+}

@@ -1,0 +1,288 @@
+package resolve
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	networking "istio.io/api/networking/v1alpha3"
+	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// Routes of the Gateway API become VirtualServices.
+//
+//  1. Each parentRef is compared with the listeners of its Gateway or ListenerSet (routeattachment.go); Services and
+//     ServiceEntries are parents for the mesh, where they exist.
+//  2. The rules are converted once for gateways and once for the mesh, where no ReferenceGrant is asked for
+//     (kubehttproute.go, kubegrpcroute.go, kubel4route.go). A rule that cannot be converted drops all rules of its side.
+//  3. There is one VirtualService for each listener that took the route, or mesh parent, and each hostname. In
+//     the mesh the hostname is the Service's, or each of the ServiceEntry's; the route's own do not count.
+//  4. A hostname that belongs to a more specific listener of the same Gateway, port and protocol is left out.
+//  5. HTTPRoutes and GRPCRoutes with the same listener and hostname are put together and sorted (kuberoutemerge.go).
+//
+// Source: pilot/pkg/config/kube/gateway/route_collections.go, HTTPRouteCollection and its kin, computeRoute.
+
+// kubeRoute is a route of the Gateway API, whatever its kind.
+type kubeRoute struct {
+	ref       Ref
+	created   time.Time
+	parents   []k8sgateway.ParentReference
+	hostnames []string
+	// attachments are what came of each parent and listener, in istiod's order.
+	attachments []*routeAttachment
+	// convert reads the rules for gateways or for the mesh.
+	convert func(mesh bool) ruleSet
+	// rules are what it gave, by whether it is for the mesh.
+	rules map[bool]ruleSet
+}
+
+// ruleSet is what the rules of a route become: one of the three lists.
+type ruleSet struct {
+	http []kubeRule
+	tls  []*networking.TLSRoute
+	tcp  []*networking.TCPRoute
+	// refs are where the entries of tls and tcp were written, and of each its backends.
+	refs []writtenAs
+	// steps tell of backends and rules that are not in order.
+	steps []Step
+	// refused is why no rule counts.
+	refused *Step
+}
+
+func (r ruleSet) empty() bool { return len(r.http)+len(r.tls)+len(r.tcp) == 0 }
+
+// kubeRule is one rule with at most one match.
+type kubeRule struct {
+	http *networking.HTTPRoute
+	// ref is spec.rules[i]; match is its matches[j], zero without one.
+	ref, match Ref
+	// fields and clauses are where the parts of the entry and of the match were written.
+	fields, clauses writtenAs
+	// steps tell of backends and filters of the rule that are not in order.
+	steps []Step
+}
+
+// kubeRouteKinds in the order in which pilot joins what they become.
+func (s *Snapshot) kubeRoutes() []*kubeRoute {
+	var out []*kubeRoute
+	for _, o := range s.TCPRoutes {
+		r := &kubeRoute{ref: refOf(k8sgateway.GroupName, "TCPRoute", o), created: o.CreationTimestamp.Time, parents: o.Spec.ParentRefs}
+		r.convert = func(mesh bool) ruleSet { return s.convertTCPRoute(o, r.ref, mesh) }
+		out = append(out, r)
+	}
+	for _, o := range s.TLSRoutes {
+		r := &kubeRoute{
+			ref: refOf(k8sgateway.GroupName, "TLSRoute", o), created: o.CreationTimestamp.Time,
+			parents: o.Spec.ParentRefs, hostnames: hostnames(o.Spec.Hostnames),
+		}
+		r.convert = func(mesh bool) ruleSet { return s.convertTLSRoute(o, r.ref, mesh) }
+		out = append(out, r)
+	}
+	for _, o := range s.HTTPRoutes {
+		r := &kubeRoute{
+			ref: refOf(k8sgateway.GroupName, "HTTPRoute", o), created: o.CreationTimestamp.Time,
+			parents: o.Spec.ParentRefs, hostnames: hostnames(o.Spec.Hostnames),
+		}
+		r.convert = func(mesh bool) ruleSet { return s.convertHTTPRoute(o, r.ref, mesh) }
+		out = append(out, r)
+	}
+	for _, o := range s.GRPCRoutes {
+		r := &kubeRoute{
+			ref: refOf(k8sgateway.GroupName, "GRPCRoute", o), created: o.CreationTimestamp.Time,
+			parents: o.Spec.ParentRefs, hostnames: hostnames(o.Spec.Hostnames),
+		}
+		r.convert = func(mesh bool) ruleSet { return s.convertGRPCRoute(o, r.ref, mesh) }
+		out = append(out, r)
+	}
+	return out
+}
+
+func hostnames(list []k8sgateway.Hostname) []string {
+	var out []string
+	for _, h := range list {
+		out = append(out, string(h))
+	}
+	return out
+}
+
+// hosts are the hostnames of the route; none is "*".
+func (r *kubeRoute) hosts() []string {
+	if len(r.hostnames) == 0 || r.ref.Kind == "TCPRoute" {
+		return []string{"*"}
+	}
+	return r.hostnames
+}
+
+// virtualServices is steps 2 to 4.
+func (r *kubeRoute) virtualServices(s *Snapshot) []*keyedVirtualService {
+	r.rules = map[bool]ruleSet{}
+	for _, a := range r.attachments {
+		if mesh := a.mesh(); r.rules[mesh].refused == nil && r.rules[mesh].empty() {
+			r.rules[mesh] = r.convert(mesh)
+		}
+	}
+	var out []*keyedVirtualService
+	for _, a := range r.accepted() {
+		rules := r.rules[a.mesh()]
+		if rules.empty() && (r.ref.Kind == "HTTPRoute" || r.ref.Kind == "GRPCRoute") {
+			continue
+		}
+		hosts, key, hostField := r.hosts(), a.gateway, "spec.hostnames"
+		if len(r.hostnames) == 0 {
+			hostField = r.parentField(a)
+		}
+		if a.mesh() {
+			hosts, hostField = s.meshHosts(a), r.parentField(a)
+			key = r.ref.Namespace
+			if a.parent.Port != nil {
+				key += "/" + strconv.Itoa(int(*a.parent.Port))
+			}
+		}
+		rules = rules.forParent(a, hosts)
+		if r.ref.Kind == "TLSRoute" && !a.mesh() && a.listenerHost != "" {
+			hosts = intersectHosts(hosts, []string{a.listenerHost})
+		}
+		for _, h := range hosts {
+			if rules.http != nil && !a.ownsHost(h) {
+				a.steps = append(a.steps, NewStep(RuleRouteIsolated, Skipped, r.ref.At(hostField), h, a.listener.ref, strings.Join(a.moreSpecific(h), ", ")))
+				continue
+			}
+			vs := &VirtualService{
+				Ref: r.ref, Semantics: SemanticsGateway, Created: r.created,
+				Spec:     &networking.VirtualService{Hosts: []string{h}, Gateways: []string{a.gateway}},
+				ExportTo: NewExportTo(nil, r.ref.Namespace, s.Mesh.GetDefaultVirtualServiceExportTo()),
+				Gateways: []string{a.gateway},
+				written: writtenAs{
+					"spec.hosts": r.ref.At(hostField), "spec.gateways": r.ref.At(r.parentField(a)),
+					"spec.http": r.ref.At("spec.rules"), "spec.tls": r.ref.At("spec.rules"), "spec.tcp": r.ref.At("spec.rules"),
+				},
+			}
+			kind := map[string]string{"TCPRoute": "~tcp~", "TLSRoute": "~tls~"}[r.ref.Kind]
+			if kind == "" {
+				kind = "~"
+			}
+			vs.name = r.ref.Name + kind + strconv.Itoa(len(out)) + "~" + kubeGatewayInfix
+			vs.addRules(rules, h, a.mesh())
+			out = append(out, &keyedVirtualService{vs, key + "/" + h, rules.http})
+		}
+	}
+	return out
+}
+
+// addRules fills the entries of a VirtualService that is not merged with others.
+func (vs *VirtualService) addRules(rules ruleSet, host string, mesh bool) {
+	vs.Spec.Tcp, vs.Spec.Tls = rules.tcp, rules.tls
+	if mesh && rules.tls != nil {
+		vs.Spec.Tls = tlsRoutesForHost(rules.tls, host)
+	}
+	for i, at := range rules.refs {
+		entry := "spec.tcp"
+		if rules.tls != nil {
+			entry = "spec.tls"
+		}
+		for field, ref := range at {
+			vs.written[pathIndex(entry, i)+field] = ref
+		}
+	}
+}
+
+// parentField is the parentRef of an attachment.
+func (r *kubeRoute) parentField(a *routeAttachment) string {
+	return pathIndex("spec.parentRefs", a.index)
+}
+
+// meshHosts are the hosts of a mesh parent.
+func (s *Snapshot) meshHosts(a *routeAttachment) []string {
+	if a.target.Kind == "ServiceEntry" {
+		for _, o := range s.ServiceEntries {
+			if o.Namespace == a.target.Namespace && o.Name == a.target.Name {
+				return o.Spec.GetHosts()
+			}
+		}
+		return nil
+	}
+	return []string{a.target.Name + "." + a.target.Namespace + ".svc." + s.Mesh.Domain}
+}
+
+// forParent limits the rules to the port of a mesh parent, and the server names to those of the parent.
+// Source: pilot/pkg/config/kube/gateway/conversion.go, augmentPortMatch, augmentTCPPortMatch,
+// augmentTLSPortMatch, constrainTLSRoutesToListenerHost.
+func (r ruleSet) forParent(a *routeAttachment, hosts []string) ruleSet {
+	port := uint32(0)
+	if a.mesh() && a.parent.Port != nil {
+		port = uint32(*a.parent.Port)
+	}
+	out := r
+	if port != 0 {
+		out.http = nil
+		for _, rule := range r.http {
+			rule.http = rule.http.DeepCopy()
+			for _, m := range rule.http.Match {
+				m.Port = port
+			}
+			if len(rule.http.Match) == 0 {
+				rule.http.Match = []*networking.HTTPMatchRequest{{Port: port}}
+			}
+			out.http = append(out.http, rule)
+		}
+		out.tcp = nil
+		for _, route := range r.tcp {
+			route = route.DeepCopy()
+			for _, m := range route.Match {
+				m.Port = port
+			}
+			if len(route.Match) == 0 {
+				route.Match = []*networking.L4MatchAttributes{{Port: port}}
+			}
+			out.tcp = append(out.tcp, route)
+		}
+	}
+	if len(r.tls) > 0 {
+		out.tls, out.refs = nil, nil
+		for i, route := range r.tls {
+			route = route.DeepCopy()
+			if !a.constrain(route, port, hosts) {
+				continue
+			}
+			out.tls, out.refs = append(out.tls, route), append(out.refs, r.refs[i])
+		}
+	}
+	return out
+}
+
+// constrain adapts a tls route to its parent; it reports whether anything is left.
+func (a *routeAttachment) constrain(route *networking.TLSRoute, port uint32, hosts []string) bool {
+	if a.mesh() {
+		if len(route.Match) == 1 && slices.Equal(route.Match[0].SniHosts, []string{"*"}) {
+			route.Match[0].SniHosts = hosts
+		}
+		for _, m := range route.Match {
+			m.Port = port
+		}
+		return true
+	}
+	if a.listenerHost == "" {
+		return true
+	}
+	left := len(route.Match) == 0
+	for _, m := range route.Match {
+		m.SniHosts = intersectHosts(m.SniHosts, []string{a.listenerHost})
+		left = left || len(m.SniHosts) > 0
+	}
+	return left
+}
+
+// tlsRoutesForHost keeps of several server names those that overlap the host.
+// Source: pilot/pkg/config/kube/gateway/conversion.go, compatibleRoutesForHost.
+func tlsRoutesForHost(routes []*networking.TLSRoute, host string) []*networking.TLSRoute {
+	var out []*networking.TLSRoute
+	for _, r := range routes {
+		if len(r.Match) == 1 && len(r.Match[0].SniHosts) > 1 {
+			r = r.DeepCopy()
+			r.Match[0].SniHosts = slices.DeleteFunc(r.Match[0].SniHosts, func(h string) bool { return !HostMatches(host, h) })
+		}
+		out = append(out, r)
+	}
+	return out
+}

@@ -1,0 +1,55 @@
+package resolve
+
+import (
+	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// ReferenceGrants let objects of one namespace refer to objects of another.
+//
+//  1. A grant stands in the namespace that is referred to.
+//  2. from: group, kind and namespace of what refers. Routes, Gateways and ListenerSets count.
+//  3. to: group and kind; without a name all of them. ConfigMap, Secret, Service and InferencePool count.
+//
+// Source: pilot/pkg/config/kube/gatewaycommon/references.go, ReferenceGrantsCollection, BackendAllowed, SecretAllowed.
+
+// kindRef is a group and kind as grants compare them.
+type kindRef struct{ group, kind string }
+
+var grantableKinds = map[kindRef]bool{
+	{"", "ConfigMap"}: true, {"", "Secret"}: true, {"", "Service"}: true,
+	{"inference.networking.k8s.io", "InferencePool"}: true,
+}
+
+// granted reports whether a grant lets a kind of the namespace refer to the object.
+func (s *Snapshot) granted(from kindRef, fromNamespace string, to kindRef, namespace, name string) bool {
+	if !grantableKinds[to] {
+		return false
+	}
+	for _, g := range s.ReferenceGrants {
+		if g.Namespace != namespace {
+			continue
+		}
+		for _, f := range g.Spec.From {
+			if (kindRef{string(f.Group), string(f.Kind)}) != from || string(f.Namespace) != fromNamespace {
+				continue
+			}
+			for _, t := range g.Spec.To {
+				if (kindRef{string(t.Group), string(t.Kind)}) == to && (t.Name == nil || string(*t.Name) == name) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// gatewayKind is a kind of the Gateway API's own group.
+func gatewayKind(kind string) kindRef { return kindRef{k8sgateway.GroupName, kind} }
+
+// orElse is what a pointer leads to, or the default.
+func orElse[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}

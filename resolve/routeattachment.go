@@ -1,0 +1,370 @@
+package resolve
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// Whether a route attaches to a parent.
+//
+//  1. A parentRef names a Gateway, ListenerSet, Service or ServiceEntry; anything else is another's affair.
+//     A Gateway that is not there, or is not Istio's, has no listener.
+//  2. A Service or ServiceEntry must exist. Where its waypoint is another vendor's the parentRef does not count.
+//  3. For each listener: port and sectionName must be the listener's; then one hostname of the route must
+//     overlap the listener's, and the listener must allow routes of that namespace; then routes of that kind.
+//  4. A listener that takes no traffic for another reason is a parent all the same.
+//
+// Source: pilot/pkg/config/kube/gateway/conversion.go, extractParentReferenceInfo, referenceAllowed,
+// waypointManagedByAnotherController, hostnameAllowedByIsolation.
+
+// Rules of attachment.
+const (
+	RuleRouteAttached      RuleID = "kuberoute/attached"
+	RuleRouteNoParent      RuleID = "kuberoute/parent-missing"
+	RuleRouteOtherPort     RuleID = "kuberoute/other-port"
+	RuleRouteOtherSection  RuleID = "kuberoute/other-section"
+	RuleRouteOtherHostname RuleID = "kuberoute/hostname-apart"
+	RuleRouteNamespace     RuleID = "kuberoute/namespace-not-allowed"
+	RuleRouteKind          RuleID = "kuberoute/kind-not-allowed"
+	RuleRouteForeign       RuleID = "kuberoute/waypoint-of-another"
+	RuleRouteIsolated      RuleID = "kuberoute/hostname-of-other-listener"
+	RuleRouteNoTraffic     RuleID = "kuberoute/listener-without-traffic"
+)
+
+var routeAttachmentRules = []Rule{
+	{
+		ID: RuleRouteAttached, Stage: StageHost, Detail: true,
+		Says:     "A route attaches to every listener of its parent that has the port and section it names, a hostname that overlaps, and allows its namespace and kind.",
+		Template: "attaches to %s",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, referenceAllowed",
+	},
+	{
+		ID: RuleRouteNoParent, Stage: StageHost,
+		Says:     "A route whose parent does not exist, or is not Istio's, has no effect there, and Istio writes no status for that parent.",
+		Template: "parent %s %s: the route has no effect through it",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, extractParentReferenceInfo",
+	},
+	{
+		ID: RuleRouteOtherPort, Stage: StageHost,
+		Says:     "A parentRef with a port attaches to listeners of that port.",
+		Template: "names port %d, and %s has port %d (NoMatchingParent)",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, referenceAllowed",
+	},
+	{
+		ID: RuleRouteOtherSection, Stage: StageHost,
+		Says:     "A parentRef with a sectionName attaches to the listener of that name.",
+		Template: "names section %s, and %s is called %s (NoMatchingParent)",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, referenceAllowed",
+	},
+	{
+		ID: RuleRouteOtherHostname, Stage: StageHost,
+		Says:     "A route attaches where one of its hostnames overlaps the listener's; no hostname is every hostname.",
+		Template: "no hostname of the route overlaps that of %s (NoMatchingListenerHostname)",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, referenceAllowed",
+	},
+	{
+		ID: RuleRouteNamespace, Stage: StageHost,
+		Says:     "A listener takes routes of the namespaces that allowedRoutes.namespaces allows; by default its own.",
+		Template: "%s does not allow routes of namespace %s (NotAllowedByListeners)",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, referenceAllowed, namespacesFromSelector",
+	},
+	{
+		ID: RuleRouteKind, Stage: StageHost,
+		Says:     "A listener takes the kinds of routes that its protocol allows, and allowedRoutes.kinds of them.",
+		Template: "%s does not take a %s (NotAllowedByListeners)",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, referenceAllowed",
+	},
+	{
+		ID: RuleRouteForeign, Stage: StageHost,
+		Says:     "A Service parent whose waypoint is of another vendor's GatewayClass is left to that vendor.",
+		Template: "the waypoint %s of %s is not Istio's: the parent does not count",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, waypointManagedByAnotherController",
+	},
+	{
+		ID: RuleRouteIsolated, Stage: StageHost,
+		Says:     "Of listeners with the same port and protocol a hostname of a route belongs to the most specific one alone.",
+		Template: "hostname %s is not served through %s: it belongs to %s",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, hostnameAllowedByIsolation",
+	},
+	{
+		ID: RuleRouteNoTraffic, Stage: StageHost,
+		Says:     "A listener that is not in order keeps the routes that attach to it, and takes no traffic.",
+		Template: "attaches to %s, which takes no traffic: %s",
+		Source:   "pilot/pkg/config/kube/gateway/controller.go, BuildRouteParents",
+	},
+}
+
+// routeAttachment is what came of one parentRef and one listener, or mesh parent.
+type routeAttachment struct {
+	route  *kubeRoute
+	index  int
+	parent k8sgateway.ParentReference
+	// target is the object it names.
+	target Ref
+	// gateway is the internal name of the listener's Gateway, "mesh" for a Service.
+	gateway string
+	// listener is nil for the mesh, and where the parent is missing.
+	listener     *kubeListener
+	listenerHost string
+	// others are the hostnames of other listeners of the parent with the same port and protocol.
+	others []string
+	// refused is why it does not attach.
+	refused *Step
+	steps   []Step
+}
+
+func (a *routeAttachment) mesh() bool { return a.gateway == MeshGateway }
+
+// accepted are the attachments that took the route, in the order in which VirtualServices are made of them.
+// Source: pilot/pkg/config/kube/gateway/conversion.go, filteredReferences.
+func (r *kubeRoute) accepted() []*routeAttachment {
+	out := slices.DeleteFunc(slices.Clone(r.attachments), func(a *routeAttachment) bool { return a.refused != nil })
+	slices.SortStableFunc(out, func(a, b *routeAttachment) int { return cmp.Compare(a.gateway, b.gateway) })
+	return out
+}
+
+// attach compares the route with all of its parents.
+func (s *Snapshot) attach(r *kubeRoute, gateways map[Ref]*kubeGateway) {
+	for i, parent := range r.parents {
+		kind := kindRef{string(orElse(parent.Group, k8sgateway.GroupName)), string(orElse(parent.Kind, "Gateway"))}
+		target := Ref{
+			Group: kind.group, Kind: kind.kind,
+			Namespace: string(orElse(parent.Namespace, k8sgateway.Namespace(r.ref.Namespace))), Name: string(parent.Name),
+		}
+		a := routeAttachment{route: r, index: i, parent: parent, target: target}
+		switch kind {
+		case kindRef{"", "Service"}, kindRef{istioNetworking, "ServiceEntry"}:
+			s.attachToMesh(r, a)
+		case gatewayKind("Gateway"), gatewayKind("ListenerSet"):
+			s.attachToListeners(r, a, gateways)
+		}
+	}
+	slices.SortStableFunc(r.attachments, func(a, b *routeAttachment) int {
+		return strings.Compare(a.sortKey(), b.sortKey())
+	})
+}
+
+// sortKey is the parentRef as istiod writes it to compare.
+// Source: pilot/pkg/config/kube/gateway/conversion.go, parentRefString.
+func (a *routeAttachment) sortKey() string {
+	return fmt.Sprintf("%s/%s/%s/%s/%d.%s", a.target.Group, a.target.Kind, a.target.Name,
+		orElse(a.parent.SectionName, ""), orElse(a.parent.Port, 0), a.target.Namespace)
+}
+
+func (a *routeAttachment) refuse(rule RuleID, args ...any) {
+	step := NewStep(rule, Skipped, a.route.ref.At(a.route.parentField(a)), args...)
+	a.refused = &step
+}
+
+// attachToMesh is step 2.
+func (s *Snapshot) attachToMesh(r *kubeRoute, a routeAttachment) {
+	a.gateway = MeshGateway
+	labels, exists := s.meshParentLabels(a.target)
+	switch waypoint := s.foreignWaypoint(a.target, labels); {
+	case !exists:
+		a.refuse(RuleRouteNoParent, a.target, "does not exist")
+	case waypoint != "":
+		a.refuse(RuleRouteForeign, waypoint, a.target)
+	}
+	r.attachments = append(r.attachments, &a)
+}
+
+// meshParentLabels are the labels of a Service or ServiceEntry.
+func (s *Snapshot) meshParentLabels(target Ref) (labels map[string]string, exists bool) {
+	if target.Kind == "ServiceEntry" {
+		for _, o := range s.ServiceEntries {
+			if o.Namespace == target.Namespace && o.Name == target.Name {
+				return o.Labels, true
+			}
+		}
+		return nil, false
+	}
+	svc, exists := s.KubeService(target.Namespace, target.Name)
+	if !exists {
+		return nil, false
+	}
+	return svc.Labels, true
+}
+
+// foreignWaypoint is the waypoint of a mesh parent, if its GatewayClass exists and is another's.
+// Source: pilot/pkg/config/kube/gateway/conversion.go, waypointManagedByAnotherController.
+func (s *Snapshot) foreignWaypoint(target Ref, labels map[string]string) string {
+	name, found := labels[useWaypointLabel]
+	if !found && s.Namespaces[target.Namespace] != nil {
+		labels = s.Namespaces[target.Namespace].Labels
+		name = labels[useWaypointLabel]
+	}
+	if name == "" || strings.EqualFold(name, "none") {
+		return ""
+	}
+	namespace := cmp.Or(labels[useWaypointLabel+"-namespace"], target.Namespace)
+	for _, gw := range s.KubeGateways {
+		if gw.Namespace != namespace || gw.Name != name {
+			continue
+		}
+		for _, class := range s.GatewayClasses {
+			if class.Name == string(gw.Spec.GatewayClassName) &&
+				class.Spec.ControllerName != controllerWaypoint && class.Spec.ControllerName != controllerGateway {
+				return namespace + "/" + name
+			}
+		}
+	}
+	return ""
+}
+
+const useWaypointLabel = "istio.io/use-waypoint"
+
+// attachToListeners is steps 1, 3 and 4.
+func (s *Snapshot) attachToListeners(r *kubeRoute, a routeAttachment, gateways map[Ref]*kubeGateway) {
+	listeners, why := s.listenersOf(a.target, gateways)
+	if len(listeners) == 0 {
+		a.refuse(RuleRouteNoParent, a.target, why)
+		r.attachments = append(r.attachments, &a)
+		return
+	}
+	for _, l := range listeners {
+		one := a
+		one.listener, one.gateway, one.listenerHost = l, l.parent.Namespace+"/"+l.internalName(), string(orElse(l.spec.Hostname, ""))
+		for _, other := range listeners {
+			if host := string(orElse(other.spec.Hostname, "")); other != l && other.spec.Port == l.spec.Port &&
+				other.spec.Protocol == l.spec.Protocol && host != one.listenerHost {
+				one.others = append(one.others, host)
+			}
+		}
+		one.compare(r)
+		if one.refused == nil && !l.programmed {
+			step := NewStep(RuleRouteNoTraffic, Skipped, r.ref.At(r.parentField(&one)), l.ref, lastOf(l.steps))
+			one.steps = append(one.steps, step)
+		}
+		r.attachments = append(r.attachments, &one)
+	}
+}
+
+// listenersOf are the listeners of a Gateway or ListenerSet that routes can attach to, or why there are none.
+func (s *Snapshot) listenersOf(target Ref, gateways map[Ref]*kubeGateway) (listeners []*kubeListener, why string) {
+	parent := target
+	if target.Kind == "ListenerSet" {
+		parent = Ref{}
+		for _, o := range s.ListenerSets {
+			if o.Namespace != target.Namespace || o.Name != target.Name {
+				continue
+			}
+			parent = listenerSetParent(o)
+			if g := gateways[parent]; g != nil && len(g.services) > 0 {
+				if refused := s.listenerSetRefused(o, g); len(refused) > 0 {
+					return nil, "is not accepted: " + refused[0].Reason()
+				}
+			}
+		}
+		if parent.IsZero() {
+			return nil, "does not exist"
+		}
+	}
+	g := gateways[parent]
+	switch {
+	case g == nil:
+		return nil, "does not exist"
+	case len(g.services) == 0 && len(g.steps) > 0:
+		return nil, "is not served by Istio: " + lastOf(g.steps)
+	}
+	var barred []string
+	for _, l := range g.listeners {
+		switch {
+		case l.parent != target:
+		case l.server != nil:
+			listeners = append(listeners, l)
+		case len(l.steps) > 0:
+			barred = append(barred, lastOf(l.steps))
+		}
+	}
+	if len(listeners) == 0 {
+		return nil, "has no listener: " + strings.Join(barred, "; ")
+	}
+	return listeners, ""
+}
+
+func lastOf(steps []Step) string {
+	if len(steps) == 0 {
+		return ""
+	}
+	return steps[len(steps)-1].Reason()
+}
+
+// compare is step 3.
+func (a *routeAttachment) compare(r *kubeRoute) {
+	l := a.listener
+	if port := orElse(a.parent.Port, 0); port != 0 && port != l.spec.Port {
+		a.refuse(RuleRouteOtherPort, port, l.ref, l.spec.Port)
+		return
+	}
+	if section := orElse(a.parent.SectionName, ""); section != "" && section != l.spec.Name {
+		a.refuse(RuleRouteOtherSection, string(section), l.ref, string(l.spec.Name))
+		return
+	}
+	hosts := r.hosts()
+	overlaps, allowed := false, false
+	for _, qualified := range l.server.Hosts {
+		namespace, host, _ := strings.Cut(qualified, "/")
+		for _, own := range hosts {
+			if HostMatches(host, own) {
+				overlaps = true
+				allowed = allowed || namespace == "*" || namespace == r.ref.Namespace
+			}
+		}
+	}
+	switch {
+	case !overlaps:
+		a.refuse(RuleRouteOtherHostname, l.ref)
+		*a.refused = a.refused.Unlike(listenerHostname(l.spec), strings.Join(hosts, ", "))
+	case !allowed:
+		a.refuse(RuleRouteNamespace, l.ref, r.ref.Namespace)
+		*a.refused = a.refused.Unlike(allowedWords(l), r.ref.Namespace)
+	case !slices.Contains(l.kinds, gatewayKind(r.ref.Kind)):
+		a.refuse(RuleRouteKind, l.ref, r.ref.Kind)
+		*a.refused = a.refused.Unlike(kindWords(l.kinds), r.ref.Kind)
+	}
+}
+
+// allowedWords are the namespaces whose routes a listener takes.
+func allowedWords(l *kubeListener) string {
+	var out []string
+	for _, h := range l.server.Hosts {
+		namespace, _, _ := strings.Cut(h, "/")
+		out = append(out, strings.ReplaceAll(namespace, "~", "none"))
+	}
+	return strings.Join(out, ", ")
+}
+
+func kindWords(kinds []kindRef) string {
+	var out []string
+	for _, k := range kinds {
+		out = append(out, k.kind)
+	}
+	return strings.Join(out, ", ")
+}
+
+// ownsHost reports whether a hostname of the route is served through this listener.
+func (a *routeAttachment) ownsHost(host string) bool {
+	if a.mesh() || a.listenerHost != "" && !IsWildcardHost(a.listenerHost) {
+		return true
+	}
+	if a.listenerHost != "" && !HostMatches(host, a.listenerHost) {
+		return false
+	}
+	return len(a.moreSpecific(host)) == 0
+}
+
+// moreSpecific are the hostnames of other listeners to which a hostname belongs.
+func (a *routeAttachment) moreSpecific(host string) []string {
+	var out []string
+	for _, other := range a.others {
+		if len(a.listenerHost) <= len(other) && HostSubsetOf(host, other) {
+			out = append(out, other)
+		}
+	}
+	return out
+}
