@@ -210,7 +210,7 @@ func (t *GatewayRouteTable) notServed(hostname string) []Step {
 	for _, vs := range t.snapshot.virtualServicesNaming(hostname) {
 		steps = append(steps, t.whyNotServed(vs, hostname)...)
 	}
-	return steps
+	return append(steps, t.routesApart(hostname)...)
 }
 
 func (t *GatewayRouteTable) whyNotServed(vs *VirtualService, hostname string) []Step {
@@ -254,7 +254,14 @@ func (s *GatewayServer) hasHost(name string) bool {
 }
 
 func (t *GatewayRouteTable) whyNotBound(vs *VirtualService) Step {
-	tables := strings.Join(t.gatewayNames(), ", ")
+	tables := strings.Join(shownGateways(t.gatewayNames()), ", ")
+	if vs.Semantics == SemanticsGateway {
+		bound := strings.Join(shownGateways(vs.Gateways), ", ")
+		return NewStep(RuleKubeRouteListener, Skipped, vs.At("spec.gateways"), bound, t.Name, tables).Unlike(tables, bound)
+	}
+	if i, name := t.snapshot.kubeGatewayNamed(vs); i >= 0 {
+		return NewStep(RuleKubeGatewayByVS, Skipped, vs.At(pathIndex("spec.gateways", i)), name).Unlike(tables, name)
+	}
 	if len(vs.Gateways) == 0 || len(vs.Gateways) == 1 && vs.Gateways[0] == "mesh" {
 		return NewStep(RuleGatewayHostMeshOnly, Skipped, vs.At("spec.gateways"), tables).Unlike(tables, "mesh")
 	}

@@ -101,7 +101,7 @@ func (g *MergedGateway) l4Chains(s *GatewayServer, claims map[int]map[string]gat
 		}
 	}
 	if len(chains) == 0 {
-		steps = append(steps, NewStep(RuleGatewayL4NoRoute, None, s.Ref, s.Gateway.FullName(), kind))
+		steps = append(steps, NewStep(RuleGatewayL4NoRoute, None, s.Ref, shownListener(s.Gateway.FullName()), kind))
 	}
 	return chains, steps
 }
@@ -122,7 +122,7 @@ func (g *MergedGateway) tcpRoute(s *GatewayServer) (*GatewayL4Route, []Step) {
 			steps = append(steps, NewStep(RuleGatewayL4Route, Matched, ref, s.Ref))
 			return &GatewayL4Route{VirtualService: vs, Ref: ref, Entry: ref, Destinations: tcp.GetRoute(), Port: s.Port(), Steps: steps}, steps
 		}
-		steps = append(steps, NewStep(RuleGatewayL4NoMatch, Skipped, vs.At("spec.tcp"), s.Port(), s.Gateway.FullName()))
+		steps = append(steps, NewStep(RuleGatewayL4NoMatch, Skipped, vs.At("spec.tcp"), s.Port(), shownListener(s.Gateway.FullName())))
 	}
 	return nil, steps
 }
@@ -158,7 +158,7 @@ func (g *MergedGateway) passthroughChains(s *GatewayServer, claims map[int]map[s
 			}
 		}
 		if !fits {
-			steps = append(steps, NewStep(RuleGatewayL4NoMatch, Skipped, vs.At("spec.tls"), s.Port(), s.Gateway.FullName()))
+			steps = append(steps, NewStep(RuleGatewayL4NoMatch, Skipped, vs.At("spec.tls"), s.Port(), shownListener(s.Gateway.FullName())))
 		}
 	}
 	return chains, steps

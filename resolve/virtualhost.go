@@ -83,13 +83,13 @@ var virtualHostRules = []Rule{
 	{
 		ID: RuleHostOlderOwns, Stage: StageHost,
 		Says:     "A further VirtualService for an exact host that is already owned is ignored on sidecars.",
-		Template: "ignored: host %s already belongs to VirtualService %s (%s), and on sidecars VirtualServices never merge",
+		Template: "ignored: host %s already belongs to %s (%s), and on sidecars VirtualServices never merge",
 		Source:   "pilot/pkg/networking/core/httproute.go, BuildSidecarOutboundVirtualHosts (duplicate domain)",
 	},
 	{
 		ID: RuleHostMoreSpecific, Stage: StageHost,
 		Says:     "Of the VirtualService hosts that cover a service only the most specific counts; the next best is never tried.",
-		Template: "ignored: host %s of VirtualService %s is more specific than %s, and the next best is never tried",
+		Template: "ignored: host %s of %s is more specific than %s, and the next best is never tried",
 		Source:   "pilot/pkg/model/sidecar.go, computeWildcardHostVirtualServiceIndex",
 	},
 	{

@@ -38,6 +38,9 @@ func (t *RouteTable) ExplainHost(hostname string, vh *VirtualHost) []Step {
 		i := slices.IndexFunc(names, func(name string) bool { return overlappingHost(vs, name) != "" })
 		steps = append(steps, t.whyNot(vs, owner, names[max(i, 0)])...)
 	}
+	if vh != nil {
+		steps = append(steps, t.scope.snapshot.routesWithParent(vh.Service)...)
+	}
 	switch {
 	case vh == nil:
 		steps = append(steps, NewStep(RuleHostUnknown, None, Ref{}, t.Name, hostname, t.portHint(hostname)))
@@ -79,16 +82,18 @@ func (t *RouteTable) whyNot(vs, owner *VirtualService, target string) []Step {
 		return skip(RuleHostNotExported, "spec.exportTo", sc.Namespace)
 	case !slices.Contains(t.Egress.VirtualServices, vs):
 		return []Step{NewStep(RuleHostNotImported, Skipped, vs.Ref, sc.Ref.QualifiedName(), vs.Ref.Namespace)}
+	case vs.Semantics == SemanticsGateway && f != nil && len(f.routes) > 0 && len(f.owns)+len(f.lost) == 0:
+		return skip(RuleKubeRouteElsewhere, "spec.gateways", vs.Ref.Namespace, sc.Namespace)
 	case f == nil:
 		return skip(RuleHostOtherPort, hostField(vs, target), host, t.Port)
 	case len(f.routes) == 0:
 		return append(slices.Clone(f.steps), skip(RuleHostNoRoutes, "spec.http", t.Port)...)
 	case owner != nil && slices.Contains(f.lost, target):
-		return skip(RuleHostOlderOwns, hostField(vs, target), target, owner.Ref.QualifiedName(), orderOf(owner, vs, sc.Namespace))
+		return skip(RuleHostOlderOwns, hostField(vs, target), target, owner.Ref.Object(), orderOf(owner, vs, sc.Namespace))
 	case IsWildcardHost(host) && best != nil && best != vs:
-		return skip(RuleHostMoreSpecific, hostField(vs, target), overlappingHost(best, target), best.Ref.QualifiedName(), host)
+		return skip(RuleHostMoreSpecific, hostField(vs, target), overlappingHost(best, target), best.Ref.Object(), host)
 	case owner != nil && IsWildcardHost(host):
-		return skip(RuleHostMoreSpecific, hostField(vs, target), overlappingHost(owner, target), owner.Ref.QualifiedName(), host)
+		return skip(RuleHostMoreSpecific, hostField(vs, target), overlappingHost(owner, target), owner.Ref.Object(), host)
 	case IsWildcardHost(host) && !slices.Contains(f.owns, host):
 		return skip(RuleHostServiceWildcard, hostField(vs, target), host, t.Port, target)
 	case slices.Contains(f.owns, host):

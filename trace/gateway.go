@@ -179,8 +179,10 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 // hostMissed are the rules by which a VirtualService that names a host misses a gateway's
 // route table, those that look most like a mistake first.
 var hostMissed = []resolve.RuleID{
+	resolve.RuleKubeRouteRefused, resolve.RuleRouteNamespace, resolve.RuleRouteKind, resolve.RuleRouteOtherHostname,
+	resolve.RuleRouteOtherPort, resolve.RuleRouteOtherSection, resolve.RuleRouteIsolated, resolve.RuleKubeGatewayByVS,
 	resolve.RuleGatewayHostReference, resolve.RuleGatewayHostOtherHosts, resolve.RuleGatewayHostNotServed, resolve.RuleGatewayHostNotExported,
-	resolve.RuleGatewayHostNoRoutes, resolve.RuleGatewayHostMeshOnly, resolve.RuleGatewayHostElsewhere,
+	resolve.RuleGatewayHostNoRoutes, resolve.RuleGatewayHostMeshOnly, resolve.RuleGatewayHostElsewhere, resolve.RuleKubeRouteListener,
 }
 
 // whyHostMissing is the step that best tells why a host has no virtual host; nil if no VirtualService names it.
