@@ -93,12 +93,18 @@ type kubeRoute struct {
 }
 
 func (s *Snapshot) kubeRoutes() []kubeRoute {
-	out := make([]kubeRoute, 0, len(s.HTTPRoutes)+len(s.GRPCRoutes))
+	out := make([]kubeRoute, 0, len(s.HTTPRoutes)+len(s.GRPCRoutes)+len(s.TLSRoutes)+len(s.TCPRoutes))
 	for _, r := range s.HTTPRoutes {
 		out = append(out, kubeRoute{refOf(k8sgateway.GroupName, "HTTPRoute", r), r.Spec.ParentRefs, hostnames(r.Spec.Hostnames)})
 	}
 	for _, r := range s.GRPCRoutes {
 		out = append(out, kubeRoute{refOf(k8sgateway.GroupName, "GRPCRoute", r), r.Spec.ParentRefs, hostnames(r.Spec.Hostnames)})
+	}
+	for _, r := range s.TLSRoutes {
+		out = append(out, kubeRoute{refOf(k8sgateway.GroupName, "TLSRoute", r), r.Spec.ParentRefs, hostnames(r.Spec.Hostnames)})
+	}
+	for _, r := range s.TCPRoutes {
+		out = append(out, kubeRoute{ref: refOf(k8sgateway.GroupName, "TCPRoute", r), parents: r.Spec.ParentRefs})
 	}
 	return out
 }
