@@ -49,6 +49,11 @@ func hostsOf(s *resolve.Snapshot, namespace string) []string {
 			add(string(host))
 		}
 	}
+	for _, route := range s.TLSRoutes {
+		for _, host := range route.Spec.Hostnames {
+			add(string(host))
+		}
+	}
 	for _, ingress := range s.Ingresses {
 		for _, rule := range ingress.Spec.Rules {
 			add(rule.Host)

@@ -41,6 +41,7 @@ var withoutScenario = map[resolve.RuleID]string{
 	"trustdomain/trusted-peer":                notWalked,
 
 	"clienttls/passthrough-no-endpoints":        tableOnly,
+	"hidden/gateway-api-bundle":                 tableOnly,
 	"cluster/alias":                             tableOnly,
 	"cluster/dynamic-dns-no-subsets":            tableOnly,
 	"destination/host-not-imported":             tableOnly,

@@ -51,10 +51,19 @@ var (
 var stageKinds = map[Stage][]schema.GroupKind{
 	StageSidecar: {{Group: "networking.istio.io", Kind: "Sidecar"}},
 	StageGateway: {
-		{Group: "networking.istio.io", Kind: "Gateway"}, {Group: "gateway.networking.k8s.io", Kind: "Gateway"}, {Group: "networking.k8s.io", Kind: "Ingress"},
+		{Group: "networking.istio.io", Kind: "Gateway"},
+		{Group: "networking.k8s.io", Kind: "Ingress"},
+		{Group: kubeGatewayGroup, Kind: "Gateway"},
+		{Group: kubeGatewayGroup, Kind: "GatewayClass"},
+		{Group: kubeGatewayGroup, Kind: "ListenerSet"},
+		{Group: kubeGatewayGroup, Kind: "ReferenceGrant"},
 	},
 	StageHost: {
-		{Group: "networking.istio.io", Kind: "VirtualService"}, {Group: "gateway.networking.k8s.io", Kind: "HTTPRoute"}, {Group: "gateway.networking.k8s.io", Kind: "GRPCRoute"},
+		{Group: "networking.istio.io", Kind: "VirtualService"},
+		{Group: kubeGatewayGroup, Kind: "HTTPRoute"},
+		{Group: kubeGatewayGroup, Kind: "GRPCRoute"},
+		{Group: kubeGatewayGroup, Kind: "TLSRoute"},
+		{Group: kubeGatewayGroup, Kind: "TCPRoute"},
 	},
 	StageExtension: {
 		{Group: "networking.istio.io", Kind: "EnvoyFilter"}, {Group: "extensions.istio.io", Kind: "WasmPlugin"}, {Group: "extensions.istio.io", Kind: "TrafficExtension"},

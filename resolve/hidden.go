@@ -13,6 +13,7 @@ import (
 const (
 	RuleHiddenRevision  RuleID = "hidden/revision"
 	RuleHiddenNamespace RuleID = "hidden/discovery-selectors"
+	RuleHiddenBundle    RuleID = "hidden/gateway-api-bundle"
 	RuleHiddenService   RuleID = "hidden/service"
 )
 
@@ -28,6 +29,12 @@ var hiddenRules = []Rule{
 		Says:     "Nothing in a namespace that meshConfig.discoverySelectors does not select exists for istiod.",
 		Template: "lives in namespace %s, which meshConfig.discoverySelectors does not select: istiod does not know it",
 		Source:   "pkg/kube/namespace/filter.go",
+	},
+	{
+		ID: RuleHiddenBundle, Stage: StageSource,
+		Says:     "istiod watches some kinds of the Gateway API only if their CRD names a bundle-version that is new enough.",
+		Template: "is of a kind that istiod does not watch: the CRD %s has bundle-version %s, and Istio needs %s or later",
+		Source:   "pkg/kube/kclient/crdwatcher.go, minimumVersionFilter; pkg/config/schema/gatewayapi/minimumversions.go",
 	},
 	{
 		ID: RuleHiddenService, Stage: StageDNS,

@@ -19,7 +19,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	inference "sigs.k8s.io/gateway-api-inference-extension/api/v1"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
+	k8sgatewayx "sigs.k8s.io/gateway-api/apisx/v1alpha1"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
 )
@@ -130,16 +132,21 @@ type Snapshot struct {
 	// Injectors are the MutatingWebhookConfigurations; empty offline.
 	Injectors []*admissionv1.MutatingWebhookConfiguration
 
-	GatewayClasses  []*k8sgateway.GatewayClass
-	KubeGateways    []*k8sgateway.Gateway
-	ListenerSets    []*k8sgateway.ListenerSet
-	HTTPRoutes      []*k8sgateway.HTTPRoute
-	GRPCRoutes      []*k8sgateway.GRPCRoute
-	TCPRoutes       []*k8sgateway.TCPRoute
-	TLSRoutes       []*k8sgateway.TLSRoute
-	ReferenceGrants []*k8sgateway.ReferenceGrant
-	Ingresses       []*networkingk8s.Ingress
-	IngressClasses  []*networkingk8s.IngressClass
+	GatewayClasses         []*k8sgateway.GatewayClass
+	KubeGateways           []*k8sgateway.Gateway
+	ListenerSets           []*k8sgateway.ListenerSet
+	HTTPRoutes             []*k8sgateway.HTTPRoute
+	GRPCRoutes             []*k8sgateway.GRPCRoute
+	TLSRoutes              []*k8sgateway.TLSRoute
+	TCPRoutes              []*k8sgateway.TCPRoute
+	UDPRoutes              []*k8sgateway.UDPRoute
+	ReferenceGrants        []*k8sgateway.ReferenceGrant
+	BackendTLSPolicies     []*k8sgateway.BackendTLSPolicy
+	BackendTrafficPolicies []*k8sgatewayx.XBackendTrafficPolicy
+	InferencePools         []*inference.InferencePool
+
+	Ingresses      []*networkingk8s.Ingress
+	IngressClasses []*networkingk8s.IngressClass
 
 	// Others are resources of kinds the trace does not read, by kind.
 	Others map[schema.GroupKind]int
@@ -154,6 +161,8 @@ type Snapshot struct {
 	Revision string
 	Offline  bool
 
+	// bundles are the versions of the Gateway API's CRDs, by the name of the CRD; see kubecrd.go.
+	bundles  map[string]string
 	origins  map[Ref]Origin
 	running  map[string]*runningCell
 	deferred Deferred
@@ -249,6 +258,7 @@ func NewSnapshot(in Input) *Snapshot {
 		Namespaces: map[string]*corev1.Namespace{},
 		Nodes:      map[string]*corev1.Node{},
 		Others:     map[schema.GroupKind]int{},
+		bundles:    map[string]string{},
 		Mesh:       newMesh(in.MeshConfig, in.MeshConfigRef),
 		Gaps:       in.Gaps,
 		Notes:      in.Notes,
@@ -266,8 +276,13 @@ func NewSnapshot(in Input) *Snapshot {
 		s.origins[in.MeshConfigRef.Object()] = in.MeshOrigin
 	}
 	for _, r := range in.Resources {
-		if ns, ok := r.Object.(*corev1.Namespace); ok {
-			s.Namespaces[ns.Name] = ns // discovery selectors read their labels
+		switch o := r.Object.(type) {
+		case *corev1.Namespace:
+			s.Namespaces[o.Name] = o // discovery selectors read their labels
+		case *metav1.PartialObjectMetadata:
+			if r.GroupKind == CRDKind {
+				s.addCRD(o)
+			}
 		}
 	}
 	for _, r := range in.Resources {
@@ -341,12 +356,30 @@ func (s *Snapshot) add(r Sourced) {
 		s.Telemetries = append(s.Telemetries, o)
 	case *admissionv1.MutatingWebhookConfiguration:
 		s.Injectors = append(s.Injectors, o)
+	case *k8sgateway.GatewayClass:
+		s.GatewayClasses = append(s.GatewayClasses, o)
 	case *k8sgateway.Gateway:
 		s.KubeGateways = append(s.KubeGateways, o)
+	case *k8sgateway.ListenerSet:
+		s.ListenerSets = append(s.ListenerSets, o)
 	case *k8sgateway.HTTPRoute:
 		s.HTTPRoutes = append(s.HTTPRoutes, o)
 	case *k8sgateway.GRPCRoute:
 		s.GRPCRoutes = append(s.GRPCRoutes, o)
+	case *k8sgateway.TLSRoute:
+		s.TLSRoutes = append(s.TLSRoutes, o)
+	case *k8sgateway.TCPRoute:
+		s.TCPRoutes = append(s.TCPRoutes, o)
+	case *k8sgateway.UDPRoute:
+		s.UDPRoutes = append(s.UDPRoutes, o)
+	case *k8sgateway.ReferenceGrant:
+		s.ReferenceGrants = append(s.ReferenceGrants, o)
+	case *k8sgateway.BackendTLSPolicy:
+		s.BackendTLSPolicies = append(s.BackendTLSPolicies, o)
+	case *k8sgatewayx.XBackendTrafficPolicy:
+		s.BackendTrafficPolicies = append(s.BackendTrafficPolicies, o)
+	case *inference.InferencePool:
+		s.InferencePools = append(s.InferencePools, o)
 	case *networkingk8s.Ingress:
 		s.Ingresses = append(s.Ingresses, o)
 	case *networkingk8s.IngressClass:
@@ -374,9 +407,18 @@ func (s *Snapshot) sort() {
 	slices.SortStableFunc(s.TrafficExtensions, byAge)
 	slices.SortStableFunc(s.Telemetries, byAge)
 	slices.SortStableFunc(s.Injectors, byAge)
+	slices.SortStableFunc(s.GatewayClasses, byAge)
 	slices.SortStableFunc(s.KubeGateways, byAge)
+	slices.SortStableFunc(s.ListenerSets, byAge)
 	slices.SortStableFunc(s.HTTPRoutes, byAge)
 	slices.SortStableFunc(s.GRPCRoutes, byAge)
+	slices.SortStableFunc(s.TLSRoutes, byAge)
+	slices.SortStableFunc(s.TCPRoutes, byAge)
+	slices.SortStableFunc(s.UDPRoutes, byAge)
+	slices.SortStableFunc(s.ReferenceGrants, byAge)
+	slices.SortStableFunc(s.BackendTLSPolicies, byAge)
+	slices.SortStableFunc(s.BackendTrafficPolicies, byAge)
+	slices.SortStableFunc(s.InferencePools, byAge)
 	slices.SortStableFunc(s.Ingresses, byAge)
 	slices.SortStableFunc(s.IngressClasses, byAge)
 }

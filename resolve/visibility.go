@@ -1,8 +1,11 @@
 package resolve
 
 import (
+	"cmp"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // What istiod does not see at all.
@@ -12,13 +15,17 @@ import (
 //     namespace is not exempt. An empty list selects every namespace.
 //  2. An Istio resource with the label istio.io/rev counts only for the control
 //     plane of that very revision; tags are not resolved. Without the label it counts for all.
+//  3. So it is with the kinds of the Gateway API, but for Gateway: every control plane builds the configuration of
+//     every Gateway, whichever deploys it.
+//  4. A kind of the Gateway API whose CRD is too old is not watched (gatewaycrd.go).
 //
-// Source: pkg/kube/namespace/filter.go; pkg/config/model.go, LabelsInRevision.
+// Source: pkg/kube/namespace/filter.go; pkg/config/model.go, LabelsInRevision;
+// pilot/pkg/config/kube/gateway/controller.go, buildClient.
 
 // visible says whether istiod sees the resource, and if not, why.
 func (s *Snapshot) visible(r Sourced) (hidden Hidden, ok bool) {
 	hidden = Hidden{Ref: refOf(r.GroupKind.Group, r.GroupKind.Kind, r.Object), object: r.Object}
-	if rev, has := r.Object.GetLabels()["istio.io/rev"]; has && s.Revision != "" && rev != s.Revision && isIstioConfig(r.GroupKind.Group) {
+	if rev, has := r.Object.GetLabels()["istio.io/rev"]; has && s.Revision != "" && rev != s.Revision && ofRevision(r.GroupKind) {
 		hidden.rule, hidden.facts = RuleHiddenRevision, []any{rev, s.Revision}
 		return hidden, false
 	}
@@ -26,12 +33,20 @@ func (s *Snapshot) visible(r Sourced) (hidden Hidden, ok bool) {
 		hidden.rule, hidden.facts = RuleHiddenNamespace, []any{ns}
 		return hidden, false
 	}
+	if bundle, needs, ok := s.watched(r.GroupKind); !ok {
+		hidden.rule, hidden.facts = RuleHiddenBundle, []any{needs.CRD, cmp.Or(bundle, "none"), needs.Minimum}
+		return hidden, false
+	}
 	return Hidden{}, true
 }
 
-func isIstioConfig(group string) bool {
-	switch group {
-	case "networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io":
+// ofRevision reports whether the label istio.io/rev on a resource says which control plane reads it.
+func ofRevision(gk schema.GroupKind) bool {
+	switch gk.Group {
+	case kubeGatewayGroup:
+		return gk.Kind != "Gateway"
+	case "gateway.networking.x-k8s.io", "inference.networking.k8s.io",
+		"networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io":
 		return true
 	}
 	return false

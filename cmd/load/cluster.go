@@ -40,7 +40,8 @@ func (clusterOrigin) Locate(string) string { return "cluster" }
 //
 //  1. Discovery says which kinds the cluster serves, and in which version.
 //  2. Each kind is listed; what is refused or fails is a gap.
-//  3. The control plane tells its revision, its release and its mesh config.
+//  3. CRDs of the Gateway API tell their release.
+//  4. The control plane tells its revision, its release and its mesh config.
 //
 // A cluster of which nothing can be read is a [ClusterError]; an ended context is the context's error.
 func Cluster(ctx context.Context, config *rest.Config, opts ClusterOptions) (resolve.Input, error) {
@@ -73,6 +74,11 @@ func readCluster(ctx context.Context, c connection, kinds []kind, opts ClusterOp
 		}
 		in.Gaps = append(in.Gaps, l.gaps...)
 	}
+	crds, err := readCRDs(ctx, c.crds, found.resources)
+	if err != nil {
+		return resolve.Input{}, err
+	}
+	in.Resources = append(in.Resources, crds...)
 	if err := readControlPlane(ctx, c.configMaps, opts, found.noIstio, &in); err != nil {
 		return resolve.Input{}, err
 	}

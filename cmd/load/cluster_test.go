@@ -52,7 +52,7 @@ func virtualService(namespace, name string) string {
 	return fmt.Sprintf(`{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {namespace: %s, name: %s}, spec: {hosts: [%s]}}`, namespace, name, name)
 }
 
-func TestClusterAsksForNothingButDiscoveryListsAndTheMeshConfig(t *testing.T) {
+func TestClusterAsksForNothingButDiscoveryListsTheMeshConfigAndCRDs(t *testing.T) {
 	s := loadtest.New(t)
 	s.MeshConfig(t, "istio-system", "istio", "")
 	readStub(t, s, ClusterOptions{})
@@ -66,6 +66,10 @@ func TestClusterAsksForNothingButDiscoveryListsAndTheMeshConfig(t *testing.T) {
 		"GET /api/v1/services?limit=500",
 		"GET /apis",
 		"GET /apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations?limit=500",
+		"GET /apis/apiextensions.k8s.io/v1/customresourcedefinitions/backendtlspolicies.gateway.networking.k8s.io",
+		"GET /apis/apiextensions.k8s.io/v1/customresourcedefinitions/grpcroutes.gateway.networking.k8s.io",
+		"GET /apis/apiextensions.k8s.io/v1/customresourcedefinitions/tcproutes.gateway.networking.k8s.io",
+		"GET /apis/apiextensions.k8s.io/v1/customresourcedefinitions/tlsroutes.gateway.networking.k8s.io",
 		"GET /apis/apps/v1/daemonsets?limit=500",
 		"GET /apis/apps/v1/deployments?limit=500",
 		"GET /apis/apps/v1/replicasets?limit=500",
@@ -75,9 +79,18 @@ func TestClusterAsksForNothingButDiscoveryListsAndTheMeshConfig(t *testing.T) {
 		"GET /apis/discovery.k8s.io/v1/endpointslices?limit=500",
 		"GET /apis/extensions.istio.io/v1alpha1/trafficextensions?limit=500",
 		"GET /apis/extensions.istio.io/v1alpha1/wasmplugins?limit=500",
+		"GET /apis/gateway.networking.k8s.io/v1/backendtlspolicies?limit=500",
+		"GET /apis/gateway.networking.k8s.io/v1/gatewayclasses?limit=500",
 		"GET /apis/gateway.networking.k8s.io/v1/gateways?limit=500",
 		"GET /apis/gateway.networking.k8s.io/v1/grpcroutes?limit=500",
 		"GET /apis/gateway.networking.k8s.io/v1/httproutes?limit=500",
+		"GET /apis/gateway.networking.k8s.io/v1/listenersets?limit=500",
+		"GET /apis/gateway.networking.k8s.io/v1/tcproutes?limit=500",
+		"GET /apis/gateway.networking.k8s.io/v1/tlsroutes?limit=500",
+		"GET /apis/gateway.networking.k8s.io/v1/udproutes?limit=500",
+		"GET /apis/gateway.networking.k8s.io/v1beta1/referencegrants?limit=500",
+		"GET /apis/gateway.networking.x-k8s.io/v1alpha1/xbackendtrafficpolicies?limit=500",
+		"GET /apis/inference.networking.k8s.io/v1/inferencepools?limit=500",
 		"GET /apis/networking.istio.io/v1/destinationrules?limit=500",
 		"GET /apis/networking.istio.io/v1/gateways?limit=500",
 		"GET /apis/networking.istio.io/v1/serviceentries?limit=500",
@@ -393,7 +406,7 @@ func TestClusterIsDeterministic(t *testing.T) {
 func TestServerHasTheLoadersKinds(t *testing.T) {
 	var want, got []string
 	for _, k := range clusterKinds() {
-		want = append(want, fmt.Sprint(k.group, "/", k.versions[0], " ", k.kind, " ", k.plural))
+		want = append(want, fmt.Sprint(k.group, "/", k.listed()[0], " ", k.kind, " ", k.plural))
 	}
 	for _, k := range loadtest.Kinds() {
 		got = append(got, fmt.Sprint(k.Group, "/", k.Version, " ", k.Kind, " ", k.Plural))

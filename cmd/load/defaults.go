@@ -6,7 +6,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -16,12 +15,10 @@ import (
 //
 //  1. Built-in kinds: Kubernetes' defaulting functions, as far as a trace reads
 //     the fields; the label with a Namespace's own name; service account "default" (an admission plugin).
-//  2. Gateway API kinds: the defaults of the CRDs' schemas. A default stands
-//     only inside an object that is written.
+//  2. Gateway API kinds: the defaults of the CRDs' schemas (gatewaydefaults.go).
 //  3. Istio's CRDs have no defaults in their specs.
 //
-// Source: k8s.io/kubernetes/pkg/apis/{core,apps,discovery}/v1/defaults.go;
-// sigs.k8s.io/gateway-api/apis/v1, the kubebuilder:default marks.
+// Source: k8s.io/kubernetes/pkg/apis/{core,apps,discovery}/v1/defaults.go.
 func setDefaults(object resolve.Object) {
 	switch o := object.(type) {
 	case *corev1.Namespace:
@@ -53,12 +50,8 @@ func setDefaults(object resolve.Object) {
 		defaultPod(&o.Spec.Template.Spec)
 	case *batchv1.CronJob:
 		defaultPod(&o.Spec.JobTemplate.Spec.Template.Spec)
-	case *k8sgateway.Gateway:
-		defaultGateway(&o.Spec)
-	case *k8sgateway.HTTPRoute:
-		defaultHTTPRoute(&o.Spec)
-	case *k8sgateway.GRPCRoute:
-		defaultGRPCRoute(&o.Spec)
+	default:
+		setGatewayDefaults(object)
 	}
 }
 

@@ -54,8 +54,10 @@ type discovered struct {
 //  2. A kind is listed in the first of its versions that the server serves; Istio and the Gateway API keep the shape
 //     of a kind from version to version. An older version than the Go type's is a note.
 //  3. A kind that no version has is absent: no gap.
-//  4. A kind that only a failed or an unknown version may have is a gap.
-//  5. No networking.istio.io at all is said once.
+//  4. Of a kind that istiod watches in one version, none other counts: where that one is not served, the kind is
+//     absent, and a note says so.
+//  5. A kind that only a failed or an unknown version may have is a gap.
+//  6. No networking.istio.io at all is said once.
 func discover(ctx context.Context, d discoverer, kinds []kind) (discovered, error) {
 	groups, resources, failed, err := d.GroupsAndMaybeResourcesWithContext(ctx)
 	if err != nil {
@@ -73,18 +75,22 @@ func discover(ctx context.Context, d discoverer, kinds []kind) (discovered, erro
 	for _, k := range kinds {
 		found, ok := findServed(k, resources)
 		if !ok {
+			if note, ok := unwatchedKind(k, resources, failed); ok {
+				out.notes = append(out.notes, note)
+				continue
+			}
 			if gap, ok := hiddenKind(k, versions[k.group], resources, failed); ok {
 				out.gaps = append(out.gaps, gap)
 			}
 			continue
 		}
 		out.resources = append(out.resources, found)
-		if found.version != k.versions[0] {
+		if found.version != k.listed()[0] {
 			gv := schema.GroupVersion{Group: k.group, Version: found.version}
 			old[gv] = append(old[gv], k.kind)
 		}
 	}
-	out.notes = versionNotes(old)
+	out.notes = append(out.notes, versionNotes(old)...)
 	if out.noIstio {
 		out.notes = append(out.notes, resolve.Note{
 			Message: "this cluster serves no networking.istio.io: Istio is not installed, or its CRDs are missing",
@@ -153,7 +159,7 @@ func resourcesOf(ctx context.Context, d discoverer, versions []schema.GroupVersi
 
 // findServed is the kind in the first of its versions that the server lists.
 func findServed(k kind, resources map[schema.GroupVersion]*metav1.APIResourceList) (servedKind, bool) {
-	for _, v := range k.versions {
+	for _, v := range k.listed() {
 		if plural, ok := pluralOf(k, resources[schema.GroupVersion{Group: k.group, Version: v}]); ok {
 			return servedKind{kind: k, version: v, plural: plural}, true
 		}
@@ -174,11 +180,26 @@ func pluralOf(k kind, list *metav1.APIResourceList) (string, bool) {
 	return "", false
 }
 
+// unwatchedKind says of a kind that it is served, but not in the version that istiod watches.
+// Source: pkg/config/schema/metadata.yaml.
+func unwatchedKind(k kind, resources map[schema.GroupVersion]*metav1.APIResourceList, failed map[schema.GroupVersion]error) (resolve.Note, bool) {
+	if k.watched == "" || failed[schema.GroupVersion{Group: k.group, Version: k.watched}] != nil {
+		return resolve.Note{}, false
+	}
+	for _, v := range k.versions {
+		gv := schema.GroupVersion{Group: k.group, Version: v}
+		if _, ok := pluralOf(k, resources[gv]); ok {
+			return resolve.Note{Message: fmt.Sprintf("%s is served as %s; istiod reads only %s, so that none has an effect", k.kind, gv, k.watched)}, true
+		}
+	}
+	return resolve.Note{}, false
+}
+
 // hiddenKind is the gap of a kind that was not found but may exist: in a
 // version whose discovery failed, or in one this program does not know.
 func hiddenKind(k kind, served []string, resources map[schema.GroupVersion]*metav1.APIResourceList, failed map[schema.GroupVersion]error) (resolve.Gap, bool) {
 	gap := resolve.Gap{GroupKind: k.groupKind(), Reason: resolve.GapFailed}
-	for _, v := range k.versions {
+	for _, v := range k.listed() {
 		gv := schema.GroupVersion{Group: k.group, Version: v}
 		if err, ok := failed[gv]; ok {
 			if apierrors.IsForbidden(err) {

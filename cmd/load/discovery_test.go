@@ -43,10 +43,10 @@ func TestDiscoveryFindsTheVersionToList(t *testing.T) {
 				s.Serve("networking.istio.io", "VirtualService=v1alpha3", "EnvoyFilter=v1alpha3", "ProxyConfig=v1beta1", "Gateway=v1beta1", "Sidecar=v1beta1")
 				s.Serve("security.istio.io", "PeerAuthentication=v1beta1")
 				s.Serve("telemetry.istio.io", "Telemetry=v1alpha1")
-				s.Serve("gateway.networking.k8s.io", "Gateway=v1beta1", "HTTPRoute=v1beta1", "GRPCRoute=v1alpha2")
+				s.Serve("gateway.networking.k8s.io", "Gateway=v1beta1", "HTTPRoute=v1beta1", "UDPRoute=v1alpha2")
 			},
 			paths: []string{
-				"gateway.networking.k8s.io/v1alpha2/grpcroutes",
+				"gateway.networking.k8s.io/v1alpha2/udproutes",
 				"gateway.networking.k8s.io/v1beta1/gateways",
 				"gateway.networking.k8s.io/v1beta1/httproutes",
 				"networking.istio.io/v1alpha3/envoyfilters",
@@ -58,12 +58,28 @@ func TestDiscoveryFindsTheVersionToList(t *testing.T) {
 				"telemetry.istio.io/v1alpha1/telemetries",
 			},
 			notes: []string{
-				"read as gateway.networking.k8s.io/v1alpha2, the newest known version this cluster serves: GRPCRoute",
+				"read as gateway.networking.k8s.io/v1alpha2, the newest known version this cluster serves: UDPRoute",
 				"read as gateway.networking.k8s.io/v1beta1, the newest known version this cluster serves: Gateway, HTTPRoute",
 				"read as networking.istio.io/v1alpha3, the newest known version this cluster serves: VirtualService",
 				"read as networking.istio.io/v1beta1, the newest known version this cluster serves: Gateway, Sidecar",
 				"read as security.istio.io/v1beta1, the newest known version this cluster serves: PeerAuthentication",
 				"read as telemetry.istio.io/v1alpha1, the newest known version this cluster serves: Telemetry",
+			},
+		},
+		{
+			name: "kinds that istiod watches in one version",
+			prepare: func(s *loadtest.Server) {
+				serveNothingOfIstio(s)
+				s.Serve("networking.istio.io", "VirtualService=v1")
+				s.Serve("gateway.networking.k8s.io", "GRPCRoute=v1alpha2", "TLSRoute=v1alpha3", "TCPRoute=v1", "ReferenceGrant=v1beta1")
+			},
+			paths: []string{
+				"gateway.networking.k8s.io/v1/tcproutes", "gateway.networking.k8s.io/v1beta1/referencegrants",
+				"networking.istio.io/v1/virtualservices",
+			},
+			notes: []string{
+				"GRPCRoute is served as gateway.networking.k8s.io/v1alpha2; istiod reads only v1, so that none has an effect",
+				"TLSRoute is served as gateway.networking.k8s.io/v1alpha3; istiod reads only v1, so that none has an effect",
 			},
 		},
 		{
@@ -115,7 +131,7 @@ func TestDiscoveryFindsTheVersionToList(t *testing.T) {
 
 func serveNothingOfIstio(s *loadtest.Server) {
 	for _, group := range []string{
-		"networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io", "gateway.networking.k8s.io",
+		"networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io", "gateway.networking.k8s.io", "gateway.networking.x-k8s.io",
 	} {
 		s.Serve(group)
 	}

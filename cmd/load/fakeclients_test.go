@@ -96,6 +96,10 @@ func (f fakeClients) configMap(ctx context.Context, ns, name string) (*corev1.Co
 	return f.kube.CoreV1().ConfigMaps(ns).Get(ctx, name, metav1.GetOptions{})
 }
 
+func (f fakeClients) crd(_ context.Context, name string) (*metav1.PartialObjectMetadata, error) {
+	return nil, errors.New("not faked: " + name)
+}
+
 // fakeDiscovery is the fake discovery client as a server from before aggregated discovery.
 type fakeDiscovery struct{ *discoveryfake.FakeDiscovery }
 
@@ -122,7 +126,7 @@ func (f fakeClients) connection() connection {
 		resources("gateway.networking.k8s.io/v1", metav1.APIResource{Name: "gateways", Kind: "Gateway"}, metav1.APIResource{Name: "httproutes", Kind: "HTTPRoute"}),
 	}
 	d := fakeDiscovery{&discoveryfake.FakeDiscovery{Fake: &f.kube.Fake}}
-	return connection{discoverer: d, pager: f, configMaps: f}
+	return connection{discoverer: d, pager: f, configMaps: f, crds: f}
 }
 
 func at(namespace, name string) metav1.ObjectMeta {

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	corev1 "k8s.io/api/core/v1"
 	networkingk8s "k8s.io/api/networking/v1"
+	inference "sigs.k8s.io/gateway-api-inference-extension/api/v1"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -88,20 +89,30 @@ func (f *structFields) add(t reflect.Type, at []int) {
 // enums are the string types whose values an API server checks against a closed
 // list and that can change a trace. (Go's types do not carry these lists.)
 var enums = map[reflect.Type][]string{
-	reflect.TypeFor[corev1.ServiceType]():                  {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"},
-	reflect.TypeFor[corev1.Protocol]():                     {"TCP", "UDP", "SCTP"},
-	reflect.TypeFor[corev1.ServiceInternalTrafficPolicy](): {"Cluster", "Local"},
-	reflect.TypeFor[corev1.ServiceExternalTrafficPolicy](): {"Cluster", "Local"},
-	reflect.TypeFor[corev1.ServiceAffinity]():              {"None", "ClientIP"},
-	reflect.TypeFor[networkingk8s.PathType]():              {"Exact", "Prefix", "ImplementationSpecific"},
-	reflect.TypeFor[k8sgateway.PathMatchType]():            {"Exact", "PathPrefix", "RegularExpression"},
-	reflect.TypeFor[k8sgateway.HeaderMatchType]():          {"Exact", "RegularExpression"},
-	reflect.TypeFor[k8sgateway.QueryParamMatchType]():      {"Exact", "RegularExpression"},
-	reflect.TypeFor[k8sgateway.GRPCMethodMatchType]():      {"Exact", "RegularExpression"},
-	reflect.TypeFor[k8sgateway.HTTPPathModifierType]():     {"ReplaceFullPath", "ReplacePrefixMatch"},
-	reflect.TypeFor[k8sgateway.HTTPMethod]():               {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"},
-	reflect.TypeFor[k8sgateway.TLSModeType]():              {"Terminate", "Passthrough"},
-	reflect.TypeFor[k8sgateway.FromNamespaces]():           {"All", "Selector", "Same", "None"},
+	reflect.TypeFor[corev1.ServiceType]():                       {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"},
+	reflect.TypeFor[corev1.Protocol]():                          {"TCP", "UDP", "SCTP"},
+	reflect.TypeFor[corev1.ServiceInternalTrafficPolicy]():      {"Cluster", "Local"},
+	reflect.TypeFor[corev1.ServiceExternalTrafficPolicy]():      {"Cluster", "Local"},
+	reflect.TypeFor[corev1.ServiceAffinity]():                   {"None", "ClientIP"},
+	reflect.TypeFor[networkingk8s.PathType]():                   {"Exact", "Prefix", "ImplementationSpecific"},
+	reflect.TypeFor[k8sgateway.PathMatchType]():                 {"Exact", "PathPrefix", "RegularExpression"},
+	reflect.TypeFor[k8sgateway.HeaderMatchType]():               {"Exact", "RegularExpression"},
+	reflect.TypeFor[k8sgateway.QueryParamMatchType]():           {"Exact", "RegularExpression"},
+	reflect.TypeFor[k8sgateway.GRPCMethodMatchType]():           {"Exact", "RegularExpression"},
+	reflect.TypeFor[k8sgateway.HTTPPathModifierType]():          {"ReplaceFullPath", "ReplacePrefixMatch"},
+	reflect.TypeFor[k8sgateway.HTTPMethod]():                    {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"},
+	reflect.TypeFor[k8sgateway.TLSModeType]():                   {"Terminate", "Passthrough"},
+	reflect.TypeFor[k8sgateway.FromNamespaces]():                {"All", "Selector", "Same", "None"},
+	reflect.TypeFor[k8sgateway.GRPCHeaderMatchType]():           {"Exact", "RegularExpression"},
+	reflect.TypeFor[k8sgateway.FrontendValidationModeType]():    {"AllowValidOnly", "AllowInsecureFallback"},
+	reflect.TypeFor[k8sgateway.SubjectAltNameType]():            {"Hostname", "URI"},
+	reflect.TypeFor[k8sgateway.GatewayDefaultScope]():           {"All", "None"},
+	reflect.TypeFor[k8sgateway.SessionPersistenceType]():        {"Cookie", "Header"},
+	reflect.TypeFor[k8sgateway.CookieLifetimeType]():            {"Permanent", "Session"},
+	reflect.TypeFor[k8sgateway.HTTPRouteExternalAuthProtocol](): {"HTTP", "GRPC"},
+	reflect.TypeFor[inference.AppProtocol]():                    {"http", "kubernetes.io/h2c"},
+	reflect.TypeFor[inference.EndpointPickerFailureMode]():      {"FailOpen", "FailClose"},
+	reflect.TypeFor[k8sgateway.HTTPMethodWithWildcard]():        {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*"},
 	reflect.TypeFor[k8sgateway.HTTPRouteFilterType](): {
 		"RequestHeaderModifier", "ResponseHeaderModifier", "RequestMirror", "RequestRedirect", "URLRewrite", "ExtensionRef", "CORS", "ExternalAuth",
 	},

@@ -19,7 +19,9 @@ import (
 	networkingk8s "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
+	inference "sigs.k8s.io/gateway-api-inference-extension/api/v1"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
+	k8sgatewayx "sigs.k8s.io/gateway-api/apisx/v1alpha1"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -29,6 +31,9 @@ type kind struct {
 	group, kind, plural string
 	// versions are those that decode into the Go type, the preferred one first.
 	versions []string
+	// watched is the version that istiod watches, where no other will do: a cluster that does not serve it has,
+	// for Istio, no objects of the kind. Empty where every one of versions is as good.
+	watched string
 	// new makes the Go type; nil for a kind that is known and that the trace does not read.
 	new        func() resolve.Object
 	namespaced bool
@@ -36,6 +41,14 @@ type kind struct {
 
 // groupKind is the kind without a version.
 func (k kind) groupKind() schema.GroupKind { return schema.GroupKind{Group: k.group, Kind: k.kind} }
+
+// listed are the versions in which a cluster is asked for the kind, the preferred one first.
+func (k kind) listed() []string {
+	if k.watched != "" {
+		return []string{k.watched}
+	}
+	return k.versions
+}
 
 // read reports whether the trace reads resources of the kind.
 func (k kind) read() bool { return k.new != nil }
@@ -46,6 +59,8 @@ const (
 	telemetryGroup  = "telemetry.istio.io"
 	extensionsGroup = "extensions.istio.io"
 	gatewayGroup    = "gateway.networking.k8s.io"
+	gatewayXGroup   = "gateway.networking.x-k8s.io"
+	inferenceGroup  = "inference.networking.k8s.io"
 )
 
 // Every version of an Istio kind has the same shape: the v1 types hold the v1alpha3 messages.
@@ -92,20 +107,24 @@ var kinds = []kind{
 	{group: "networking.k8s.io", kind: "Ingress", plural: "ingresses", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &networkingk8s.Ingress{} }},
 	{group: "networking.k8s.io", kind: "IngressClass", plural: "ingressclasses", versions: []string{"v1"}, new: func() resolve.Object { return &networkingk8s.IngressClass{} }},
 
+	{group: gatewayGroup, kind: "GatewayClass", plural: "gatewayclasses", versions: []string{"v1", "v1beta1"}, new: func() resolve.Object { return &k8sgateway.GatewayClass{} }},
 	{group: gatewayGroup, kind: "Gateway", plural: "gateways", versions: []string{"v1", "v1beta1"}, namespaced: true, new: func() resolve.Object { return &k8sgateway.Gateway{} }},
+	{group: gatewayGroup, kind: "ListenerSet", plural: "listenersets", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &k8sgateway.ListenerSet{} }},
 	{group: gatewayGroup, kind: "HTTPRoute", plural: "httproutes", versions: []string{"v1", "v1beta1"}, namespaced: true, new: func() resolve.Object { return &k8sgateway.HTTPRoute{} }},
-	{group: gatewayGroup, kind: "GRPCRoute", plural: "grpcroutes", versions: []string{"v1", "v1alpha2"}, namespaced: true, new: func() resolve.Object { return &k8sgateway.GRPCRoute{} }},
+	{group: gatewayGroup, kind: "GRPCRoute", plural: "grpcroutes", versions: []string{"v1", "v1alpha2"}, watched: "v1", namespaced: true, new: func() resolve.Object { return &k8sgateway.GRPCRoute{} }},
+	{group: gatewayGroup, kind: "TLSRoute", plural: "tlsroutes", versions: []string{"v1", "v1alpha3", "v1alpha2"}, watched: "v1", namespaced: true, new: func() resolve.Object { return &k8sgateway.TLSRoute{} }},
+	{group: gatewayGroup, kind: "TCPRoute", plural: "tcproutes", versions: []string{"v1", "v1alpha2"}, watched: "v1", namespaced: true, new: func() resolve.Object { return &k8sgateway.TCPRoute{} }},
+	{group: gatewayGroup, kind: "UDPRoute", plural: "udproutes", versions: []string{"v1", "v1alpha2"}, namespaced: true, new: func() resolve.Object { return &k8sgateway.UDPRoute{} }},
+	{group: gatewayGroup, kind: "ReferenceGrant", plural: "referencegrants", versions: []string{"v1", "v1beta1", "v1alpha2"}, watched: "v1beta1", namespaced: true, new: func() resolve.Object { return &k8sgateway.ReferenceGrant{} }},
+	{group: gatewayGroup, kind: "BackendTLSPolicy", plural: "backendtlspolicies", versions: []string{"v1", "v1alpha3"}, watched: "v1", namespaced: true, new: func() resolve.Object { return &k8sgateway.BackendTLSPolicy{} }},
+	{group: gatewayXGroup, kind: "XBackendTrafficPolicy", plural: "xbackendtrafficpolicies", versions: []string{"v1alpha1"}, namespaced: true, new: func() resolve.Object { return &k8sgatewayx.XBackendTrafficPolicy{} }},
+	{group: inferenceGroup, kind: "InferencePool", plural: "inferencepools", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &inference.InferencePool{} }},
 
 	{group: "", kind: "Secret", plural: "secrets", versions: []string{"v1"}, namespaced: true},
 	{group: "", kind: "ConfigMap", plural: "configmaps", versions: []string{"v1"}, namespaced: true},
 	{group: "", kind: "Endpoints", plural: "endpoints", versions: []string{"v1"}, namespaced: true},
-	{group: gatewayGroup, kind: "GatewayClass", plural: "gatewayclasses", versions: []string{"v1", "v1beta1"}},
-	{group: gatewayGroup, kind: "ListenerSet", plural: "listenersets", versions: []string{"v1"}, namespaced: true},
-	{group: gatewayGroup, kind: "TCPRoute", plural: "tcproutes", versions: []string{"v1", "v1alpha2"}, namespaced: true},
-	{group: gatewayGroup, kind: "TLSRoute", plural: "tlsroutes", versions: []string{"v1", "v1alpha3", "v1alpha2"}, namespaced: true},
-	{group: gatewayGroup, kind: "UDPRoute", plural: "udproutes", versions: []string{"v1", "v1alpha2"}, namespaced: true},
-	{group: gatewayGroup, kind: "ReferenceGrant", plural: "referencegrants", versions: []string{"v1", "v1beta1", "v1alpha2"}, namespaced: true},
-	{group: gatewayGroup, kind: "BackendTLSPolicy", plural: "backendtlspolicies", versions: []string{"v1", "v1alpha3"}, namespaced: true},
+	{group: "inference.networking.x-k8s.io", kind: "InferencePool", plural: "inferencepools", versions: []string{"v1alpha2", "v1alpha1"}, namespaced: true},
+	{group: resolve.CRDKind.Group, kind: resolve.CRDKind.Kind, plural: "customresourcedefinitions", versions: []string{"v1"}},
 }
 
 // kindTable finds kinds by group and name, and groups by kind.

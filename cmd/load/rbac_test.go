@@ -13,6 +13,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	yamlutil "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
 // The documented roles allow what the loader does, and nothing else.
@@ -36,12 +38,18 @@ func TestRolesAreWhatTheLoaderDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, rule := range role.Rules {
-			if len(rule.ResourceNames)+len(rule.NonResourceURLs) > 0 || len(rule.APIGroups) != 1 {
+			if len(rule.NonResourceURLs) > 0 || len(rule.APIGroups) != 1 {
 				t.Errorf("rule %v is not one group's list of kinds", rule)
 			}
 			for _, resource := range rule.Resources {
 				for _, verb := range rule.Verbs {
-					got = append(got, role.Kind+" "+verb+" "+rule.APIGroups[0]+"/"+resource)
+					what := role.Kind + " " + verb + " " + rule.APIGroups[0] + "/" + resource
+					for _, name := range rule.ResourceNames {
+						got = append(got, what+" "+name)
+					}
+					if len(rule.ResourceNames) == 0 {
+						got = append(got, what)
+					}
 				}
 			}
 		}
@@ -49,6 +57,9 @@ func TestRolesAreWhatTheLoaderDoes(t *testing.T) {
 	want := []string{"Role get /configmaps"}
 	for _, k := range clusterKinds() {
 		want = append(want, "ClusterRole list "+k.group+"/"+k.plural)
+		if needs, ok := resolve.NeedsBundle(k.groupKind()); ok {
+			want = append(want, "ClusterRole get apiextensions.k8s.io/customresourcedefinitions "+needs.CRD)
+		}
 	}
 	slices.Sort(got)
 	slices.Sort(want)

@@ -188,7 +188,7 @@ func (r *documentReader) list(items *yaml.Node, h header, within []string) {
 // 2. A kind that cannot be is a problem; one the trace does not read is counted.
 // 3. A missing namespace is the default one; a cluster-scoped kind has none.
 // 4. The ConfigMap "istio" (or istio-REVISION) with the key mesh is the mesh config.
-// 5. Of every other ConfigMap, Secret and kind not read, only the metadata is kept.
+// 5. Of every other ConfigMap, Secret and kind not read, only the name is kept; of a CRD its release as well.
 func (r *documentReader) resource(n *yaml.Node, h header, within []string) {
 	if h.gv.Group == "kustomize.config.k8s.io" {
 		r.kustomization(n, h)
@@ -213,6 +213,9 @@ func (r *documentReader) resource(n *yaml.Node, h header, within []string) {
 	switch {
 	case isMeshConfigMap(n, h):
 		r.meshes = append(r.meshes, r.meshConfigMap(n, h, from.origin()))
+	case h.groupKind() == resolve.CRDKind:
+		from.object = crdMetadata(n, h)
+		r.resources = append(r.resources, from)
 	case !known || !k.read():
 		from.object = metadataOnly(h)
 		r.resources = append(r.resources, from)
