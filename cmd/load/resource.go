@@ -301,6 +301,9 @@ func (r *documentReader) decode(n *yaml.Node, h header, k kind, from manifest) {
 		delete(annotations, corev1.LastAppliedConfigAnnotation)
 	}
 	setDefaults(object)
+	for _, message := range refusedBySchema(object) {
+		r.notes = append(r.notes, resolve.Note{Ref: h.ref(), Message: message})
+	}
 	from.object = object
 	r.resources = append(r.resources, from)
 }
