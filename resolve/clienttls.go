@@ -15,6 +15,7 @@ const (
 	RuleClientTLSMutual        RuleID = "clienttls/mutual"
 	RuleClientTLSMutualFiles   RuleID = "clienttls/mutual-without-certificate"
 	RuleClientTLSCredential    RuleID = "clienttls/credential-name-on-sidecar"
+	RuleClientTLSInvalidCA     RuleID = "clienttls/invalid-ca"
 	RuleClientTLSIstioMutual   RuleID = "clienttls/istio-mutual"
 	RuleClientTLSMeshExternal  RuleID = "clienttls/mesh-external"
 	RuleClientTLSAutoOff       RuleID = "clienttls/auto-mtls-off"
@@ -60,6 +61,12 @@ var clientTLSRules = []Rule{
 		Says:     "credentialName works on sidecars only in a DestinationRule with a workloadSelector; without one the TLS settings are dropped and plaintext is sent.",
 		Template: "credentialName %s on a sidecar needs a DestinationRule with a workloadSelector: istiod drops the TLS settings, plaintext",
 		Source:   "pilot/pkg/networking/core/cluster_tls.go, buildUpstreamClusterTLSContext",
+	},
+	{
+		ID: RuleClientTLSInvalidCA, Stage: StageTLS,
+		Says:     "A BackendTLSPolicy whose CA can not be used sets a certificate that is never there: a sidecar drops the TLS settings and sends plaintext, a gateway never gets to use the cluster.",
+		Template: "the policy's CA can not be used: istiod drops the TLS settings, plaintext",
+		Source:   "pilot/pkg/networking/core/cluster_tls.go, buildUpstreamClusterTLSContext; pilot/pkg/config/kube/gateway/backend_policies.go, getBackendTLSCredentialName",
 	},
 	{
 		ID: RuleClientTLSIstioMutual, Stage: StageTLS,
@@ -196,6 +203,9 @@ func (s *Snapshot) userTLS(client *Workload, c *Cluster) ClientTLS {
 	originate := tls.GetMode() == networking.ClientTLSSettings_SIMPLE || tls.GetMode() == networking.ClientTLSSettings_MUTUAL
 	sidecar := client != nil && client.Dataplane == DataplaneSidecar
 	secret := tls.GetCredentialName() != "" && !strings.HasPrefix(tls.GetCredentialName(), "configmap://")
+	if originate && tls.GetCredentialName() == invalidCredential && sidecar {
+		return plain(RuleClientTLSInvalidCA, Warned, c.TLSRef)
+	}
 	if originate && secret && sidecar && !c.HasWorkloadSelector {
 		return plain(RuleClientTLSCredential, Warned, c.TLSRef.At(c.TLSRef.Field+".credentialName"), tls.GetCredentialName())
 	}

@@ -153,6 +153,8 @@ type DestinationRuleMatch struct {
 	// PolicyRef is where Rule.TrafficPolicy was written; zero if there is none.
 	PolicyRef Ref
 	Steps     []Step
+	// tlsRefs are where backend policies of the Gateway API wrote tls, by port, 0 for all ports.
+	tlsRefs map[uint32]Ref
 }
 
 // Subset returns the first subset of that name and where it was written.
@@ -198,12 +200,14 @@ func (s *Snapshot) DestinationRule(client *Workload, svc *Service) DestinationRu
 	}
 	match.Steps = append(match.Steps, s.hiddenDestinationRules(svc.Hostname, l.searched())...)
 	match.Steps = append(match.Steps, l.passedOver()...)
+	match.Steps = append(match.Steps, ix.policySteps[svc.Ref]...)
 	if l.chosen == nil {
 		match.Steps = append(match.Steps, l.none())
 		return match
 	}
 	match.Rule, match.Ref, match.Merged = l.chosen.rule, l.chosen.from[0].ref, l.chosen.refs()
 	match.SubsetRefs, match.PolicyRef = l.chosen.subsetRefs, l.chosen.policyRef
+	match.tlsRefs = l.chosen.tlsRefs
 	match.Steps = append(match.Steps, NewStep(l.level.rule(), Matched, match.Ref, l.chosen.rule.GetHost(), match.Ref.Namespace))
 	match.Steps = append(match.Steps, l.chosen.steps...)
 	return match

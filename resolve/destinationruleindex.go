@@ -43,6 +43,11 @@ type destinationRuleSource struct {
 	spec     *networking.DestinationRule
 	host     string
 	exportTo exportSet
+	// policy is set where istiod made it of backend policies; name is then the internal one, and tlsRefs
+	// are where tls was written, by port, 0 for all ports.
+	policy  bool
+	name    string
+	tlsRefs map[uint32]Ref
 }
 
 // usableAtHome reports whether clients of the rule's own namespace find it in their first step.
@@ -120,6 +125,8 @@ type destinationRuleIndex struct {
 	hasWildcards bool
 	// written are all objects by the first label of the host as it was written.
 	written map[string][]*destinationRuleSource
+	// policySteps are about backend policies that do not count, by what they name as target.
+	policySteps map[Ref][]Step
 	// services are the Kubernetes Services there are.
 	services map[destinationKey]bool
 }
@@ -164,6 +171,9 @@ func indexDestinationRules(s *Snapshot) *destinationRuleIndex {
 		}
 		sources = append(sources, d)
 	}
+	made, steps := s.backendDestinationRules()
+	ix.policySteps = steps
+	sources = append(made, sources...) // they have no age, and so come first
 	slices.SortStableFunc(sources, func(a, b *destinationRuleSource) int {
 		return boolFirst(a.spec.GetWorkloadSelector() != nil) - boolFirst(b.spec.GetWorkloadSelector() != nil)
 	})

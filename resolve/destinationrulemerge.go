@@ -1,8 +1,11 @@
 package resolve
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
 )
@@ -45,6 +48,9 @@ type mergedDestinationRule struct {
 	exportTo   exportSet
 	subsetRefs []Ref
 	policyRef  Ref
+	// policy is set while it is made of backend policies alone; tlsRefs are where these wrote tls, by port.
+	policy  bool
+	tlsRefs map[uint32]Ref
 	// steps tell what was merged in and what of it was dropped.
 	steps []Step
 }
@@ -73,7 +79,7 @@ func newMergedDestinationRule(d *destinationRuleSource) *mergedDestinationRule {
 			WorkloadSelector: d.spec.GetWorkloadSelector(),
 		},
 		from:     []*destinationRuleSource{d},
-		exportTo: d.exportTo,
+		exportTo: d.exportTo, policy: d.policy, tlsRefs: d.tlsRefs,
 	}
 	for i := range d.spec.GetSubsets() {
 		m.subsetRefs = append(m.subsetRefs, d.ref.At(pathIndex("spec.subsets", i)))
@@ -97,6 +103,8 @@ func (m *mergedDestinationRule) merge(d *destinationRuleSource) {
 		m.subsetRefs = append(m.subsetRefs, ref)
 	}
 	switch {
+	case d.policy != m.policy:
+		m.fillGaps(d)
 	case d.spec.GetTrafficPolicy() == nil:
 	case m.rule.TrafficPolicy == nil:
 		m.rule.TrafficPolicy, m.policyRef = d.spec.GetTrafficPolicy(), d.ref.At("spec.trafficPolicy")
@@ -104,6 +112,34 @@ func (m *mergedDestinationRule) merge(d *destinationRuleSource) {
 		m.steps = append(m.steps, NewStep(RuleDestinationRuleSecondPolicy, Skipped, d.ref.At("spec.trafficPolicy"), m.policyRef.Object().String()))
 	}
 	m.from = append(m.from, d)
+}
+
+// fillGaps merges a user's rule and one made of backend policies, in whichever order they come.
+func (m *mergedDestinationRule) fillGaps(d *destinationRuleSource) {
+	user, policy, policyRef, tlsRefs := m.rule.TrafficPolicy, d.spec.GetTrafficPolicy(), d.ref, d.tlsRefs
+	if m.policy {
+		user, policy, policyRef, tlsRefs = policy, user, m.from[0].ref, m.tlsRefs
+		m.policyRef = Ref{}
+		if user != nil {
+			m.policyRef = d.ref.At("spec.trafficPolicy")
+		}
+	}
+	merged, ports := fillGaps(user, policy)
+	m.rule.TrafficPolicy, m.policy, m.tlsRefs = merged, false, map[uint32]Ref{}
+	var filled []string
+	for _, port := range ports {
+		m.tlsRefs[port] = tlsRefs[port]
+		if port == 0 {
+			filled = append(filled, "tls")
+		} else {
+			filled = append(filled, "tls of port "+strconv.Itoa(int(port)))
+		}
+	}
+	user0 := m.from[0].ref
+	if user0 == policyRef {
+		user0 = d.ref
+	}
+	m.steps = append(m.steps, NewStep(RuleBackendPolicyGap, Applied, policyRef, user0, cmp.Or(strings.Join(filled, ", "), "nothing")))
 }
 
 // add merges a rule into those of the same host, or keeps it by itself.

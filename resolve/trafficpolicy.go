@@ -55,6 +55,9 @@ type policyAt struct {
 	ref    Ref
 	// portLevel is set where the policy is an entry of portLevelSettings.
 	portLevel bool
+	port      uint32
+	// tlsRefs are where backend policies wrote tls, by port, 0 for all ports.
+	tlsRefs map[uint32]Ref
 }
 
 func isPassthrough(p *networking.TrafficPolicy) bool {
@@ -79,7 +82,7 @@ func (s *Snapshot) applyTrafficPolicy(c *Cluster, match DestinationRuleMatch, su
 	port := uint32(c.Port.Number)
 
 	// 1. The destination's policy.
-	top := policyAt{policy: match.Rule.GetTrafficPolicy(), ref: match.PolicyRef}
+	top := policyAt{policy: match.Rule.GetTrafficPolicy(), ref: match.PolicyRef, tlsRefs: match.tlsRefs}
 	effective, steps := top.forPort(port)
 	c.Policy, c.TLSRef = effective.policy, tlsRef(effective)
 	if isPassthrough(c.Policy) {
@@ -127,7 +130,10 @@ func (p policyAt) forPort(port uint32) (policyAt, []Step) {
 				OutlierDetection: entry.GetOutlierDetection(), Tls: entry.GetTls(),
 			},
 			ref:       p.ref.At(pathIndex(p.ref.Field+".portLevelSettings", i)),
-			portLevel: true,
+			portLevel: true, port: port, tlsRefs: p.tlsRefs,
+		}
+		if ref, ok := p.tlsRefs[port]; ok {
+			at.ref = ref
 		}
 		steps := []Step{NewStep(RuleTrafficPolicyPortLevel, Applied, at.ref, port, cmp.Or(policyFields(at.policy), "nothing"))}
 		for _, lost := range lostFields(p.policy, at.policy) {
@@ -206,6 +212,9 @@ func tlsRef(at policyAt) Ref {
 	if at.policy.GetTls() == nil {
 		return Ref{}
 	}
+	if ref, ok := at.tlsRefs[at.port]; ok {
+		return ref
+	}
 	return at.ref.At(at.ref.Field + ".tls")
 }
 
@@ -216,6 +225,9 @@ func tlsRef(at policyAt) Ref {
 func (p policyAt) endpointTLS(port uint32) (*networking.ClientTLSSettings, Ref) {
 	for i, entry := range p.policy.GetPortLevelSettings() {
 		if entry.GetPort().GetNumber() == port && entry.GetTls() != nil {
+			if ref, ok := p.tlsRefs[port]; ok {
+				return entry.GetTls(), ref
+			}
 			return entry.GetTls(), p.ref.At(pathIndex(p.ref.Field+".portLevelSettings", i) + ".tls")
 		}
 	}
