@@ -256,7 +256,7 @@ func (s *Snapshot) gatewayConfigs() []*GatewayConfig {
 			}
 			cache.configs = append(cache.configs, c)
 		}
-		if made := s.index.kube().configs; len(made) > 0 {
+		if made := slices.Concat(s.index.kube().configs, s.index.ingresses().configs); len(made) > 0 {
 			cache.configs = append(cache.configs, made...)
 			slices.SortStableFunc(cache.configs, compareConfigs)
 		}

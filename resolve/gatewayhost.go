@@ -210,7 +210,7 @@ func (t *GatewayRouteTable) notServed(hostname string) []Step {
 	for _, vs := range t.snapshot.virtualServicesNaming(hostname) {
 		steps = append(steps, t.whyNotServed(vs, hostname)...)
 	}
-	return append(steps, t.routesApart(hostname)...)
+	return slices.Concat(steps, t.routesApart(hostname), t.snapshot.ingressesApart(hostname))
 }
 
 func (t *GatewayRouteTable) whyNotServed(vs *VirtualService, hostname string) []Step {

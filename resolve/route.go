@@ -253,3 +253,6 @@ func (r *Route) InvalidBackend(ref Ref) Step {
 	}
 	return Step{}
 }
+
+// Made reports whether istiod made the route of something else than a VirtualService.
+func (r *Route) Made() bool { return r.origin.fields != nil }

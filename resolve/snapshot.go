@@ -250,6 +250,7 @@ type indexes struct {
 	policies            func() *policyIndex
 	namespaceMTLS       memo[string, MTLS]
 	kube                func() *kubeIndex
+	ingresses           func() *ingressIndex
 }
 
 // NewSnapshot sorts the input into Istio's order and makes a Snapshot of it.
@@ -313,6 +314,7 @@ func NewSnapshot(in Input) *Snapshot {
 	s.index.destinationRules = sync.OnceValue(func() *destinationRuleIndex { return indexDestinationRules(s) })
 	s.index.endpoints = sync.OnceValue(func() *endpointIndex { return indexEndpoints(s) })
 	s.index.kube = sync.OnceValue(func() *kubeIndex { return indexKube(s) })
+	s.index.ingresses = sync.OnceValue(func() *ingressIndex { return indexIngresses(s) })
 	s.index.policies = sync.OnceValue(func() *policyIndex { return indexPolicies(s) })
 	return s
 }

@@ -142,7 +142,7 @@ func (s *Snapshot) VirtualServices() []*VirtualService { return s.index.virtualS
 // 3. No exportTo means the mesh's defaultVirtualServiceExportTo.
 // 4. Entries that delegate are replaced by the delegate's (delegate.go).
 // 5. Without gateways it is bound to "mesh".
-// 6. What istiod makes of routes of the Gateway API is among them.
+// 6. What istiod makes of routes of the Gateway API and of Ingresses is among them.
 //
 // Source: pilot/pkg/model/virtualservice_controller.go, mergeVirtualServices;
 // pilot/pkg/model/push_context.go, initVirtualServices, getGatewayNames.
@@ -177,7 +177,7 @@ func prepareVirtualServices(s *Snapshot) []*VirtualService {
 		}
 		out = append(out, vs)
 	}
-	if made := s.index.kube().virtualServices; len(made) > 0 {
+	if made := slices.Concat(s.index.kube().virtualServices, s.index.ingresses().virtualServices); len(made) > 0 {
 		out = append(out, made...)
 		slices.SortStableFunc(out, compareVirtualServices)
 	}

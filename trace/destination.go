@@ -19,14 +19,16 @@ type target struct {
 	named *resolve.Service
 	// ref is the destination's field, spec.http[0].route[0].destination.
 	ref resolve.Ref
-	// backend is set for a backendRef of the Gateway API; invalid is then why it cannot be used, if that is known.
+	// made is set where istiod made the destination of a backend of a Gateway API route or an Ingress; backend
+	// for the former, with why it cannot be used, if that is known.
+	made    bool
 	backend bool
 	invalid resolve.Step
 }
 
 // at is a field of the destination as its route writes it.
 func (t target) at(field string) resolve.Ref {
-	if t.backend && field == "host" {
+	if t.made && field == "host" {
 		field = "name"
 	}
 	return t.ref.At(t.ref.Field + "." + field)

@@ -19,10 +19,6 @@ func (w *walk) enterGateway(p *path) error {
 		}
 		p.note(steps...)
 		p.note(w.snapshot.GatewayWorkloadGaps()...)
-		if unmodelled := w.snapshot.UnmodelledIngresses(host); len(unmodelled) > 0 {
-			p.note(unmodelled...)
-			p.lower(Undetermined)
-		}
 		w.end(p, Outcome{Decision: NotRouted, Code: CodeNoGateway, Reason: lastReason(steps)})
 		return nil
 	}
@@ -206,10 +202,6 @@ func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.Merged
 	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
 	p.note(w.snapshot.HiddenVirtualServices(host)...)
 	p.note(steps...)
-	if unmodelled := w.snapshot.UnmodelledIngresses(host); len(unmodelled) > 0 {
-		p.note(unmodelled...)
-		p.lower(Undetermined)
-	}
 	if vh == nil || len(vh.Routes) == 0 && vh.RequireTLS.IsZero() {
 		o := Outcome{Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost, By: chain.Server().Ref}
 		if vh != nil {

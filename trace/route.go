@@ -165,10 +165,10 @@ func (w *walk) forward(p *path, r *router, route *resolve.Route) {
 		branch.note(serverPort(r, route, d)...)
 		ref := d.Ref
 		backend := route.VirtualService != nil && route.VirtualService.Semantics == resolve.SemanticsGateway
-		if route.HTTP != nil && !backend {
+		if route.HTTP != nil && !route.Made() {
 			ref = d.Ref.At(d.Ref.Field + ".destination")
 		}
-		to := target{backend: backend, invalid: route.InvalidBackend(d.Ref), host: d.Destination.GetHost(), port: int(d.Destination.GetPort().GetNumber()), subset: d.Destination.GetSubset(), ref: ref}
+		to := target{made: route.Made(), backend: backend, invalid: route.InvalidBackend(d.Ref), host: d.Destination.GetHost(), port: int(d.Destination.GetPort().GetNumber()), subset: d.Destination.GetSubset(), ref: ref}
 		if r.gateway {
 			to.named = w.snapshot.RouteService(to.host, route.VirtualService, r.workload.Namespace)
 		}
