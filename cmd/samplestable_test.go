@@ -294,13 +294,28 @@ var samples = []sample{
 	},
 	{
 		files: bookinfo + "bookinfo/platform/kube/bookinfo-versions bookinfo/gateway-api/route-reviews-90-10", args: toReviews,
-		want:    []string{"100% Delivered reviews-v1 reviews-v2 reviews-v3 (undetermined)"},
-		because: "Gateway API routes are not evaluated by this release; the trace names the HTTPRoute and leaves the outcome open.",
+		want:    []string{"90% Delivered reviews-v1", "10% Delivered reviews-v2"},
+		because: "the HTTPRoute has the Service reviews as parent and is in its namespace, so every client's sidecar obeys it: weights 90 and 10.",
 	},
 	{
 		files: bookinfo + "bookinfo/gateway-api/bookinfo-gateway", args: "--from external http://bookinfo.example.com/productpage",
-		want:    []string{"100% NotRouted NO_GATEWAY (undetermined)"},
-		because: "Gateway API gateways are not evaluated by this release, and the trace says so.",
+		want:    []string{"100% Delivered productpage-v1"},
+		because: "istiod deploys bookinfo-gateway-istio for the Gateway, with port 80; the HTTPRoute has an exact match for /productpage.",
+	},
+	{
+		files: bookinfo + "bookinfo/gateway-api/bookinfo-gateway", args: "--from external http://bookinfo.example.com/reviews/0",
+		want:    []string{"100% NotRouted 404 NR NO_ROUTE"},
+		because: "the HTTPRoute has no match for /reviews: the gateway does not publish it.",
+	},
+	{
+		files: bookinfo + "bookinfo/platform/kube/bookinfo-versions bookinfo/gateway-api/route-all-v1", args: "--from deployment/reviews-v2 http://ratings:9080/ratings/0",
+		want:    []string{"100% Delivered ratings-v1"},
+		because: "an HTTPRoute of its own sends every version of reviews to the Service ratings-v1.",
+	},
+	{
+		files: bookinfo + "bookinfo/gateway-api/route-reviews-v1", args: toReviews,
+		want:    []string{"100% Responded 500 NC BACKEND_INVALID"},
+		because: "the Service reviews-v1 is in bookinfo-versions, which is not applied: the backend does not exist and answers 500, as the Gateway API asks.",
 	},
 	{
 		files: bookinfo + "bookinfo/platform/kube/bookinfo-ingress", args: "--from external http://bookinfo.example.com/productpage",
@@ -344,8 +359,13 @@ var samples = []sample{
 	},
 	{
 		files: "helloworld/helloworld helloworld/gateway-api/helloworld-gateway", args: "--from external http://hello.example.com/hello",
-		want:    []string{"100% NotRouted NO_GATEWAY (undetermined)"},
-		because: "Gateway API gateways are not evaluated by this release, and the trace says so.",
+		want:    []string{"100% Delivered helloworld-v1 helloworld-v2"},
+		because: "istiod deploys helloworld-gateway-istio for the Gateway; the HTTPRoute has an exact match for /hello and no hostname.",
+	},
+	{
+		files: "tcp-echo/tcp-echo-services tcp-echo/gateway-api/tcp-echo-all-v1 tcp-echo/gateway-api/tcp-echo-20-v2", args: "--from external tcp://tcp.example.com:31400",
+		want:    []string{"80% Delivered tcp-echo-v1", "20% Delivered tcp-echo-v2"},
+		because: "istiod deploys tcp-echo-gateway-istio with port 31400; the TCPRoute splits connections 80 to 20.",
 	},
 	{
 		files: "httpbin/httpbin httpbin/httpbin-gateway", args: "--from external http://httpbin.example.com/status/418",
@@ -379,7 +399,7 @@ var samples = []sample{
 	},
 	{
 		files: "httpbin/httpbin httpbin/gateway-api/httpbin-gateway", args: "--from external http://httpbin.example.com/get",
-		want:    []string{"100% NotRouted NO_GATEWAY (undetermined)"},
-		because: "Gateway API gateways are not evaluated by this release, and the trace says so.",
+		want:    []string{"100% Delivered httpbin"},
+		because: "istiod deploys httpbin-gateway-istio for the Gateway; the HTTPRoute sends everything to Service port 8000, target port 8080.",
 	},
 }

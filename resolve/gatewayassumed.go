@@ -67,6 +67,9 @@ func (s *Snapshot) assumeGateways() []*assumedGateway {
 	byName := map[string]*assumedGateway{}
 	for _, c := range s.gatewayConfigs() {
 		selector := c.Spec.GetSelector()
+		if c.kubernetes { // kubedeployment.go
+			continue
+		}
 		if slices.ContainsFunc(s.Workloads(), func(w *Workload) bool {
 			return Selects(selector, w.Labels) && (len(selector) > 0 || w.Dataplane == DataplaneGateway)
 		}) {

@@ -51,7 +51,7 @@ var gatewayEntryRules = []Rule{
 	},
 	{
 		ID: RuleGatewayEntryUnnamed, Stage: StageGateway,
-		Says:     "A gateway is named by an Istio Gateway, its workload, or its Service.",
+		Says:     "A gateway is named by an Istio Gateway, a Gateway of the Gateway API, its workload, or its Service.",
 		Template: "no gateway is called %s",
 		Source:   "kubectl mesh-trace --gateway",
 	},
@@ -79,7 +79,7 @@ type GatewayQuestion struct {
 	SNI string
 	// HTTP is whether the request is HTTP, inside TLS or not.
 	HTTP bool
-	// Gateway is --gateway: NAMESPACE/NAME or NAME of an Istio Gateway, a workload or a Service; empty for any.
+	// Gateway is --gateway: NAMESPACE/NAME or NAME of an Istio Gateway, a Gateway of the Gateway API, a workload or a Service; empty for any.
 	Gateway string
 }
 
@@ -120,11 +120,13 @@ type GatewayEntry struct {
 //  3. Order: a gateway that serves the host on the port, one that listens, one that can be reached, others;
 //     then namespace and name.
 //
-// If q.Gateway names none of them the list is empty and the step lists the names there are.
+// If q.Gateway names none of them the list is empty and the step lists the names there are. The steps tell why Gateways
+// for the host are served by no proxy, where none of the entries serves it.
 func (s *Snapshot) GatewayEntries(q GatewayQuestion) ([]GatewayEntry, []Step) {
 	workloads := s.gatewayWorkloads()
 	if len(workloads) == 0 {
-		return nil, append(s.selectedWithoutGateway(), NewStep(RuleGatewayEntryNone, None, Ref{}))
+		steps := append(s.selectedWithoutGateway(), s.gatewaysNotServed(q)...)
+		return nil, append(steps, NewStep(RuleGatewayEntryNone, None, Ref{}))
 	}
 	var entries []GatewayEntry
 	var names []string
@@ -138,7 +140,11 @@ func (s *Snapshot) GatewayEntries(q GatewayQuestion) ([]GatewayEntry, []Step) {
 		}
 		entries = append(entries, s.entriesOf(w, q)...)
 	}
-	if len(entries) == 0 {
+	unserved := s.gatewaysNotServed(q)
+	switch {
+	case len(entries) == 0 && len(unserved) > 0:
+		return nil, unserved
+	case len(entries) == 0:
 		step := NewStep(RuleGatewayEntryUnnamed, None, Ref{}, q.Gateway)
 		return nil, []Step{step.Unlike(strings.Join(nearestNames(q.Gateway, names, 5), " or "), q.Gateway)}
 	}
@@ -146,6 +152,9 @@ func (s *Snapshot) GatewayEntries(q GatewayQuestion) ([]GatewayEntry, []Step) {
 		return cmp.Or(cmp.Compare(a.Fit, b.Fit), cmp.Compare(a.Workload.Owner.Namespace, b.Workload.Owner.Namespace),
 			cmp.Compare(a.Workload.Owner.Name, b.Workload.Owner.Name))
 	})
+	if entries[0].Fit != GatewayServes {
+		return entries, unserved
+	}
 	return entries, nil
 }
 
@@ -218,6 +227,7 @@ func (s *Snapshot) entriesOf(w *Workload, q GatewayQuestion) []GatewayEntry {
 	if a := s.assumedGateway(w); a != nil {
 		base.Assumed, base.Steps = true, slices.Clone(a.steps)
 	}
+	base.Steps = append(base.Steps, s.GatewayDeployment(w)...)
 	services := s.gatewayServices(w)
 	var entries []GatewayEntry
 	add := func(service Ref, podPort int, step Step) {
@@ -281,6 +291,9 @@ func (s *Snapshot) namesOfGateway(w *Workload) []string {
 	}
 	for _, c := range s.MergedGateway(w).Gateways {
 		names = append(names, c.Ref.QualifiedName())
+	}
+	for _, g := range s.gatewaysServedBy(w) {
+		names = append(names, g.ref.QualifiedName())
 	}
 	return names
 }

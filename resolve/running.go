@@ -56,6 +56,8 @@ var RunningKinds = []schema.GroupKind{
 // runningCell is one namespace's: what Resources had of it, and all of it once that was asked for.
 type runningCell struct {
 	given []Sourced
+	// deployments are what istiod makes for the Gateways of the namespace.
+	deployments []*gatewayDeployment
 	// These are made on first use.
 	all       func() *Running
 	workloads func() *workloadIndex
@@ -87,7 +89,7 @@ func (s *Snapshot) cell(namespace string) *runningCell {
 		return cell
 	}
 	cell := &runningCell{}
-	cell.all = sync.OnceValue(func() *Running { return s.run(namespace, cell.given) })
+	cell.all = sync.OnceValue(func() *Running { return s.run(namespace, cell) })
 	cell.workloads = sync.OnceValue(func() *workloadIndex { return indexWorkloads(s, cell.all()) })
 	cell.endpoints = sync.OnceValue(func() *runningEndpoints { return indexRunningEndpoints(cell.all(), cell.workloads().all) })
 	s.running[namespace] = cell
@@ -95,8 +97,9 @@ func (s *Snapshot) cell(namespace string) *runningCell {
 }
 
 // run sorts what runs in a namespace.
-func (s *Snapshot) run(namespace string, given []Sourced) *Running {
+func (s *Snapshot) run(namespace string, cell *runningCell) *Running {
 	r := &Running{origins: map[Ref]Origin{}}
+	given := cell.given
 	if s.deferred != nil {
 		given = slices.Concat(given, s.deferred.In(namespace))
 	}
@@ -105,6 +108,10 @@ func (s *Snapshot) run(namespace string, given []Sourced) *Running {
 		if namespace == "" || s.discovered(namespace) {
 			r.add(sourced.Object)
 		}
+	}
+	r.sort()
+	for _, d := range cell.deployments {
+		d.run(s, r)
 	}
 	r.sort()
 	return r

@@ -13,17 +13,21 @@ func (w *walk) enterGateway(p *path) error {
 		Host: host, Port: w.request.Port, TLS: w.request.Scheme.IsTLS(), SNI: p.sni, HTTP: w.request.Scheme.IsHTTP(), Gateway: w.request.Gateway,
 	})
 	if len(entries) == 0 {
-		if w.request.Gateway != "" && len(steps) > 0 {
-			step := steps[len(steps)-1]
+		if step := steps[len(steps)-1]; step.Rule == resolve.RuleGatewayEntryUnnamed {
 			return &SourceError{Input: InputGateway, Problem: step.Reason(), Nearest: step.Expected}
 		}
 		p.note(steps...)
 		p.note(w.snapshot.GatewayWorkloadGaps()...)
-		w.end(p, Outcome{Decision: NotRouted, Code: CodeNoGateway, Reason: lastReason(steps)})
+		o := Outcome{Decision: NotRouted, Code: CodeNoGateway, Reason: lastReason(steps)}
+		if nearest := whyNotServed(steps); nearest != nil {
+			o.By, o.Reason = nearest.Ref, nearest.Ref.Object().String()+": "+nearest.Reason()
+		}
+		w.end(p, o)
 		return nil
 	}
 	entry := entries[0]
 	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: entry.Workload.Owner, TLS: p.reachedBy(resolve.ClientPlaintext)})
+	p.note(steps...)
 	p.note(entry.Steps...)
 	if entry.PodPort == 0 {
 		p.note(w.snapshot.ServiceGaps(entry.Workload.Namespace)...)
@@ -32,6 +36,16 @@ func (w *walk) enterGateway(p *path) error {
 		return nil
 	}
 	w.gateway(p, entry.Workload, entry.PodPort, p.ownTLS())
+	return nil
+}
+
+// whyNotServed is the last step about a Gateway of the Gateway API that no proxy serves; nil without one.
+func whyNotServed(steps []resolve.Step) *resolve.Step {
+	for i := len(steps) - 1; i >= 0; i-- {
+		if steps[i].Ref.Kind == "Gateway" && steps[i].Rule != resolve.RuleGatewayEntryNoProxy {
+			return &steps[i]
+		}
+	}
 	return nil
 }
 
@@ -63,6 +77,7 @@ func (t arrivingTLS) certificate() string {
 // throughGateway is a gateway that a request from inside the mesh reaches (an egress gateway, say).
 func (w *walk) throughGateway(p *path, a arrival) {
 	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: a.workload.Owner, TLS: p.reachedBy(a.tls.Mode)})
+	p.note(w.snapshot.GatewayDeployment(a.workload)...)
 	tls := p.ownTLS()
 	if a.tls.Mode != resolve.ClientPlaintext {
 		p.wrapper = &wrapper{tls: a.tls, sender: p.sender}
