@@ -20,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	yamlutil "k8s.io/apimachinery/pkg/util/yaml"
+	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -53,6 +54,9 @@ func snapshotOf(t testing.TB, manifests string) *Snapshot {
 			continue
 		}
 		object := newObject(meta.Kind)
+		if strings.HasPrefix(meta.APIVersion, k8sgateway.GroupName+"/") {
+			object = newGatewayObject(meta.Kind)
+		}
 		if object == nil {
 			t.Fatalf("kind %q is not known to this test", meta.Kind)
 		}
@@ -62,6 +66,19 @@ func snapshotOf(t testing.TB, manifests string) *Snapshot {
 		gk := schema.FromAPIVersionAndKind(meta.APIVersion, meta.Kind).GroupKind()
 		in.Resources = append(in.Resources, Sourced{Object: object, GroupKind: gk})
 	}
+}
+
+// newGatewayObject is an object of the Gateway API; its defaults are to be written.
+func newGatewayObject(kind string) Object {
+	switch kind {
+	case "GatewayClass":
+		return &k8sgateway.GatewayClass{}
+	case "Gateway":
+		return &k8sgateway.Gateway{}
+	case "ListenerSet":
+		return &k8sgateway.ListenerSet{}
+	}
+	return nil
 }
 
 func newObject(kind string) Object {

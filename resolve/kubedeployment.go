@@ -144,13 +144,13 @@ func (s *Snapshot) otherController(class string) string {
 func (d *gatewayDeployment) run(s *Snapshot, r *Running) {
 	origin := deployedOrigin{d.gateway.ref}
 	account := &corev1.ServiceAccount{ObjectMeta: d.meta(d.account(), nil)}
-	if ref := refOf("", "ServiceAccount", account); r.origins[ref] == nil {
+	if ref := refOf("", "ServiceAccount", account); !r.has(ref) {
 		r.origins[ref] = origin
 		r.add(account)
 	}
 	deployment := d.deployment()
 	ref := refOf(appsv1.GroupName, "Deployment", deployment)
-	if r.origins[ref] != nil {
+	if r.has(ref) {
 		return
 	}
 	selector := deployment.Spec.Selector.MatchLabels
@@ -164,6 +164,11 @@ func (d *gatewayDeployment) run(s *Snapshot, r *Running) {
 	}
 	r.origins[ref] = origin
 	r.add(deployment)
+}
+
+func (r *Running) has(ref Ref) bool {
+	_, ok := r.origins[ref]
+	return ok
 }
 
 // selects reports whether some pod or pod template has the labels.
