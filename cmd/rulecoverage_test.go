@@ -13,6 +13,7 @@ const (
 	needsCluster = "is followed on a live cluster only: the concept's own tests follow it"
 	noTrace      = "ends the command before there is a trace"
 	notWalked    = "the walk does not run waypoints, and every identity in a snapshot is of the mesh's own trust domain"
+	neverStored  = "an API server refuses such an object"
 	tableOnly    = "only the concept's table test follows it so far"
 )
 
@@ -39,6 +40,9 @@ var withoutScenario = map[resolve.RuleID]string{
 	"requestauthentication/waypoint-selector": notWalked,
 	"trustdomain/foreign-peer":                notWalked,
 	"trustdomain/trusted-peer":                notWalked,
+
+	"kubelistener/port":    neverStored,
+	"kuberoute/match-type": neverStored,
 
 	"clienttls/passthrough-no-endpoints":        tableOnly,
 	"hidden/gateway-api-bundle":                 tableOnly,

@@ -113,7 +113,7 @@ func (s *Snapshot) MergedGateway(w *Workload) *MergedGateway {
 	build := sync.OnceValue(func() *MergedGateway {
 		targets := s.gatewayTargets(w)
 		selected, steps := selectGateways(s.gatewayConfigs(), w, targets)
-		selected, steps = strictlyMerged(selected, steps)
+		selected, steps = strictlyMerged(w, selected, steps)
 		return mergeServers(s, w, targets, selected, steps)
 	})
 	cached, _ := cache.merged.LoadOrStore(s.gatewayClass(w), build)
@@ -200,7 +200,7 @@ func (g *MergedGateway) PassedBy(host string) []Step {
 	}
 	var steps []Step
 	for _, s := range g.Steps {
-		if s.Rule == RuleGatewayNone || (s.Rule == RuleGatewayNotSelected || s.Rule == RuleGatewayOfOtherService) && takes[s.Ref.Object()] {
+		if s.Rule == RuleGatewayNone || (s.Rule == RuleGatewayNotSelected || s.Rule == RuleGatewayOfOtherService || s.Rule == RuleKubeGatewayStrict) && takes[s.Ref.Object()] {
 			steps = append(steps, s)
 		}
 	}

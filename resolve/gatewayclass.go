@@ -19,7 +19,7 @@ const RuleGatewayClassForeign RuleID = "gatewayclass/not-istio"
 var gatewayClassRules = []Rule{{
 	ID: RuleGatewayClassForeign, Stage: StageGateway,
 	Says:     "Istio reads the Gateways of its own GatewayClasses alone, told by spec.controllerName; the names istio, istio-remote, istio-waypoint and istio-east-west need no GatewayClass.",
-	Template: "GatewayClass %s is not Istio's (%s): another controller serves this Gateway",
+	Template: "is of class %s, which is not Istio's (%s): another controller serves it",
 	Source:   "pilot/pkg/config/kube/gatewaycommon/gatewayclass_collection.go, FetchGatewayClass",
 }}
 

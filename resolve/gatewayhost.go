@@ -128,13 +128,13 @@ func (t *GatewayRouteTable) Lookup(hostname string) (*VirtualHost, []Step) {
 	}
 	var steps []Step
 	if len(found) == 0 {
-		return nil, append(t.notServed(hostname), t.noHost(hostname)...)
+		return nil, append(t.notServed(hostname, false), t.noHost(hostname)...)
 	}
 	chosen := found[0]
 	for _, c := range found[1:] {
 		steps = append(steps, NewStep(RuleGatewayHostWider, Skipped, hostRef(c.vh), c.vh.Name, c.domain, hostname, chosen.domain))
 	}
-	steps = append(steps, t.notServed(hostname)...)
+	steps = append(steps, t.notServed(hostname, !t.void)...)
 	if t.void {
 		return chosen.vh, append(steps, chosen.vh.Steps...)
 	}
@@ -204,13 +204,14 @@ func (t *GatewayRouteTable) noHost(hostname string) []Step {
 		Unlike(strings.Join(nearest, " or "), hostname))
 }
 
-// notServed tells for every VirtualService that names the host why it brings nothing to this table.
-func (t *GatewayRouteTable) notServed(hostname string) []Step {
+// notServed tells for every VirtualService and route that names the host why it brings nothing to this table; found
+// is set where another one does.
+func (t *GatewayRouteTable) notServed(hostname string, found bool) []Step {
 	var steps []Step
 	for _, vs := range t.snapshot.virtualServicesNaming(hostname) {
 		steps = append(steps, t.whyNotServed(vs, hostname)...)
 	}
-	return slices.Concat(steps, t.routesApart(hostname), t.snapshot.ingressesApart(hostname))
+	return slices.Concat(steps, t.routesApart(hostname, found), t.snapshot.ingressesApart(hostname))
 }
 
 func (t *GatewayRouteTable) whyNotServed(vs *VirtualService, hostname string) []Step {

@@ -46,7 +46,7 @@ var gatewayL4Rules = []Rule{
 	{
 		ID: RuleGatewayL4NoRoute, Stage: StageListener,
 		Says:     "A TCP or TLS server for which no VirtualService has a route gets no filter chain, and a listener without one is not made.",
-		Template: "no VirtualService bound to %s has a %s route for this server: it takes no connection",
+		Template: "no %s bound to %s has a %s route for this server: it takes no connection",
 		Source:   "pilot/pkg/networking/core/gateway.go, createGatewayTCPFilterChainOpts",
 	},
 	{
@@ -101,7 +101,7 @@ func (g *MergedGateway) l4Chains(s *GatewayServer, claims map[int]map[string]gat
 		}
 	}
 	if len(chains) == 0 {
-		steps = append(steps, NewStep(RuleGatewayL4NoRoute, None, s.Ref, shownListener(s.Gateway.FullName()), kind))
+		steps = append(steps, NewStep(RuleGatewayL4NoRoute, None, s.Ref, s.Gateway.takes(), shownListener(s.Gateway.FullName()), kind))
 	}
 	return chains, steps
 }

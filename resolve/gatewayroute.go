@@ -54,7 +54,7 @@ var gatewayRouteRules = []Rule{
 	{
 		ID: RuleGatewayRouteTableVoid, Stage: StageHost,
 		Says:     "A route configuration to which no VirtualService brings a host has one virtual host, blackhole, without routes.",
-		Template: "no VirtualService brings a host to route configuration %s: virtual host %s answers 404 to everything",
+		Template: "no %s brings a host to route configuration %s: virtual host %s answers 404 to everything",
 		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayHTTPRouteConfig",
 	},
 }
@@ -231,7 +231,7 @@ func (b *gatewayTableBuilder) finish() {
 	if len(b.hosts) == 0 {
 		name := "blackhole:" + strconv.Itoa(t.Servers[0].Port())
 		void := &VirtualHost{Name: name, Domains: []string{"*"}}
-		void.Steps = []Step{NewStep(RuleGatewayRouteTableVoid, None, t.Servers[0].Ref, t.Name, name)}
+		void.Steps = []Step{NewStep(RuleGatewayRouteTableVoid, None, t.Servers[0].Ref, t.Servers[0].Gateway.takes(), t.Name, name)}
 		t.VirtualHosts, t.suffix[""], t.void = []*VirtualHost{void}, void, true
 		return
 	}

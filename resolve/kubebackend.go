@@ -33,11 +33,17 @@ const (
 	RuleKubeRouteNoBackends RuleID = "kuberoute/no-backends"
 )
 
+// What ends the reasons of backends and of rules.
+const (
+	allRulesDropped = ": all rules of the route are dropped"
+	answered500     = ": its share is answered 500"
+)
+
 var kubeBackendRules = []Rule{
 	{
 		ID: RuleBackendNotGranted, Stage: StageRoute,
 		Says:     "At a gateway a backend of another namespace needs a ReferenceGrant there; without one its share of the requests is answered 500.",
-		Template: "no ReferenceGrant in namespace %s lets a %s of namespace %s use %s: its share is answered 500 (RefNotPermitted)",
+		Template: "no ReferenceGrant in namespace %s lets %ss of namespace %s use %s (RefNotPermitted): its share is answered 500",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
 	},
 	{
@@ -49,7 +55,7 @@ var kubeBackendRules = []Rule{
 	{
 		ID: RuleBackendKind, Stage: StageRoute,
 		Says:     "A backend of a kind that Istio does not know keeps its share of the requests, which is answered 500.",
-		Template: "a backend of kind %s is not supported: its share is answered 500 (InvalidKind)",
+		Template: "a backend of kind %s is not supported (InvalidKind): its share is answered 500",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
 	},
 	{
@@ -61,25 +67,25 @@ var kubeBackendRules = []Rule{
 	{
 		ID: RuleBackendInvalid, Stage: StageRoute,
 		Says:     "A backendRef without port, a Service name with a dot or a Hostname with a namespace drops all rules of the route.",
-		Template: "%s: all rules of the route are dropped",
+		Template: "%s" + allRulesDropped,
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
 	},
 	{
 		ID: RuleKubeRouteFilter, Stage: StageRoute,
 		Says:     "A filter that Istio does not know drops all rules of the route; on a backendRef only header modifiers are known.",
-		Template: "filter %s is not supported here: all rules of the route are dropped",
+		Template: "filter %s is not supported here" + allRulesDropped,
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, convertHTTPRoute",
 	},
 	{
 		ID: RuleKubeRouteHeader, Stage: StageRoute,
 		Says:     "A header modifier whose value holds control characters drops all rules of the route.",
-		Template: "the value of header %q holds control characters: all rules of the route are dropped",
+		Template: "the value of header %q holds control characters" + allRulesDropped,
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, createHeadersFilter",
 	},
 	{
 		ID: RuleKubeRouteMatchType, Stage: StageRoute,
 		Says:     "A match of a type that Istio does not know drops all rules of the route.",
-		Template: "%s is not supported: all rules of the route are dropped",
+		Template: "%s is not supported" + allRulesDropped,
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, createURIMatch",
 	},
 	{

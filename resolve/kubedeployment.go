@@ -41,6 +41,7 @@ const (
 	RuleKubeGatewayDeployed    RuleID = "kubegateway/deployed"
 	RuleKubeGatewayParameters  RuleID = "kubegateway/parameters"
 	RuleKubeGatewayNotDeployed RuleID = "kubegateway/nothing-deployed"
+	RuleKubeGatewayNoAddress   RuleID = "kubegateway/no-hostname"
 	RuleKubeGatewayNoService   RuleID = "kubegateway/no-service"
 	RuleKubeGatewayNoProxy     RuleID = "kubegateway/no-proxy"
 )
@@ -61,19 +62,25 @@ var kubeDeploymentRules = []Rule{
 	{
 		ID: RuleKubeGatewayNotDeployed, Stage: StageGateway,
 		Says:     "istiod deploys nothing for a Gateway whose GatewayClass names a controller it does not know, even if the class has the name of one of its own.",
-		Template: "nothing is deployed for it: GatewayClass %s names controller %s, which is not Istio's",
+		Template: "gets no Deployment and no Service of istiod: GatewayClass %s names controller %s, which is not Istio's",
 		Source:   "pilot/pkg/config/kube/gatewaycommon/deploymentcontroller.go, Reconcile",
+	},
+	{
+		ID: RuleKubeGatewayNoAddress, Stage: StageGateway,
+		Says:     "A Gateway with several addresses of which none is of type Hostname is bound to no Service, and istiod deploys none for it.",
+		Template: "is served by no proxy: none of its addresses is of type Hostname, and with several istiod deploys nothing",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, extractGatewayServices",
 	},
 	{
 		ID: RuleKubeGatewayNoService, Stage: StageGateway,
 		Says:     "A Gateway is served by the gateway workloads behind its Services, in its own namespace; without such a Service no proxy serves it.",
-		Template: "no proxy serves it: Service %s does not exist in namespace %s",
+		Template: "is served by no proxy: Service %s does not exist in namespace %s",
 		Source:   "pilot/pkg/model/push_context.go, mergeGateways",
 	},
 	{
 		ID: RuleKubeGatewayNoProxy, Stage: StageGateway,
 		Says:     "A Gateway whose Service selects no gateway workload is served by no proxy.",
-		Template: "no proxy serves it: Service %s selects no gateway workload",
+		Template: "is served by no proxy: Service %s selects no gateway workload",
 		Source:   "pilot/pkg/model/push_context.go, mergeGateways",
 	},
 }

@@ -121,7 +121,7 @@ func (c *ruleConversion) mirror(out *networking.HTTPRoute, f *k8sgateway.HTTPReq
 		if c.refused != nil {
 			why = c.refused.Reason()
 		}
-		c.refused, c.steps = nil, append(c.steps[:before:before], NewStep(RuleKubeRouteMirror, Skipped, ref, why))
+		c.refused, c.steps = nil, append(c.steps[:before:before], NewStep(RuleKubeRouteMirror, Skipped, ref, strings.TrimSuffix(strings.TrimSuffix(why, answered500), allRulesDropped)))
 		return
 	}
 	m := &networking.HTTPMirrorPolicy{Destination: d}

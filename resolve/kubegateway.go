@@ -54,7 +54,7 @@ var kubeGatewayRules = slices.Concat([]Rule{
 	{
 		ID: RuleKubeGatewayStrict, Stage: StageGateway,
 		Says:     "On a workload that istiod deployed for a Gateway API Gateway, Istio Gateways of other namespaces are not merged in.",
-		Template: "is of namespace %s, and %s belongs to Gateway API Gateways of %s: it is left out",
+		Template: "is of namespace %s, and %s is deployed for a Gateway of the Gateway API in namespace %s: it is left out",
 		Source:   "pilot/pkg/model/push_context.go, filterStrictGatewayMerging",
 	},
 }, gatewayClassRules, kubeDeploymentRules, kubeListenerRules, listenerSetRules, listenerConflictRules)
@@ -139,6 +139,9 @@ func (g *kubeGateway) bind(domain string) {
 		}
 		g.services = append(g.services, host)
 	}
+	if len(g.services) == 0 {
+		g.steps = append(g.steps, NewStep(RuleKubeGatewayNoAddress, Skipped, g.ref.At("spec.addresses")))
+	}
 }
 
 // deployedName is the name of the Deployment and the Service that istiod makes for the Gateway.
@@ -181,6 +184,14 @@ func (l *kubeListener) config(domain string) *GatewayConfig {
 	}
 }
 
+// takes is what can be bound to the gateway.
+func (c *GatewayConfig) takes() string {
+	if c.kubernetes {
+		return "route"
+	}
+	return "VirtualService"
+}
+
 // internalName is the name of the Istio Gateway that the listener becomes.
 // Source: pkg/config/gateway/kube/gatewayapi.go, InternalGatewayName.
 func (l *kubeListener) internalName() string {
@@ -214,7 +225,7 @@ func (l *kubeListener) reject(step Step) {
 // strictlyMerged leaves out Istio Gateways of other namespaces where istiod deployed the workload for a
 // Gateway of the Gateway API.
 // Source: pilot/pkg/model/push_context.go, filterStrictGatewayMerging (PILOT_ENABLE_STRICT_GATEWAY_MERGING, on by default).
-func strictlyMerged(selected []*GatewayConfig, steps []Step) ([]*GatewayConfig, []Step) {
+func strictlyMerged(w *Workload, selected []*GatewayConfig, steps []Step) ([]*GatewayConfig, []Step) {
 	var deployedFor []string
 	for _, c := range selected {
 		if c.managed && !slices.Contains(deployedFor, c.Namespace) {
@@ -230,7 +241,7 @@ func strictlyMerged(selected []*GatewayConfig, steps []Step) ([]*GatewayConfig, 
 			kept = append(kept, c)
 			continue
 		}
-		steps = append(steps, NewStep(RuleKubeGatewayStrict, Skipped, c.Ref, c.Namespace, "the workload", strings.Join(deployedFor, ", ")))
+		steps = append(steps, NewStep(RuleKubeGatewayStrict, Skipped, c.Ref, c.Namespace, w.Owner, strings.Join(deployedFor, ", ")))
 	}
 	return kept, steps
 }

@@ -89,6 +89,22 @@ func (s *Snapshot) notServed(g *kubeGateway) []Step {
 	return steps
 }
 
+// KubeListenersWithoutTraffic tells of the listeners that would be on the workload's pod port for the host, and take no
+// traffic; an empty host is taken by every listener.
+func (s *Snapshot) KubeListenersWithoutTraffic(w *Workload, podPort int, host string) []Step {
+	targets := s.gatewayTargets(w)
+	var steps []Step
+	for _, g := range s.gatewaysServedBy(w) {
+		for _, l := range g.listeners {
+			there := slices.ContainsFunc(targets, func(t ServiceTarget) bool { return t.Port.Number == int(l.spec.Port) && t.TargetPort == podPort })
+			if there && (host == "" || HostSubsetOf(host, strings.ToLower(cmp.Or(string(orElse(l.spec.Hostname, "")), "*")))) {
+				steps = append(steps, l.steps...)
+			}
+		}
+	}
+	return steps
+}
+
 // takes reports whether a listener of the Gateway is for the host; an empty host is for every one.
 func (g *kubeGateway) takes(host string) bool {
 	return slices.ContainsFunc(g.object.Spec.Listeners, func(l k8sgateway.Listener) bool {

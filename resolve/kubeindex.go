@@ -36,6 +36,19 @@ func indexKube(s *Snapshot) *kubeIndex {
 	return ix
 }
 
+// listeners are those of a Gateway or ListenerSet itself.
+func (ix *kubeIndex) listeners(of Ref) []*kubeListener {
+	var out []*kubeListener
+	for _, g := range ix.gateways {
+		for _, l := range g.listeners {
+			if l.parent == of {
+				out = append(out, l)
+			}
+		}
+	}
+	return out
+}
+
 // compareConfigs is istiod's order of age, by the names of the internal Gateways.
 func compareConfigs(a, b *GatewayConfig) int {
 	return cmp.Or(compareTimes(a.Created, b.Created), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace))

@@ -62,7 +62,7 @@ var kubeListenerRules = []Rule{
 	{
 		ID: RuleKubeListenerGrant, Stage: StageGateway,
 		Says:     "A certificate of another namespace needs a ReferenceGrant there.",
-		Template: "no ReferenceGrant in namespace %s lets a %s of namespace %s use %s %s",
+		Template: "no ReferenceGrant in namespace %s lets %ss of namespace %s use %s %s",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildTLS",
 	},
 	{

@@ -3,7 +3,6 @@ package resolve
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	networking "istio.io/api/networking/v1alpha3"
@@ -144,8 +143,11 @@ func (r *kubeRoute) virtualServices(s *Snapshot) []*keyedVirtualService {
 			hosts = intersectHosts(hosts, []string{a.listenerHost})
 		}
 		for _, h := range hosts {
-			if rules.http != nil && !a.ownsHost(h) {
-				a.steps = append(a.steps, NewStep(RuleRouteIsolated, Skipped, r.ref.At(hostField), h, a.listener.ref, strings.Join(a.moreSpecific(h), ", ")))
+			if why := a.isolated(h); rules.http != nil && why != "" {
+				if a.apart == nil {
+					a.apart = map[string]Step{}
+				}
+				a.apart[h] = NewStep(RuleRouteIsolated, Skipped, r.ref.At(hostField), h, a.listener.ref, why)
 				continue
 			}
 			vs := &VirtualService{

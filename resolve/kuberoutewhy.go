@@ -3,6 +3,8 @@ package resolve
 import (
 	"slices"
 	"strings"
+
+	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 // Why a Gateway API route has no part in a table.
@@ -19,13 +21,13 @@ var kubeRouteWhyRules = []Rule{
 	{
 		ID: RuleKubeRouteRefused, Stage: StageHost,
 		Says:     "A rule that cannot be converted drops all rules of the route, for gateways and for the mesh apart; the route is Accepted all the same.",
-		Template: "none of its rules counts: %s",
+		Template: "has no rule that counts, because of one: %s",
 		Source:   "pilot/pkg/config/kube/gateway/route_collections.go, computeRoute",
 	},
 	{
 		ID: RuleKubeRouteListener, Stage: StageHost,
 		Says:     "A route is served by the listeners it attaches to.",
-		Template: "names the host, but is attached to %s; route configuration %s is made of %s",
+		Template: "takes the host, but is attached to %s; route configuration %s is made of %s",
 		Source:   "pilot/pkg/config/kube/gateway/route_collections.go, HTTPRouteCollection",
 	},
 	{
@@ -37,7 +39,7 @@ var kubeRouteWhyRules = []Rule{
 	{
 		ID: RuleKubeGatewayByVS, Stage: StageHost,
 		Says:     "A VirtualService that names a Gateway of the Gateway API has no effect: istiod knows its listeners under other names.",
-		Template: "names %s, a Gateway of the Gateway API, to which no VirtualService can be bound",
+		Template: "names %s, a Gateway of the Gateway API: no VirtualService can be bound to it, only its own kinds of routes",
 		Source:   "pilot/pkg/config/kube/gateway/gateway_collection.go, GatewayCollection; pkg/config/gateway/kube/gatewayapi.go, InternalGatewayName",
 	},
 }
@@ -73,31 +75,100 @@ func (r *kubeRoute) takes(host string) bool {
 	return slices.ContainsFunc(r.hosts(), func(h string) bool { return HostSubsetOf(host, strings.ToLower(h)) })
 }
 
-// routesApart tells of the routes that are for the host, have a Gateway of the table as parent, and bring nothing to it.
-func (t *GatewayRouteTable) routesApart(hostname string) []Step {
+// routesApart tells of the routes that are for the host and bring nothing to the table: those with a parent that
+// the table's workload serves, and, where no virtual host was found, those whose parent is no parent.
+func (t *GatewayRouteTable) routesApart(hostname string, found bool) []Step {
 	var steps []Step
-	parents := map[Ref]bool{}
-	for _, s := range t.Servers {
-		parents[s.Gateway.Ref] = true
-	}
 	for _, r := range t.snapshot.index.kube().routes {
-		if !r.takes(hostname) {
+		if r.ref.Kind != "HTTPRoute" && r.ref.Kind != "GRPCRoute" || !r.takes(hostname) {
 			continue
 		}
-		for i := range r.parents {
-			if step, apart := r.notAttached(i); apart && parents[r.target(i)] {
-				steps = append(steps, step)
-			}
-		}
 		attached := false
+		for i := range r.parents {
+			served := t.serves(r.target(i))
+			step, apart := t.nearestRefusal(r, i)
+			if apart && (served || !found && step.Rule == RuleRouteNoParent) {
+				steps = append(append(steps, t.barredListeners(r, i)...), step)
+			}
+			attached = attached || served && !apart
+		}
 		for _, a := range r.attachments {
-			if a.refused == nil && parents[a.target] {
-				attached = true
-				steps = append(steps, a.steps...)
+			if a.refused != nil || !t.serves(a.target) {
+				continue
+			}
+			steps = append(steps, a.steps...)
+			for _, h := range r.hosts() {
+				if step, apart := a.apart[h]; apart && HostSubsetOf(hostname, strings.ToLower(h)) {
+					steps = append(steps, step)
+				}
 			}
 		}
 		if refused := r.rules[false].refused; attached && refused != nil {
-			steps = append(steps, *refused, NewStep(RuleKubeRouteRefused, Skipped, r.ref.At("spec.rules"), refused.Reason()))
+			steps = append(steps, *refused, NewStep(RuleKubeRouteRefused, Skipped, r.ref.At("spec.rules"), strings.TrimSuffix(refused.Reason(), allRulesDropped)))
+		}
+	}
+	return steps
+}
+
+// serves reports whether a Gateway, or that of a ListenerSet, is served by the table's workload.
+func (t *GatewayRouteTable) serves(target Ref) bool {
+	s := t.snapshot
+	g := s.index.kube().gateways[s.gatewayOf(target)]
+	return g != nil && s.servesGateway(t.workload, g)
+}
+
+// gatewayOf is the Gateway itself, or that of a ListenerSet.
+func (s *Snapshot) gatewayOf(target Ref) Ref {
+	if target.Kind == "ListenerSet" {
+		for _, o := range s.ListenerSets {
+			if o.Namespace == target.Namespace && o.Name == target.Name {
+				return listenerSetParent(o)
+			}
+		}
+	}
+	return target
+}
+
+// nearestRefusal is why a parentRef attaches to nothing: by a listener of this table, else by the one that comes closest.
+func (t *GatewayRouteTable) nearestRefusal(r *kubeRoute, index int) (Step, bool) {
+	step, apart := r.notAttached(index)
+	if !apart {
+		return step, false
+	}
+	if section := r.parents[index].SectionName; section != nil {
+		for _, l := range t.snapshot.index.kube().listeners(r.target(index)) {
+			if l.spec.Name == *section && l.server == nil && len(l.steps) > 0 {
+				why := "has no listener " + string(*section) + ": " + lastOf(l.steps)
+				return NewStep(RuleRouteNoParent, Skipped, step.Ref, r.target(index), why), true
+			}
+		}
+	}
+	for _, a := range r.attachments {
+		own := slices.ContainsFunc(t.Servers, func(s *GatewayServer) bool { return s.Gateway.FullName() == a.gateway })
+		if a.index == index && own {
+			return *a.refused, true
+		}
+	}
+	return step, true
+}
+
+// barredListeners tells why listeners of other ports that a parentRef means are none, or its ListenerSet is not
+// accepted. Those of the table's own port have been told of.
+func (t *GatewayRouteTable) barredListeners(r *kubeRoute, index int) []Step {
+	s, target, parent := t.snapshot, r.target(index), r.parents[index]
+	g := s.index.kube().gateways[s.gatewayOf(target)]
+	if g == nil {
+		return nil
+	}
+	var steps []Step
+	for _, l := range g.listeners {
+		if section := orElse(parent.SectionName, l.spec.Name); l.parent == target && l.server == nil && section == l.spec.Name && int(l.spec.Port) != t.Servers[0].Port() {
+			steps = append(steps, l.steps...)
+		}
+	}
+	for _, o := range s.ListenerSets {
+		if ref := refOf(k8sgateway.GroupName, "ListenerSet", o); ref == target {
+			steps = append(steps, s.listenerSetRefused(o, g)...)
 		}
 	}
 	return steps
@@ -127,7 +198,7 @@ func (s *Snapshot) routesWithParent(svc *Service) []Step {
 			if step, apart := r.notAttached(i); apart {
 				steps = append(steps, step)
 			} else if refused := r.rules[true].refused; refused != nil {
-				steps = append(steps, *refused, NewStep(RuleKubeRouteRefused, Skipped, r.ref.At("spec.rules"), refused.Reason()))
+				steps = append(steps, *refused, NewStep(RuleKubeRouteRefused, Skipped, r.ref.At("spec.rules"), strings.TrimSuffix(refused.Reason(), allRulesDropped)))
 			}
 		}
 	}

@@ -23,7 +23,6 @@ import (
 
 // Rules of attachment.
 const (
-	RuleRouteAttached      RuleID = "kuberoute/attached"
 	RuleRouteNoParent      RuleID = "kuberoute/parent-missing"
 	RuleRouteOtherPort     RuleID = "kuberoute/other-port"
 	RuleRouteOtherSection  RuleID = "kuberoute/other-section"
@@ -37,15 +36,9 @@ const (
 
 var routeAttachmentRules = []Rule{
 	{
-		ID: RuleRouteAttached, Stage: StageHost, Detail: true,
-		Says:     "A route attaches to every listener of its parent that has the port and section it names, a hostname that overlaps, and allows its namespace and kind.",
-		Template: "attaches to %s",
-		Source:   "pilot/pkg/config/kube/gateway/conversion.go, referenceAllowed",
-	},
-	{
 		ID: RuleRouteNoParent, Stage: StageHost,
 		Says:     "A route whose parent does not exist, or is not Istio's, has no effect there, and Istio writes no status for that parent.",
-		Template: "parent %s %s: the route has no effect through it",
+		Template: "has parent %s, which %s: the route has no effect through it",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, extractParentReferenceInfo",
 	},
 	{
@@ -63,31 +56,31 @@ var routeAttachmentRules = []Rule{
 	{
 		ID: RuleRouteOtherHostname, Stage: StageHost,
 		Says:     "A route attaches where one of its hostnames overlaps the listener's; no hostname is every hostname.",
-		Template: "no hostname of the route overlaps that of %s (NoMatchingListenerHostname)",
+		Template: "has no hostname that overlaps that of %s (NoMatchingListenerHostname)",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, referenceAllowed",
 	},
 	{
 		ID: RuleRouteNamespace, Stage: StageHost,
 		Says:     "A listener takes routes of the namespaces that allowedRoutes.namespaces allows; by default its own.",
-		Template: "%s does not allow routes of namespace %s (NotAllowedByListeners)",
+		Template: "is of namespace %[2]s, whose routes %[1]s does not allow (NotAllowedByListeners)",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, referenceAllowed, namespacesFromSelector",
 	},
 	{
 		ID: RuleRouteKind, Stage: StageHost,
 		Says:     "A listener takes the kinds of routes that its protocol allows, and allowedRoutes.kinds of them.",
-		Template: "%s does not take a %s (NotAllowedByListeners)",
+		Template: "is of kind %[2]s, which %[1]s does not take (NotAllowedByListeners)",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, referenceAllowed",
 	},
 	{
 		ID: RuleRouteForeign, Stage: StageHost,
 		Says:     "A Service parent whose waypoint is of another vendor's GatewayClass is left to that vendor.",
-		Template: "the waypoint %s of %s is not Istio's: the parent does not count",
+		Template: "has parent %[2]s, whose waypoint %[1]s is not Istio's: the parent does not count",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, waypointManagedByAnotherController",
 	},
 	{
 		ID: RuleRouteIsolated, Stage: StageHost,
 		Says:     "Of listeners with the same port and protocol a hostname of a route belongs to the most specific one alone.",
-		Template: "hostname %s is not served through %s: it belongs to %s",
+		Template: "has hostname %s, which is not served through %s: %s",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, hostnameAllowedByIsolation",
 	},
 	{
@@ -115,6 +108,8 @@ type routeAttachment struct {
 	// refused is why it does not attach.
 	refused *Step
 	steps   []Step
+	// apart are the steps of hostnames that are not served through the listener, by hostname.
+	apart map[string]Step
 }
 
 func (a *routeAttachment) mesh() bool { return a.gateway == MeshGateway }
@@ -237,7 +232,7 @@ func (s *Snapshot) attachToListeners(r *kubeRoute, a routeAttachment, gateways m
 		}
 		one.compare(r)
 		if one.refused == nil && !l.programmed {
-			step := NewStep(RuleRouteNoTraffic, Skipped, r.ref.At(r.parentField(&one)), l.ref, lastOf(l.steps))
+			step := NewStep(RuleRouteNoTraffic, Skipped, r.ref.At(r.parentField(&one)), l.ref, strings.TrimSuffix(lastOf(l.steps), takesNoTraffic))
 			one.steps = append(one.steps, step)
 		}
 		r.attachments = append(r.attachments, &one)
@@ -269,7 +264,7 @@ func (s *Snapshot) listenersOf(target Ref, gateways map[Ref]*kubeGateway) (liste
 	case g == nil:
 		return nil, "does not exist"
 	case len(g.services) == 0 && len(g.steps) > 0:
-		return nil, "is not served by Istio: " + lastOf(g.steps)
+		return nil, lastOf(g.steps)
 	}
 	var barred []string
 	for _, l := range g.listeners {
@@ -347,15 +342,21 @@ func kindWords(kinds []kindRef) string {
 	return strings.Join(out, ", ")
 }
 
-// ownsHost reports whether a hostname of the route is served through this listener.
-func (a *routeAttachment) ownsHost(host string) bool {
+// takesNoTraffic ends the reasons of listeners.
+const takesNoTraffic = ": the listener takes no traffic"
+
+// isolated tells why a hostname of the route is not served through this listener; nothing if it is.
+func (a *routeAttachment) isolated(host string) string {
 	if a.mesh() || a.listenerHost != "" && !IsWildcardHost(a.listenerHost) {
-		return true
+		return ""
 	}
 	if a.listenerHost != "" && !HostMatches(host, a.listenerHost) {
-		return false
+		return "the listener has hostname " + a.listenerHost
 	}
-	return len(a.moreSpecific(host)) == 0
+	if others := a.moreSpecific(host); len(others) > 0 {
+		return "it belongs to the listener with hostname " + strings.Join(others, ", ")
+	}
+	return ""
 }
 
 // moreSpecific are the hostnames of other listeners to which a hostname belongs.

@@ -20,7 +20,7 @@ func (w *walk) enterGateway(p *path) error {
 		p.note(w.snapshot.GatewayWorkloadGaps()...)
 		o := Outcome{Decision: NotRouted, Code: CodeNoGateway, Reason: lastReason(steps)}
 		if nearest := whyNotServed(steps); nearest != nil {
-			o.By, o.Reason = nearest.Ref, nearest.Ref.Object().String()+": "+nearest.Reason()
+			o.By, o.Reason = nearest.Ref, nearest.Ref.Object().String()+" "+nearest.Reason()
 		}
 		w.end(p, o)
 		return nil
@@ -29,10 +29,11 @@ func (w *walk) enterGateway(p *path) error {
 	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: entry.Workload.Owner, TLS: p.reachedBy(resolve.ClientPlaintext)})
 	p.note(steps...)
 	p.note(entry.Steps...)
+	p.unserved = whyNotServed(steps)
 	if entry.PodPort == 0 {
 		p.note(w.snapshot.ServiceGaps(entry.Workload.Namespace)...)
 		p.dest = Destination{Host: host, Port: w.request.Port}
-		w.end(p, Outcome{Decision: NotRouted, Code: CodeNoGatewayPort, Reason: lastReason(entry.Steps), By: entry.Service})
+		w.end(p, Outcome{Decision: NotRouted, Code: CodeNoGatewayPort, Reason: lastReason(entry.Steps) + p.orOther(), By: entry.Service})
 		return nil
 	}
 	w.gateway(p, entry.Workload, entry.PodPort, p.ownTLS())
@@ -47,6 +48,14 @@ func whyNotServed(steps []resolve.Step) *resolve.Step {
 		}
 	}
 	return nil
+}
+
+// orOther names a Gateway for the host that no proxy serves, where the request came in by another.
+func (p *path) orOther() string {
+	if p.unserved == nil {
+		return ""
+	}
+	return "; " + p.unserved.Ref.Object().String() + " " + p.unserved.Reason()
 }
 
 // ownTLS is the handshake of the client itself.
@@ -108,6 +117,8 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	}
 	passedBy := merged.PassedBy(host)
 	p.note(passedBy...)
+	silent := w.snapshot.KubeListenersWithoutTraffic(gw, podPort, host)
+	p.note(silent...)
 	p.note(merged.ServerSteps(podPort, host)...)
 	p.note(steps...)
 	if listener == nil {
@@ -129,6 +140,10 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 				o.Reason, o.By = s.Reason(), s.Ref
 			}
 		}
+		if len(silent) > 0 {
+			o.Reason, o.By = silent[len(silent)-1].Reason(), silent[len(silent)-1].Ref
+		}
+		o.Reason += p.orOther()
 		w.end(p, o)
 		return
 	}
@@ -190,10 +205,10 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 // hostMissed are the rules by which a VirtualService that names a host misses a gateway's
 // route table, those that look most like a mistake first.
 var hostMissed = []resolve.RuleID{
-	resolve.RuleKubeRouteRefused, resolve.RuleRouteNamespace, resolve.RuleRouteKind, resolve.RuleRouteOtherHostname,
-	resolve.RuleRouteOtherPort, resolve.RuleRouteOtherSection, resolve.RuleRouteIsolated, resolve.RuleKubeGatewayByVS,
+	resolve.RuleKubeGatewayStrict, resolve.RuleKubeRouteRefused, resolve.RuleRouteNamespace, resolve.RuleRouteKind, resolve.RuleRouteOtherHostname,
+	resolve.RuleRouteOtherPort, resolve.RuleRouteOtherSection, resolve.RuleRouteIsolated, resolve.RuleRouteNoTraffic, resolve.RuleKubeGatewayByVS,
 	resolve.RuleGatewayHostReference, resolve.RuleGatewayHostOtherHosts, resolve.RuleGatewayHostNotServed, resolve.RuleGatewayHostNotExported,
-	resolve.RuleGatewayHostNoRoutes, resolve.RuleGatewayHostMeshOnly, resolve.RuleGatewayHostElsewhere, resolve.RuleKubeRouteListener,
+	resolve.RuleGatewayHostNoRoutes, resolve.RuleGatewayHostMeshOnly, resolve.RuleGatewayHostElsewhere, resolve.RuleKubeRouteListener, resolve.RuleRouteNoParent,
 }
 
 // whyHostMissing is the step that best tells why a host has no virtual host; nil if no VirtualService names it.
@@ -223,8 +238,11 @@ func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.Merged
 			p.hop().Envoy.VirtualHost = vh.Name
 		}
 		o.Reason = lastReason(steps)
-		if nearest := whyHostMissing(steps); nearest != nil {
+		if nearest := whyHostMissing(append(merged.PassedBy(host), steps...)); nearest != nil {
 			o.By, o.Reason = nearest.Ref, nearest.Ref.Object().String()+" "+nearest.Reason()
+			if strings.HasSuffix(nearest.Ref.Kind, "Route") && nearest.Expected != "" {
+				o.Reason += ": expected " + nearest.Expected + ", got " + nearest.Actual
+			}
 		}
 		if sni != "" && sni != host {
 			o.Reason += "; the connection was made with server name " + sni

@@ -57,6 +57,8 @@ type path struct {
 	// by is the resource that decided where the request goes: the route taken last, or the outbound policy.
 	by       resolve.Ref
 	original *resolve.HTTPRequest
+	// unserved tells of a Gateway for the host that no proxy serves.
+	unserved *resolve.Step
 }
 
 // wrapper is TLS that a proxy put around a request for a gateway.
