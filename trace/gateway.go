@@ -13,7 +13,7 @@ func (w *walk) enterGateway(p *path) error {
 		Host: host, Port: w.request.Port, TLS: w.request.Scheme.IsTLS(), SNI: p.sni, HTTP: w.request.Scheme.IsHTTP(), Gateway: w.request.Gateway,
 	})
 	if len(entries) == 0 {
-		if step := steps[len(steps)-1]; step.Rule == resolve.RuleGatewayEntryUnnamed {
+		if step := steps[len(steps)-1]; w.request.Gateway != "" && whyNotServed(steps) == nil {
 			return &SourceError{Input: InputGateway, Problem: step.Reason(), Nearest: step.Expected}
 		}
 		p.note(steps...)
