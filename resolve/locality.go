@@ -240,6 +240,12 @@ func zoneAwareSetting(z *networking.ZoneAwareLoadBalancerSetting, ref Ref, name 
 
 const trafficDistributionAnnotation = "networking.istio.io/traffic-distribution"
 
+// The labels that make an endpoint near.
+var (
+	sameZone = []string{topologyNetwork, topologyRegion, topologyZone}
+	sameNode = []string{topologyNetwork, topologyRegion, topologyZone, topologySubZone, topologyNode}
+)
+
 // trafficDistribution is spec.trafficDistribution, else the annotation on the
 // Service or ServiceEntry, else the one on its namespace: the labels that make
 // an endpoint near.
@@ -259,8 +265,6 @@ func (s *Snapshot) trafficDistribution(svc *Service) (priority []string, name st
 	} else if se := ix.serviceEntry[key]; se != nil {
 		annotation = se.Annotations[trafficDistributionAnnotation]
 	}
-	sameZone := []string{topologyNetwork, topologyRegion, topologyZone}
-	sameNode := []string{topologyNetwork, topologyRegion, topologyZone, topologySubZone, topologyNode}
 	switch spec {
 	case corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone:
 		return sameZone, "trafficDistribution " + spec

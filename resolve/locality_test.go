@@ -206,7 +206,7 @@ func TestLabelPriority(t *testing.T) {
 		{"other network and region", map[string]string{topologyNetwork: "n2", topologyRegion: "r2", topologyZone: "z1"}, 5},
 	}
 	for _, tt := range tests {
-		if got := labelPriority(labels, mine, tt.theirs); got != tt.want {
+		if got := labelPriority(labels, topologyLabels{own: mine}, topologyLabels{own: tt.theirs}); got != tt.want {
 			t.Errorf("%s: want %d, got %d", tt.name, tt.want, got)
 		}
 	}
