@@ -127,7 +127,7 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		return
 	}
 	for _, g := range w.groupEndpoints(healthy) {
-		branch := p.fork(g.part)
+		branch := p.branch(g.part)
 		branch.dest.TargetPort = g.first.Port
 		tls := w.snapshot.ClientTLSFor(r.workload, cluster, g.first)
 		branch.note(tls.Step)
@@ -261,8 +261,18 @@ type group struct {
 	// key is what the endpoints have in common; groups are ordered by it.
 	key   string
 	count int
-	// part is the group's share of the load, 0 to 1.
-	part float64
+	// weight is the sum of the endpoints', and part the group's share of the load, 0 to 1.
+	weight, part float64
+}
+
+// likeness is what the endpoints of a group have in common.
+type likeness struct {
+	address, who, labels, tlsMode string
+	port                          int
+}
+
+func (l likeness) String() string {
+	return l.address + l.who + "|" + strconv.Itoa(l.port) + "|" + l.tlsMode + l.labels
 }
 
 // groupEndpoints puts together the endpoints of one owner with the same labels,
@@ -272,34 +282,34 @@ func (w *walk) groupEndpoints(endpoints []*resolve.Endpoint) []*group {
 		return []*group{{first: endpoints[0], count: max(endpoints[0].Count, 1), part: 1}}
 	}
 	var groups []*group
-	byKey := map[string]*group{}
+	alike := map[likeness]*group{}
 	total := 0.0
-	weight := map[*group]float64{}
 	for _, e := range endpoints {
-		key := w.endpointKey(e)
-		g := byKey[key]
+		l := w.likeness(e)
+		g := alike[l]
 		if g == nil {
-			g = &group{first: e, key: key}
-			byKey[key] = g
+			g = &group{first: e, key: l.String()}
+			alike[l] = g
 			groups = append(groups, g)
 		}
 		g.count += max(e.Count, 1)
-		share := float64(max(e.Weight, 1) * max(e.Count, 1))
-		weight[g] += share
-		total += share
+		weight := float64(max(e.Weight, 1) * max(e.Count, 1))
+		g.weight += weight
+		total += weight
 	}
 	for _, g := range groups {
-		g.part = weight[g] / total
+		g.part = g.weight / total
 	}
 	slices.SortStableFunc(groups, func(a, b *group) int { return strings.Compare(a.key, b.key) })
 	return groups
 }
 
-func (w *walk) endpointKey(e *resolve.Endpoint) string {
-	where := "|" + strconv.Itoa(e.Port) + "|" + string(e.TLSMode)
+func (w *walk) likeness(e *resolve.Endpoint) likeness {
+	l := likeness{port: e.Port, tlsMode: e.TLSMode}
 	if e.Workload == nil {
-		return e.Address + where
+		l.address = e.Address
+	} else {
+		l.who, l.labels = w.snapshot.Likeness(e.Workload)
 	}
-	who, labels := w.snapshot.Likeness(e.Workload)
-	return who + where + labels
+	return l
 }

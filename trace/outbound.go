@@ -253,7 +253,7 @@ func (w *walk) dialService(p *path, d resolve.Dialled, tls resolve.ClientTLS) {
 		return
 	}
 	for _, g := range w.groupEndpoints(ready) {
-		branch := p.fork(g.part)
+		branch := p.branch(g.part)
 		branch.dest.TargetPort = g.first.Port
 		w.arrive(branch, g, tls)
 	}

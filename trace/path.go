@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 
@@ -91,6 +90,15 @@ func (p *path) fork(part float64) *path {
 		c.http = p.http.Clone()
 	}
 	return &c
+}
+
+// branch is the path to one of several groups, which takes a part of the share: a copy, or the path itself where
+// there is no other group.
+func (p *path) branch(part float64) *path {
+	if part == 1 {
+		return p
+	}
+	return p.fork(part)
 }
 
 // enter opens a hop.
@@ -211,10 +219,11 @@ func (p *path) forwarded() *Forwarded {
 			f.Headers[k] = v
 		}
 	}
-	for _, k := range slices.Sorted(maps.Keys(p.original.Headers)) {
+	for k := range p.original.Headers {
 		if _, ok := p.http.Headers[k]; !ok {
 			f.Removed = append(f.Removed, k)
 		}
 	}
+	slices.Sort(f.Removed)
 	return f
 }
