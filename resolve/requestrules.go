@@ -75,9 +75,9 @@ var walkRules = []Rule{
 	},
 	{
 		ID: RuleOriginalDestination, Stage: StageLoadBalance,
-		Says:     "The cluster of a headless Service, and of a ServiceEntry of resolution NONE, keeps the address the application dialled, whatever the route says.",
-		Template: "%s is headless or of resolution NONE: the connection keeps the address the application dialled, which is %s",
-		Source:   "pilot/pkg/networking/core/cluster.go, convertResolution (ORIGINAL_DST)",
+		Says:     "The cluster of a headless Service, of a ServiceEntry of resolution NONE, and one of load balancer PASSTHROUGH keeps the address the application dialled, whatever the route says.",
+		Template: "%s is headless, of resolution NONE or of load balancer PASSTHROUGH: the connection keeps the address the application dialled, which is %s",
+		Source:   "pilot/pkg/networking/core/cluster.go, convertResolution (ORIGINAL_DST); cluster_traffic_policy.go, applyLoadBalancer",
 	},
 	{
 		ID: RuleServicePortMissing, Stage: StageLoadBalance,

@@ -30,6 +30,8 @@ type Running struct {
 	CronJobs     []*batchv1.CronJob
 
 	origins map[Ref]Origin
+	// unseen is what runs in a namespace that istiod does not see, where the rest is empty.
+	unseen *Running
 }
 
 // Deferred is what runs in namespaces that no request has asked for yet.
@@ -97,16 +99,19 @@ func (s *Snapshot) cell(namespace string) *runningCell {
 // run sorts what runs in a namespace.
 func (s *Snapshot) run(namespace string, given []Sourced) *Running {
 	r := &Running{origins: map[Ref]Origin{}}
+	known := r
+	if namespace != "" && !s.discovered(namespace) {
+		r.unseen = &Running{}
+		known = r.unseen
+	}
 	if s.deferred != nil {
 		given = slices.Concat(given, s.deferred.In(namespace))
 	}
 	for _, sourced := range given {
 		r.origins[refOf(sourced.GroupKind.Group, sourced.GroupKind.Kind, sourced.Object)] = sourced.Origin
-		if namespace == "" || s.discovered(namespace) {
-			r.add(sourced.Object)
-		}
+		known.add(sourced.Object)
 	}
-	r.sort()
+	known.sort()
 	return r
 }
 

@@ -94,9 +94,13 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.unavailableBy(p, code, "NC", "cluster_not_found", decisive(steps), w.subsetRef(t))
 		return
 	}
+	if cluster.Type == resolve.ClusterDynamicDNS {
+		w.toOwnHost(p, r, cluster)
+		return
+	}
 	keepsAddress := cluster.Type == resolve.ClusterOriginalDst && !r.gateway
 	endpoints, steps := w.snapshot.Endpoints(r.workload, svc, port)
-	if keepsAddress && dialsOther(r.dialled, svc, endpoints) {
+	if keepsAddress && (svc.Resolution != resolve.Passthrough || dialsOther(r.dialled, svc, endpoints)) {
 		w.toDialled(p, r, cluster, endpoints)
 		return
 	}
@@ -161,8 +165,13 @@ func othersOnly(endpoints []*resolve.Endpoint, client *resolve.Workload, d resol
 	}
 	var out []*resolve.Endpoint
 	for _, e := range endpoints {
-		if e.Workload == nil || e.Workload.Owner != client.Owner || e.Count > 1 {
+		switch {
+		case e.Workload == nil || !e.Workload.SamePod(client):
 			out = append(out, e)
+		case e.Count > 1: // pods of one template
+			others := *e
+			others.Count--
+			out = append(out, &others)
 		}
 	}
 	return out

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"strings"
 
-	meshconfig "istio.io/api/mesh/v1alpha1"
 	api "istio.io/api/networking/v1alpha3"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -102,6 +101,10 @@ func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListene
 	vh := table.Lookup(host)
 	p.note(w.snapshot.HiddenVirtualServices(virtualHostNames(host, vh)...)...)
 	p.note(table.ExplainHost(host, vh)...)
+	if step, open := table.Unsettled(host); open {
+		p.note(step)
+		p.lower(Undetermined)
+	}
 	if vh == nil && listener.HTTPService != nil {
 		step := resolve.NewStep(resolve.RuleHostEmptyTable, resolve.None, r.scope.Ref, listener.RouteConfig, table.Port, listener.HTTPService.Hostname)
 		w.endAt(p, Outcome{Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost, By: r.scope.Ref}, step)
@@ -171,32 +174,6 @@ func (w *walk) unmatched(p *path, r *router, http bool) {
 		p.via, p.by = CodePassthrough, ref
 		w.dial(p, r.dialled, w.request.Host)
 	}
-}
-
-// allowAnyDynamicDNS is a value that MeshConfig has and the Sidecar resource has not.
-const allowAnyDynamicDNS = api.OutboundTrafficPolicy_Mode(meshconfig.MeshConfig_OutboundTrafficPolicy_ALLOW_ANY_DYNAMIC_DNS)
-
-// dynamicDNS forwards to the Host header's address, as the proxy resolves it, and to its port: 80 where the
-// header has none, whatever port the application dialled.
-// Source: Envoy, source/extensions/filters/http/dynamic_forward_proxy/proxy_filter.cc, decodeHeaders.
-func (w *walk) dynamicDNS(p *path, r *router, ref resolve.Ref) {
-	hop, host := p.hop(), p.http.Hostname()
-	hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = "allow_any_dynamic_dns", "allow_any_dynamic_dns", "AllowAnyDynamicDNSCluster"
-	if hop.Envoy.Listener == "virtualOutbound" {
-		hop.Envoy.RouteConfig, hop.Envoy.FilterChain = "allow_any_dynamic_dns", "virtualOutbound-catchall-tcp-http"
-		p.normalize(w.snapshot.Mesh)
-	}
-	p.readsHTTP()
-	p.note(resolve.NewStep(resolve.RuleListenerDynamicDNS, resolve.None, ref, host))
-	p.via, p.by = CodePassthrough, ref
-	resolved, steps := w.snapshot.ResolveName(r.workload, nil, host, p.http.PortOr(80))
-	p.note(steps...)
-	if !resolved.Found {
-		p.dest = Destination{Host: host, Port: p.http.PortOr(80), EnvoyCluster: hop.Envoy.Cluster}
-		w.unavailableBy(p, CodeNameNotFound, "DF", "dns_resolution_failure", decisive(steps), ref)
-		return
-	}
-	w.dial(p, resolved.Dialled, host)
 }
 
 // dial connects to the address of a host without Istio's routing: kube-proxy for a

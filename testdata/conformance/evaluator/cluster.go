@@ -23,14 +23,15 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 		return
 	}
 	targets, unknown := k.targets(v, c)
+	named := false
 	if dynamicForward(c) {
-		targets = k.forwardTo(v, c, x)
+		targets, named = k.forwardTo(v, c, x)
 	}
 	if unknown != "" {
 		k.unknown(p, unknown)
 		return
 	}
-	if len(targets) == 0 && dynamicForward(c) {
+	if len(targets) == 0 && named {
 		k.unavailable(p, "DF", "dns_resolution_failure")
 		return
 	}
@@ -43,6 +44,9 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 		branch.peer, branch.sent, branch.endpoint = v.machine.Address, true, ""
 		if c.GetType() != cluster.Cluster_ORIGINAL_DST && !dynamicForward(c) {
 			branch.endpoint = fmt.Sprint(t.name, t.address)
+			if t.again > 0 {
+				branch.endpoint += fmt.Sprint(" again ", t.again)
+			}
 		}
 		if !k.seal(branch, v, c, t, x) {
 			continue
