@@ -53,9 +53,9 @@ func (w *walk) outside(p *path, e *resolve.Endpoint, tls resolve.ClientTLS) {
 			resolve.NewStep(resolve.RuleMTLSOutside, resolve.Warned, tls.Step.Ref, e.Address))
 		return
 	}
-	originated := tls.Mode == resolve.ClientTLSOrigination || tls.Mode == resolve.ClientMutualTLSOrigination
+	originated := originates(tls)
 	if originated && p.sealed {
-		w.broken(p, CodeTLSTwice, "", "", resolve.NewStep(resolve.RuleTLSTwice, resolve.Warned, tls.Step.Ref, e.Address))
+		w.twice(p, tls, e.Address)
 		return
 	}
 	if p.via == "" {
@@ -254,8 +254,26 @@ func whyPlaintext(p *path, a arrival) string {
 	return "the client's proxy sends plaintext because of " + a.tls.Step.Ref.Object().String()
 }
 
+// originates reports whether a proxy opens TLS that is not the mesh's.
+func originates(tls resolve.ClientTLS) bool {
+	return tls.Mode == resolve.ClientTLSOrigination || tls.Mode == resolve.ClientMutualTLSOrigination
+}
+
+// twice ends TLS within TLS: the receiver ends the outer one, and closes on what it finds within.
+func (w *walk) twice(p *path, tls resolve.ClientTLS, receiver string) {
+	w.broken(p, CodeTLSTwice, "UC", "upstream_reset_before_response_started{connection_termination}",
+		resolve.NewStep(resolve.RuleTLSTwice, resolve.Warned, tls.Step.Ref, receiver))
+}
+
 // deliver reaches the application.
 func (w *walk) deliver(p *path, a arrival) {
+	if originates(a.tls) {
+		if p.sealed {
+			w.twice(p, a.tls, a.workload.Owner.String())
+			return
+		}
+		p.note(resolve.NewStep(resolve.RuleTLSTakenToSpeak, resolve.Warned, a.tls.Step.Ref, a.workload.Owner.String(), a.port))
+	}
 	p.dest.TargetPort = a.port
 	w.endAt(p, Outcome{Decision: Delivered, Forwarded: p.forwarded(), By: p.by},
 		resolve.NewStep(resolve.RuleApplicationDelivered, resolve.Matched, a.workload.Owner, a.workload.Owner.String(), a.port))
