@@ -37,7 +37,7 @@ func (w *walk) toDialled(p *path, r *router, cluster *resolve.Cluster, endpoints
 	}
 	p.dest = Destination{Host: hostOf(d, w.request.Host), Port: d.Port, Subset: p.dest.Subset, EnvoyCluster: p.dest.EnvoyCluster}
 	p.note(resolve.Behind(svc, endpoints)...) // they decide about mTLS
-	tls := w.snapshot.ClientTLSFor(r.workload, cluster, &resolve.Endpoint{Ref: svc.Ref})
+	tls := p.named(w.snapshot.ClientTLSFor(r.workload, cluster, &resolve.Endpoint{Ref: svc.Ref}))
 	p.note(tls.Step)
 	w.connect(p, d, tls)
 }

@@ -98,6 +98,19 @@ func TestMTLSMatrix(t *testing.T) {
 		}
 		judgeMatrix(t, c, "mesh "+mode, of)
 	}
+
+	// What the server's proxy knows of the connection: the server name, and who the client is.
+	known := matrix{
+		rules: append(among(matrixRules, "none", "istio-mutual"), setting{"named", "tls: {mode: SIMPLE, sni: server.example}"}),
+		auths: among(matrixAuths, "none", "strict", "disable", "port-strict"), servers: among(matrixServers, "sidecar"),
+		policies: []string{
+			object("security.istio.io/v1", "AuthorizationPolicy", "istio-system", "names", "spec: {action: DENY, rules: [{when: [{key: connection.sni, values: [\"outbound_.8081*\", server.example, \"*.strict.svc.cluster.local\", \"*.disable.svc.cluster.local\"]}]}]}"),
+			object("security.istio.io/v1", "AuthorizationPolicy", "strict", "clients", "spec: {rules: [{from: [{source: {principals: [cluster.local/ns/client/sa/web, cluster.local/ns/legacy/sa/old]}}]}]}"),
+			object("security.istio.io/v1", "AuthorizationPolicy", "disable", "clients", "spec: {rules: [{from: [{source: {notNamespaces: [client]}}], to: [{operation: {ports: [\"8082\", \"8443\"]}}]}]}"),
+		},
+		certificates: []string{"spiffe://cluster.local/ns/legacy/sa/old", "spiffe://partner.example/ns/legacy/sa/old", "old.example.com"},
+	}
+	judgeMatrix(t, c, "policies and certificates", known)
 }
 
 // judgeMatrix asks the requests of all cells; a cell of which none is judged fails.
@@ -111,7 +124,7 @@ func judgeMatrix(t *testing.T, c *category, name string, m matrix) {
 		for _, cell := range m.cells() {
 			t.Run(cell.String(), func(t *testing.T) {
 				before := c.agreed + c.failed
-				for _, args := range cell.requests() {
+				for _, args := range m.requests(cell) {
 					diff, err := outcome(b, args)
 					c.record(t, t.Name(), strings.Join(args, " "), diff, err)
 				}
@@ -119,7 +132,8 @@ func judgeMatrix(t *testing.T, c *category, name string, m matrix) {
 			})
 		}
 		requests := 0
-		for cell, n := range judged {
+		for _, cell := range m.cells() {
+			n := judged[cell.String()]
 			requests += n
 			if n == 0 {
 				t.Errorf("%s: no request was judged", cell)

@@ -18,9 +18,12 @@ type matrix struct {
 	rules   []setting
 	auths   []peerAuths
 	servers []matrixServer
-	// root are the specs of PeerAuthentications of the root namespace, and meshConfig is the mesh's.
+	// root is the root namespace's, and policies are resources besides.
 	root       peerAuths
+	policies   []string
 	meshConfig string
+	// certificates are of clients that open TLS themselves; there is always one without.
+	certificates []string
 }
 
 // setting is a value of an axis, with what it is in YAML.
@@ -85,7 +88,7 @@ var ways = []struct {
 }{{"http://%s:%d/", "http://%s:%d/", 10000}, {"https://%s:%d/", "https://%s:%d/", 20000}, {"tcp://%s:%d", "tls://%s:%d", 30000}}
 
 // requests are those of a cell.
-func (c cell) requests() [][]string {
+func (m matrix) requests(c cell) [][]string {
 	from := map[string]string{"sidecar": "client/deployment/web", "none": "legacy/deployment/old", "gateway": "external"}[c.client]
 	var out [][]string
 	for _, way := range ways {
@@ -94,6 +97,11 @@ func (c cell) requests() [][]string {
 			url = fmt.Sprintf(way.outside, c.outer(), way.entrance+c.port.number)
 		}
 		out = append(out, []string{"--from", from, url})
+		if strings.HasPrefix(url, "https:") {
+			for _, name := range m.certificates {
+				out = append(out, []string{"--from", from, "--client-cert", name, url})
+			}
+		}
 	}
 	return out
 }
@@ -120,7 +128,7 @@ func (c cell) app() string {
 
 // manifests are those of all cells.
 func (m matrix) manifests() map[string]string {
-	docs := append(matrixParties(), m.root.in("istio-system")...)
+	docs := slices.Concat(matrixParties(), m.root.in("istio-system"), m.policies)
 	for _, auth := range m.auths {
 		docs = append(docs, namespace(auth.name, "istio-injection: enabled"))
 		docs = append(docs, auth.in(auth.name)...)
