@@ -27,7 +27,7 @@ var trustDomainRules = []Rule{
 	{
 		ID: RuleTrustDomainOwnCert, Stage: StageTLS, Source: "pilot/pkg/security/model/authentication.go, ApplyToCommonTLSContext",
 		Says:     "A certificate that the client's application shows itself is accepted where the mesh's authority signed it and it names a trust domain of the mesh; who signed it the name does not tell.",
-		Template: "the client itself shows a certificate of %s: taken to be signed by the mesh's authority, and the client to accept that of the sidecar, which names no host",
+		Template: "the client itself shows a certificate of %s: taken to be signed by the mesh's authority, and the client to accept that of the proxy, which names no host",
 	},
 }
 
