@@ -17,6 +17,7 @@ const (
 	RuleMTLSUndecrypted        RuleID = "tls/mtls-undecrypted"
 	RuleMTLSOutside            RuleID = "tls/mtls-outside-mesh"
 	RuleTLSTwice               RuleID = "tls/twice"
+	RuleTLSTakenToSpeak        RuleID = "tls/application-taken-to-speak-it"
 	RuleApplicationDelivered   RuleID = "application/delivered"
 	RuleApplicationOutside     RuleID = "application/outside-mesh"
 	RuleGatewayNotHTTP         RuleID = "gateway/not-http"
@@ -105,8 +106,14 @@ var walkRules = []Rule{
 	},
 	{
 		ID: RuleTLSTwice, Stage: StageTLS,
-		Says:     "A DestinationRule that originates TLS wraps the application's own TLS once more; a host outside the mesh is taken to refuse that.",
+		Says:     "A DestinationRule that originates TLS wraps the application's own TLS once more; the receiver is taken to refuse that.",
 		Template: "the application speaks TLS to %s and its proxy originates TLS around it: the host gets TLS inside TLS, taken to fail",
+		Source:   "pilot/pkg/networking/core/cluster_tls.go, buildUpstreamTLSSettings",
+	},
+	{
+		ID: RuleTLSTakenToSpeak, Stage: StageTLS,
+		Says:     "TLS that a DestinationRule has the proxy originate ends in the application, which is taken to speak it; one that speaks plaintext there refuses it.",
+		Template: "the TLS that the proxy originates ends in the application of %s, which is taken to speak TLS on port %d",
 		Source:   "pilot/pkg/networking/core/cluster_tls.go, buildUpstreamTLSSettings",
 	},
 	{

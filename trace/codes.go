@@ -89,7 +89,7 @@ var codes = []CodeInfo{
 	{CodeMTLSRequired, Reset, "the receiving sidecar demands mTLS and the client sends plaintext"},
 	{CodeMTLSRefused, Reset, "the client sends mTLS and the receiver does not speak it"},
 	{CodeTLSRejected, Reset, "the receiving sidecar accepts no TLS of the application's own on this port"},
-	{CodeUntrustedPeer, Reset, "the receiving sidecar does not trust the client's trust domain"},
+	{CodeUntrustedPeer, Reset, "the receiving sidecar does not trust the identity of the client, or the client that of the server"},
 	{CodeNoFilterChain, Reset, "no filter chain of the listener takes the connection"},
 	{CodeTLSToPlaintext, Reset, "a TLS client meets a plaintext port"},
 	{CodePlaintextToTLS, Reset, "a plaintext client meets a TLS port"},

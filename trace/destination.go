@@ -3,6 +3,7 @@ package trace
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -133,10 +134,28 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 	for _, g := range w.groupEndpoints(healthy) {
 		branch := p.branch(g.part)
 		branch.dest.TargetPort = g.first.Port
-		tls := w.snapshot.ClientTLSFor(r.workload, cluster, g.first)
+		tls := branch.named(w.snapshot.ClientTLSFor(r.workload, cluster, g.first))
 		branch.note(tls.Step)
 		w.arrive(branch, g, tls)
 	}
+}
+
+// named is TLS with the server name that a proxy takes from the Host header where the DestinationRule gives none.
+// Source: pilot/pkg/networking/core/cluster_tls.go, setAutoSniAndAutoSanValidation; Envoy, UpstreamHttpProtocolOptions,
+// auto_sni: the host after a rewrite, unless it is an address.
+func (p *path) named(tls resolve.ClientTLS) resolve.ClientTLS {
+	if tls.SNI != "" || !originates(tls) || p.stream || p.http == nil {
+		return tls
+	}
+	if host := p.http.Hostname(); !isAddress(host) {
+		tls.SNI = host
+	}
+	return tls
+}
+
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil
 }
 
 // whereDialled are the endpoints that the application dialled: those that the name of a headless Service

@@ -254,6 +254,9 @@ func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivin
 		trusted, more := chain.TrustsClient(tls.ofMesh, tls.certificate())
 		done, steps = trusted, append(steps, more...)
 	}
+	if done && tls.ofMesh && p.wrapper == nil && chain.AsksOfMesh() {
+		steps = append(steps, resolve.NewStep(resolve.RuleTrustDomainOwnCert, resolve.Warned, chain.Server().Ref, tls.cert))
+	}
 	if done && tls.cert != "" {
 		named, more := chain.TakesClientName(tls.cert)
 		done, steps = named, append(steps, more...)

@@ -40,7 +40,7 @@ func (w *walk) toDialled(p *path, r *router, cluster *resolve.Cluster, endpoints
 	_, steps := w.snapshot.SubsetEndpoints(cluster, endpoints)
 	p.note(steps...)
 	p.note(resolve.Behind(svc, endpoints)...) // they decide about mTLS
-	tls := w.snapshot.ClientTLSFor(r.workload, cluster, &resolve.Endpoint{Ref: svc.Ref})
+	tls := p.named(w.snapshot.ClientTLSFor(r.workload, cluster, &resolve.Endpoint{Ref: svc.Ref}))
 	p.note(tls.Step)
 	w.connect(p, d, tls)
 }
