@@ -95,7 +95,9 @@ func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListene
 	if p.http.Scheme != "http" {
 		p.note(resolve.NewStep(resolve.RuleSchemeForwarded, resolve.Applied, resolve.Ref{}, p.http.Scheme, "http"))
 	}
-	p.normalize(w.snapshot.Mesh)
+	if !w.normalize(p) {
+		return
+	}
 	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
 	table := r.scope.RouteTable(listener, r.workload)
 	host := p.http.Hostname()
@@ -184,7 +186,9 @@ func (w *walk) dynamicDNS(p *path, r *router, ref resolve.Ref) {
 	hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = "allow_any_dynamic_dns", "allow_any_dynamic_dns", "AllowAnyDynamicDNSCluster"
 	if hop.Envoy.Listener == "virtualOutbound" {
 		hop.Envoy.RouteConfig, hop.Envoy.FilterChain = "allow_any_dynamic_dns", "virtualOutbound-catchall-tcp-http"
-		p.normalize(w.snapshot.Mesh)
+		if p.readsHTTP(); !w.normalize(p) {
+			return
+		}
 	}
 	p.readsHTTP()
 	p.note(resolve.NewStep(resolve.RuleListenerDynamicDNS, resolve.None, ref, host))
