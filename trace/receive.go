@@ -167,10 +167,6 @@ func (w *walk) inbound(p *path, a arrival) {
 	if result.Fate == resolve.InboundTCP {
 		hop.Envoy.Cluster = port.Cluster
 	}
-	if a.tls.Mode == resolve.ClientMTLS && !result.Verified {
-		w.undecrypted(p, a, mtls)
-		return
-	}
 	p.note(w.snapshot.Extensions(server, resolve.SideInbound)...)
 	var request *resolve.HTTPRequest
 	if result.Fate == resolve.InboundHTTP {
@@ -193,10 +189,15 @@ func (w *walk) inbound(p *path, a arrival) {
 		connection.SNI = p.sni
 	}
 	p.originate = originate(p, a)
-	if w.filters(p, server, connection, request) {
-		a.port = port.TargetPort
-		w.deliver(p, a)
+	if !w.filters(p, server, connection, request) {
+		return
 	}
+	if a.tls.Mode == resolve.ClientMTLS && !result.Verified {
+		w.undecrypted(p, a, mtls)
+		return
+	}
+	a.port = port.TargetPort
+	w.deliver(p, a)
 }
 
 // undecrypted ends mTLS that a chain without TLS hands on: the application cannot read it.
