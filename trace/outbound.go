@@ -235,6 +235,11 @@ func (w *walk) known(p *path, ip netip.Addr, port int, tls resolve.ClientTLS) bo
 	return false
 }
 
+// taken reports whether anyone in the cluster has the address.
+func (w *walk) taken(ip netip.Addr) bool {
+	return w.snapshot.ClusterIPAt(ip) != nil || w.snapshot.WorkloadAt(ip) != nil
+}
+
 // dialService is a connection to a Service's ClusterIP, or to a headless Service's pods, as kube-proxy and DNS make it.
 func (w *walk) dialService(p *path, d resolve.Dialled, tls resolve.ClientTLS) {
 	svc := d.Service
