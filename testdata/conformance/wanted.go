@@ -23,7 +23,7 @@ func asIstioWants(s *resolve.Snapshot, c *integration.Call) (responses echo.Resp
 			return nil, "", c.URL(), untraceable(err)
 		}
 		question = strings.Join(args, " ")
-		document, err := certain(s, args)
+		document, err := certain(s, c, args)
 		if err != nil {
 			return nil, "", question, err
 		}
@@ -50,8 +50,8 @@ func followed(c *integration.Call, d *render.Document) (*integration.Call, bool)
 	return c.Follow(d.Outcomes[0].Location)
 }
 
-// certain is the trace of one request; what it does not claim is not asked about.
-func certain(s *resolve.Snapshot, args []string) (*render.Document, error) {
+// certain is the trace of one call; what it does not claim is not asked about.
+func certain(s *resolve.Snapshot, c *integration.Call, args []string) (*render.Document, error) {
 	q, err := parse(args)
 	if err != nil {
 		return nil, err
@@ -60,6 +60,7 @@ func certain(s *resolve.Snapshot, args []string) (*render.Document, error) {
 	if err != nil {
 		return nil, err
 	}
+	d = c.Answered(d)
 	for _, o := range d.Outcomes {
 		if o.Certainty == string(trace.Undetermined) {
 			return nil, skipped{"the trace says undetermined"}

@@ -103,6 +103,9 @@ func (c *Call) response(d *render.Document, o render.Outcome) (echoclient.Respon
 	for _, k := range []string{"Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Max-Age"} {
 		r.ResponseHeaders.Set(k, untold("headers of the response"))
 	}
+	for _, k := range marks {
+		r.ResponseHeaders.Set(k, untold("headers that the authorizer adds"))
+	}
 	if o.Decision == string(trace.Delivered) {
 		c.arrive(d, o, &r)
 		return r, nil
