@@ -21,6 +21,7 @@ const (
 	RuleApplicationDelivered   RuleID = "application/delivered"
 	RuleApplicationOutside     RuleID = "application/outside-mesh"
 	RuleGatewayNotHTTP         RuleID = "gateway/not-http"
+	RulePathRefused            RuleID = "path/refused"
 	RuleGatewayAutoPassthrough RuleID = "gateway/auto-passthrough"
 	RuleTooManyHops            RuleID = "walk/too-many-hops"
 )
@@ -139,6 +140,12 @@ var walkRules = []Rule{
 		Says:     "An HTTP listener that gets other bytes answers 400 and closes the connection.",
 		Template: "the listener %[2]s expects HTTP and gets %[1]s",
 		Source:   "Envoy, HTTP connection manager (DPE)",
+	},
+	{
+		ID: RulePathRefused, Stage: StageListener,
+		Says:     "Where paths are normalized, one with an escaped NUL (%00) is answered with 400.",
+		Template: "path %s holds %%00, which can not be normalized: Envoy answers 400",
+		Source:   "pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager; Envoy, source/common/http/conn_manager_utility.cc, maybeNormalizePath",
 	},
 	{
 		ID: RuleGatewayAutoPassthrough, Stage: StageRoute,

@@ -159,10 +159,19 @@ func isAddress(host string) bool {
 }
 
 // whereDialled are the endpoints that the application dialled: those that the name of a headless Service
-// has, or the one with the address; all of them where it dialled something else.
+// has, or the one with the address; all of them where it dialled something else. A ServiceEntry has none
+// of its own: where the address is one of the cluster's, whoever has it is meant.
 func (w *walk) whereDialled(endpoints []*resolve.Endpoint, svc *resolve.Service, d resolve.Dialled) []*resolve.Endpoint {
 	if d.Headless {
 		return w.snapshot.NamedEndpoints(svc, d.Pod, d.Port)
+	}
+	if svc.Registry != resolve.RegistryKubernetes {
+		if ip := d.Address.Prefix.Addr(); len(endpoints) == 1 && d.Address.Prefix.IsSingleIP() && w.taken(ip) {
+			there := *endpoints[0]
+			there.Address = ip.String()
+			return []*resolve.Endpoint{&there}
+		}
+		return endpoints
 	}
 	if d.Service != nil || !d.Address.Prefix.IsValid() {
 		return endpoints

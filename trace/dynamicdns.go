@@ -26,7 +26,9 @@ func (w *walk) dynamicDNS(p *path, r *router, ref resolve.Ref) {
 	hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = "allow_any_dynamic_dns", "allow_any_dynamic_dns", "AllowAnyDynamicDNSCluster"
 	if hop.Envoy.Listener == "virtualOutbound" {
 		hop.Envoy.RouteConfig, hop.Envoy.FilterChain = "allow_any_dynamic_dns", "virtualOutbound-catchall-tcp-http"
-		p.normalize(w.snapshot.Mesh)
+		if p.readsHTTP(); !w.normalize(p) {
+			return
+		}
 	}
 	p.readsHTTP()
 	p.note(resolve.NewStep(resolve.RuleListenerDynamicDNS, resolve.None, ref, host))

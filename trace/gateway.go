@@ -167,7 +167,9 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	}
 	hop.Envoy.RouteConfig = chain.RouteConfig
 	p.readsHTTP()
-	p.normalize(w.snapshot.Mesh)
+	if !w.normalize(p) {
+		return
+	}
 	trusted := w.snapshot.TrustedProxies(gw)
 	connection.RemoteIP = p.remoteIP(trusted)
 	p.readsScheme(chain.Terminates(), trusted > 0, w.request.Scheme.IsGRPC())

@@ -94,7 +94,9 @@ func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListene
 	if p.http.Scheme != "http" {
 		p.note(resolve.NewStep(resolve.RuleSchemeForwarded, resolve.Applied, resolve.Ref{}, p.http.Scheme, "http"))
 	}
-	p.normalize(w.snapshot.Mesh)
+	if !w.normalize(p) {
+		return
+	}
 	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
 	table := r.scope.RouteTable(listener, r.workload)
 	host := p.http.Hostname()
@@ -206,6 +208,11 @@ func (w *walk) known(p *path, ip netip.Addr, port int, tls resolve.ClientTLS) bo
 		return true
 	}
 	return false
+}
+
+// taken reports whether anyone in the cluster has the address.
+func (w *walk) taken(ip netip.Addr) bool {
+	return w.snapshot.ClusterIPAt(ip) != nil || w.snapshot.WorkloadAt(ip) != nil
 }
 
 // dialService is a connection to a Service's ClusterIP, or to a headless Service's pods, as kube-proxy and DNS make it.

@@ -202,10 +202,20 @@ func (p *path) reachedBy(mode resolve.ClientTLSMode) HopTLS {
 	return TLSPlaintext
 }
 
-// normalize rewrites the path as an HTTP connection manager does before anything looks at it.
-// Source: pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager; Envoy, path normalization.
-func (p *path) normalize(mesh *resolve.Mesh) {
-	p.http.Path = resolve.NormalizePath(p.http.Path, mesh.GetPathNormalization().GetNormalization())
+// normalize rewrites the path as an HTTP connection manager does before anything looks at it; where it can
+// not, it ends the request with 400. It reports whether the request goes on.
+// Source: pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager; Envoy,
+// source/common/http/conn_manager_utility.cc, maybeNormalizePath.
+func (w *walk) normalize(p *path) bool {
+	mode := w.snapshot.Mesh.GetPathNormalization().GetNormalization()
+	if resolve.PathRefused(p.http.Path, mode) {
+		ref := w.snapshot.Mesh.Ref.At("pathNormalization")
+		w.endAt(p, Outcome{Decision: NotRouted, HTTPStatus: 400, ResponseCodeDetails: "path_normalization_failed", Code: CodePathRefused, By: ref},
+			resolve.NewStep(resolve.RulePathRefused, resolve.None, ref, p.http.Path))
+		return false
+	}
+	p.http.Path = resolve.NormalizePath(p.http.Path, mode)
+	return true
 }
 
 // forwarded is what differs from the request as it was sent.

@@ -172,17 +172,17 @@ func (w *walk) inbound(p *path, a arrival) {
 	if result.Fate == resolve.InboundTCP {
 		hop.Envoy.Cluster = port.Cluster
 	}
-	undecrypted := a.tls.Mode == resolve.ClientMTLS && !result.Verified
 	p.note(w.snapshot.Extensions(server, resolve.SideInbound)...)
 	var request *resolve.HTTPRequest
 	if result.Fate == resolve.InboundHTTP {
-		p.normalize(w.snapshot.Mesh)
-		request = p.http
-		hop.Envoy.RouteConfig, hop.Envoy.VirtualHost, hop.Envoy.Route = port.RouteConfig, port.VirtualHost, "default"
-		hop.Envoy.Cluster = port.Cluster
 		if !port.Declared {
 			hop.Envoy.FilterChain = "virtualInbound-catchall-http"
 		}
+		if hop.Envoy.RouteConfig = port.RouteConfig; !w.normalize(p) {
+			return
+		}
+		request = p.http
+		hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = port.VirtualHost, "default", port.Cluster
 	}
 	connection := &resolve.Connection{
 		Peer: hop.Peer, SourceIP: p.senderIP, RemoteIP: p.sidecarRemoteIP(request),
@@ -192,7 +192,7 @@ func (w *walk) inbound(p *path, a arrival) {
 	if !w.filters(p, server, connection, request) {
 		return
 	}
-	if undecrypted {
+	if a.tls.Mode == resolve.ClientMTLS && !result.Verified {
 		w.undecrypted(p, a, mtls)
 		return
 	}
