@@ -20,10 +20,8 @@ type Deps struct {
 	Manifests  func(load.ManifestOptions) (resolve.Input, error)
 	Cluster    func(context.Context, *rest.Config, load.ClusterOptions) (resolve.Input, error)
 	MeshConfig func(data []byte, name string) (*meshconfig.MeshConfig, []string, error)
-	// Trace follows one request.
-	Trace func(*resolve.Snapshot, trace.Request) (*trace.Trace, error)
-	// View leaves in a trace what --explain asks for.
-	View func(*trace.Trace, trace.Detail) *trace.Trace
+	// Trace follows one request, and leaves in the trace what --explain asks for.
+	Trace func(*resolve.Snapshot, trace.Request, trace.Detail) (*trace.Trace, error)
 	// Text is the trace for a person, Document the one for a program.
 	Text     func(*trace.Trace, render.Options) []byte
 	Document func(*trace.Trace, func(resolve.Ref) string) runtime.Object
@@ -35,8 +33,7 @@ func join() Deps {
 		Manifests:  load.Manifests,
 		Cluster:    load.Cluster,
 		MeshConfig: load.MeshConfig,
-		Trace:      trace.Walk,
-		View:       (*trace.Trace).View,
+		Trace:      trace.WalkView,
 		Text:       render.Text,
 		Document: func(t *trace.Trace, locate func(resolve.Ref) string) runtime.Object {
 			return render.NewDocument(t, locate)

@@ -36,9 +36,9 @@ func tracedScenarios(t *testing.T) []traced {
 		for i, args := range s.requests {
 			var one traced
 			deps := join()
-			deps.Trace = func(snapshot *resolve.Snapshot, q trace.Request) (*trace.Trace, error) {
+			deps.Trace = func(snapshot *resolve.Snapshot, q trace.Request, d trace.Detail) (*trace.Trace, error) {
 				one.request = q
-				return trace.Walk(snapshot, q)
+				return trace.WalkView(snapshot, q, d)
 			}
 			manifests := deps.Manifests
 			deps.Manifests = func(o load.ManifestOptions) (resolve.Input, error) {

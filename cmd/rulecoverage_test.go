@@ -12,7 +12,7 @@ const (
 	needsRefusal = "needs an API server that refuses a kind: cmd/clusterpath_test.go, trace/gap_test.go and the concept's own tests follow it"
 	needsCluster = "is followed on a live cluster only: the concept's own tests follow it"
 	noTrace      = "ends the command before there is a trace"
-	notWalked    = "the walk does not run waypoints, and every identity in a snapshot is of the mesh's own trust domain"
+	notWalked    = "the walk does not run waypoints"
 	neverStored  = "an API server refuses such an object"
 	tableOnly    = "only the concept's table test follows it so far"
 )
@@ -38,8 +38,6 @@ var withoutScenario = map[resolve.RuleID]string{
 
 	"authorizationpolicy/waypoint-selector":   notWalked,
 	"requestauthentication/waypoint-selector": notWalked,
-	"trustdomain/foreign-peer":                notWalked,
-	"trustdomain/trusted-peer":                notWalked,
 
 	"kubelistener/port":    neverStored,
 	"kuberoute/match-type": neverStored,

@@ -79,7 +79,7 @@ func (o *traceOptions) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t, err := o.deps.Trace(snapshot, o.request)
+	t, err := o.deps.Trace(snapshot, o.request, o.view.detail)
 	if err != nil {
 		return err
 	}

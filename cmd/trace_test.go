@@ -45,11 +45,10 @@ func fake(got *called, input resolve.Input, t *trace.Trace) Deps {
 		MeshConfig: func(data []byte, _ string) (*meshconfig.MeshConfig, []string, error) {
 			return &meshconfig.MeshConfig{RootNamespace: strings.TrimSpace(string(data))}, []string{"a note"}, nil
 		},
-		Trace: func(s *resolve.Snapshot, q trace.Request) (*trace.Trace, error) {
-			got.snapshot, got.request = s, q
+		Trace: func(s *resolve.Snapshot, q trace.Request, d trace.Detail) (*trace.Trace, error) {
+			got.snapshot, got.request, got.detail = s, q, d
 			return t, nil
 		},
-		View: func(t *trace.Trace, d trace.Detail) *trace.Trace { got.detail = d; return t },
 		Text: func(t *trace.Trace, o render.Options) []byte {
 			got.text = &o
 			return []byte(string(t.Outcomes[0].Decision) + "\n")
@@ -223,7 +222,7 @@ func TestNothingOnStdoutOnFailure(t *testing.T) {
 			d.Manifests = func(load.ManifestOptions) (resolve.Input, error) { return resolve.Input{}, boom }
 		}, nil, "error: boom\n"},
 		{"tracing", func(d *Deps) {
-			d.Trace = func(*resolve.Snapshot, trace.Request) (*trace.Trace, error) { return nil, boom }
+			d.Trace = func(*resolve.Snapshot, trace.Request, trace.Detail) (*trace.Trace, error) { return nil, boom }
 		}, nil, "error: boom\n"},
 		{"printing", func(*Deps) {}, []string{"-o", "jsonpath={.decision}{.decision.no}", "--allow-missing-template-keys=false"}, "error: "},
 	} {

@@ -25,9 +25,8 @@ type viewOptions struct {
 	deps    Deps
 }
 
-// Render is the trace as the flags ask for it.
+// Render is a trace of that detail as the flags ask for it.
 func (o *viewOptions) Render(t *trace.Trace, locate func(resolve.Ref) string) ([]byte, error) {
-	t = o.deps.View(t, o.detail)
 	if o.printer == nil {
 		return o.deps.Text(t, render.Options{Colour: o.colour, Width: o.width, Wide: o.wide, Locate: locate}), nil
 	}

@@ -168,7 +168,7 @@ func (b *ruleBuilder) drop(why Step) {
 }
 
 // holds evaluates a clause. A negated clause holds where the attribute is missing.
-func (c clause) holds(in *policyInput) Truth {
+func (c *clause) holds(in *policyInput) Truth {
 	t := False
 	for _, p := range c.predicates {
 		if t = t.Or(p(in)); t == True {
@@ -182,7 +182,7 @@ func (c clause) holds(in *policyInput) Truth {
 }
 
 // expected is what the clause asks for, as written.
-func (c clause) expected() string {
+func (c *clause) expected() string {
 	if c.negated {
 		return "none of " + strings.Join(c.values, ", ")
 	}
@@ -193,23 +193,22 @@ func (c clause) expected() string {
 type ruleResult struct {
 	truth Truth
 	// matched are the clauses that hold, one alternative of from and of to.
-	matched []clause
+	matched []*clause
 	// missed are the clauses that do not hold: for from and to the first of each
 	// alternative where no alternative holds, and each of when.
-	missed []clause
+	missed []*clause
 	// unknown are clauses that hang on something not known.
-	unknown []clause
+	unknown []*clause
 }
 
 // evaluate tells whether a rule matches: any from, any to, and all of when.
 // Source: pilot/pkg/security/authz/model/model.go, New, Generate.
 func (r *authorizationRule) evaluate(in *policyInput) ruleResult {
 	result := ruleResult{truth: True}
-	for _, group := range [][]alternative{r.from, r.to} {
-		result.anyOf(group, in)
-	}
-	for _, c := range r.when {
-		result.allOf(alternative{c}, in)
+	result.anyOf(r.from, in)
+	result.anyOf(r.to, in)
+	for i := range r.when {
+		result.allOf(r.when[i:i+1], in)
 	}
 	if result.truth != Unknown {
 		result.unknown = nil
@@ -246,7 +245,8 @@ func (r *ruleResult) anyOf(group []alternative, in *policyInput) {
 
 // allOf takes clauses that must all hold into the result, up to the first that does not.
 func (r *ruleResult) allOf(clauses []clause, in *policyInput) {
-	for _, c := range clauses {
+	for i := range clauses {
+		c := &clauses[i]
 		t := c.holds(in)
 		r.truth = r.truth.And(t)
 		switch t {

@@ -248,7 +248,7 @@ func (s *Snapshot) autoMTLSOff(c *Cluster) (Step, bool) {
 		return NewStep(RuleClientTLSAutoOff, None, s.Mesh.Ref.At("enableAutoMtls")), true
 	}
 	if svc.Resolution == Passthrough || c.InferPassthrough {
-		eps, _ := s.instances(svc, c.Port)
+		eps := s.indexed(svc, c.Port.Number).endpoints
 		if len(eps) == 0 {
 			return NewStep(RuleClientTLSNoInstances, None, svc.Ref, svc.Hostname), true
 		}

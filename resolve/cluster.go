@@ -340,7 +340,7 @@ func (s *Snapshot) dnsWithoutEndpoint(c *Cluster, rule *networking.DestinationRu
 		if sub == nil || isPassthrough(sub.GetTrafficPolicy()) || isPassthrough(top.policy) {
 			return Step{}, false
 		}
-		if slices.ContainsFunc(eps, func(e *Endpoint) bool { return Selects(sub.GetLabels(), topologyLabels(e)) }) {
+		if slices.ContainsFunc(eps, func(e *Endpoint) bool { return endpointLabels(e).selectedBy(sub.GetLabels()) }) {
 			return Step{}, false
 		}
 		labels = " with labels " + labelsText(sub.GetLabels())

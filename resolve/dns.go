@@ -131,6 +131,8 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 			note = " of Service " + out.Service.Ref.QualifiedName()
 		} else if pod := s.WorkloadAt(ip); pod != nil {
 			note = " of " + pod.Owner.String()
+		} else if svc := s.hiddenServiceAt(ip); svc != nil {
+			return resolveHidden(out, svc, host)
 		}
 		return out, []Step{NewStep(RuleDNSAddress, None, Ref{}, host, note)}
 	}
@@ -144,7 +146,7 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 		return s.resolveKube(out, w, svc, host)
 	}
 	if svc := entryFor(sc, name); svc != nil {
-		return resolveEntry(out, svc, w, s.Mesh, name)
+		return resolveEntry(out, sc, svc, w, s.Mesh, name)
 	}
 	if svc := s.hiddenService(name, w.Namespace); svc != nil {
 		return resolveHidden(out, svc, host)
@@ -279,14 +281,33 @@ func entryFor(sc *Scope, name string) *Service {
 	return sc.byHost[best]
 }
 
-func resolveEntry(out Resolved, svc *Service, w *Workload, mesh *Mesh, name string) (Resolved, []Step) {
-	out.Service = svc
+// ipOf is the first address of a service that is no range.
+func ipOf(svc *Service) Address {
 	for _, a := range svc.Addresses {
 		if !a.IsCIDR() {
-			out.Address = a
-			break
+			return a
 		}
 	}
+	return Address{}
+}
+
+// entryWithIP is the ServiceEntry host itself, or another ServiceEntry of the same host that has an IP where it has none.
+func (sc *Scope) entryWithIP(svc *Service) *Service {
+	if ipOf(svc).Prefix.IsValid() {
+		return svc
+	}
+	for _, e := range sc.Egress {
+		for _, other := range e.byHost[svc.Hostname] {
+			if ipOf(other).Prefix.IsValid() {
+				return other
+			}
+		}
+	}
+	return svc
+}
+
+func resolveEntry(out Resolved, sc *Scope, svc *Service, w *Workload, mesh *Mesh, name string) (Resolved, []Step) {
+	out.Service, out.Address = svc, ipOf(svc)
 	if capturesDNS(w, mesh) {
 		return out, []Step{NewStep(RuleDNSCapture, Matched, svc.Ref, name, svc.Ref.QualifiedName())}
 	}
@@ -294,9 +315,9 @@ func resolveEntry(out Resolved, svc *Service, w *Workload, mesh *Mesh, name stri
 		out.Found = false
 		return out, []Step{NewStep(RuleDNSNotFound, None, svc.Ref, name, name, " (without DNS capture no DNS server answers for a ServiceEntry)")}
 	}
-	if out.Address.Prefix.IsValid() {
-		out.Assumed = true
-		return out, []Step{NewStep(RuleDNSEntryAddress, None, svc.Ref.At("spec.addresses[0]"), name, out.Address)}
+	if with := sc.entryWithIP(svc); ipOf(with).Prefix.IsValid() {
+		out.Assumed, out.Address = true, ipOf(with)
+		return out, []Step{NewStep(RuleDNSEntryAddress, None, with.Ref.At("spec.addresses[0]"), name, out.Address)}
 	}
 	out.Assumed = true
 	return out, []Step{NewStep(RuleDNSExternal, None, svc.Ref, name)}
@@ -329,7 +350,8 @@ func (s *Snapshot) ClusterIPAt(ip netip.Addr) *Service {
 // WorkloadAt finds the pod or WorkloadEntry that has the address.
 func (s *Snapshot) WorkloadAt(ip netip.Addr) *Workload { return s.index.addresses()[ip] }
 
-// indexAddresses holds the first pod of each address, or the first WorkloadEntry.
+// indexAddresses holds the first pod of each address, or the first WorkloadEntry. A pod that istiod does not
+// see has its address all the same.
 func indexAddresses(s *Snapshot) map[netip.Addr]*Workload {
 	out := map[netip.Addr]*Workload{}
 	add := func(w *Workload) {
@@ -345,6 +367,13 @@ func indexAddresses(s *Snapshot) map[netip.Addr]*Workload {
 	for _, namespace := range sortedKeys(s.index.entries()) {
 		for _, w := range s.WorkloadEntriesIn(namespace) {
 			add(w)
+		}
+	}
+	for _, namespace := range s.RunningNamespaces() {
+		if unseen := s.RunningIn(namespace).unseen; unseen != nil {
+			for _, w := range indexWorkloads(s, unseen).all {
+				add(w)
+			}
 		}
 	}
 	return out

@@ -24,6 +24,7 @@ const (
 	RuleEndpointInline         RuleID = "endpoint/inline-workload"
 	RuleEndpointAddressOf      RuleID = "endpoint/address-of-workload"
 	RuleEndpointDialled        RuleID = "endpoint/as-dialled"
+	RuleEndpointDynamicDNS     RuleID = "endpoint/dynamic-dns"
 	RuleEndpointDialledPort    RuleID = "endpoint/port-as-dialled"
 	RuleEndpointOtherNode      RuleID = "endpoint/other-node"
 	RuleEndpointNodeUnknown    RuleID = "endpoint/node-unknown"
@@ -158,6 +159,12 @@ var endpointRules = append(append([]Rule{
 		Source:   "pilot/pkg/networking/core/cluster.go, convertResolution; cluster_builder.go, buildCluster",
 	},
 	{
+		ID: RuleEndpointDynamicDNS, Stage: StageLoadBalance,
+		Says:     "With resolution DYNAMIC_DNS the proxy resolves the Host header itself (of TLS that it does not open, the server name), whatever was dialled.",
+		Template: "resolution DYNAMIC_DNS: the proxy resolves %s itself and goes to port %d",
+		Source:   "pilot/pkg/networking/core/cluster_builder.go, buildDFPCluster; networkfilter.go, buildSNIDFPFilter",
+	},
+	{
 		ID: RuleEndpointDialledPort, Stage: StageLoadBalance,
 		Says:     "A sidecar sends connections for a headless Service to the pod IP and port that the application dialled; targetPort is not applied.",
 		Template: "headless Service: the connection goes to port %d as dialled, targetPort %s is not applied",
@@ -175,7 +182,7 @@ var endpointRules = append(append([]Rule{
 		Template: "internalTrafficPolicy Local of %s: the node of %s is not known, taken as the same",
 		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, filterIstioEndpoint",
 	},
-}, subsetRules...), localityRules...)
+}, subsetRules...), append(localityRules, duplicateRules...)...)
 
 // endpointTLSIstio is the value of label security.istio.io/tlsMode that makes an
 // endpoint one that understands Istio mTLS; endpointTLSDisabled stands for any endpoint without the label.

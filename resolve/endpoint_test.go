@@ -168,7 +168,7 @@ metadata: {name: b, namespace: shop, labels: {app: reviews}, deletionTimestamp: 
 			manifests: ready + serviceEntry("shop", "more", "{hosts: [reviews.shop.svc.cluster.local], resolution: STATIC, ports: [{name: http, number: 90, protocol: HTTP}], endpoints: [{address: 10.2.0.1}]}") +
 				serviceEntry("shop", "other", "{hosts: [reviews.shop.svc.cluster.local], resolution: STATIC, ports: [{name: web, number: 80, protocol: HTTP}], endpoints: [{address: 10.2.0.2}]}") +
 				serviceEntry("app", "elsewhere", "{hosts: [reviews.shop.svc.cluster.local], resolution: STATIC, ports: [{name: http, number: 80, protocol: HTTP}], endpoints: [{address: 10.2.0.3}]}"),
-			want: []string{"10.0.0.1:8000 1×pod a disabled healthy w1", "10.2.0.1:90 1×10.2.0.1 disabled healthy w1"},
+			want: []string{"10.2.0.1:90 1×10.2.0.1 disabled healthy w1", "10.0.0.1:8000 1×pod a disabled healthy w1"},
 			steps: []string{
 				"applied endpoint/assumed-from-pods Service shop/reviews", "applied endpoint/pooled ServiceEntry shop/more", "applied endpoint/found Service shop/reviews",
 			},

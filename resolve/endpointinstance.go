@@ -14,17 +14,13 @@ import (
 // instances are the endpoints istiod has for the service's host, namespace and
 // port, whoever asks. The result is kept: it does not depend on the client.
 //
-//  1. A Kubernetes Service: its EndpointSlices; without any, the pods and
-//     templates that its selector matches.
-//  2. WorkloadEntries of the namespace that a ClusterIP Service's selector matches.
-//  3. Every ServiceEntry of the same host and namespace: its endpoints, or what its
-//     workloadSelector matches, or, for DNS, the host itself. They join by port name,
-//     for services that resolve by DNS by port number.
-//  4. Addresses that are no IP are left out unless the service resolves by DNS;
+//  1. istiod keeps endpoints by host and namespace, whichever registry they and the
+//     service come from (see pool). They join by port name, for services that resolve
+//     by DNS by port number (see indexed).
+//  2. Addresses that are no IP are left out unless the service resolves by DNS;
 //     DNS_ROUND_ROBIN keeps one.
 //
-// Source: pilot/pkg/serviceregistry/kube/controller/controller.go, buildEndpointsForService;
-// serviceregistry/serviceentry/conversion.go, services; model/endpointshards.go, CopyEndpoints.
+// Source: pilot/pkg/xds/endpoints/endpoint_builder.go, snapshotShards, FromServiceEndpoints.
 func (s *Snapshot) instances(svc *Service, port Port) ([]*Endpoint, []Step) {
 	ix := s.index.endpoints()
 	key := instanceKey{svc.Namespace, svc.Hostname, port.Name, port.Number, svc.Registry}
@@ -33,15 +29,90 @@ func (s *Snapshot) instances(svc *Service, port Port) ([]*Endpoint, []Step) {
 		return slices.Clip(set.endpoints), set.steps
 	}
 	set := &instanceSet{}
-	if svc.Registry == RegistryKubernetes {
-		s.kubernetesInstances(set, svc, port)     // 1.
-		s.selectedWorkloadEntries(set, svc, port) // 2.
+	if svc.Resolution == DNSLB || svc.Resolution == DNSRoundRobinLB { // 1.
+		*set = *s.indexed(svc, port.Number)
+	} else {
+		s.pool(set, svc, func(name string, _ int) bool { return name == port.Name })
 	}
-	s.serviceEntryInstances(set, svc, port) // 3.
 	s.endpointGaps(set, svc)
-	set.keepDialable(svc) // 4.
+	set.keepDialable(svc) // 2.
 	ix.cache.Store(key, set)
 	return slices.Clip(set.endpoints), set.steps
+}
+
+// pool collects what has the service's host and namespace, of the ports that are wanted.
+//
+//  1. Every ServiceEntry: its endpoints, or what its workloadSelector matches, or, for DNS,
+//     the host itself.
+//  2. The Kubernetes Service: its EndpointSlices; without any, the pods and
+//     templates that its selector matches.
+//  3. WorkloadEntries of the namespace that a ClusterIP Service's selector matches.
+//
+// Source: pilot/pkg/serviceregistry/serviceentry/conversion.go, services; kube/controller/controller.go,
+// buildEndpointsForService; model/endpointshards.go, Keys.
+func (s *Snapshot) pool(set *instanceSet, svc *Service, wanted func(name string, number int) bool) {
+	kube := s.index.services().byHost[svc.Hostname][svc.Namespace]
+	if svc.Registry == RegistryKubernetes {
+		kube = svc
+	}
+	own := &instanceSet{}
+	if kube != nil && kube.Registry == RegistryKubernetes && kube.Resolution != Alias {
+		for _, p := range kube.Ports {
+			if !wanted(p.Name, 0) {
+				continue
+			}
+			if svc != kube {
+				own.say(NewStep(RuleEndpointPooled, Applied, kube.Ref, svc.Ref.Object().String(), p.Name))
+			}
+			s.kubernetesInstances(own, kube, p)     // 2.
+			s.selectedWorkloadEntries(own, kube, p) // 3.
+		}
+	}
+	set.steps = append(set.steps, own.steps...)
+	s.serviceEntryInstances(set, svc, wanted) // 1.
+	set.endpoints = append(set.endpoints, own.endpoints...)
+}
+
+// indexed are the endpoints of a port number, as clusters that resolve DNS have them and as istiod looks at those of
+// a headless service.
+//
+//  1. Every service of the host and namespace that has the number looks for itself: endpoints of ServiceEntries join by
+//     number, those of the Kubernetes Service by the name that the service gives the number.
+//  2. What the youngest service finds counts, if it finds any.
+//
+// Source: pilot/pkg/model/push_context.go, initServiceRegistry, ServiceEndpointsByPort; model/endpointshards.go,
+// CopyEndpoints.
+func (s *Snapshot) indexed(svc *Service, number int) *instanceSet {
+	ix := s.index.endpoints()
+	key := numberedPort{destinationKey{svc.Namespace, svc.Hostname}, number}
+	if got, ok := ix.byNumber.Load(key); ok {
+		return got.(*instanceSet)
+	}
+	found := &instanceSet{}
+	for _, same := range s.sameHost(svc) {
+		names := map[string]bool{}
+		for _, p := range same.Ports {
+			if p.Number == number {
+				names[p.Name] = true
+			}
+		}
+		if len(names) == 0 {
+			continue
+		}
+		set := &instanceSet{}
+		s.pool(set, same, func(name string, n int) bool { return n == number || n == 0 && names[name] }) // 1.
+		if len(set.endpoints) > 0 || len(found.endpoints) == 0 {
+			found = set // 2.
+		}
+	}
+	ix.byNumber.Store(key, found)
+	return found
+}
+
+// numberedPort is a port of a host in a namespace.
+type numberedPort struct {
+	destinationKey
+	number int
 }
 
 // endpointGaps tells what of the sources above could not be read. EndpointSlices
@@ -123,6 +194,8 @@ type endpointIndex struct {
 	inline map[addressKey][]inlineEndpoint
 	// cache holds an *instanceSet for each instanceKey that was asked for.
 	cache sync.Map
+	// byNumber holds an *instanceSet for each numberedPort that was asked for.
+	byNumber sync.Map
 	// identities holds the names that a service's servers have, by its namespace and host.
 	identities sync.Map
 }

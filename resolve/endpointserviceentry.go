@@ -16,15 +16,16 @@ const unixPrefix = "unix://"
 // service's host in the service's namespace, oldest first.
 //
 // Source: pilot/pkg/serviceregistry/serviceentry/conversion.go, services, convertServiceEntryToInstances.
-func (s *Snapshot) serviceEntryInstances(set *instanceSet, svc *Service, port Port) {
+func (s *Snapshot) serviceEntryInstances(set *instanceSet, svc *Service, wanted func(name string, number int) bool) {
 	for _, se := range s.index.endpoints().serviceEntries[destinationKey{svc.Namespace, svc.Hostname}] {
-		at, ok := entryPort(se, svc, port)
-		if !ok {
+		i := slices.IndexFunc(se.Spec.GetPorts(), func(p *api.ServicePort) bool { return wanted(p.GetName(), int(p.GetNumber())) })
+		if i < 0 {
 			continue
 		}
+		at := se.Spec.GetPorts()[i]
 		ref := refOf(istioNetworking, "ServiceEntry", se)
 		if svc.Ref.Object() != ref {
-			set.say(NewStep(RuleEndpointPooled, Applied, ref, svc.Ref.Object().String(), port.Name))
+			set.say(NewStep(RuleEndpointPooled, Applied, ref, svc.Ref.Object().String(), at.GetName()))
 		}
 		switch {
 		case se.Spec.GetWorkloadSelector() != nil:
@@ -43,21 +44,6 @@ func (s *Snapshot) serviceEntryInstances(set *instanceSet, svc *Service, port Po
 func resolvesByDNS(se *networking.ServiceEntry) bool {
 	r := se.Spec.GetResolution()
 	return r == api.ServiceEntry_DNS || r == api.ServiceEntry_DNS_ROUND_ROBIN
-}
-
-// entryPort is the ServiceEntry's port that serves a port of the service: the
-// same name for clusters whose endpoints come by EDS, the same number for DNS clusters.
-func entryPort(se *networking.ServiceEntry, svc *Service, port Port) (*api.ServicePort, bool) {
-	for _, p := range se.Spec.GetPorts() {
-		if svc.Resolution == DNSLB || svc.Resolution == DNSRoundRobinLB {
-			if int(p.GetNumber()) == port.Number {
-				return p, true
-			}
-		} else if p.GetName() == port.Name {
-			return p, true
-		}
-	}
-	return nil, false
 }
 
 // instancePort is unix socket > the endpoint's own port of that name > targetPort > number.

@@ -135,9 +135,7 @@ func (s *Snapshot) podsNamed(ref Ref) []*Workload {
 
 // podsOf returns the pods that a resource runs, itself or through a ReplicaSet or Job.
 func (s *Snapshot) podsOf(ref Ref) []*Workload {
-	ix := s.runningCell(ref.Namespace).workloads()
-	found := keep(ix.all, func(w *Workload) bool { return w.Owner == ref || ix.controllers[w] == ref })
-	if len(found) > 0 {
+	if found := s.runningCell(ref.Namespace).workloads().runs[ref]; len(found) > 0 {
 		return found
 	}
 	for _, t := range s.RunningIn(ref.Namespace).templates() {

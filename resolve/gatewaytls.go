@@ -146,11 +146,16 @@ func (c *GatewayFilterChain) TakesClientName(identity string) (bool, []Step) {
 // TrustsClient tells whether the server trusts the authority of a client's certificate. That of
 // credentialName or caCertificates is not known here and taken to be the right one.
 func (c *GatewayFilterChain) TrustsClient(ofMesh bool, what string) (bool, []Step) {
-	if ofMesh || !c.Terminates() || c.Server().Spec.GetTls().GetMode() != networking.ServerTLSSettings_ISTIO_MUTUAL {
+	if ofMesh || !c.AsksOfMesh() {
 		return true, nil
 	}
 	ref := c.Server().Ref
 	return false, []Step{NewStep(RuleGatewayForeignClient, DeniedBy, ref.At(ref.Field+".tls.mode"), what).Unlike("a SPIFFE identity of the mesh", what)}
+}
+
+// AsksOfMesh tells whether the server asks for a client certificate of the mesh's authority.
+func (c *GatewayFilterChain) AsksOfMesh() bool {
+	return c.Terminates() && c.Server().Spec.GetTls().GetMode() == networking.ServerTLSSettings_ISTIO_MUTUAL
 }
 
 // MeshCertificate tells whether Istio mTLS of a client's proxy trusts the certificate that the

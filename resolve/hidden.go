@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -148,6 +149,22 @@ func (s *Snapshot) hiddenService(name, namespace string) *corev1.Service {
 			return svc
 		case svc.Name:
 			if svc.Namespace == namespace {
+				return svc
+			}
+		}
+	}
+	return nil
+}
+
+// hiddenServiceAt finds a Kubernetes Service that has the ClusterIP and that istiod does not know.
+func (s *Snapshot) hiddenServiceAt(ip netip.Addr) *corev1.Service {
+	for _, h := range s.Hidden {
+		svc, ok := h.object.(*corev1.Service)
+		if !ok {
+			continue
+		}
+		for _, text := range append(slices.Clone(svc.Spec.ClusterIPs), svc.Spec.ClusterIP) {
+			if own, err := netip.ParseAddr(text); err == nil && own == ip {
 				return svc
 			}
 		}

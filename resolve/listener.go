@@ -306,7 +306,7 @@ func (sc *Scope) listensPerEndpoint(svc *Service, p Port) bool {
 	if svc.Registry == RegistryKubernetes || len(svc.Selector) > 0 {
 		return true
 	}
-	return len(sc.snapshot.endpointsOn(svc, p.Number)) > 0
+	return len(sc.snapshot.indexed(svc, p.Number).endpoints) > 0
 }
 
 // reservedPorts are Envoy's own: HTTP services on them get no shared listener.
@@ -390,12 +390,12 @@ func (l *OutboundListener) addChains(b bind, svc *Service, p Port) {
 	}
 }
 
-// addTCP adds a service's chain. On the shared listener TLS is told apart by server
+// addTCP adds a service's chain. On the shared listener, and for DYNAMIC_DNS on every one, TLS is told apart by server
 // name: the service's host, or an alias in any of its forms.
 // Source: pilot/pkg/networking/core/tls.go, buildSidecarOutboundTLSFilterChainOpts.
 func (l *OutboundListener) addTCP(b bind, svc *Service, p Port) {
 	chain := TCPChain{Service: svc, Port: p, CIDRs: b.cidrs}
-	if p.Protocol.IsTLS() && l.Wildcard {
+	if p.Protocol.IsTLS() && (l.Wildcard || svc.Resolution == DynamicDNS && IsWildcardHost(svc.Hostname)) {
 		chain.SNI = append(chain.SNI, svc.Hostname)
 		for _, a := range svc.Aliases {
 			chain.SNI = append(chain.SNI, a.Hostname)

@@ -34,7 +34,7 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 	if l := ls.byBind[wildcardBind]; l != nil {
 		owner, port := l.Owner, l.OwnerPort
 		if d.Service != nil && l.Egress.imports(d.Service) {
-			if p, ok := d.Service.PortByNumber(d.Port); ok {
+			if p, ok := d.Service.PortByNumber(d.Port); ok && p.Protocol != ProtocolUDP {
 				owner, port = d.Service, p
 			}
 		}
@@ -57,7 +57,7 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 						steps = append(steps, NewStep(RuleEndpointPooled, Applied, same.Ref.Object(), l.Owner.Ref.Object().String(), l.OwnerPort.Name))
 					}
 				}
-				steps = append(steps, Behind(l.Owner, sc.snapshot.endpointsOn(l.Owner, l.Port))...)
+				steps = append(steps, Behind(l.Owner, sc.snapshot.indexed(l.Owner, l.Port).endpoints)...)
 			}
 		}
 		to := d.Address.String()
@@ -85,7 +85,7 @@ func (sc *Scope) onEndpoint(ls *portListeners, d Dialled) *OutboundListener {
 		if !l.PerEndpoint {
 			continue
 		}
-		if !slices.ContainsFunc(sc.snapshot.endpointsOn(l.Owner, l.Port), at) {
+		if !slices.ContainsFunc(sc.snapshot.indexed(l.Owner, l.Port).endpoints, at) {
 			continue
 		}
 		if d.Headless {

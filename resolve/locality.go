@@ -111,11 +111,13 @@ var localityRules = []Rule{
 // Balance keeps the endpoints that get requests, with their weights.
 //
 //  1. At a gateway a cluster that goes to the dialled address has no host.
-//  2. The locality setting: the DestinationRule's, else the Service's
+//  2. Endpoints that are not ready are sent to Envoy as well, unless minHealthPercent is set. Of those with
+//     one address the first counts (see withoutDuplicates).
+//  3. The locality setting: the DestinationRule's, else the Service's
 //     trafficDistribution, else the mesh's (on by default).
-//  3. distribute gives weights to localities (see distribute). Else, with outlierDetection or
+//  4. distribute gives weights to localities (see distribute). Else, with outlierDetection or
 //     trafficDistribution, endpoints get priorities (see prioritize).
-//  4. Envoy takes the healthy endpoints of the first priority, and of the next as
+//  5. Envoy takes the healthy endpoints of the first priority, and of the next as
 //     far as too few there are healthy.
 //
 // Where a setting applies and localities are not known all healthy endpoints
@@ -140,7 +142,14 @@ func (s *Snapshot) Balance(client *Workload, c *Cluster, eps []*Endpoint) ([]*En
 			steps = append(steps, NewStep(RuleEndpointNotReady, Skipped, e.Ref, e.name()))
 		}
 	}
-	healthy := healthyOf(eps)
+	// 2.
+	sent := eps
+	if distribution, _ := s.trafficDistribution(c.Service); distribution == nil && c.Policy.GetOutlierDetection().GetMinHealthPercent() > 0 {
+		sent = healthyOf(eps) // endpoint_builder.go, supportsUnhealthyEndpoints
+	}
+	sent, more := withoutDuplicates(c, sent)
+	steps = append(steps, more...)
+	healthy := healthyOf(sent)
 	if len(healthy) == 0 {
 		which, are := "the only endpoint", "is not"
 		if n := podCount(eps); n > 1 {
@@ -148,15 +157,12 @@ func (s *Snapshot) Balance(client *Workload, c *Cluster, eps []*Endpoint) ([]*En
 		}
 		return nil, append(steps, NewStep(RuleBalanceNone, None, c.Service.Ref, which, c.Service.Hostname, are))
 	}
-	// 2.
-	b := balancer{client: client, cluster: c, eps: eps, nodes: s.Nodes}
-	if distribution, _ := s.trafficDistribution(c.Service); distribution == nil && c.Policy.GetOutlierDetection().GetMinHealthPercent() > 0 {
-		b.eps = healthy // unhealthy endpoints are then not sent (endpoint_builder.go, supportsUnhealthyEndpoints)
-	}
+	// 3.
+	b := balancer{client: client, cluster: c, eps: sent, nodes: s.Nodes}
 	if c.Type != ClusterOriginalDst && c.Type != ClusterDynamicDNS {
 		b.setting = s.localitySetting(c)
 	}
-	// 3. and 4.
+	// 4. and 5.
 	kept, more := b.balance()
 	steps = append(steps, more...)
 	if len(kept) == 0 {
@@ -240,6 +246,12 @@ func zoneAwareSetting(z *networking.ZoneAwareLoadBalancerSetting, ref Ref, name 
 
 const trafficDistributionAnnotation = "networking.istio.io/traffic-distribution"
 
+// The labels that make an endpoint near.
+var (
+	sameZone = []string{topologyNetwork, topologyRegion, topologyZone}
+	sameNode = []string{topologyNetwork, topologyRegion, topologyZone, topologySubZone, topologyNode}
+)
+
 // trafficDistribution is spec.trafficDistribution, else the annotation on the
 // Service or ServiceEntry, else the one on its namespace: the labels that make
 // an endpoint near.
@@ -259,8 +271,6 @@ func (s *Snapshot) trafficDistribution(svc *Service) (priority []string, name st
 	} else if se := ix.serviceEntry[key]; se != nil {
 		annotation = se.Annotations[trafficDistributionAnnotation]
 	}
-	sameZone := []string{topologyNetwork, topologyRegion, topologyZone}
-	sameNode := []string{topologyNetwork, topologyRegion, topologyZone, topologySubZone, topologyNode}
 	switch spec {
 	case corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone:
 		return sameZone, "trafficDistribution " + spec

@@ -15,6 +15,11 @@ func endpointAt(name, locality string, health Health, labels map[string]string) 
 	return &Endpoint{Address: name, Port: 80, Health: health, Labels: labels, Locality: l, Workload: w, Weight: 1, Count: 1, Ref: w.Owner}
 }
 
+func otherPort(e *Endpoint) *Endpoint {
+	e.Port++
+	return e
+}
+
 func TestBalance(t *testing.T) {
 	const outlier = "outlierDetection: {}"
 	client := &Workload{Namespace: "app", Dataplane: DataplaneSidecar, Locality: Locality{"r1", "z1", "s1"}, NodeName: "node-a", Labels: map[string]string{"rack": "7"}}
@@ -127,7 +132,17 @@ func TestBalance(t *testing.T) {
 			steps: []string{"warning locality/unknown shop/r"},
 		},
 		{
-			name: "localities not known, one workload alone", manifests: policy(outlier), eps: []*Endpoint{endpointAt("a", "", Healthy, nil), endpointAt("a", "", Healthy, nil)}, want: "a a",
+			name: "localities not known, one workload alone", manifests: policy(outlier), eps: []*Endpoint{endpointAt("a", "", Healthy, nil), otherPort(endpointAt("a", "", Healthy, nil))}, want: "a a",
+		},
+		{
+			name: "one address twice: the first locality by name has it, ready or not", manifests: policy(outlier),
+			eps: []*Endpoint{endpointAt("a", "r2/z1", Healthy, nil), endpointAt("a", "r1/z1", Unhealthy, nil), endpointAt("b", "r2/z1", Healthy, nil)}, want: "b",
+			steps: []string{"skipped endpoint/not-ready Deployment shop/a", "skipped endpoint/duplicate Deployment shop/a", "applied locality/failover shop/r"},
+		},
+		{
+			name: "one address twice: what is not sent does not count", manifests: policy("outlierDetection: {minHealthPercent: 50}"),
+			eps: []*Endpoint{endpointAt("a", "r2/z1", Healthy, nil), endpointAt("a", "r1/z1", Unhealthy, nil)}, want: "a",
+			steps: []string{"skipped endpoint/not-ready Deployment shop/a"},
 		},
 		{
 			name: "an address without locality is known to have none", manifests: policy(`loadBalancer: {localityLbSetting: {distribute: [{from: "*", to: {r1: 100}}]}}`),
@@ -206,7 +221,7 @@ func TestLabelPriority(t *testing.T) {
 		{"other network and region", map[string]string{topologyNetwork: "n2", topologyRegion: "r2", topologyZone: "z1"}, 5},
 	}
 	for _, tt := range tests {
-		if got := labelPriority(labels, mine, tt.theirs); got != tt.want {
+		if got := labelPriority(labels, topologyLabels{own: mine}, topologyLabels{own: tt.theirs}); got != tt.want {
 			t.Errorf("%s: want %d, got %d", tt.name, tt.want, got)
 		}
 	}

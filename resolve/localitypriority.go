@@ -72,14 +72,14 @@ func (b *balancer) onNetwork(labels []string, healthy []*Endpoint) ([]*Endpoint,
 	if len(labels) == 0 || labels[0] != topologyNetwork {
 		return healthy, nil
 	}
-	mine := augmentLabels(b.client.Labels, b.client.Locality, b.client.NodeName, b.client.Network)
+	mine, _ := proxyLabels(b.client).get(topologyNetwork)
 	var near []*Endpoint
 	var steps []Step
 	for _, e := range healthy {
-		if theirs := topologyLabels(e)[topologyNetwork]; theirs == mine[topologyNetwork] {
+		if theirs, _ := endpointLabels(e).get(topologyNetwork); theirs == mine {
 			near = append(near, e)
 		} else {
-			steps = append(steps, NewStep(RuleLocalityOtherNetwork, Skipped, e.Ref, e.name(), cmp.Or(theirs, "none"), cmp.Or(mine[topologyNetwork], "none")))
+			steps = append(steps, NewStep(RuleLocalityOtherNetwork, Skipped, e.Ref, e.name(), cmp.Or(theirs, "none"), cmp.Or(mine, "none")))
 		}
 	}
 	if len(near) == 0 {
@@ -166,11 +166,11 @@ func (b *balancer) unknown(labels []string, byLocality bool) string {
 // Source: pilot/pkg/networking/core/loadbalancer/loadbalancer.go,
 // applyFailoverPriorityPerLocality, applyLocalityFailover, applyZoneAwareRegionalFailover.
 func (b *balancer) prioritize(labels []string, byLocality bool) []int {
-	mine := augmentLabels(b.client.Labels, b.client.Locality, b.client.NodeName, b.client.Network)
+	mine := proxyLabels(b.client)
 	priorities := make([]int, len(b.eps))
 	for i, e := range b.eps {
 		if len(labels) > 0 { // 1.
-			priorities[i] = labelPriority(labels, mine, topologyLabels(e))
+			priorities[i] = labelPriority(labels, mine, endpointLabels(e))
 		}
 		switch { // 2.
 		case b.setting.zoneAware != nil:
@@ -182,14 +182,14 @@ func (b *balancer) prioritize(labels []string, byLocality bool) []int {
 	return priorities
 }
 
-func labelPriority(labels []string, mine, theirs map[string]string) int {
+func labelPriority(labels []string, mine, theirs topologyLabels) int {
 	otherNetwork := 0
 	for i, label := range labels {
 		name, want, override := strings.Cut(label, "=")
 		if !override {
-			want = mine[name]
+			want, _ = mine.get(name)
 		}
-		if want == theirs[name] {
+		if got, _ := theirs.get(name); got == want {
 			continue
 		}
 		if i == 0 && labels[0] == topologyNetwork {

@@ -101,6 +101,7 @@ const (
 	RuleInboundChainPassedOn     RuleID = "inboundchain/tls-passed-on"
 	RuleInboundChainPlaintext    RuleID = "inboundchain/strict-plaintext"
 	RuleInboundChainNoClientCert RuleID = "inboundchain/strict-client-certificate"
+	RuleInboundChainOtherCert    RuleID = "inboundchain/strict-other-certificate"
 	RuleInboundChainForeignTLS   RuleID = "inboundchain/permissive-http-foreign-tls"
 	RuleInboundChainTLSOnPlain   RuleID = "inboundchain/tls-on-plaintext-http"
 	RuleInboundChainNotHTTP      RuleID = "inboundchain/not-http"
@@ -128,6 +129,11 @@ var inboundChainRules = []Rule{
 		ID: RuleInboundChainNoClientCert, Stage: StageTLS, Source: "pilot/pkg/security/authn/utils/utils.go, BuildInboundTLS",
 		Says:     "STRICT asks for a client certificate of the mesh; other TLS fails in the handshake.",
 		Template: "mode STRICT demands a client certificate of the mesh; the client sent %s",
+	},
+	{
+		ID: RuleInboundChainOtherCert, Stage: StageTLS, Source: "pilot/pkg/security/authn/utils/utils.go, BuildInboundTLS",
+		Says:     "A certificate that a DestinationRule of mode MUTUAL names is taken not to be of the mesh, which STRICT asks for.",
+		Template: "mode STRICT demands a client certificate of the mesh; that of tls.mode MUTUAL, a file or Secret, is taken to be none",
 	},
 	{
 		ID: RuleInboundChainForeignTLS, Stage: StageTLS, Source: filterChainSource,
@@ -185,6 +191,8 @@ func InboundChain(mode MTLSMode, protocol Protocol, client ClientBytes) InboundR
 		result.Step = NewStep(RuleInboundChainPlaintext, DeniedBy, Ref{}).Unlike("mTLS", "plaintext")
 	case fate == InboundReset:
 		result.Step = NewStep(RuleInboundChainForeignTLS, DeniedBy, Ref{}, sent).Unlike("plaintext or Istio mTLS", sent)
+	case fate == InboundHandshakeFailure && client.Mode == ClientMutualTLSOrigination:
+		result.Step = NewStep(RuleInboundChainOtherCert, Warned, Ref{}).Unlike("mTLS", sent)
 	case fate == InboundHandshakeFailure:
 		result.Step = NewStep(RuleInboundChainNoClientCert, DeniedBy, Ref{}, sent).Unlike("mTLS", sent)
 	case fate == InboundProtocolError:

@@ -50,7 +50,7 @@ func (s *Snapshot) OwnAddress(client *Workload, d Dialled) (Truth, Step) {
 	pods, own := 0, false
 	for _, e := range s.NamedEndpoints(d.Service, d.Pod, d.Port) {
 		pods += max(e.Count, 1)
-		own = own || e.Workload != nil && e.Workload.Owner == client.Owner
+		own = own || e.Workload != nil && e.Workload.SamePod(client)
 	}
 	switch {
 	case !own:

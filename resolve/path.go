@@ -13,10 +13,10 @@ import (
 // 1. A fragment is cut off, whatever the mode.
 // 2. NONE leaves the rest as it was sent.
 // 3. DECODE_AND_MERGE_SLASHES first decodes %2F and %5C.
-// 4. Every other mode (DEFAULT is BASE) makes backslashes slashes, resolves "."
-// and ".." segments, also where the dots are written %2E, decodes escaped
-// letters, digits and "-_.~", and escapes what may not stand in a path. Repeated
-// slashes and other escapes stay.
+// 4. Every other mode (DEFAULT is BASE) takes the parameters off "." and ".."
+// segments ("..;a=b"), makes backslashes slashes, resolves "." and ".." segments,
+// also where the dots are written %2E, decodes escaped letters, digits and "-_.~",
+// and escapes what may not stand in a path. Repeated slashes and other escapes stay.
 // 5. MERGE_SLASHES and DECODE_AND_MERGE_SLASHES then merge repeated slashes.
 //
 //	sent           NONE         BASE        MERGE_SLASHES  DECODE_AND_MERGE_SLASHES
@@ -24,10 +24,12 @@ import (
 //	/app//         as is        /app//      /app/          /app/
 //	/app%2fx       as is        /app%2fx    /app%2fx       /app/x
 //	/app\admin     as is        /app/admin  /app/admin     /app/admin
+//	/app/..;x/adm  as is        /adm        /adm           /adm
 //	/app#f         /app         /app        /app           /app
 //
 // Source: pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager;
-// Envoy, source/common/http/path_utility.cc, and the googleurl it is built with.
+// Envoy, source/common/http/path_utility.cc, and the googleurl it is built with (the
+// parameters since Envoy 1.39.1, runtime guard strip_dotdot_segments_with_parameters).
 func NormalizePath(path string, mode meshconfig.MeshConfig_ProxyPathNormalization_NormalizationType) string {
 	path, _, _ = strings.Cut(path, "#")
 	if before, query, ok := strings.Cut(path, "?"); ok {
@@ -47,8 +49,10 @@ func NormalizePath(path string, mode meshconfig.MeshConfig_ProxyPathNormalizatio
 }
 
 // PathRefused reports whether Envoy answers 400 instead of normalizing the
-// path: it holds an escaped NUL, and the mode is not NONE.
+// path: it holds an escaped NUL, and the mode is not NONE. The query is not looked at.
 func PathRefused(path string, mode meshconfig.MeshConfig_ProxyPathNormalization_NormalizationType) bool {
+	path, _, _ = strings.Cut(path, "?")
+	path, _, _ = strings.Cut(path, "#")
 	return mode != meshconfig.MeshConfig_ProxyPathNormalization_NONE && strings.Contains(path, "%00")
 }
 
@@ -56,7 +60,7 @@ var escapedSlashes = strings.NewReplacer("%2F", "/", "%2f", "/", "%5C", `\`, "%5
 
 // canonicalPath resolves the segments of a path.
 func canonicalPath(path string) string {
-	path = canonicalBytes(path)
+	path = canonicalBytes(withoutDotParameters(path))
 	path = strings.TrimPrefix(path, "/")
 	segments := strings.Split(path, "/")
 	kept := segments[:0]
@@ -77,6 +81,20 @@ func canonicalPath(path string) string {
 		}
 	}
 	return "/" + strings.Join(kept, "/")
+}
+
+// withoutDotParameters takes the parameters off dot segments; only those with the dots as such.
+func withoutDotParameters(path string) string {
+	if !strings.Contains(path, ".;") {
+		return path
+	}
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		if dots, _, ok := strings.Cut(s, ";"); ok && (dots == "." || dots == "..") {
+			segments[i] = dots
+		}
+	}
+	return strings.Join(segments, "/")
 }
 
 // canonicalBytes decodes what need not be escaped and escapes what must be. A "%"

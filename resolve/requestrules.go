@@ -17,9 +17,11 @@ const (
 	RuleMTLSUndecrypted        RuleID = "tls/mtls-undecrypted"
 	RuleMTLSOutside            RuleID = "tls/mtls-outside-mesh"
 	RuleTLSTwice               RuleID = "tls/twice"
+	RuleTLSTakenToSpeak        RuleID = "tls/application-taken-to-speak-it"
 	RuleApplicationDelivered   RuleID = "application/delivered"
 	RuleApplicationOutside     RuleID = "application/outside-mesh"
 	RuleGatewayNotHTTP         RuleID = "gateway/not-http"
+	RulePathRefused            RuleID = "path/refused"
 	RuleGatewayAutoPassthrough RuleID = "gateway/auto-passthrough"
 	RuleTooManyHops            RuleID = "walk/too-many-hops"
 )
@@ -75,9 +77,9 @@ var walkRules = []Rule{
 	},
 	{
 		ID: RuleOriginalDestination, Stage: StageLoadBalance,
-		Says:     "The cluster of a headless Service, and of a ServiceEntry of resolution NONE, keeps the address the application dialled, whatever the route says.",
-		Template: "%s is headless or of resolution NONE: the connection keeps the address the application dialled, which is %s",
-		Source:   "pilot/pkg/networking/core/cluster.go, convertResolution (ORIGINAL_DST)",
+		Says:     "The cluster of a headless Service, of a ServiceEntry of resolution NONE, and one of load balancer PASSTHROUGH keeps the address the application dialled, whatever the route says.",
+		Template: "%s is headless, of resolution NONE or of load balancer PASSTHROUGH: the connection keeps the address the application dialled, which is %s",
+		Source:   "pilot/pkg/networking/core/cluster.go, convertResolution (ORIGINAL_DST); cluster_traffic_policy.go, applyLoadBalancer",
 	},
 	{
 		ID: RuleServicePortMissing, Stage: StageLoadBalance,
@@ -105,8 +107,14 @@ var walkRules = []Rule{
 	},
 	{
 		ID: RuleTLSTwice, Stage: StageTLS,
-		Says:     "A DestinationRule that originates TLS wraps the application's own TLS once more; a host outside the mesh is taken to refuse that.",
+		Says:     "A DestinationRule that originates TLS wraps the application's own TLS once more; the receiver is taken to refuse that.",
 		Template: "the application speaks TLS to %s and its proxy originates TLS around it: the host gets TLS inside TLS, taken to fail",
+		Source:   "pilot/pkg/networking/core/cluster_tls.go, buildUpstreamTLSSettings",
+	},
+	{
+		ID: RuleTLSTakenToSpeak, Stage: StageTLS,
+		Says:     "TLS that a DestinationRule has the proxy originate ends in the application, which is taken to speak it; one that speaks plaintext there refuses it.",
+		Template: "the TLS that the proxy originates ends in the application of %s, which is taken to speak TLS on port %d",
 		Source:   "pilot/pkg/networking/core/cluster_tls.go, buildUpstreamTLSSettings",
 	},
 	{
@@ -132,6 +140,12 @@ var walkRules = []Rule{
 		Says:     "An HTTP listener that gets other bytes answers 400 and closes the connection.",
 		Template: "the listener %[2]s expects HTTP and gets %[1]s",
 		Source:   "Envoy, HTTP connection manager (DPE)",
+	},
+	{
+		ID: RulePathRefused, Stage: StageListener,
+		Says:     "Where paths are normalized, one with an escaped NUL (%00) is answered with 400.",
+		Template: "path %s holds %%00, which can not be normalized: Envoy answers 400",
+		Source:   "pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager; Envoy, source/common/http/conn_manager_utility.cc, maybeNormalizePath",
 	},
 	{
 		ID: RuleGatewayAutoPassthrough, Stage: StageRoute,

@@ -30,6 +30,8 @@ type Running struct {
 	CronJobs     []*batchv1.CronJob
 
 	origins map[Ref]Origin
+	// unseen is what runs in a namespace that istiod does not see, where the rest is empty.
+	unseen *Running
 }
 
 // Deferred is what runs in namespaces that no request has asked for yet.
@@ -100,20 +102,23 @@ func (s *Snapshot) cell(namespace string) *runningCell {
 func (s *Snapshot) run(namespace string, cell *runningCell) *Running {
 	r := &Running{origins: map[Ref]Origin{}}
 	given := cell.given
+	known := r
+	if namespace != "" && !s.discovered(namespace) {
+		r.unseen = &Running{}
+		known = r.unseen
+	}
 	if s.deferred != nil {
 		given = slices.Concat(given, s.deferred.In(namespace))
 	}
 	for _, sourced := range given {
 		r.origins[refOf(sourced.GroupKind.Group, sourced.GroupKind.Kind, sourced.Object)] = sourced.Origin
-		if namespace == "" || s.discovered(namespace) {
-			r.add(sourced.Object)
-		}
+		known.add(sourced.Object)
 	}
-	r.sort()
+	known.sort()
 	for _, d := range cell.deployments {
-		d.run(s, r)
+		d.run(s, known)
 	}
-	r.sort()
+	known.sort()
 	return r
 }
 

@@ -22,15 +22,22 @@ func Selects(selector, labels map[string]string) bool {
 // labelMiss returns the first label of the selector, by name, that the labels do
 // not have: as asked for and as found.
 func labelMiss(selector, labels map[string]string) (want, got string) {
+	return firstMiss(selector, func(name string) (string, bool) {
+		v, ok := labels[name]
+		return v, ok
+	})
+}
+
+func firstMiss(selector map[string]string, get func(name string) (string, bool)) (want, got string) {
 	for _, k := range slices.Sorted(maps.Keys(selector)) {
-		switch v, ok := labels[k]; {
+		switch v, ok := get(k); {
 		case !ok:
 			return k + "=" + selector[k], "no label " + k
 		case v != selector[k]:
 			return k + "=" + selector[k], k + "=" + v
 		}
 	}
-	return labelsText(selector), labelsText(labels)
+	return labelsText(selector), labelsText(selector)
 }
 
 // joinLimited joins at most n words and counts the rest.

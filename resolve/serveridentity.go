@@ -89,19 +89,3 @@ func (s *Snapshot) sameHost(svc *Service) []*Service {
 	}
 	return out
 }
-
-// endpointsOn are the endpoints of a port number of the service's host and namespace: of several services
-// those of the youngest that has any.
-//
-// Source: pilot/pkg/model/push_context.go, initServiceRegistry, ServiceEndpointsByPort.
-func (s *Snapshot) endpointsOn(svc *Service, number int) []*Endpoint {
-	var out []*Endpoint
-	for _, same := range s.sameHost(svc) {
-		for _, port := range same.Ports {
-			if endpoints, _ := s.instances(same, port); port.Number == number && len(endpoints) > 0 {
-				out = endpoints
-			}
-		}
-	}
-	return out
-}

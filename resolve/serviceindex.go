@@ -39,9 +39,7 @@ func indexServices(s *Snapshot) *serviceIndex {
 	for i, se := range s.ServiceEntries {
 		ix.all = append(ix.all, convertServiceEntry(se, i, s.Mesh)...)
 	}
-	slices.SortStableFunc(ix.all, func(a, b *Service) int {
-		return cmp.Or(compareTimes(a.Created, b.Created), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace))
-	})
+	slices.SortStableFunc(ix.all, olderService)
 	resolveAliases(ix.all)
 	for _, svc := range ix.all {
 		byNamespace := ix.byHost[svc.Hostname]
@@ -78,6 +76,19 @@ func indexServices(s *Snapshot) *serviceIndex {
 	return ix
 }
 
+// olderService is the order of age. Services of one age, as those of one ServiceEntry are, follow by name,
+// which is a Service's own or the host of a ServiceEntry.
+// Source: pilot/pkg/model/push_context.go, SortServicesByCreationTime.
+func olderService(a, b *Service) int {
+	name := func(svc *Service) string {
+		if svc.Registry == RegistryKubernetes {
+			return svc.Name
+		}
+		return svc.Hostname
+	}
+	return cmp.Or(compareTimes(a.Created, b.Created), cmp.Compare(name(a), name(b)), cmp.Compare(a.Namespace, b.Namespace))
+}
+
 // Services returns every service of the registry in order of age.
 func (s *Snapshot) Services() []*Service { return s.index.services().all }
 
@@ -107,9 +118,7 @@ func (s *Snapshot) ServicesForHost(hostname string) []*Service {
 	for _, svc := range s.index.services().byHost[hostname] {
 		out = append(out, svc)
 	}
-	slices.SortFunc(out, func(a, b *Service) int {
-		return cmp.Or(compareTimes(a.Created, b.Created), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace))
-	})
+	slices.SortFunc(out, olderService)
 	return out
 }
 

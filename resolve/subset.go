@@ -67,27 +67,57 @@ const (
 	topologyCluster = "topology.istio.io/cluster"
 )
 
-// topologyLabels are the endpoint's labels with those that istiod adds.
-func topologyLabels(e *Endpoint) map[string]string {
-	node := ""
-	if e.Workload != nil {
-		node = e.Workload.NodeName
-	}
-	return augmentLabels(e.Labels, e.Locality, node, e.Network)
+// topologyLabels are labels with those that istiod adds.
+type topologyLabels struct {
+	own           map[string]string
+	locality      Locality
+	node, network string
 }
 
-func augmentLabels(labels map[string]string, l Locality, node, network string) map[string]string {
-	out := make(map[string]string, len(labels)+5)
-	maps.Copy(out, labels)
-	for k, v := range map[string]string{topologyRegion: l.Region, topologyZone: l.Zone, topologySubZone: l.SubZone, topologyNode: node} {
-		if v != "" {
-			out[k] = v
+func endpointLabels(e *Endpoint) topologyLabels {
+	l := topologyLabels{own: e.Labels, locality: e.Locality, network: e.Network}
+	if e.Workload != nil {
+		l.node = e.Workload.NodeName
+	}
+	return l
+}
+
+func proxyLabels(w *Workload) topologyLabels {
+	return topologyLabels{own: w.Labels, locality: w.Locality, node: w.NodeName, network: w.Network}
+}
+
+// get returns a label. Those of a place that is known stand above the own ones, but for the network.
+func (l topologyLabels) get(name string) (string, bool) {
+	place := ""
+	switch name {
+	case topologyRegion:
+		place = l.locality.Region
+	case topologyZone:
+		place = l.locality.Zone
+	case topologySubZone:
+		place = l.locality.SubZone
+	case topologyNode:
+		place = l.node
+	case topologyNetwork:
+		if l.own[name] == "" {
+			place = l.network
 		}
 	}
-	if network != "" && out[topologyNetwork] == "" {
-		out[topologyNetwork] = network
+	if place != "" {
+		return place, true
 	}
-	return out
+	own, ok := l.own[name]
+	return own, ok
+}
+
+// selectedBy reports whether every label of the selector is there.
+func (l topologyLabels) selectedBy(selector map[string]string) bool {
+	for name, want := range selector {
+		if got, ok := l.get(name); !ok || got != want {
+			return false
+		}
+	}
+	return true
 }
 
 // SubsetEndpoints keeps the endpoints that have the labels of the cluster's
@@ -111,7 +141,7 @@ func (s *Snapshot) SubsetEndpoints(c *Cluster, eps []*Endpoint) ([]*Endpoint, []
 	}
 	var kept, others []*Endpoint
 	for _, e := range eps {
-		if Selects(wanted, topologyLabels(e)) {
+		if endpointLabels(e).selectedBy(wanted) {
 			kept = append(kept, e)
 		} else {
 			others = append(others, e)
@@ -123,7 +153,7 @@ func (s *Snapshot) SubsetEndpoints(c *Cluster, eps []*Endpoint) ([]*Endpoint, []
 	}
 	told := map[string]bool{}
 	for _, e := range others {
-		want, got := labelMiss(wanted, topologyLabels(e))
+		want, got := firstMiss(wanted, endpointLabels(e).get)
 		if key := endpointOwner(e) + got; !told[key] { // the pods of one Deployment differ in the same way
 			told[key] = true
 			steps = append(steps, NewStep(differs, Skipped, ref, endpointOwner(e), c.Subset, got, want).Unlike(want, got))

@@ -5,23 +5,29 @@ import (
 	"strings"
 )
 
-// RuleTrustDomainForeign and RuleTrustDomainTrusted tell whether a peer's certificate is accepted.
+// The rules of whether a peer's certificate is accepted.
 const (
 	RuleTrustDomainForeign RuleID = "trustdomain/foreign-peer"
 	RuleTrustDomainTrusted RuleID = "trustdomain/trusted-peer"
+	RuleTrustDomainOwnCert RuleID = "trustdomain/certificate-of-the-client"
 )
 
 var trustDomainRules = []Rule{
 	{
 		ID: RuleTrustDomainForeign, Stage: StageTLS, Source: "pilot/pkg/networking/plugin/authn/util.go, TrustDomainsForValidation",
 		Says:     "A sidecar accepts peers of the mesh's trust domain, its aliases and those of meshConfig.caCertificates; others fail in the handshake.",
-		Template: "the handshake fails: %s is of trust domain %s, and the mesh trusts %s",
+		Template: "the handshake fails: %s is of %s, and the mesh trusts %s",
 	},
 	{
 		ID: RuleTrustDomainTrusted, Stage: StageTLS, Source: "pilot/pkg/networking/plugin/authn/util.go, TrustDomainsForValidation",
 		Says:     "A peer of the mesh's trust domain or of an alias is accepted.",
 		Template: "%s is of trust domain %s, which the mesh trusts",
 		Detail:   true,
+	},
+	{
+		ID: RuleTrustDomainOwnCert, Stage: StageTLS, Source: "pilot/pkg/security/model/authentication.go, ApplyToCommonTLSContext",
+		Says:     "A certificate that the client's application shows itself is accepted where the mesh's authority signed it and it names a trust domain of the mesh; who signed it the name does not tell.",
+		Template: "the client itself shows a certificate of %s: taken to be signed by the mesh's authority, and the client to accept that of the proxy, which names no host",
 	},
 }
 
@@ -32,17 +38,37 @@ var trustDomainRules = []Rule{
 //
 // Source: pilot/pkg/networking/plugin/authn/util.go, TrustDomainsForValidation.
 func (s *Snapshot) TrustsPeer(principal string) (bool, Step) {
-	domains := s.Mesh.TrustDomains()
-	for _, ca := range s.Mesh.GetCaCertificates() {
-		domains = append(domains, ca.GetTrustDomains()...)
-	}
+	domains := s.trustedDomains()
 	domain, _, _ := strings.Cut(principal, "/")
 	ref := s.Mesh.Ref.At("trustDomain")
 	if domain != "" && slices.Contains(domains, domain) {
 		return true, NewStep(RuleTrustDomainTrusted, Allowed, ref, principal, domain)
 	}
 	trusted := strings.Join(domains, ", ")
-	return false, NewStep(RuleTrustDomainForeign, DeniedBy, ref, principal, domain, trusted).Unlike(trusted, domain)
+	return false, NewStep(RuleTrustDomainForeign, DeniedBy, ref, principal, "trust domain "+domain, trusted).Unlike(trusted, domain)
+}
+
+// TrustsCertificate reports whether a sidecar accepts a certificate that an application shows, by its name: one
+// that is no SPIFFE identity is of no trust domain.
+func (s *Snapshot) TrustsCertificate(name string) (bool, []Step) {
+	principal, spiffe := strings.CutPrefix(name, "spiffe://")
+	if !spiffe {
+		domains := strings.Join(s.trustedDomains(), ", ")
+		return false, []Step{NewStep(RuleTrustDomainForeign, DeniedBy, s.Mesh.Ref.At("trustDomain"), name, "no trust domain", domains).Unlike(domains, "none")}
+	}
+	trusted, step := s.TrustsPeer(principal)
+	if !trusted {
+		return false, []Step{step}
+	}
+	return true, []Step{step, NewStep(RuleTrustDomainOwnCert, Warned, Ref{}, principal)}
+}
+
+func (s *Snapshot) trustedDomains() []string {
+	domains := s.Mesh.TrustDomains()
+	for _, ca := range s.Mesh.GetCaCertificates() {
+		domains = append(domains, ca.GetTrustDomains()...)
+	}
+	return domains
 }
 
 // migratePrincipals replaces the trust domain of principals in a policy by all

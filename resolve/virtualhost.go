@@ -12,6 +12,7 @@ const (
 	RuleHostServiceDefault  RuleID = "host/service-default"
 	RuleHostSniffed         RuleID = "host/own-listener"
 	RuleHostUnknown         RuleID = "host/unknown"
+	RuleHostUnsettled       RuleID = "host/one-of-several-addresses"
 	RuleHostEmptyTable      RuleID = "host/empty-table"
 	RuleHostNotMesh         RuleID = "virtualservice/not-bound-to-mesh"
 	RuleHostNotExported     RuleID = "virtualservice/not-exported"
@@ -49,6 +50,12 @@ var virtualHostRules = []Rule{
 		Says:     "The listener of an auto-detected port has a route table with its service alone. It is made from the Sidecar's first egress listener for the port; if that does not import the service the table is empty, and every request gets 404.",
 		Template: "route table %s is made from the Sidecar's first egress listener for port %d, which does not import %s: it is empty",
 		Source:   "pilot/pkg/networking/core/httproute.go, getVirtualHostsForSniffedServicePort; model/sidecar.go, GetEgressListenerForRDS",
+	},
+	{
+		ID: RuleHostUnsettled, Stage: StageHost,
+		Says:     "Of several addresses of a ServiceEntry one alone is a domain of its virtual host: the one that istiod happens to list last.",
+		Template: "%s is one of %d addresses of %s, and only the one that istiod happens to list last is a domain of its virtual host",
+		Source:   "pilot/pkg/serviceregistry/serviceentry/conversion.go, convertServices; networking/core/httproute.go, BuildSidecarOutboundVirtualHosts",
 	},
 	{
 		ID: RuleHostUnknown, Stage: StageHost,
@@ -145,7 +152,7 @@ type fate struct {
 // RouteTable returns the route configuration of a listener's HTTP chain, made once for
 // each port and, where a VirtualService asks for labels of the caller, each workload.
 //
-//  1. Only services with the port take part; for ports other than 80 only
+//  1. Only services with the port take part, and not by UDP; for ports other than 80 only
 //     VirtualServices that overlap one of them.
 //  2. VirtualServices in order: each takes the virtual hosts of its hosts that are
 //     still free. One without a route for this proxy and port takes nothing.
@@ -210,7 +217,7 @@ func (sc *Scope) buildRouteTable(l *OutboundListener, w *Workload) *RouteTable {
 	}
 	byName := map[string]*Service{}
 	for _, svc := range e.Services {
-		if p, ok := svc.PortByNumber(l.Port); ok {
+		if p, ok := svc.PortByNumber(l.Port); ok && p.Protocol != ProtocolUDP {
 			byName[svc.Hostname] = withPorts(svc, []Port{p})
 		}
 	}

@@ -33,6 +33,7 @@ func (t *RouteTable) addDomains(vh *VirtualHost, w *Workload, known, taken map[s
 //	other namespace    FQDN, FQDN., a.ns, a.ns.svc, VIPs
 //	headless (K8s)     all of these, each with "*." too
 //	aliases            as if they were the service
+//	ServiceEntry       one of its VIPs, see Unsettled
 //
 // Source: pilot/pkg/networking/core/httproute.go, generateVirtualHostDomains, GenerateAltVirtualHosts.
 func serviceDomains(svc *Service, namespace, clusterDomain string) (domains []string, short map[string]bool) {
@@ -59,6 +60,24 @@ func serviceDomains(svc *Service, namespace, clusterDomain string) (domains []st
 		}
 	}
 	return domains, short
+}
+
+// Unsettled reports whether a Host is one of several addresses of a ServiceEntry. istiod makes a service of each
+// address, and of those with one host it keeps one for the route table, whichever it lists last.
+//
+// Source: pilot/pkg/serviceregistry/serviceentry/conversion.go, convertServices; controller.go, Services;
+// networking/core/httproute.go, BuildSidecarOutboundVirtualHosts.
+func (t *RouteTable) Unsettled(hostname string) (Step, bool) {
+	vh := t.byDomain[hostname]
+	if t.Single != nil || vh == nil || vh.Service == nil || vh.Service.Registry == RegistryKubernetes || len(vh.Service.Addresses) < 2 {
+		return Step{}, false
+	}
+	for _, a := range vh.Service.Addresses {
+		if a.Prefix.IsValid() && bracketIPv6(a.String()) == hostname {
+			return NewStep(RuleHostUnsettled, Warned, vh.Service.Ref.Object().At("spec.addresses"), hostname, len(vh.Service.Addresses), vh.Service.Hostname), true
+		}
+	}
+	return Step{}, false
 }
 
 // shortForms are the other names of a host on a proxy of the namespace.

@@ -85,6 +85,9 @@ func (w *Workload) Principal(trustDomain string) string {
 	return trustDomain + "/ns/" + w.Namespace + "/sa/" + sa
 }
 
+// SamePod reports whether both are one pod, or the pods of one template.
+func (w *Workload) SamePod(o *Workload) bool { return w.Owner == o.Owner && w.Pod == o.Pod }
+
 // HasProxy reports whether an Envoy of Istio stands before the application (a sidecar or a gateway).
 func (w *Workload) HasProxy() bool {
 	return w.Dataplane == DataplaneSidecar || w.Dataplane == DataplaneGateway || w.Dataplane == DataplaneWaypoint

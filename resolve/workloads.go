@@ -30,8 +30,8 @@ type workloadIndex struct {
 	all             []*Workload
 	// finished are pods that ran to their end.
 	finished []*Workload
-	// controllers are what directly controls a pod: its ReplicaSet or Job.
-	controllers map[*Workload]Ref
+	// runs are the workloads of a resource that runs pods, itself or through a ReplicaSet or Job.
+	runs map[Ref][]*Workload
 }
 
 // agedWorkload is a workload with what its place among all is found by.
@@ -56,24 +56,29 @@ func (s *Snapshot) WorkloadEntriesIn(namespace string) []*Workload {
 }
 
 func indexWorkloads(s *Snapshot, running *Running) *workloadIndex {
-	ix := &workloadIndex{controllers: map[*Workload]Ref{}}
+	ix := &workloadIndex{runs: map[Ref][]*Workload{}}
 	owners := indexOwners(running)
 	hasPods := map[Ref]bool{}
 	for _, pod := range running.Pods {
 		controller, owner := owners.of(pod)
 		w := s.podWorkload(pod, owner)
 		hasPods[owner], hasPods[controller] = true, true
-		ix.controllers[w] = controller
 		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 			ix.finished = append(ix.finished, w)
 			continue
 		}
 		ix.pods = append(ix.pods, agedWorkload{w, pod, 0})
+		ix.runs[owner] = append(ix.runs[owner], w)
+		if controller != owner {
+			ix.runs[controller] = append(ix.runs[controller], w)
+		}
 	}
 	if s.Offline {
 		for _, t := range running.templates() {
 			if t.endpoints && !hasPods[t.owner] && t.replicas > 0 {
-				ix.templates = append(ix.templates, agedWorkload{s.templateWorkload(t), t.object, t.kind})
+				w := s.templateWorkload(t)
+				ix.templates = append(ix.templates, agedWorkload{w, t.object, t.kind})
+				ix.runs[t.owner] = append(ix.runs[t.owner], w)
 			}
 		}
 	}

@@ -16,6 +16,7 @@ const (
 	CodeNoGateway          Code = "NO_GATEWAY"
 	CodeNoGatewayPort      Code = "NO_GATEWAY_PORT"
 	CodePortNotInService   Code = "PORT_NOT_IN_SERVICE"
+	CodePathRefused        Code = "PATH_REFUSED"
 	CodeNoVirtualHost      Code = "NO_VIRTUAL_HOST"
 	CodeNoRoute            Code = "NO_ROUTE"
 	CodeRouteInvalid       Code = "ROUTE_INVALID"
@@ -71,6 +72,7 @@ var codes = []CodeInfo{
 	{CodeNoGateway, NotRouted, "no gateway workload serves requests from outside"},
 	{CodeNoGatewayPort, NotRouted, "nothing listens on that port of the gateway: connection refused"},
 	{CodePortNotInService, NotRouted, "the Service has no such port: the connection is refused or times out"},
+	{CodePathRefused, NotRouted, "the proxy can not normalize the path: 400"},
 	{CodeNoVirtualHost, NotRouted, "no virtual host takes the Host header: 404"},
 	{CodeNoRoute, NotRouted, "no route of the virtual host matches: 404"},
 	{CodeRouteInvalid, Unavailable, "Envoy refuses a route of the table, and the whole table with it"},
@@ -93,7 +95,7 @@ var codes = []CodeInfo{
 	{CodeMTLSRequired, Reset, "the receiving sidecar demands mTLS and the client sends plaintext"},
 	{CodeMTLSRefused, Reset, "the client sends mTLS and the receiver does not speak it"},
 	{CodeTLSRejected, Reset, "the receiving sidecar accepts no TLS of the application's own on this port"},
-	{CodeUntrustedPeer, Reset, "the receiving sidecar does not trust the client's trust domain"},
+	{CodeUntrustedPeer, Reset, "the receiving sidecar does not trust the identity of the client, or the client that of the server"},
 	{CodeNoFilterChain, Reset, "no filter chain of the listener takes the connection"},
 	{CodeTLSToPlaintext, Reset, "a TLS client meets a plaintext port"},
 	{CodePlaintextToTLS, Reset, "a plaintext client meets a TLS port"},

@@ -3,6 +3,7 @@ package trace
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,9 +108,13 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.clusterMissing(p, t, code, decisive(steps), w.subsetRef(t))
 		return
 	}
+	if cluster.Type == resolve.ClusterDynamicDNS {
+		w.toOwnHost(p, r, cluster)
+		return
+	}
 	keepsAddress := cluster.Type == resolve.ClusterOriginalDst && !r.gateway
 	endpoints, steps := w.snapshot.Endpoints(r.workload, svc, port)
-	if keepsAddress && dialsOther(r.dialled, svc, endpoints) {
+	if keepsAddress && (svc.Resolution != resolve.Passthrough || dialsOther(r.dialled, svc, endpoints)) {
 		w.toDialled(p, r, cluster, endpoints)
 		return
 	}
@@ -140,19 +145,46 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		return
 	}
 	for _, g := range w.groupEndpoints(healthy) {
-		branch := p.fork(g.part)
+		branch := p.branch(g.part)
 		branch.dest.TargetPort = g.first.Port
-		tls := w.snapshot.ClientTLSFor(r.workload, cluster, g.first)
+		tls := branch.named(w.snapshot.ClientTLSFor(r.workload, cluster, g.first))
 		branch.note(tls.Step)
 		w.arrive(branch, g, tls)
 	}
 }
 
+// named is TLS with the server name that a proxy takes from the Host header where the DestinationRule gives none.
+// Source: pilot/pkg/networking/core/cluster_tls.go, setAutoSniAndAutoSanValidation; Envoy, UpstreamHttpProtocolOptions,
+// auto_sni: the host after a rewrite, unless it is an address.
+func (p *path) named(tls resolve.ClientTLS) resolve.ClientTLS {
+	if tls.SNI != "" || !originates(tls) || p.stream || p.http == nil {
+		return tls
+	}
+	if host := p.http.Hostname(); !isAddress(host) {
+		tls.SNI = host
+	}
+	return tls
+}
+
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil
+}
+
 // whereDialled are the endpoints that the application dialled: those that the name of a headless Service
-// has, or the one with the address; all of them where it dialled something else.
+// has, or the one with the address; all of them where it dialled something else. A ServiceEntry has none
+// of its own: where the address is one of the cluster's, whoever has it is meant.
 func (w *walk) whereDialled(endpoints []*resolve.Endpoint, svc *resolve.Service, d resolve.Dialled) []*resolve.Endpoint {
 	if d.Headless {
 		return w.snapshot.NamedEndpoints(svc, d.Pod, d.Port)
+	}
+	if svc.Registry != resolve.RegistryKubernetes {
+		if ip := d.Address.Prefix.Addr(); len(endpoints) == 1 && d.Address.Prefix.IsSingleIP() && w.taken(ip) {
+			there := *endpoints[0]
+			there.Address = ip.String()
+			return []*resolve.Endpoint{&there}
+		}
+		return endpoints
 	}
 	if d.Service != nil || !d.Address.Prefix.IsValid() {
 		return endpoints
@@ -174,8 +206,13 @@ func othersOnly(endpoints []*resolve.Endpoint, client *resolve.Workload, d resol
 	}
 	var out []*resolve.Endpoint
 	for _, e := range endpoints {
-		if e.Workload == nil || e.Workload.Owner != client.Owner || e.Count > 1 {
+		switch {
+		case e.Workload == nil || !e.Workload.SamePod(client):
 			out = append(out, e)
+		case e.Count > 1: // pods of one template
+			others := *e
+			others.Count--
+			out = append(out, &others)
 		}
 	}
 	return out
@@ -291,8 +328,18 @@ type group struct {
 	// key is what the endpoints have in common; groups are ordered by it.
 	key   string
 	count int
-	// part is the group's share of the load, 0 to 1.
-	part float64
+	// weight is the sum of the endpoints', and part the group's share of the load, 0 to 1.
+	weight, part float64
+}
+
+// likeness is what the endpoints of a group have in common.
+type likeness struct {
+	address, who, labels, tlsMode string
+	port                          int
+}
+
+func (l likeness) String() string {
+	return l.address + l.who + "|" + strconv.Itoa(l.port) + "|" + l.tlsMode + l.labels
 }
 
 // groupEndpoints puts together the endpoints of one owner with the same labels,
@@ -302,34 +349,34 @@ func (w *walk) groupEndpoints(endpoints []*resolve.Endpoint) []*group {
 		return []*group{{first: endpoints[0], count: max(endpoints[0].Count, 1), part: 1}}
 	}
 	var groups []*group
-	byKey := map[string]*group{}
+	alike := map[likeness]*group{}
 	total := 0.0
-	weight := map[*group]float64{}
 	for _, e := range endpoints {
-		key := w.endpointKey(e)
-		g := byKey[key]
+		l := w.likeness(e)
+		g := alike[l]
 		if g == nil {
-			g = &group{first: e, key: key}
-			byKey[key] = g
+			g = &group{first: e, key: l.String()}
+			alike[l] = g
 			groups = append(groups, g)
 		}
 		g.count += max(e.Count, 1)
-		share := float64(max(e.Weight, 1) * max(e.Count, 1))
-		weight[g] += share
-		total += share
+		weight := float64(max(e.Weight, 1) * max(e.Count, 1))
+		g.weight += weight
+		total += weight
 	}
 	for _, g := range groups {
-		g.part = weight[g] / total
+		g.part = g.weight / total
 	}
 	slices.SortStableFunc(groups, func(a, b *group) int { return strings.Compare(a.key, b.key) })
 	return groups
 }
 
-func (w *walk) endpointKey(e *resolve.Endpoint) string {
-	where := "|" + strconv.Itoa(e.Port) + "|" + string(e.TLSMode)
+func (w *walk) likeness(e *resolve.Endpoint) likeness {
+	l := likeness{port: e.Port, tlsMode: e.TLSMode}
 	if e.Workload == nil {
-		return e.Address + where
+		l.address = e.Address
+	} else {
+		l.who, l.labels = w.snapshot.Likeness(e.Workload)
 	}
-	who, labels := w.snapshot.Likeness(e.Workload)
-	return who + where + labels
+	return l
 }

@@ -193,7 +193,9 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	}
 	hop.Envoy.RouteConfig = chain.RouteConfig
 	p.readsHTTP()
-	p.normalize(w.snapshot.Mesh)
+	if !w.normalize(p) {
+		return
+	}
 	trusted := w.snapshot.TrustedProxies(gw)
 	connection.RemoteIP = p.remoteIP(trusted)
 	p.readsScheme(chain.Terminates(), trusted > 0, w.request.Scheme.IsGRPC())
@@ -280,6 +282,9 @@ func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivin
 	if done && tls.shown {
 		trusted, more := chain.TrustsClient(tls.ofMesh, tls.certificate())
 		done, steps = trusted, append(steps, more...)
+	}
+	if done && tls.ofMesh && p.wrapper == nil && chain.AsksOfMesh() {
+		steps = append(steps, resolve.NewStep(resolve.RuleTrustDomainOwnCert, resolve.Warned, chain.Server().Ref, tls.cert))
 	}
 	if done && tls.cert != "" {
 		named, more := chain.TakesClientName(tls.cert)

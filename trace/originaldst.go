@@ -9,10 +9,11 @@ import (
 // A cluster of type ORIGINAL_DST has no endpoints of its own: it opens its connection to where the
 // application connected to, with the cluster's TLS and the cluster's word on whom to accept.
 //
-//  1. The application dialled the cluster's own service: one of its endpoints is meant.
-//  2. It dialled something else (a Host header or a route led here): kube-proxy, the workload that has
-//     the address, or a host outside gets what was meant for the service. Only a ServiceEntry's
-//     targetPort changes the port.
+//  1. The application dialled the cluster's own service, which is headless or of resolution NONE: one of its
+//     endpoints is meant.
+//  2. It dialled something else (a Host header or a route led here), or the service is another one, whose load
+//     balancer is PASSTHROUGH: kube-proxy, the workload that has the address, or a host outside gets what was
+//     meant for the service. Only the targetPort of a ServiceEntry of resolution NONE changes the port.
 //
 // Source: pilot/pkg/networking/core/cluster.go, convertResolution; cluster_builder.go, buildCluster;
 // Envoy, Original destination service discovery.
@@ -32,12 +33,14 @@ func dialsOther(d resolve.Dialled, svc *resolve.Service, endpoints []*resolve.En
 func (w *walk) toDialled(p *path, r *router, cluster *resolve.Cluster, endpoints []*resolve.Endpoint) {
 	d, svc := r.dialled, cluster.Service
 	p.note(resolve.NewStep(resolve.RuleOriginalDestination, resolve.Applied, svc.Ref, svc.Hostname, hostOf(d, w.request.Host)))
-	if svc.Registry != resolve.RegistryKubernetes && cluster.Port.TargetPort != 0 {
+	if svc.Registry != resolve.RegistryKubernetes && svc.Resolution == resolve.Passthrough && cluster.Port.TargetPort != 0 {
 		d.Port = cluster.Port.TargetPort
 	}
 	p.dest = Destination{Host: hostOf(d, w.request.Host), Port: d.Port, Subset: p.dest.Subset, EnvoyCluster: p.dest.EnvoyCluster}
+	_, steps := w.snapshot.SubsetEndpoints(cluster, endpoints)
+	p.note(steps...)
 	p.note(resolve.Behind(svc, endpoints)...) // they decide about mTLS
-	tls := w.snapshot.ClientTLSFor(r.workload, cluster, &resolve.Endpoint{Ref: svc.Ref})
+	tls := p.named(w.snapshot.ClientTLSFor(r.workload, cluster, &resolve.Endpoint{Ref: svc.Ref}))
 	p.note(tls.Step)
 	w.connect(p, d, tls)
 }

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"strings"
 
-	meshconfig "istio.io/api/mesh/v1alpha1"
 	api "istio.io/api/networking/v1alpha3"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -91,13 +90,19 @@ func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListene
 	if p.http.Scheme != "http" {
 		p.note(resolve.NewStep(resolve.RuleSchemeForwarded, resolve.Applied, resolve.Ref{}, p.http.Scheme, "http"))
 	}
-	p.normalize(w.snapshot.Mesh)
+	if !w.normalize(p) {
+		return
+	}
 	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
 	table := r.scope.RouteTable(listener, r.workload)
 	host := p.http.Hostname()
 	vh := table.Lookup(host)
 	p.note(w.snapshot.HiddenVirtualServices(virtualHostNames(host, vh)...)...)
 	p.note(table.ExplainHost(host, vh)...)
+	if step, open := table.Unsettled(host); open {
+		p.note(step)
+		p.lower(Undetermined)
+	}
 	if vh == nil && listener.HTTPService != nil {
 		step := resolve.NewStep(resolve.RuleHostEmptyTable, resolve.None, r.scope.Ref, listener.RouteConfig, table.Port, listener.HTTPService.Hostname)
 		w.endAt(p, Outcome{Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost, By: r.scope.Ref}, step)
@@ -169,32 +174,6 @@ func (w *walk) unmatched(p *path, r *router, http bool) {
 	}
 }
 
-// allowAnyDynamicDNS is a value that MeshConfig has and the Sidecar resource has not.
-const allowAnyDynamicDNS = api.OutboundTrafficPolicy_Mode(meshconfig.MeshConfig_OutboundTrafficPolicy_ALLOW_ANY_DYNAMIC_DNS)
-
-// dynamicDNS forwards to the Host header's address, as the proxy resolves it, and to its port: 80 where the
-// header has none, whatever port the application dialled.
-// Source: Envoy, source/extensions/filters/http/dynamic_forward_proxy/proxy_filter.cc, decodeHeaders.
-func (w *walk) dynamicDNS(p *path, r *router, ref resolve.Ref) {
-	hop, host := p.hop(), p.http.Hostname()
-	hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = "allow_any_dynamic_dns", "allow_any_dynamic_dns", "AllowAnyDynamicDNSCluster"
-	if hop.Envoy.Listener == "virtualOutbound" {
-		hop.Envoy.RouteConfig, hop.Envoy.FilterChain = "allow_any_dynamic_dns", "virtualOutbound-catchall-tcp-http"
-		p.normalize(w.snapshot.Mesh)
-	}
-	p.readsHTTP()
-	p.note(resolve.NewStep(resolve.RuleListenerDynamicDNS, resolve.None, ref, host))
-	p.via, p.by = CodePassthrough, ref
-	resolved, steps := w.snapshot.ResolveName(r.workload, nil, host, p.http.PortOr(80))
-	p.note(steps...)
-	if !resolved.Found {
-		p.dest = Destination{Host: host, Port: p.http.PortOr(80), EnvoyCluster: hop.Envoy.Cluster}
-		w.unavailableBy(p, CodeNameNotFound, "DF", "dns_resolution_failure", decisive(steps), ref)
-		return
-	}
-	w.dial(p, resolved.Dialled, host)
-}
-
 // dial connects to the address of a host without Istio's routing: kube-proxy for a
 // ClusterIP, the pod for a pod IP, or a host outside.
 func (w *walk) dial(p *path, d resolve.Dialled, host string) {
@@ -227,6 +206,11 @@ func (w *walk) known(p *path, ip netip.Addr, port int, tls resolve.ClientTLS) bo
 	return false
 }
 
+// taken reports whether anyone in the cluster has the address.
+func (w *walk) taken(ip netip.Addr) bool {
+	return w.snapshot.ClusterIPAt(ip) != nil || w.snapshot.WorkloadAt(ip) != nil
+}
+
 // dialService is a connection to a Service's ClusterIP, or to a headless Service's pods, as kube-proxy and DNS make it.
 func (w *walk) dialService(p *path, d resolve.Dialled, tls resolve.ClientTLS) {
 	svc := d.Service
@@ -249,7 +233,7 @@ func (w *walk) dialService(p *path, d resolve.Dialled, tls resolve.ClientTLS) {
 		return
 	}
 	for _, g := range w.groupEndpoints(ready) {
-		branch := p.fork(g.part)
+		branch := p.branch(g.part)
 		branch.dest.TargetPort = g.first.Port
 		w.arrive(branch, g, tls)
 	}

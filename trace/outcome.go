@@ -3,6 +3,7 @@ package trace
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -80,42 +81,50 @@ func sameArgs(x, y []any) bool {
 // mergeOutcomes puts outcomes together that differ in nothing but the endpoint
 // picked, in the order in which they were found.
 func mergeOutcomes(all []finished) []finished {
+	if len(all) == 1 {
+		all[0].sayOthers()
+		return all
+	}
+	type group struct {
+		outcome   int
+		endpoints string
+	}
 	var out []finished
-	index := map[string]int{}
-	counted := map[string]bool{} // a group that two routes of one rule lead to is counted once
-	for _, f := range all {
+	counted := map[group]bool{} // a group that two routes of one rule lead to is counted once
+	for a := range all {
+		f := &all[a]
 		if f.share <= 0 {
 			continue
 		}
-		key := ""
-		if len(all) > 1 {
-			key = outcomeKey(f)
-		}
-		group := key + " " + f.endpoints
-		again := f.endpoints != "" && counted[group]
-		counted[group] = true
-		i, ok := index[key]
-		if !ok {
-			index[key] = len(out)
-			out = append(out, f)
+		i := slices.IndexFunc(out, f.endsLike)
+		if i < 0 {
+			counted[group{len(out), f.endpoints}] = true
+			out = append(out, *f)
 			continue
 		}
-		out[i].share += f.share
-		if !again {
-			out[i].Destination.Endpoints += f.Destination.Endpoints
-		}
-		for _, ref := range f.Destination.Workloads {
-			if !slices.Contains(out[i].Destination.Workloads, ref) {
-				out[i].Destination.Workloads = append(out[i].Destination.Workloads, ref)
-			}
-		}
-		slices.SortFunc(out[i].Destination.Workloads, resolve.CompareRefs)
-		out[i].alternates = append(out[i].alternates, f.hops...)
+		same := group{i, f.endpoints}
+		out[i].join(f, f.endpoints != "" && counted[same])
+		counted[same] = true
 	}
 	for i := range out {
 		out[i].sayOthers()
 	}
 	return out
+}
+
+// join adds an outcome that ends alike, and its endpoints if they are not counted yet.
+func (f *finished) join(other *finished, counted bool) {
+	f.share += other.share
+	if !counted {
+		f.Destination.Endpoints += other.Destination.Endpoints
+	}
+	for _, ref := range other.Destination.Workloads {
+		if !slices.Contains(f.Destination.Workloads, ref) {
+			f.Destination.Workloads = append(f.Destination.Workloads, ref)
+		}
+	}
+	slices.SortFunc(f.Destination.Workloads, resolve.CompareRefs)
+	f.alternates = append(f.alternates, other.hops...)
 }
 
 // sayOthers adds to the reason of a delivery that its workload is not the only one.
@@ -132,27 +141,30 @@ func (f *finished) sayOthers() {
 	}
 }
 
-// outcomeKey is everything about an outcome but which workload answered.
-func outcomeKey(f finished) string {
-	o := f.Outcome
-	reason := o.Reason
-	by := o.By.String()
-	if o.Decision == Delivered {
-		reason = ""
+// endsLike reports whether two outcomes differ in nothing but which workload answered.
+func (f *finished) endsLike(other finished) bool {
+	a, b := &f.Outcome, &other.Outcome
+	return a.Decision == b.Decision && a.HTTPStatus == b.HTTPStatus && a.ResponseFlags == b.ResponseFlags &&
+		a.ResponseCodeDetails == b.ResponseCodeDetails && a.Code == b.Code && a.Certainty == b.Certainty &&
+		(a.Decision == Delivered || a.Reason == b.Reason) && a.Location == b.Location && a.By == b.By &&
+		a.Destination.sameCluster(&b.Destination) && slices.Equal(a.Otherwise, b.Otherwise) && a.Forwarded.equal(b.Forwarded) &&
+		slices.EqualFunc(f.hops, other.hops, passedAlike)
+}
+
+func (d *Destination) sameCluster(o *Destination) bool {
+	return d.Host == o.Host && d.Port == o.Port && d.Subset == o.Subset && d.EnvoyCluster == o.EnvoyCluster && d.TargetPort == o.TargetPort
+}
+
+func (f *Forwarded) equal(o *Forwarded) bool {
+	if f == nil || o == nil {
+		return f == o
 	}
-	d := o.Destination
-	key := fmt.Sprint(o.Decision, "|", o.HTTPStatus, "|", o.ResponseFlags, "|", o.ResponseCodeDetails, "|", o.Code, "|", o.Certainty, "|", reason, "|", o.Location, "|",
-		by, "|", d.Host, "|", d.Port, "|", d.Subset, "|", d.EnvoyCluster, "|", d.TargetPort)
-	for _, a := range o.Otherwise {
-		key += fmt.Sprint("|", a)
-	}
-	if o.Forwarded != nil {
-		key += fmt.Sprint("|", o.Forwarded.Method, o.Forwarded.Host, o.Forwarded.Path, o.Forwarded.Headers, o.Forwarded.Removed)
-	}
-	for _, h := range f.hops {
-		key += fmt.Sprint("|", h.Proxy, h.Direction, h.TLS)
-	}
-	return key
+	return f.Method == o.Method && f.Host == o.Host && f.Path == o.Path && maps.Equal(f.Headers, o.Headers) && slices.Equal(f.Removed, o.Removed)
+}
+
+// passedAlike reports whether two hops are of the same kind.
+func passedAlike(a, b *Hop) bool {
+	return a.Proxy == b.Proxy && a.Direction == b.Direction && a.TLS == b.TLS
 }
 
 // collectWarnings turns every warning step into a warning of the trace, once,

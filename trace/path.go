@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 
@@ -93,6 +92,15 @@ func (p *path) fork(part float64) *path {
 		c.http = p.http.Clone()
 	}
 	return &c
+}
+
+// branch is the path to one of several groups, which takes a part of the share: a copy, or the path itself where
+// there is no other group.
+func (p *path) branch(part float64) *path {
+	if part == 1 {
+		return p
+	}
+	return p.fork(part)
 }
 
 // enter opens a hop.
@@ -196,10 +204,20 @@ func (p *path) reachedBy(mode resolve.ClientTLSMode) HopTLS {
 	return TLSPlaintext
 }
 
-// normalize rewrites the path as an HTTP connection manager does before anything looks at it.
-// Source: pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager; Envoy, path normalization.
-func (p *path) normalize(mesh *resolve.Mesh) {
-	p.http.Path = resolve.NormalizePath(p.http.Path, mesh.GetPathNormalization().GetNormalization())
+// normalize rewrites the path as an HTTP connection manager does before anything looks at it; where it can
+// not, it ends the request with 400. It reports whether the request goes on.
+// Source: pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager; Envoy,
+// source/common/http/conn_manager_utility.cc, maybeNormalizePath.
+func (w *walk) normalize(p *path) bool {
+	mode := w.snapshot.Mesh.GetPathNormalization().GetNormalization()
+	if resolve.PathRefused(p.http.Path, mode) {
+		ref := w.snapshot.Mesh.Ref.At("pathNormalization")
+		w.endAt(p, Outcome{Decision: NotRouted, HTTPStatus: 400, ResponseCodeDetails: "path_normalization_failed", Code: CodePathRefused, By: ref},
+			resolve.NewStep(resolve.RulePathRefused, resolve.None, ref, p.http.Path))
+		return false
+	}
+	p.http.Path = resolve.NormalizePath(p.http.Path, mode)
+	return true
 }
 
 // forwarded is what differs from the request as it was sent.
@@ -213,10 +231,11 @@ func (p *path) forwarded() *Forwarded {
 			f.Headers[k] = v
 		}
 	}
-	for _, k := range slices.Sorted(maps.Keys(p.original.Headers)) {
+	for k := range p.original.Headers {
 		if _, ok := p.http.Headers[k]; !ok {
 			f.Removed = append(f.Removed, k)
 		}
 	}
+	slices.Sort(f.Removed)
 	return f
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -53,9 +54,9 @@ func (w *walk) outside(p *path, e *resolve.Endpoint, tls resolve.ClientTLS) {
 			resolve.NewStep(resolve.RuleMTLSOutside, resolve.Warned, tls.Step.Ref, e.Address))
 		return
 	}
-	originated := tls.Mode == resolve.ClientTLSOrigination || tls.Mode == resolve.ClientMutualTLSOrigination
+	originated := originates(tls)
 	if originated && p.sealed {
-		w.broken(p, CodeTLSTwice, "", "", resolve.NewStep(resolve.RuleTLSTwice, resolve.Warned, tls.Step.Ref, e.Address))
+		w.twice(p, tls, e.Address)
 		return
 	}
 	if p.via == "" {
@@ -145,8 +146,12 @@ func (w *walk) inbound(p *path, a arrival) {
 	hop.Envoy.FilterChain = port.FilterChain
 	mtls := w.snapshot.EffectiveMTLS(server, a.port)
 	p.note(mtls.Steps...)
-	result := resolve.InboundChain(mtls.Mode, port.Protocol, p.clientBytes(a.tls.Mode))
-	if result.Verified && p.sender != nil {
+	bytes, stands := w.certified(p, a, mtls.Mode)
+	if !stands {
+		return
+	}
+	result := resolve.InboundChain(mtls.Mode, port.Protocol, bytes)
+	if result.Verified && hop.Peer == "" && p.sender != nil {
 		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
 		if accepted, step := w.snapshot.AcceptsServer(a.tls, server); !accepted {
 			hop.Peer, hop.Envoy.Cluster = "", "" // the client closes before it says who it is
@@ -167,35 +172,44 @@ func (w *walk) inbound(p *path, a arrival) {
 	if result.Fate == resolve.InboundTCP {
 		hop.Envoy.Cluster = port.Cluster
 	}
+	p.note(w.snapshot.Extensions(server, resolve.SideInbound)...)
+	var request *resolve.HTTPRequest
+	if result.Fate == resolve.InboundHTTP {
+		if !port.Declared {
+			hop.Envoy.FilterChain = "virtualInbound-catchall-http"
+		}
+		if hop.Envoy.RouteConfig = port.RouteConfig; !w.normalize(p) {
+			return
+		}
+		request = p.http
+		hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = port.VirtualHost, "default", port.Cluster
+	}
+	connection := &resolve.Connection{
+		Peer: hop.Peer, SourceIP: p.senderIP, RemoteIP: p.sidecarRemoteIP(request),
+		DestinationIP: firstAddress(server), DestinationPort: a.port, SNI: p.inspected(a, mtls.Mode),
+	}
+	p.originate = originate(p, a)
+	if !w.filters(p, server, connection, request) {
+		return
+	}
 	if a.tls.Mode == resolve.ClientMTLS && !result.Verified {
 		w.undecrypted(p, a, mtls)
 		return
 	}
-	p.note(w.snapshot.Extensions(server, resolve.SideInbound)...)
-	var request *resolve.HTTPRequest
-	if result.Fate == resolve.InboundHTTP {
-		p.normalize(w.snapshot.Mesh)
-		request = p.http
-		hop.Envoy.RouteConfig, hop.Envoy.VirtualHost, hop.Envoy.Route = port.RouteConfig, port.VirtualHost, "default"
-		hop.Envoy.Cluster = port.Cluster
-		if !port.Declared {
-			hop.Envoy.FilterChain = "virtualInbound-catchall-http"
-		}
+	a.port = port.TargetPort
+	w.deliver(p, a)
+}
+
+// inspected is the server name that a sidecar reads of a connection. In mode DISABLE it does not look for TLS.
+// Source: pilot/pkg/networking/core/listener_inbound.go, populateListenerFilters.
+func (p *path) inspected(a arrival, mode resolve.MTLSMode) string {
+	switch {
+	case mode == resolve.MTLSDisable, p.hop().TLS == TLSPlaintext:
+		return ""
+	case a.tls.Mode != resolve.ClientPlaintext:
+		return strings.ToLower(a.tls.SNI)
 	}
-	connection := &resolve.Connection{
-		Peer: hop.Peer, SourceIP: p.senderIP, RemoteIP: p.sidecarRemoteIP(request),
-		DestinationIP: firstAddress(server), DestinationPort: a.port,
-	}
-	if a.tls.Mode == resolve.ClientMTLS {
-		connection.SNI = a.tls.SNI
-	} else if p.sealed {
-		connection.SNI = p.sni
-	}
-	p.originate = originate(p, a)
-	if w.filters(p, server, connection, request) {
-		a.port = port.TargetPort
-		w.deliver(p, a)
-	}
+	return strings.ToLower(p.sni)
 }
 
 // undecrypted ends mTLS that a chain without TLS hands on: the application cannot read it.
@@ -254,8 +268,26 @@ func whyPlaintext(p *path, a arrival) string {
 	return "the client's proxy sends plaintext because of " + a.tls.Step.Ref.Object().String()
 }
 
+// originates reports whether a proxy opens TLS that is not the mesh's.
+func originates(tls resolve.ClientTLS) bool {
+	return tls.Mode == resolve.ClientTLSOrigination || tls.Mode == resolve.ClientMutualTLSOrigination
+}
+
+// twice ends TLS within TLS: the receiver ends the outer one, and closes on what it finds within.
+func (w *walk) twice(p *path, tls resolve.ClientTLS, receiver string) {
+	w.broken(p, CodeTLSTwice, "UC", "upstream_reset_before_response_started{connection_termination}",
+		resolve.NewStep(resolve.RuleTLSTwice, resolve.Warned, tls.Step.Ref, receiver))
+}
+
 // deliver reaches the application.
 func (w *walk) deliver(p *path, a arrival) {
+	if originates(a.tls) {
+		if p.sealed {
+			w.twice(p, a.tls, a.workload.Owner.String())
+			return
+		}
+		p.note(resolve.NewStep(resolve.RuleTLSTakenToSpeak, resolve.Warned, a.tls.Step.Ref, a.workload.Owner.String(), a.port))
+	}
 	p.dest.TargetPort = a.port
 	w.endAt(p, Outcome{Decision: Delivered, Forwarded: p.forwarded(), By: p.by},
 		resolve.NewStep(resolve.RuleApplicationDelivered, resolve.Matched, a.workload.Owner, a.workload.Owner.String(), a.port))

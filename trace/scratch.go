@@ -14,8 +14,8 @@ type scratch struct {
 	used  int
 }
 
-// scratchSteps is how many steps a scratch has room for; a walk of many branches takes more from the heap.
-const scratchSteps = 256
+// scratchSteps is how many steps a scratch has room for: a walk of four branches. One of more takes them from the heap.
+const scratchSteps = 1024
 
 var scratches = sync.Pool{New: func() any { return &scratch{steps: make([]resolve.Step, scratchSteps)} }}
 

@@ -23,7 +23,7 @@ func everything(in resolve.Input, err error) []string {
 	lines := loaded(all, err)
 	for _, r := range all.Resources {
 		data, err := json.Marshal(r.Object)
-		lines = append(lines, fmt.Sprint(string(data), err))
+		lines = append(lines, fmt.Sprint(string(data), err, r.Origin.Locate("metadata.name"), r.Origin.Locate("spec")))
 	}
 	for _, g := range all.Gaps {
 		lines = append(lines, fmt.Sprintf("%+v", g))

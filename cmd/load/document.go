@@ -15,7 +15,7 @@ import (
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
-// A document is one YAML or JSON document of a source, with its place in it.
+// A document is one YAML or JSON document of a source, or one item of a list, with its place in it.
 type document struct {
 	source source
 	// line is the line of the source on which the text begins, from 1.
@@ -28,6 +28,8 @@ type document struct {
 	flat bool
 	// written is where a kustomized document's resource was written; nil otherwise.
 	written resolve.Origin
+	// list is what the item was cut out of; nil for a document of its own.
+	list *cutList
 }
 
 // at is the line in the source of a node of the document.
@@ -52,7 +54,7 @@ func (d *document) lineOf(line int) int {
 // 2. Else a line that is "---", or begins with "--- ", begins a document; what
 // stands after the dashes belongs to it. ("---" at the first column can not be
 // inside a block of YAML.)
-// 3. Documents of comments and directives alone are dropped.
+// 3. Documents of comments and directives alone are dropped, and lists are cut into their items (listitems.go).
 //
 // Source: k8s.io/apimachinery/pkg/util/yaml, YAMLOrJSONDecoder.
 func split(s source, text string) []document {
@@ -67,8 +69,11 @@ func split(s source, text string) []document {
 	docs := make([]document, 0, strings.Count(text, "\n---")+2)
 	start, startLine, line := 0, 1, 0
 	end := func(at int) {
-		if chunk := text[start:at]; !blank(chunk) {
-			docs = append(docs, document{source: s, line: startLine, text: chunk})
+		d := document{source: s, line: startLine, text: text[start:at]}
+		if items, ok := d.itemsYAML(); ok {
+			docs = append(docs, items...)
+		} else if !blank(d.text) {
+			docs = append(docs, d)
 		}
 	}
 	for at := 0; at < len(text); {
@@ -123,10 +128,17 @@ func (d *document) parse(b *blockReader) (*yaml.Node, error) {
 	if d.json {
 		return parseJSON(d.text)
 	}
-	if root, ok := b.read(d.text); ok {
-		return root, nil
+	root, ok := b.read(d.text)
+	if !ok {
+		var err error
+		if root, err = parseYAML(d.text); err != nil {
+			return nil, err
+		}
 	}
-	return parseYAML(d.text)
+	if d.list != nil {
+		return onlyItem(root)
+	}
+	return root, nil
 }
 
 // parseYAML reads any YAML.

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,7 +10,8 @@ import (
 )
 
 // FuzzManifests holds that no input makes the loader, or the snapshot made of
-// what it loaded, panic, that a problem is one line, and that the same input gives the same answer.
+// what it loaded, panic, that a problem is one line, that the same input gives the same answer, and that a list
+// gives what it gives as a whole.
 func FuzzManifests(f *testing.F) {
 	for _, seed := range []string{
 		named("a") + "---\n" + virtual + "  http: [{match: [{uri: {exact: a}}], route: [{destination: {host: b}}]}]\n",
@@ -21,6 +23,8 @@ func FuzzManifests(f *testing.F) {
 		"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: {rules: [{filters: [{cors: {}, requestMirror: {fraction: {}}}]}]}\n",
 		"apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: {{ .Values.x }}}\n", "{{", "--- |\n a", "a: !!binary x", "? [a]\n: b\n", "\t", "{\"a\":[1,", "&a [*a]", "%YAML 1.2\n---\n",
 		"apiVersion: v1\nkind: Service\nmetadata: {name: \"a\\nb\"}\n",
+		asList(0, named("a"), named("b")), asList(1, "a: |\n  - x\n", "b: \"c\n d\"\n"), "items:\n- &a {}\n- *a\nkind: List\napiVersion: v1\n",
+		`{"kind": "ServiceList", "apiVersion": "v1", "items": [{"metadata": {"name": "a"}}, null]}`,
 	} {
 		f.Add(seed)
 	}
@@ -42,6 +46,9 @@ func FuzzManifests(f *testing.F) {
 			for _, field := range []string{"", "spec.http[0].match[0]", "metadata.labels[a]"} {
 				r.Origin.Locate(field)
 			}
+		}
+		if cut, whole, _ := readLists(text); !slices.Equal(cut, whole) {
+			t.Errorf("a list is not what it is as a whole:\n%s\n%s", cut, whole)
 		}
 		again, errAgain := fromText(text)
 		if a, b := fmt.Sprint(loaded(in, err)), fmt.Sprint(loaded(again, errAgain)); a != b {

@@ -18,17 +18,95 @@ func splitJSON(s source, text string) (docs []document, ok bool) {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	lines := lineCounter{text: text}
 	for {
-		var raw json.RawMessage
-		err := decoder.Decode(&raw)
-		if errors.Is(err, io.EOF) {
-			return docs, true
+		object, err := cutObject(decoder, text)
+		if err != nil {
+			return docs, errors.Is(err, io.EOF)
+		}
+		d := document{source: s, line: lines.at(object.start), text: text[object.start:object.end], json: true}
+		var list *cutList
+		if len(object.items) > 0 {
+			list = d.listOf(text[object.start:object.array.start] + "null" + text[object.array.end:object.end])
+		}
+		if list == nil {
+			docs = append(docs, d)
+			continue
+		}
+		for _, item := range object.items {
+			docs = append(docs, document{source: s, line: lines.at(item.start), text: text[item.start:item.end], json: true, list: list})
+		}
+	}
+}
+
+// extent is a part of a text.
+type extent struct{ start, end int }
+
+// jsonObject is where an object stands.
+type jsonObject struct {
+	extent
+	// array is the value of its last key items that has an array, and items are the elements.
+	array extent
+	items []extent
+}
+
+// errNotObjects says that a source is no stream of JSON objects.
+var errNotObjects = errors.New("not a stream of JSON objects")
+
+// cutObject goes behind the next object; io.EOF says that there is none.
+func cutObject(decoder *json.Decoder, text string) (object jsonObject, err error) {
+	open, err := decoder.Token()
+	switch {
+	case errors.Is(err, io.EOF):
+		return object, io.EOF
+	case err != nil || open != json.Delim('{'):
+		return object, errNotObjects
+	}
+	object.start = int(decoder.InputOffset()) - 1
+	for decoder.More() {
+		key, err := decoder.Token()
+		if err != nil {
+			return object, errNotObjects
+		}
+		value := strings.TrimLeft(text[decoder.InputOffset():], " \t\r\n:")
+		if key == "items" && strings.HasPrefix(value, "[") {
+			object.array.start = len(text) - len(value)
+			object.items, err = cutArray(decoder)
+			object.array.end = int(decoder.InputOffset())
+		} else {
+			_, err = cutValue(decoder)
 		}
 		if err != nil {
-			return nil, false
+			return object, errNotObjects
 		}
-		start := int(decoder.InputOffset()) - len(raw)
-		docs = append(docs, document{source: s, line: lines.at(start), text: text[start : start+len(raw)], json: true})
 	}
+	if _, err = decoder.Token(); err != nil {
+		return object, errNotObjects
+	}
+	object.end = int(decoder.InputOffset())
+	return object, nil
+}
+
+// cutArray goes behind the array that comes next.
+func cutArray(decoder *json.Decoder) (elements []extent, err error) {
+	if _, err := decoder.Token(); err != nil {
+		return nil, err
+	}
+	for decoder.More() {
+		element, err := cutValue(decoder)
+		if err != nil {
+			return nil, err
+		}
+		elements = append(elements, element)
+	}
+	_, err = decoder.Token()
+	return elements, err
+}
+
+// cutValue goes behind the value that comes next.
+func cutValue(decoder *json.Decoder) (extent, error) {
+	var raw json.RawMessage
+	err := decoder.Decode(&raw)
+	end := int(decoder.InputOffset())
+	return extent{end - len(raw), end}, err
 }
 
 // lineCounter turns growing byte offsets into line numbers.

@@ -32,7 +32,7 @@ type ManifestOptions struct {
 // Manifests reads manifests.
 //
 //  1. Sources are read in the order given (source.go) and cut into documents (document.go).
-//  2. Documents are parsed and decoded in parallel, each once (resource.go, decode.go).
+//  2. Documents are parsed and decoded in parallel, each once (resource.go, decode.go), and so are the items of lists.
 //  3. Of resources with the same kind, namespace and name the last one stands, as
 //     after kubectl apply, with a note that names both places.
 //  4. The mesh config is that of the ConfigMap istio, if there is one.
@@ -55,7 +55,12 @@ func Manifests(opts ManifestOptions) (resolve.Input, error) {
 	if opts.Kustomize != "" {
 		docs = append(docs, r.kustomize(opts.Kustomize)...)
 	}
-	in := assemble(readDocuments(docs, opts), &r)
+	results, broken := readDocuments(docs, opts)
+	if len(broken) > 0 {
+		docs = rejoined(docs, broken)
+		results, _ = readDocuments(docs, opts)
+	}
+	in := assemble(results, &r)
 	if len(docs) == 0 && len(r.problems) == 0 {
 		r.empty()
 	}
@@ -77,9 +82,9 @@ func (r *reader) empty() {
 const chunkSize = 256
 
 // readDocuments reads the documents, a chunk at a time, on as many goroutines as
-// there are processors; the results are in the documents' order.
-func readDocuments(docs []document, opts ManifestOptions) []result {
-	results := make([]result, (len(docs)+chunkSize-1)/chunkSize)
+// there are processors; the results are in the documents' order. Lists that are broken can only be read whole.
+func readDocuments(docs []document, opts ManifestOptions) (results []result, broken map[*cutList]bool) {
+	results = make([]result, (len(docs)+chunkSize-1)/chunkSize)
 	var taken atomic.Int64
 	var group errgroup.Group
 	for range runtime.GOMAXPROCS(0) {
@@ -99,7 +104,15 @@ func readDocuments(docs []document, opts ManifestOptions) []result {
 		})
 	}
 	_ = group.Wait() // no worker fails: problems are results
-	return results
+	for _, r := range results {
+		for _, list := range r.broken {
+			if broken == nil {
+				broken = map[*cutList]bool{}
+			}
+			broken[list] = true
+		}
+	}
+	return results, broken
 }
 
 // assemble joins the results of all documents.

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,6 +55,8 @@ type result struct {
 	notes     []resolve.Note
 	gaps      []resolve.Gap
 	problems  Problems
+	// broken are lists of which an item can not be read by itself.
+	broken []*cutList
 }
 
 // documentReader turns documents into resources, one after the other. A document is read in the
@@ -72,9 +75,14 @@ func (r *documentReader) read(doc *document) {
 	r.doc = doc
 	before := len(r.problems)
 	root, err := doc.parse(&r.blocks)
-	if err != nil {
+	switch {
+	case err != nil && doc.list != nil:
+		r.broken = append(r.broken, doc.list)
+	case err != nil:
 		r.malformed(err)
-	} else {
+	case doc.list != nil:
+		r.node(root, doc.list.parent, nil)
+	default:
 		r.node(root, header{}, nil)
 	}
 	if doc.written != nil {
@@ -173,12 +181,8 @@ func (r *documentReader) list(items *yaml.Node, h header, within []string) {
 	if len(within) > maxDepth {
 		return
 	}
-	parent := header{}
-	if h.kind != "List" {
-		parent = header{apiVersion: h.apiVersion, kind: strings.TrimSuffix(h.kind, "List")}
-	}
 	for i, item := range items.Content {
-		r.node(item, parent, append(slices.Clone(within), "items", fmt.Sprint(i)))
+		r.node(item, itemHeader(h), append(slices.Clone(within), "items", fmt.Sprint(i)))
 	}
 }
 
@@ -240,7 +244,7 @@ func (d *decoder) names(n *yaml.Node, h header, k kind) {
 	switch {
 	case h.name == "":
 		d.path = []step{{name: "metadata"}, {name: "name"}}
-		d.fail(meta, "missing")
+		d.fail(cmp.Or(meta, n), "missing")
 	case !plainLabel(h.name) && len(validation.IsDNS1123Subdomain(h.name)) > 0:
 		d.path = []step{{name: "metadata"}, {name: "name"}}
 		d.fail(name, "%q is no name: expected lower case letters, digits, - and ., at most 253", h.name)

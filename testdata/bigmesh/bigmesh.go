@@ -4,6 +4,7 @@
 //  1. Services are spread over namespaces, [ServicesPerNamespace] to each. A service has a Service, a
 //     ServiceAccount, a Deployment, its pods, an EndpointSlice, a DestinationRule of two subsets and an
 //     AuthorizationPolicy; every second one a VirtualService, which the mesh follows and, of every fourth, the gateway.
+//     All pods are of version v1, as their Deployment's template has it; no canary runs.
 //  2. A namespace has a PeerAuthentication, a Sidecar and a ServiceEntry of a host outside.
 //  3. The namespace istio-system has an ingress gateway and one Gateway for all of them.
 package bigmesh
@@ -84,7 +85,7 @@ func (m Mesh) pods(write func(manifest string, replacements ...string), i int, r
 		return append(replacements,
 			"$PODIP", fmt.Sprintf("10.%d.%d.%d", 128+n>>16, n>>8&255, n&255),
 			"$POD", fmt.Sprintf("%s-7d9f6b5c4-%s", m.Service(i), hash),
-			"$VERSION", fmt.Sprintf("v%d", 1+p%2), "$NODE", fmt.Sprintf("node-%03d", n%300))
+			"$NODE", fmt.Sprintf("node-%03d", n%300))
 	}
 	for p := range m.PodsPerService {
 		write(podManifest, pod(p)...)

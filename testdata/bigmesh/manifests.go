@@ -281,7 +281,7 @@ metadata:
   creationTimestamp: "2026-05-04T10:20:30Z"
   labels:
     app: $NAME
-    version: $VERSION
+    version: v1
     pod-template-hash: 7d9f6b5c4
     security.istio.io/tlsMode: istio
   annotations:

@@ -34,20 +34,20 @@ func TestScenarios(t *testing.T) {
 			}
 		}
 		name := strings.TrimSuffix(strings.TrimPrefix(path, *scenarios+"/"), ".txtar")
-		for line := range strings.Lines(requests) {
-			line = strings.TrimSpace(line)
-			if line == "" || strings.HasPrefix(line, "#") {
-				continue
-			}
-			t.Run(name, func(t *testing.T) {
-				b, err := newBench(t, t.TempDir(), manifests, "default")
-				diff := ""
+		t.Run(name, func(t *testing.T) {
+			b, refused := newBench(t, t.TempDir(), manifests, "default")
+			for line := range strings.Lines(requests) {
+				line = strings.TrimSpace(line)
+				if line == "" || strings.HasPrefix(line, "#") {
+					continue
+				}
+				diff, err := "", refused
 				if err == nil {
 					diff, err = b.judge(words(line))
 				}
 				c.record(t, name, line, diff, err)
-			})
-		}
+			}
+		})
 		return nil
 	})
 	if err != nil {

@@ -67,37 +67,8 @@ func evaluated(c simulation.Case) string {
 // situations lets Istio's tests run with the stand-ins, and reads what they wrote down.
 func situations(t *testing.T) []simulation.Case {
 	t.Helper()
-	dir := t.TempDir()
-	out, err := exec.Command("go", "list", "-f", "{{.Dir}}", "istio.io/istio/pilot/pkg/networking/core").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	from := strings.TrimSpace(string(out))
-	here, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	overlay := struct{ Replace map[string]string }{map[string]string{}}
-	for _, name := range simulations {
-		text, err := os.ReadFile(filepath.Join(from, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(rewritten.Replace(string(text))), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		overlay.Replace[filepath.Join(here, "simulation", "core", name)] = path
-	}
-	text, err := json.Marshal(overlay)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, "situations.json")
+	path := overlay(t, "istio.io/istio/pilot/pkg/networking/core", simulations, rewritten, "simulation/core")
+	file := filepath.Join(t.TempDir(), "situations.json")
 	run := exec.Command("go", "test", "-count=1", "-vet=off", "-overlay", path, "./simulation/core")
 	run.Env = append(os.Environ(), simulation.File+"="+file)
 	if out, err := run.CombinedOutput(); err != nil {
@@ -108,6 +79,42 @@ func situations(t *testing.T) []simulation.Case {
 		t.Fatal(err)
 	}
 	return cases
+}
+
+// overlay is a file that has the go command find tests of Istio's in a folder here, with some of
+// their text replaced. The tests are read from the module.
+func overlay(t *testing.T, from string, names []string, replace *strings.Replacer, to string) string {
+	t.Helper()
+	dir := t.TempDir()
+	out, err := exec.Command("go", "list", "-e", "-find", "-f", "{{.Dir}}", from).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := struct{ Replace map[string]string }{map[string]string{}}
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(replace.Replace(string(text))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files.Replace[filepath.Join(here, filepath.FromSlash(to), name)] = path
+	}
+	text, err := json.Marshal(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func last(b []byte, n int) []byte {

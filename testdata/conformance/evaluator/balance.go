@@ -1,6 +1,7 @@
 package evaluator
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -12,9 +13,11 @@ import (
 
 // target is an endpoint and its share.
 type target struct {
-	address  netip.AddrPort
-	name     string
-	part     float64
+	address netip.AddrPort
+	name    string
+	part    float64
+	// again counts the targets with the same address before it.
+	again    int
 	metadata *core.Metadata
 }
 
@@ -36,9 +39,11 @@ type (
 
 // targets are the endpoints that get requests.
 //
-//  1. Each priority has a load: see priorityLoads.
-//  2. A priority in panic gives its load to all its hosts, whatever their health: see panics.
-//  3. Else the healthy ones get it, by their weights; where localities have weights, by those first, and a locality of
+//  1. Of hosts with one address a cluster with EDS keeps the first; one that resolves DNS keeps all (issue 23445 of
+//     github.com/envoyproxy/envoy; source/extensions/clusters/eds/eds.cc, strict_dns_cluster.cc).
+//  2. Each priority has a load: see priorityLoads.
+//  3. A priority in panic gives its load to all its hosts, whatever their health: see panics.
+//  4. Else the healthy ones get it, by their weights; where localities have weights, by those first, and a locality of
 //     which too few are healthy counts for less.
 //
 // Sources, below https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/: priority,
@@ -55,7 +60,7 @@ func (k *walk) targets(v *visit, c *cluster.Cluster) ([]target, string) {
 	if c.GetType() == cluster.Cluster_EDS {
 		assignment = v.proxy.Endpoints[c.GetName()]
 	}
-	levels, unknown := levelsOf(assignment)
+	levels, unknown := levelsOf(assignment, c.GetType() == cluster.Cluster_EDS)
 	if unknown != "" || len(levels) == 0 {
 		return nil, unknown
 	}
@@ -82,9 +87,9 @@ func (k *walk) targets(v *visit, c *cluster.Cluster) ([]target, string) {
 	return out, ""
 }
 
-// levelsOf are the priorities of an assignment, the best first.
-func levelsOf(assignment *endpoint.ClusterLoadAssignment) ([]level, string) {
-	byPriority := map[uint32]level{}
+// levelsOf are the priorities of an assignment, the best first. once leaves out what has an address again.
+func levelsOf(assignment *endpoint.ClusterLoadAssignment, once bool) ([]level, string) {
+	byPriority, times := map[uint32]level{}, map[string]int{}
 	for _, l := range assignment.GetEndpoints() {
 		group := locality{weight: float64(l.GetLoadBalancingWeight().GetValue())}
 		for _, e := range l.GetLbEndpoints() {
@@ -99,6 +104,11 @@ func levelsOf(assignment *endpoint.ClusterLoadAssignment) ([]level, string) {
 				h.name = a.GetAddress()
 			}
 			h.address = netip.AddrPortFrom(ip, uint16(a.GetPortValue()))
+			at := fmt.Sprint(h.name, h.address)
+			h.again = times[at]
+			if times[at]++; once && h.again > 0 {
+				continue
+			}
 			group.hosts = append(group.hosts, h)
 		}
 		byPriority[l.GetPriority()] = append(byPriority[l.GetPriority()], group)

@@ -2,7 +2,9 @@ package evaluator
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
+	"strings"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
@@ -23,14 +25,15 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 		return
 	}
 	targets, unknown := k.targets(v, c)
+	named := false
 	if dynamicForward(c) {
-		targets = k.forwardTo(v, c, x)
+		targets, named = k.forwardTo(v, c, x)
 	}
 	if unknown != "" {
 		k.unknown(p, unknown)
 		return
 	}
-	if len(targets) == 0 && dynamicForward(c) {
+	if len(targets) == 0 && named {
 		k.unavailable(p, "DF", "dns_resolution_failure")
 		return
 	}
@@ -43,6 +46,9 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 		branch.peer, branch.sent, branch.endpoint = v.machine.Address, true, ""
 		if c.GetType() != cluster.Cluster_ORIGINAL_DST && !dynamicForward(c) {
 			branch.endpoint = fmt.Sprint(t.name, t.address)
+			if t.again > 0 {
+				branch.endpoint += fmt.Sprint(" again ", t.again)
+			}
 		}
 		if !k.seal(branch, v, c, t, x) {
 			continue
@@ -126,6 +132,9 @@ func (k *walk) seal(p *path, v *visit, c *cluster.Cluster, t target, x *exchange
 	} else if len(ctx.GetCommonTlsContext().GetTlsCertificateSdsSecretConfigs()) > 0 || len(ctx.GetCommonTlsContext().GetTlsCertificates()) > 0 {
 		h.Identity = ownCertificate
 	}
+	if h.SNI == "" && x != nil && httpProtocol(c).GetUpstreamHttpProtocolOptions().GetAutoSni() {
+		h.SNI = hostName(p.bytes.HTTP.Authority)
+	}
 	if h.Mesh {
 		h.Accepts = alternativeNames(ctx.GetCommonTlsContext())
 	}
@@ -144,11 +153,26 @@ func overridesALPN(c *cluster.Cluster) bool {
 	return f.GetStringValue() != "false"
 }
 
-func upstreamHTTP2(c *cluster.Cluster, q *Request) bool {
-	o, ok := unpack(c.GetTypedExtensionProtocolOptions()["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"], &httpoptions.HttpProtocolOptions{})
-	if !ok {
-		return false
+func httpProtocol(c *cluster.Cluster) *httpoptions.HttpProtocolOptions {
+	o, _ := unpack(c.GetTypedExtensionProtocolOptions()["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"], &httpoptions.HttpProtocolOptions{})
+	return o
+}
+
+// hostName is the server name that auto_sni makes of the Host header as the router sends it: nothing of an address.
+// Source: https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/core/v3/protocol.proto, UpstreamHttpProtocolOptions;
+// https://github.com/envoyproxy/envoy/pull/35566 for a Host that the route rewrites.
+func hostName(authority string) string {
+	if host, _, err := net.SplitHostPort(authority); err == nil {
+		authority = host
 	}
+	if _, err := netip.ParseAddr(strings.Trim(authority, "[]")); err == nil {
+		return ""
+	}
+	return authority
+}
+
+func upstreamHTTP2(c *cluster.Cluster, q *Request) bool {
+	o := httpProtocol(c)
 	if o.GetExplicitHttpConfig().GetHttp2ProtocolOptions() != nil {
 		return true
 	}

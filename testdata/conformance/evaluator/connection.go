@@ -95,7 +95,7 @@ func (k *walk) connection(p *path, v *visit) {
 		case "istio.metadata_exchange", "envoy.filters.network.sni_cluster", "envoy.filters.network.set_filter_state",
 			"istio.stats", "envoy.filters.network.peer_metadata",
 			"envoy.filters.network.mongo_proxy", "envoy.filters.network.mysql_proxy": // they only listen: bytes that are not Mongo's pass all the same
-		case "envoy.filters.network.sni_dynamic_forward_proxy":
+		case "envoy.filters.network.sni_dynamic_forward_proxy", "envoy.extensions.filters.network.sni_dynamic_forward_proxy":
 			c, ok := unpack(f.GetTypedConfig(), &snidfp.FilterConfig{})
 			if !ok {
 				k.unknown(p, "sni_dynamic_forward_proxy")

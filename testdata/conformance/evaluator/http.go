@@ -3,6 +3,7 @@ package evaluator
 import (
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -42,8 +43,6 @@ func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 	}
 	p.http, p.stream = true, false
 	x := &exchange{visit: v, q: p.bytes.HTTP, manager: m, source: p.peer, remote: p.peer}
-	x.q.Path = normalize(x.q.Path, m)
-	k.forwarded(x, p)
 	switch s := m.GetRouteSpecifier().(type) {
 	case *hcm.HttpConnectionManager_Rds:
 		x.config = v.proxy.Routes[s.Rds.GetRouteConfigName()]
@@ -52,6 +51,13 @@ func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 		x.config = s.RouteConfig
 		p.hop().RouteConfig = s.RouteConfig.GetName()
 	}
+	clean, ok := normalize(x.q.Path, m)
+	if !ok {
+		k.end(p, Outcome{Decision: NotRouted, Status: 400, Details: "path_normalization_failed"})
+		return
+	}
+	x.q.Path = clean
+	k.forwarded(x, p)
 	x.host = chooseHost(x.config, x.q.Authority)
 	if x.host != nil {
 		p.hop().VirtualHost = x.host.GetName()
@@ -189,36 +195,35 @@ func (k *walk) forwarded(x *exchange, p *path) {
 	}
 }
 
-// normalize cleans a path as the manager's options ask.
-func normalize(path string, m *hcm.HttpConnectionManager) string {
+// normalize cleans a path as the manager's options ask; ok is false where it can not.
+func normalize(path string, m *hcm.HttpConnectionManager) (clean string, ok bool) {
 	path, query, hasQuery := strings.Cut(path, "?")
+	if m.GetPathWithEscapedSlashesAction() == hcm.HttpConnectionManager_UNESCAPE_AND_FORWARD {
+		path = strings.NewReplacer("%2f", "/", "%2F", "/", "%5c", `\`, "%5C", `\`).Replace(path)
+	}
 	if m.GetNormalizePath().GetValue() {
-		path = removeDots(decodeUnreserved(strings.ReplaceAll(path, `\`, "/")))
+		if strings.Contains(path, "%00") {
+			return "", false
+		}
+		path = removeDots(decodeUnreserved(strings.ReplaceAll(withoutDotParameters(path), `\`, "/")))
 	}
 	if m.GetMergeSlashes() {
 		for strings.Contains(path, "//") {
 			path = strings.ReplaceAll(path, "//", "/")
 		}
 	}
-	if m.GetPathWithEscapedSlashesAction() == hcm.HttpConnectionManager_UNESCAPE_AND_FORWARD {
-		for _, e := range []string{"%2f", "%2F"} {
-			path = strings.ReplaceAll(path, e, "/")
-		}
-		for _, e := range []string{"%5c", "%5C"} {
-			path = strings.ReplaceAll(path, e, "/")
-		}
-		path = removeDots(path)
-		if m.GetMergeSlashes() {
-			for strings.Contains(path, "//") {
-				path = strings.ReplaceAll(path, "//", "/")
-			}
-		}
-	}
 	if hasQuery {
-		return path + "?" + query
+		return path + "?" + query, true
 	}
-	return path
+	return path, true
 }
+
+// dotParameters are parameters of segments that are dots.
+var dotParameters = regexp.MustCompile(`(^|/)(\.\.?);[^/]*`)
+
+// withoutDotParameters takes the parameters off dot segments.
+// Source: https://github.com/envoyproxy/envoy/security/advisories/GHSA-2w8w-rfw7-8gg4.
+func withoutDotParameters(path string) string { return dotParameters.ReplaceAllString(path, "$1$2") }
 
 func decodeUnreserved(path string) string {
 	var b strings.Builder

@@ -21,11 +21,17 @@ func TestNormalizePath(t *testing.T) {
 		{"two slashes merge", `merge_slashes: true`, "/a///b", "/a/b"},
 		{"escaped slashes", all, "/a%2F%2fb%5Cc", "/a/b/c"},
 		{"escaped slashes, then dots", all, "/a/b/..%2Fc", "/a/c"},
+		{"parameters of dots", `normalize_path: true`, "/a/..;x=y/.;/b;z", "/b;z"},
+		{"parameters of dots after a slash that was escaped", all, "/a%2F..;x/b", "/b"},
+		{"parameters of dots stay where nothing is asked for", ``, "/a/..;x/b", "/a/..;x/b"},
+		{"an escaped NUL is refused", `normalize_path: true`, "/a%00", ""},
+		{"an escaped NUL in the query is not", `normalize_path: true`, "/a?%00", "/a?%00"},
 		{"the query stays", all, "/a/../b?c/../d//e", "/b?c/../d//e"},
 	} {
 		t.Run(row.says, func(t *testing.T) {
-			if got := normalize(row.path, xds(t, "{"+row.options+"}", &hcm.HttpConnectionManager{})); got != row.want {
-				t.Errorf("%s, not %s", got, row.want)
+			got, ok := normalize(row.path, xds(t, "{"+row.options+"}", &hcm.HttpConnectionManager{}))
+			if got != row.want || ok != (row.want != "") {
+				t.Errorf("%q, not %q", got, row.want)
 			}
 		})
 	}

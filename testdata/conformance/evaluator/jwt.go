@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	jwt "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
@@ -134,10 +135,15 @@ func denied(why string) string {
 
 // verified does what the provider wants done with a good token.
 func (x *exchange) verified(p *jwt.JwtProvider, t token, claims map[string]any) {
-	x.claims = claims
+	x.claims = withLists(claims, p.GetNormalizePayloadInMetadata().GetSpaceDelimitedClaims())
 	for _, h := range p.GetClaimToHeaders() {
-		if v, ok := nested(claims, h.GetClaimName()).(string); ok {
+		switch v := nested(claims, h.GetClaimName()).(type) {
+		case string:
 			x.q.Headers[strings.ToLower(h.GetHeaderName())] = v
+		case bool:
+			x.q.Headers[strings.ToLower(h.GetHeaderName())] = strconv.FormatBool(v)
+		case float64:
+			x.q.Headers[strings.ToLower(h.GetHeaderName())] = strconv.FormatFloat(v, 'f', -1, 64)
 		}
 	}
 	if p.GetForwardPayloadHeader() != "" {
@@ -150,6 +156,24 @@ func (x *exchange) verified(p *jwt.JwtProvider, t token, claims map[string]any) 
 	case t.param != "":
 		x.q.Path = withoutParameter(x.q.Path, t.param)
 	}
+}
+
+// withLists are the claims as later filters see them: some strings are lists of words
+// (envoy.extensions.filters.http.jwt_authn.v3.JwtProvider.NormalizePayload).
+func withLists(claims map[string]any, names []string) map[string]any {
+	out := maps.Clone(claims)
+	for _, name := range names {
+		s, ok := claims[name].(string)
+		if !ok {
+			continue
+		}
+		var words []any
+		for _, w := range strings.Fields(s) {
+			words = append(words, w)
+		}
+		out[name] = words
+	}
+	return out
 }
 
 // nested is a claim by its name, in which dots lead into claims that are objects

@@ -98,14 +98,20 @@ func (c *Call) response(d *render.Document, o render.Outcome) (echoclient.Respon
 	r := echoclient.Response{
 		RequestURL: c.URL(), Cluster: c.suite.cluster.Name(), ResponseHeaders: http.Header{},
 		Protocol: untold("the HTTP version that arrives"), Alpn: untold("the ALPN that arrives"), SNI: untold("the SNI that arrives"),
-		ProxyProtocol: untold("the PROXY protocol"), Version: untold("the version"), IP: untold("the client's address"),
+		RawContent: untold("the body"), ProxyProtocol: untold("the PROXY protocol"), Version: untold("the version"), IP: untold("the client's address"),
 	}
 	for _, k := range []string{"Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Max-Age"} {
 		r.ResponseHeaders.Set(k, untold("headers of the response"))
 	}
+	for _, k := range marks {
+		r.ResponseHeaders.Set(k, untold("headers that the authorizer adds"))
+	}
 	if o.Decision == string(trace.Delivered) {
 		c.arrive(d, o, &r)
 		return r, nil
+	}
+	if o.HTTPStatus == 0 && o.Decision == string(trace.Denied) {
+		return r, fmt.Errorf("EOF: %s", o.Reason) // the filter closes the connection
 	}
 	if o.HTTPStatus == 0 {
 		return r, fmt.Errorf("%s: %s", o.Decision, o.Reason)
@@ -114,6 +120,9 @@ func (c *Call) response(d *render.Document, o render.Outcome) (echoclient.Respon
 		return r, fmt.Errorf("rpc error: code = %s desc = %s", grpcCode(o), o.Reason)
 	}
 	r.Code = strconv.Itoa(o.HTTPStatus)
+	if strings.HasPrefix(o.ResponseCodeDetails, "rbac_access_denied") {
+		r.RawContent = "RBAC: access denied" // Envoy, source/extensions/filters/http/rbac/rbac_filter.cc
+	}
 	if o.Location != "" {
 		r.ResponseHeaders.Set("Location", o.Location)
 	}

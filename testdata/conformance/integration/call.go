@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,6 +136,8 @@ func (c *Call) URL() string {
 func (c *Call) beyond() string {
 	o := c.Options
 	switch {
+	case c.throughGatewayAPI():
+		return "a gateway of the Gateway API: the trace does not evaluate these"
 	case c.proxyless():
 		return "proxyless gRPC: there is no Envoy"
 	case o.Scheme == scheme.DNS:
@@ -151,10 +154,30 @@ func (c *Call) beyond() string {
 		return "a client of an AUTO_PASSTHROUGH server: the trace takes it for a proxy of the mesh"
 	case o.ProxyProtocolVersion != 0:
 		return "the client sends the PROXY protocol"
-	case slices.Contains(o.HTTP.Headers.Values("Authorization"), "Bearer "+jwt.TokenExpired):
+	case c.hasToken(jwt.TokenExpired):
 		return "an expired token: the trace takes tokens for valid"
+	case c.hasToken("") && foreignKeys.MatchString(c.Manifests["test.yaml"]):
+		return "no keys come from where the RequestAuthentication says: the trace takes keys as fetched"
 	}
 	return ""
+}
+
+// hasToken reports whether the request has a token, or, where it is not empty, that token.
+func (c *Call) hasToken(token string) bool {
+	o := c.Options.HTTP
+	if token == "" {
+		return o.Headers.Get("Authorization") != ""
+	}
+	return strings.Contains(o.Path, token) || slices.Contains(o.Headers.Values("Authorization"), "Bearer "+token)
+}
+
+// foreignKeys is a jwksUri of which a test says that no keys come from there: one of a server that is
+// not there, or that takes longer than the RequestAuthentication waits.
+var foreignKeys = regexp.MustCompile(`jwksUri: "?[^"\s]*(not-exist|delay=)`)
+
+func (c *Call) throughGatewayAPI() bool {
+	g, ok := c.From.(*gateway)
+	return ok && g.deployed
 }
 
 func (c *Call) proxyless() bool {

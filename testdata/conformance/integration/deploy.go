@@ -11,19 +11,70 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"istio.io/api/annotation"
+	"istio.io/istio/pkg/test"
+	"istio.io/istio/pkg/test/framework/components/cluster"
 	"istio.io/istio/pkg/test/framework/components/echo"
 	"istio.io/istio/pkg/test/framework/components/echo/deployment"
 	"istio.io/istio/pkg/test/framework/components/echo/kube"
+	"istio.io/istio/pkg/test/framework/resource"
 	"istio.io/istio/pkg/test/util/yml"
 )
 
-// deploymentBuilder is Istio's interface for those that deploy.
-type deploymentBuilder = deployment.Builder
+// builder deploys what Istio's own would.
+type builder struct {
+	suite   *suite
+	configs []echo.Config
+	refs    []*echo.Instance
+}
+
+var _ deployment.Builder = &builder{}
+
+// Builder deploys workloads for a test.
+func Builder(ctx resource.Context) (deployment.Builder, error) {
+	c, ok := ctx.(*testContext)
+	if !ok {
+		return nil, fmt.Errorf("no test of this cluster: %T", ctx)
+	}
+	return &builder{suite: c.suite}, nil
+}
+
+// With notes what to deploy, and where its instance is wanted.
+func (b *builder) With(i *echo.Instance, cfg echo.Config) deployment.Builder {
+	b.configs, b.refs = append(b.configs, cfg), append(b.refs, i)
+	return b
+}
 
 // WithConfig notes what to deploy.
-func (c *collector) WithConfig(cfg echo.Config) deployment.Builder {
-	c.configs = append(c.configs, cfg)
-	return c
+func (b *builder) WithConfig(cfg echo.Config) deployment.Builder { return b.With(nil, cfg) }
+
+// WithClusters is the one cluster.
+func (b *builder) WithClusters(...cluster.Cluster) deployment.Builder { return b }
+
+// Build deploys it.
+func (b *builder) Build() (echo.Instances, error) {
+	var out echo.Instances
+	for k, cfg := range b.configs {
+		i, err := b.suite.start(cfg)
+		if err != nil {
+			return nil, err
+		}
+		if b.refs[k] != nil {
+			*b.refs[k] = i
+		}
+		out = append(out, i)
+	}
+	return out, nil
+}
+
+// BuildOrFail is Build.
+func (b *builder) BuildOrFail(t test.Failer) echo.Instances {
+	t.Helper()
+	out, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // start deploys an echo workload: the manifests are of Istio's own templates, and where a cluster
@@ -115,7 +166,7 @@ func (s *suite) addPods(i *instance, kind, text string) error {
 	p.Status = s.running()
 	s.register(i, &workload{
 		from: p.Namespace + "/pod/" + p.Name, name: p.Name, address: p.Status.PodIP,
-		owner: fmt.Sprintf("%s %s/%s", kind, p.Namespace, owner.Name),
+		owner: fmt.Sprintf("%s %s/%s", kind, p.Namespace, owner.Name), pod: p, at: len(s.base),
 	})
 	return s.write(p)
 }
@@ -128,7 +179,7 @@ func inject(p *corev1.Pod, cfg echo.Config) {
 			containers = append(containers, c)
 		}
 	}
-	if cfg.HasSidecar() && !cfg.IsNaked() && !cfg.IsProxylessGRPC() {
+	if cfg.HasSidecar() && p.Annotations[annotation.SidecarInject.Name] != "false" && !cfg.IsProxylessGRPC() {
 		containers = append(containers, corev1.Container{Name: "istio-proxy", Image: "proxyv2", Args: []string{"proxy", "sidecar"}})
 		p.Labels["security.istio.io/tlsMode"] = "istio"
 	}
@@ -157,8 +208,9 @@ spec:
 }
 
 // running is the status of a pod that is up.
-func (s *suite) running() corev1.PodStatus {
-	ip := s.nextPodIP()
+func (s *suite) running() corev1.PodStatus { return runningAt(s.nextPodIP()) }
+
+func runningAt(ip string) corev1.PodStatus {
 	return corev1.PodStatus{
 		Phase: corev1.PodRunning, PodIP: ip, PodIPs: []corev1.PodIP{{IP: ip}},
 		Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},

@@ -5,6 +5,11 @@ package integration
 import (
 	"context"
 	"errors"
+	"maps"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
 
 	admin "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 
@@ -91,8 +96,24 @@ var errFixed = errors.New("workloads are as they are")
 // Restart is not for manifests.
 func (i *instance) Restart() error { return errFixed }
 
-// UpdateWorkloadLabel is not for manifests.
-func (i *instance) UpdateWorkloadLabel(map[string]string, []string) error { return errFixed }
+// UpdateWorkloadLabel changes the labels of the pods.
+func (i *instance) UpdateWorkloadLabel(add map[string]string, remove []string) error {
+	for _, w := range i.workloads {
+		if w.pod == nil {
+			return errFixed
+		}
+		maps.Copy(w.pod.Labels, add)
+		for _, k := range remove {
+			delete(w.pod.Labels, k)
+		}
+		text, err := yaml.Marshal(w.pod)
+		if err != nil {
+			return err
+		}
+		i.suite.base[w.at] = strings.TrimSpace(string(text))
+	}
+	return nil
+}
 
 // workload is a pod or a virtual machine.
 type workload struct {
@@ -100,6 +121,9 @@ type workload struct {
 	// from names it as a source; owner as the trace does a destination.
 	from, owner   string
 	name, address string
+	// pod is nil for a machine; at is where it stands among the manifests of the deployments.
+	pod *corev1.Pod
+	at  int
 }
 
 func (w *workload) PodName() string               { return w.name }

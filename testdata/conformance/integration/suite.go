@@ -33,9 +33,9 @@ type suite struct {
 	judge    Judge
 	settings *resource.Settings
 	cluster  *oneCluster
-	echo     namespaceNamed
-	external namespaceNamed
 	istio    *install
+	// namespaces are those of the tests, without Istio's own.
+	namespaces []namespaceNamed
 	// base are the manifests of the deployments; applied those that hold for now.
 	base               []string
 	applied            []*plan
@@ -45,36 +45,34 @@ type suite struct {
 
 // Run runs all of Istio's routing tests.
 func Run(t *testing.T, judge Judge) {
-	scopes.Framework.SetOutputLevel(log.ErrorLevel)
-	s := &suite{
-		judge:    judge,
-		settings: resource.DefaultSettings(),
-		echo:     namespaceNamed{name: "echo", injected: true},
-		external: namespaceNamed{name: "external"},
-	}
-	s.settings.IPFamilies = resource.ArrayFlags{"IPv4"}
-	s.settings.Image = resource.ImageSettings{Hub: "docker.io/istio", Tag: "latest"}
-	s.cluster = newCluster(s)
-	s.istio = &install{suite: s}
-	if err := s.install(); err != nil {
+	echo, external := namespaceNamed{name: "echo", injected: true}, namespaceNamed{name: "external"}
+	s, err := newSuite(judge, echo, external)
+	if err != nil {
 		t.Fatal(err)
 	}
 	ctx := &testContext{T: t, suite: s}
-	apps, err := s.deploy(ctx)
+	apps, err := s.deploy(ctx, deployment.Config{Namespaces: []namespace.Getter{echo.get}, ExternalNamespace: external.get})
 	if err != nil {
 		t.Fatal(err)
 	}
 	common.RunAllTrafficTests(ctx, s.istio, apps.SingleNamespaceView())
 }
 
+// newSuite is a cluster with Istio and namespaces.
+func newSuite(judge Judge, namespaces ...namespaceNamed) (*suite, error) {
+	scopes.Framework.SetOutputLevel(log.ErrorLevel)
+	s := &suite{judge: judge, settings: resource.DefaultSettings(), namespaces: namespaces}
+	s.settings.IPFamilies = resource.ArrayFlags{"IPv4"}
+	s.settings.Image = resource.ImageSettings{Hub: "docker.io/istio", Tag: "latest"}
+	s.cluster = newCluster(s)
+	s.istio = &install{suite: s}
+	return s, s.install()
+}
+
 // deploy makes the standard workloads of Istio's tests, and the configuration that goes with them.
-func (s *suite) deploy(ctx *testContext) (*deployment.Echos, error) {
+func (s *suite) deploy(ctx *testContext, cfg deployment.Config) (*deployment.Echos, error) {
 	none := []frameworkecho.Config{}
-	cfg := deployment.Config{
-		Namespaces:        []namespace.Getter{s.echo.get},
-		ExternalNamespace: s.external.get,
-		Configs:           frameworkecho.ConfigFuture(&none),
-	}
+	cfg.Configs = frameworkecho.ConfigFuture(&none)
 	// Istio's own set-up applies the configuration; nothing is left for it to deploy.
 	s.settings.SkipWorkloadClasses = resource.ArrayFlags{frameworkecho.Naked}
 	echos, err := deployment.New(ctx, cfg)
@@ -82,27 +80,23 @@ func (s *suite) deploy(ctx *testContext) (*deployment.Echos, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all frameworkecho.Instances
-	for _, c := range cfg.DefaultEchoConfigs(ctx) {
-		c.Namespace = s.echo
-		i, err := s.start(c)
-		if err != nil {
-			return nil, err
+	b := &builder{suite: s}
+	for _, n := range cfg.Namespaces {
+		for _, c := range cfg.DefaultEchoConfigs(ctx) {
+			c.Namespace = n.Get()
+			b.WithConfig(c)
 		}
-		all = append(all, i)
 	}
-	collected := &collector{}
-	echos.External.Build(ctx, collected)
-	for _, c := range collected.configs {
-		i, err := s.start(c)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, i)
+	echos.External.Build(ctx, b)
+	all, err := b.Build()
+	if err != nil {
+		return nil, err
 	}
 	echos.All = all.Services()
 	echos.External.LoadValues(all)
-	fill(&echos.NS[0], all)
+	for i := range echos.NS {
+		fill(&echos.NS[i], all)
+	}
 	return echos, nil
 }
 
@@ -116,12 +110,6 @@ func fill(n *deployment.EchoNamespace, all frameworkecho.Instances) {
 	} {
 		*field = match.ServiceName(frameworkecho.NamespacedName{Name: service, Namespace: n.Namespace}).GetMatches(all)
 	}
-}
-
-// collector takes the deployments that Istio's code would build.
-type collector struct {
-	deploymentBuilder
-	configs []frameworkecho.Config
 }
 
 // manifests are what holds now, by file. What was applied later takes the place of an object of the same name.

@@ -18,7 +18,7 @@ import (
 	"istio.io/istio/pkg/test/util/yml"
 )
 
-// testContext is what a test of Istio holds on to: a Go test and the cluster.
+// testContext is what a test of Istio holds on to: a Go test and the cluster. A set-up has no Go test.
 type testContext struct {
 	*testing.T
 	yml.FileWriter
@@ -58,7 +58,9 @@ func (c *testContext) GetResource(ref any) error {
 	case *istio.Instance:
 		*r = c.suite.istio
 	case *[]namespace.Instance:
-		*r = append(*r, c.suite.echo, c.suite.external)
+		for _, n := range c.suite.namespaces {
+			*r = append(*r, n)
+		}
 	default:
 		return fmt.Errorf("no %T here", ref)
 	}
@@ -91,7 +93,7 @@ func (c *testContext) CleanupConditionally(fn func()) { c.Cleanup(fn) }
 
 // CleanupStrategy cleans up where asked to.
 func (c *testContext) CleanupStrategy(s cleanup.Strategy, fn func()) {
-	if s != cleanup.None {
+	if s != cleanup.None && c.T != nil {
 		c.Cleanup(fn)
 	}
 }
@@ -138,7 +140,11 @@ func (s *subTest) RequiresSingleNetwork() framework.Test             { return s 
 func (s *subTest) TopLevel() framework.Test                          { return s }
 func (s *subTest) RunParallel(fn func(t framework.TestContext))      { s.Run(fn) }
 
-// Run runs it as a Go subtest.
+// Run runs it as a Go subtest; where it has no name it is the Go test.
 func (s *subTest) Run(fn func(t framework.TestContext)) {
+	if s.name == "" {
+		fn(s.parent)
+		return
+	}
 	s.parent.T.Run(s.name, func(t *testing.T) { fn(&testContext{T: t, suite: s.parent.suite}) })
 }

@@ -16,6 +16,7 @@ import (
 	"istio.io/istio/pilot/pkg/model"
 	configgen "istio.io/istio/pilot/pkg/networking/core"
 	"istio.io/istio/pilot/pkg/networking/util"
+	registrylabel "istio.io/istio/pilot/pkg/serviceregistry/util/label"
 	"istio.io/istio/pilot/test/xds"
 	"istio.io/istio/pkg/config"
 	"istio.io/istio/pkg/config/mesh"
@@ -137,6 +138,8 @@ func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
 		Locality: w.locality(p),
 	}
 	node.Metadata, _ = w.metadata(p) // New refused pods whose metadata do not parse
+	// When a proxy connects, istiod adds where it is (xds/ads.go, setTopologyLabels); the fake server does not.
+	node.Labels = registrylabel.AugmentLabels(node.Labels, node.Metadata.ClusterID, util.LocalityToString(node.Locality), node.Metadata.NodeName, node.Metadata.Network)
 	if p.Proxy == "gateway" {
 		node.Type = model.Router
 	}

@@ -1,0 +1,115 @@
+//go:build integ
+
+package integration
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"istio.io/istio/pkg/test/env"
+	"istio.io/istio/pkg/test/framework"
+	"istio.io/istio/pkg/test/framework/components/authz"
+	"istio.io/istio/pkg/test/framework/components/echo/common/deployment"
+	"istio.io/istio/pkg/test/framework/components/istio"
+	"istio.io/istio/pkg/test/framework/components/jwt"
+	"istio.io/istio/pkg/test/framework/components/namespace"
+)
+
+// Security is what the security tests of Istio's CI find set up.
+type Security struct {
+	Echo1, Echo2, External, Servers namespace.Instance
+
+	Istio                         istio.Instance
+	Apps                          deployment.TwoNamespaceView
+	JWTServer                     jwt.Server
+	AuthzServer, LocalAuthzServer authz.Server
+}
+
+const servers = "servers"
+
+// topology is the part of their mesh config that is not the default.
+const topology = `
+defaultConfig:
+  gatewayTopology:
+    numTrustedProxies: 1
+`
+
+// current is the cluster of the security tests: these begin without one at hand.
+var current *suite
+
+// NewTest begins one of the security tests.
+func NewTest(t *testing.T) framework.Test {
+	return &subTest{parent: &testContext{T: t, suite: current}}
+}
+
+// SetUpSecurity makes the cluster of the security tests as their own main does, and goes to where
+// they read their files.
+// Source: istio.io/istio/tests/integration/security/main_test.go.
+func SetUpSecurity(judge Judge) (*Security, error) {
+	one, two := namespaceNamed{name: "echo1", injected: true}, namespaceNamed{name: "echo2", injected: true}
+	external, serving := namespaceNamed{name: "external"}, namespaceNamed{name: servers, injected: true}
+	s, err := newSuite(judge, one, two, external, serving)
+	if err != nil {
+		return nil, err
+	}
+	current = s
+	ctx := &testContext{suite: s}
+	out := &Security{Echo1: one, Echo2: two, External: external, Servers: serving, Istio: s.istio}
+	// The definitions of the Gateway API are there.
+	if err := flag.Set("istio.test.kube.deployGatewayAPI", "false"); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(s.egressGateway(), s.istio.PatchMeshConfig(ctx, topology), s.serve("jwt-server", "ext-authz")); err != nil {
+		return nil, err
+	}
+	if out.JWTServer, err = jwt.New(ctx, serving); err != nil {
+		return nil, err
+	}
+	if out.AuthzServer, err = authz.New(ctx, serving); err != nil {
+		return nil, err
+	}
+	if out.LocalAuthzServer, err = authz.NewLocal(ctx, one); err != nil {
+		return nil, err
+	}
+	echos, err := s.deploy(ctx, deployment.Config{
+		IncludeExtAuthz: true, Namespaces: []namespace.Getter{one.get, two.get}, ExternalNamespace: external.get,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.Apps = echos.TwoNamespaceView()
+	return out, os.Chdir(filepath.Join(env.IstioSrc, "tests/integration/security"))
+}
+
+// serve lets the client see a server that is up, for those who wait for it, and the namespaces.
+func (s *suite) serve(names ...string) error {
+	clients, ok := s.cluster.Kube().(*fake.Clientset)
+	if !ok {
+		return fmt.Errorf("the client is no fake: %T", s.cluster.Kube())
+	}
+	const address = "192.0.2.7"
+	objects := []runtime.Object{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: systemNamespace}}}
+	for _, name := range names {
+		meta := metav1.ObjectMeta{Name: name, Namespace: servers, Labels: map[string]string{"app": name}}
+		objects = append(objects,
+			&corev1.Service{ObjectMeta: meta},
+			//lint:ignore SA1019 Istio asks for them
+			&corev1.Endpoints{ObjectMeta: meta, Subsets: []corev1.EndpointSubset{{Addresses: []corev1.EndpointAddress{{IP: address}}}}},
+			&corev1.Pod{ObjectMeta: meta, Status: runningAt(address)})
+	}
+	for _, o := range objects {
+		if err := clients.Tracker().Add(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
