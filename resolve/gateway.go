@@ -59,8 +59,9 @@ type GatewayConfig struct {
 	proxyNamespace string
 	// kubernetes is set for a Gateway API listener, managed where istiod deploys its workload.
 	kubernetes, managed bool
-	// written is where the fields were written, if istiod made it of another resource.
+	// written is where the fields were written, if istiod made it of another resource; notes tell what else it hangs on.
 	written writtenAs
+	notes   []Step
 }
 
 // FullName is namespace/name, as the gateways of a VirtualService refer to it.
@@ -181,7 +182,7 @@ func (g *MergedGateway) ServerSteps(podPort int, host string) []Step {
 		}
 		if c := t.server.Gateway; !named[c] {
 			named[c] = true
-			steps = append(steps, g.selectedBy(c))
+			steps = append(append(steps, c.notes...), g.selectedBy(c))
 		}
 		steps = append(steps, t.step)
 	}

@@ -13,10 +13,24 @@ import (
 //
 // Source: pilot/pkg/config/kube/gatewaycommon/classinfo.go, GetClassInfos; gatewayclass_collection.go, FetchGatewayClass.
 
-// RuleGatewayClassForeign is a Gateway that is not Istio's.
-const RuleGatewayClassForeign RuleID = "gatewayclass/not-istio"
+// Rules of classes.
+const (
+	RuleGatewayClass        RuleID = "gatewayclass/istio"
+	RuleGatewayClassOther   RuleID = "gatewayclass/other-controller"
+	RuleGatewayClassForeign RuleID = "gatewayclass/not-istio"
+)
 
 var gatewayClassRules = []Rule{{
+	ID: RuleGatewayClass, Stage: StageGateway, Detail: true,
+	Says:     "A GatewayClass is Istio's by its spec.controllerName, whatever its name.",
+	Template: "controller %s is Istio's, and so is %s",
+	Source:   "pilot/pkg/config/kube/gatewaycommon/gatewayclass_collection.go, GatewayClassesCollection",
+}, {
+	ID: RuleGatewayClassOther, Stage: StageGateway, Detail: true,
+	Says:     "Istio does not read a GatewayClass of another controller.",
+	Template: "controller %s is not Istio's",
+	Source:   "pilot/pkg/config/kube/gatewaycommon/gatewayclass_collection.go, GatewayClassesCollection",
+}, {
 	ID: RuleGatewayClassForeign, Stage: StageGateway,
 	Says:     "Istio reads the Gateways of its own GatewayClasses alone, told by spec.controllerName; the names istio, istio-remote, istio-waypoint and istio-east-west need no GatewayClass.",
 	Template: "is of class %s, which is not Istio's (%s): another controller serves it",
@@ -74,13 +88,31 @@ func (s *Snapshot) KubeGatewayClass(name string) (GatewayClass, bool) {
 	return class, ok
 }
 
-// foreignClass says that a Gateway's class is not Istio's.
-func (s *Snapshot) foreignClass(gateway Ref, name string) Step {
-	controller := "no GatewayClass of that name"
+// foreignClass says that a Gateway's class is not Istio's, and by which object it is another's.
+func (s *Snapshot) foreignClass(gateway Ref, name string) []Step {
+	at, controller := gateway.At("spec.gatewayClassName"), "no GatewayClass of that name"
+	object, found := s.classObject(name)
+	if found {
+		controller = "controller " + string(object.Spec.ControllerName)
+	}
+	step := NewStep(RuleGatewayClassForeign, Skipped, at, name, controller)
+	if !found {
+		return []Step{step}
+	}
+	return []Step{s.otherClass(object), step}
+}
+
+// otherClass tells of a GatewayClass that is not Istio's.
+func (s *Snapshot) otherClass(o *k8sgateway.GatewayClass) Step {
+	return NewStep(RuleGatewayClassOther, Skipped, refOf(k8sgateway.GroupName, "GatewayClass", o).At("spec.controllerName"), string(o.Spec.ControllerName))
+}
+
+// classObject is the GatewayClass of that name.
+func (s *Snapshot) classObject(name string) (*k8sgateway.GatewayClass, bool) {
 	for _, o := range s.GatewayClasses {
 		if o.Name == name {
-			controller = "controller " + string(o.Spec.ControllerName)
+			return o, true
 		}
 	}
-	return NewStep(RuleGatewayClassForeign, Skipped, gateway.At("spec.gatewayClassName"), name, controller)
+	return nil, false
 }

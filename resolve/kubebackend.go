@@ -141,9 +141,13 @@ func (c *ruleConversion) destination(b k8sgateway.BackendRef, ref Ref) *networki
 	s, kind := c.snapshot, kindRef{string(orElse(b.Group, "")), string(orElse(b.Kind, "Service"))}
 	namespace, name := string(orElse(b.Namespace, k8sgateway.Namespace(c.route.Namespace))), string(b.Name)
 	soft := func(rule RuleID, args ...any) { c.steps = append(c.steps, NewStep(rule, Skipped, ref, args...)) }
-	if !c.mesh && namespace != c.route.Namespace && !s.granted(gatewayKind(c.route.Kind), c.route.Namespace, kind, namespace, name) {
-		soft(RuleBackendNotGranted, namespace, c.route.Kind, c.route.Namespace, kind.kind+" "+name)
-		return &networking.Destination{}
+	if !c.mesh && namespace != c.route.Namespace {
+		step, ok := s.granted(gatewayKind(c.route.Kind), c.route.Namespace, kind, namespace, name)
+		if !ok {
+			soft(RuleBackendNotGranted, namespace, c.route.Kind, c.route.Namespace, kind.kind+" "+name)
+			return &networking.Destination{}
+		}
+		c.granted = append(c.granted, step)
 	}
 	var host string
 	switch kind {

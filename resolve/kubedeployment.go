@@ -38,12 +38,13 @@ import (
 
 // Rules of what serves a Gateway.
 const (
-	RuleKubeGatewayDeployed    RuleID = "kubegateway/deployed"
-	RuleKubeGatewayParameters  RuleID = "kubegateway/parameters"
-	RuleKubeGatewayNotDeployed RuleID = "kubegateway/nothing-deployed"
-	RuleKubeGatewayNoAddress   RuleID = "kubegateway/no-hostname"
-	RuleKubeGatewayNoService   RuleID = "kubegateway/no-service"
-	RuleKubeGatewayNoProxy     RuleID = "kubegateway/no-proxy"
+	RuleKubeGatewayDeployed     RuleID = "kubegateway/deployed"
+	RuleKubeGatewayParameters   RuleID = "kubegateway/parameters"
+	RuleKubeGatewayNotDeployed  RuleID = "kubegateway/nothing-deployed"
+	RuleKubeGatewayNoAddress    RuleID = "kubegateway/no-hostname"
+	RuleKubeGatewayNoService    RuleID = "kubegateway/no-service"
+	RuleKubeGatewayNoProxy      RuleID = "kubegateway/no-proxy"
+	RuleKubeGatewayServiceApart RuleID = "kubegateway/service-without-proxy"
 )
 
 var kubeDeploymentRules = []Rule{
@@ -75,6 +76,12 @@ var kubeDeploymentRules = []Rule{
 		ID: RuleKubeGatewayNoService, Stage: StageGateway,
 		Says:     "A Gateway is served by the gateway workloads behind its Services, in its own namespace; without such a Service no proxy serves it.",
 		Template: "is served by no proxy: Service %s does not exist in namespace %s",
+		Source:   "pilot/pkg/model/push_context.go, mergeGateways",
+	},
+	{
+		ID: RuleKubeGatewayServiceApart, Stage: StageGateway, Detail: true,
+		Says:     "A Service that selects no gateway workload leads to no gateway.",
+		Template: "selects no gateway workload",
 		Source:   "pilot/pkg/model/push_context.go, mergeGateways",
 	},
 	{

@@ -71,8 +71,8 @@ type kubeGateway struct {
 	managed  bool
 	// listeners are its own and those of its ListenerSets, in the order of their precedence.
 	listeners []*kubeListener
-	// steps tell why it, or an address of it, does not count.
-	steps []Step
+	// steps tell why it, or an address of it, does not count; notes what else it hangs on.
+	steps, notes []Step
 	// foreign is set where it is not Istio's.
 	foreign bool
 }
@@ -87,7 +87,7 @@ func (s *Snapshot) kubeGateways() map[Ref]*kubeGateway {
 		switch {
 		case !ok:
 			g.foreign = true
-			g.steps = append(g.steps, s.foreignClass(g.ref, string(o.Spec.GatewayClassName)))
+			g.steps = append(g.steps, s.foreignClass(g.ref, string(o.Spec.GatewayClassName))...)
 			continue
 		case class.Controller == controllerRemote:
 			g.steps = append(g.steps, NewStep(RuleKubeGatewayRemote, Skipped, g.ref.At("spec.gatewayClassName"), class.Name))
@@ -97,6 +97,9 @@ func (s *Snapshot) kubeGateways() map[Ref]*kubeGateway {
 			continue
 		}
 		g.class = class
+		if !class.Ref.IsZero() {
+			g.notes = append(g.notes, NewStep(RuleGatewayClass, Applied, class.Ref.At("spec.controllerName"), string(class.Controller), g.ref))
+		}
 		g.bind(s.Mesh.Domain)
 		if len(g.services) == 0 {
 			continue
@@ -173,7 +176,7 @@ func (l *kubeListener) config(domain string) *GatewayConfig {
 	return &GatewayConfig{
 		Ref: l.parent, Namespace: l.parent.Namespace, Name: l.internalName(), Created: l.created,
 		Spec: &networking.Gateway{Servers: []*networking.Server{l.server}}, services: l.gateway.services,
-		proxyNamespace: l.gateway.ref.Namespace, kubernetes: true, managed: l.gateway.managed,
+		notes: append(slices.Clone(l.gateway.notes), l.notes...), proxyNamespace: l.gateway.ref.Namespace, kubernetes: true, managed: l.gateway.managed,
 		written: writtenAs{
 			"spec.selector": bound, "metadata.annotations[" + gatewayServiceAnnotation + "]": bound,
 			"spec.servers[0]": l.ref, "spec.servers[0].hosts": at("hostname"), "spec.servers[0].port": at("port"),
@@ -213,8 +216,8 @@ type kubeListener struct {
 	kinds []kindRef
 	// programmed is set where it takes traffic.
 	programmed, conflict bool
-	// steps tell why it does not.
-	steps []Step
+	// steps tell why it does not; notes what else it hangs on.
+	steps, notes []Step
 }
 
 func (l *kubeListener) reject(step Step) {

@@ -76,15 +76,18 @@ func (s *Snapshot) notServed(g *kubeGateway) []Step {
 		at = g.ref.At("spec.addresses")
 	}
 	if controller := s.otherController(g.class.Name); controller != "" && g.managed {
+		if object, found := s.classObject(g.class.Name); found {
+			steps = append(steps, s.otherClass(object))
+		}
 		steps = append(steps, NewStep(RuleKubeGatewayNotDeployed, Skipped, at, g.class.Name, controller))
 	}
 	for _, host := range g.services {
-		missing := !slices.ContainsFunc(s.ServicesForHost(host), func(svc *Service) bool { return svc.Namespace == g.ref.Namespace })
-		if missing {
+		services := slices.DeleteFunc(s.ServicesForHost(host), func(svc *Service) bool { return svc.Namespace != g.ref.Namespace })
+		if len(services) == 0 {
 			steps = append(steps, NewStep(RuleKubeGatewayNoService, Skipped, at, host, g.ref.Namespace))
-		} else {
-			steps = append(steps, NewStep(RuleKubeGatewayNoProxy, Skipped, at, host))
+			continue
 		}
+		steps = append(steps, NewStep(RuleKubeGatewayServiceApart, Skipped, services[0].Ref), NewStep(RuleKubeGatewayNoProxy, Skipped, at, host))
 	}
 	return steps
 }

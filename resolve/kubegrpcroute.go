@@ -1,6 +1,8 @@
 package resolve
 
 import (
+	"slices"
+
 	networking "istio.io/api/networking/v1alpha3"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
@@ -25,7 +27,7 @@ func (s *Snapshot) convertGRPCRoute(o *k8sgateway.GRPCRoute, ref Ref, mesh bool)
 			return ruleSet{refused: c.refused, steps: out.steps}
 		}
 		if len(rule.Matches) == 0 {
-			out.http = append(out.http, kubeRule{http: entry, ref: c.ref, fields: c.fields, steps: c.steps})
+			out.http = append(out.http, kubeRule{http: entry, ref: c.ref, fields: c.fields, steps: slices.Concat(c.granted, c.steps)})
 		}
 		for j, m := range rule.Matches {
 			split := entry.DeepCopy()
@@ -35,7 +37,7 @@ func (s *Snapshot) convertGRPCRoute(o *k8sgateway.GRPCRoute, ref Ref, mesh bool)
 				return ruleSet{refused: c.refused, steps: out.steps}
 			}
 			split.Match = []*networking.HTTPMatchRequest{match}
-			out.http = append(out.http, kubeRule{http: split, ref: c.ref, match: at, fields: c.fields, clauses: clauses, steps: c.steps})
+			out.http = append(out.http, kubeRule{http: split, ref: c.ref, match: at, fields: c.fields, clauses: clauses, steps: slices.Concat(c.granted, c.steps)})
 		}
 	}
 	return out

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,13 +35,13 @@ func (s *Snapshot) convertHTTPRoute(o *k8sgateway.HTTPRoute, ref Ref, mesh bool)
 			return ruleSet{refused: c.refused, steps: out.steps}
 		}
 		if len(rule.Matches) == 0 {
-			out.http = append(out.http, kubeRule{http: entry, ref: c.ref, fields: c.fields, steps: c.steps})
+			out.http = append(out.http, kubeRule{http: entry, ref: c.ref, fields: c.fields, steps: slices.Concat(c.granted, c.steps)})
 		}
 		for j, m := range rule.Matches {
 			split := entry.DeepCopy()
 			match, clauses := c.httpMatch(m, c.ref.At(pathIndex(c.ref.Field+".matches", j)))
 			split.Match = []*networking.HTTPMatchRequest{match}
-			out.http = append(out.http, kubeRule{http: split, ref: c.ref, match: c.ref.At(pathIndex(c.ref.Field+".matches", j)), fields: c.fields, clauses: clauses, steps: c.steps})
+			out.http = append(out.http, kubeRule{http: split, ref: c.ref, match: c.ref.At(pathIndex(c.ref.Field+".matches", j)), fields: c.fields, clauses: clauses, steps: slices.Concat(c.granted, c.steps)})
 		}
 	}
 	return out
@@ -57,6 +58,8 @@ type ruleConversion struct {
 	fields  writtenAs
 	steps   []Step
 	refused *Step
+	// granted tell by which grants it refers to other namespaces.
+	granted []Step
 }
 
 // at is a field of the rule.

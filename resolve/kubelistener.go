@@ -212,7 +212,7 @@ func (s *Snapshot) listenerCertificates(l *kubeListener, out *networking.ServerT
 		switch {
 		case kind != kindRef{"", "Secret"}:
 			why = append(why, "certificate "+string(ref.Name)+" is a "+kind.kind+", not a Secret")
-		case namespace != l.parent.Namespace && !s.granted(gatewayKind(l.parent.Kind), l.parent.Namespace, kind, namespace, string(ref.Name)):
+		case !s.listenerMayUse(l, kind, namespace, string(ref.Name)):
 			step := NewStep(RuleKubeListenerGrant, Skipped, at.At(pathIndex(at.Field, i)), namespace, l.parent.Kind, l.parent.Namespace, "Secret", string(ref.Name))
 			l.steps = append(l.steps, step)
 			why = append(why, step.Reason())
@@ -265,7 +265,7 @@ func (s *Snapshot) clientValidation(l *kubeListener, out *networking.ServerTLSSe
 	case scheme == "":
 		l.reject(NewStep(RuleKubeListenerClientCA, Skipped, at, "the CA is a "+kind.kind+", not a ConfigMap or Secret"))
 		return
-	case namespace != l.parent.Namespace && !s.granted(gatewayKind(l.parent.Kind), l.parent.Namespace, kind, namespace, string(ref.Name)):
+	case !s.listenerMayUse(l, kind, namespace, string(ref.Name)):
 		l.reject(NewStep(RuleKubeListenerGrant, Skipped, at, namespace, l.parent.Kind, l.parent.Namespace, kind.kind, string(ref.Name)))
 		return
 	}
@@ -290,4 +290,17 @@ func (l *kubeListener) autoPassthrough() bool {
 		port = "15443"
 	}
 	return strconv.Itoa(int(l.spec.Port)) == port
+}
+
+// listenerMayUse reports whether a listener may refer to an object: one of its own namespace, or one that is granted.
+func (s *Snapshot) listenerMayUse(l *kubeListener, kind kindRef, namespace, name string) bool {
+	if namespace == l.parent.Namespace {
+		return true
+	}
+	step, ok := s.granted(gatewayKind(l.parent.Kind), l.parent.Namespace, kind, namespace, name)
+	if ok {
+		step.Stage = StageGateway
+		l.notes = append(l.notes, step)
+	}
+	return ok
 }

@@ -196,6 +196,7 @@ func (s *Snapshot) routesWithParent(svc *Service) []Step {
 				continue
 			}
 			if step, apart := r.notAttached(i); apart {
+				steps = append(steps, r.notes(i)...)
 				steps = append(steps, step)
 			} else if refused := r.rules[true].refused; refused != nil {
 				steps = append(steps, *refused, NewStep(RuleKubeRouteRefused, Skipped, r.ref.At("spec.rules"), strings.TrimSuffix(refused.Reason(), allRulesDropped)))
@@ -233,4 +234,15 @@ func (s *Snapshot) kubeGatewayNamed(vs *VirtualService) (int, string) {
 		}
 	}
 	return -1, ""
+}
+
+// notes are what else the attachments of a parentRef hang on.
+func (r *kubeRoute) notes(index int) []Step {
+	var steps []Step
+	for _, a := range r.attachments {
+		if a.index == index {
+			steps = append(steps, a.steps...)
+		}
+	}
+	return steps
 }

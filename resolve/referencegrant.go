@@ -20,12 +20,23 @@ var grantableKinds = map[kindRef]bool{
 	{"inference.networking.k8s.io", "InferencePool"}: true,
 }
 
-// granted reports whether a grant lets a kind of the namespace refer to the object.
-func (s *Snapshot) granted(from kindRef, fromNamespace string, to kindRef, namespace, name string) bool {
+// RuleReferenceGranted is a reference into another namespace that is granted.
+const RuleReferenceGranted RuleID = "referencegrant/granted"
+
+var referenceGrantRules = []Rule{{
+	ID: RuleReferenceGranted, Stage: StageRoute, Detail: true,
+	Says:     "A ReferenceGrant lets objects of the kinds and namespaces in from refer to objects of its own namespace of the kinds and names in to.",
+	Template: "lets a %s of namespace %s use %s %s",
+	Source:   "pilot/pkg/config/kube/gatewaycommon/references.go, BackendAllowed, SecretAllowed",
+}}
+
+// granted finds the grant that lets a kind of the namespace refer to the object, and tells of it.
+func (s *Snapshot) granted(from kindRef, fromNamespace string, to kindRef, namespace, name string) (Step, bool) {
 	if !grantableKinds[to] {
-		return false
+		return Step{}, false
 	}
 	for _, g := range s.ReferenceGrants {
+		ref := refOf(k8sgateway.GroupName, "ReferenceGrant", g)
 		if g.Namespace != namespace {
 			continue
 		}
@@ -33,14 +44,14 @@ func (s *Snapshot) granted(from kindRef, fromNamespace string, to kindRef, names
 			if (kindRef{string(f.Group), string(f.Kind)}) != from || string(f.Namespace) != fromNamespace {
 				continue
 			}
-			for _, t := range g.Spec.To {
+			for i, t := range g.Spec.To {
 				if (kindRef{string(t.Group), string(t.Kind)}) == to && (t.Name == nil || string(*t.Name) == name) {
-					return true
+					return NewStep(RuleReferenceGranted, Applied, ref.At(pathIndex("spec.to", i)), from.kind, fromNamespace, to.kind, name), true
 				}
 			}
 		}
 	}
-	return false
+	return Step{}, false
 }
 
 // gatewayKind is a kind of the Gateway API's own group.

@@ -159,11 +159,12 @@ func (a *routeAttachment) refuse(rule RuleID, args ...any) {
 func (s *Snapshot) attachToMesh(r *kubeRoute, a routeAttachment) {
 	a.gateway = MeshGateway
 	labels, exists := s.meshParentLabels(a.target)
-	switch waypoint := s.foreignWaypoint(a.target, labels); {
+	switch waypoint, because := s.foreignWaypoint(a.target, labels); {
 	case !exists:
 		a.refuse(RuleRouteNoParent, a.target, "does not exist")
 	case waypoint != "":
 		a.refuse(RuleRouteForeign, waypoint, a.target)
+		a.steps = append(a.steps, because...)
 	}
 	r.attachments = append(r.attachments, &a)
 }
@@ -187,28 +188,27 @@ func (s *Snapshot) meshParentLabels(target Ref) (labels map[string]string, exist
 
 // foreignWaypoint is the waypoint of a mesh parent, if its GatewayClass exists and is another's.
 // Source: pilot/pkg/config/kube/gateway/conversion.go, waypointManagedByAnotherController.
-func (s *Snapshot) foreignWaypoint(target Ref, labels map[string]string) string {
+func (s *Snapshot) foreignWaypoint(target Ref, labels map[string]string) (string, []Step) {
 	name, found := labels[useWaypointLabel]
 	if !found && s.Namespaces[target.Namespace] != nil {
 		labels = s.Namespaces[target.Namespace].Labels
 		name = labels[useWaypointLabel]
 	}
 	if name == "" || strings.EqualFold(name, "none") {
-		return ""
+		return "", nil
 	}
 	namespace := cmp.Or(labels[useWaypointLabel+"-namespace"], target.Namespace)
 	for _, gw := range s.KubeGateways {
 		if gw.Namespace != namespace || gw.Name != name {
 			continue
 		}
-		for _, class := range s.GatewayClasses {
-			if class.Name == string(gw.Spec.GatewayClassName) &&
-				class.Spec.ControllerName != controllerWaypoint && class.Spec.ControllerName != controllerGateway {
-				return namespace + "/" + name
-			}
+		class, found := s.classObject(string(gw.Spec.GatewayClassName))
+		if found && class.Spec.ControllerName != controllerWaypoint && class.Spec.ControllerName != controllerGateway {
+			at := refOf(k8sgateway.GroupName, "Gateway", gw).At("spec.gatewayClassName")
+			return namespace + "/" + name, []Step{s.otherClass(class), NewStep(RuleGatewayClassForeign, Skipped, at, class.Name, "controller "+string(class.Spec.ControllerName))}
 		}
 	}
-	return ""
+	return "", nil
 }
 
 const useWaypointLabel = "istio.io/use-waypoint"
