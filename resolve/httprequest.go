@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -24,6 +25,13 @@ type HTTPRequest struct {
 	Token *Token
 	// Reserved are the headers, by lower-case name, that this proxy writes itself and takes from no client.
 	Reserved []string
+	// Unknown are the headers, by lower-case name, that are there with a value that is not known here.
+	Unknown []string
+}
+
+// unknown reports whether a header's value is not known here.
+func (q *HTTPRequest) unknown(name string) bool {
+	return slices.Contains(q.Unknown, strings.ToLower(name))
 }
 
 // Header returns a header's value and whether it is present. Pseudo-headers
