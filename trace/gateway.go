@@ -173,6 +173,10 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	trusted := w.snapshot.TrustedProxies(gw)
 	connection.RemoteIP = p.remoteIP(trusted)
 	p.forwardedByGateway()
+	p.http.Reserved = []string{"x-forwarded-for"}
+	if trusted == 0 {
+		p.http.Reserved = append(p.http.Reserved, "x-forwarded-proto")
+	}
 	p.readsScheme(chain.Terminates(), trusted > 0, w.request.Scheme.IsGRPC())
 	if w.filters(p, gw, connection, p.http) {
 		w.gatewayHost(p, gw, merged, chain, connection.SNI)

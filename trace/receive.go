@@ -181,7 +181,9 @@ func (w *walk) inbound(p *path, a arrival) {
 		if hop.Envoy.RouteConfig = port.RouteConfig; !w.normalize(p) {
 			return
 		}
+		p.readsScheme(result.Verified, true, w.request.Scheme.IsGRPC())
 		request = p.http
+		request.Reserved = nil
 		hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = port.VirtualHost, "default", port.Cluster
 	}
 	connection := &resolve.Connection{
@@ -323,7 +325,7 @@ func (w *walk) authenticate(p *path, proxy *resolve.Workload, request *resolve.H
 	for _, name := range result.Sanitized {
 		delete(request.Headers, name)
 	}
-	request.Reserved = result.Sanitized
+	request.Reserved = append(request.Reserved, result.Sanitized...)
 	if result.Status != 0 {
 		w.rejected(p, Outcome{Decision: Denied, HTTPStatus: result.Status, ResponseCodeDetails: result.Details, Code: CodeJWTRejected, By: result.Rule}, result.Steps)
 		return false

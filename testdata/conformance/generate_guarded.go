@@ -45,7 +45,7 @@ func (g *guarded) mesh() []string {
 		g.repeat(5, g.requestAuthentication),
 		g.repeat(3, g.peerMode),
 	)
-	for i := range 1 + g.IntN(6) {
+	for i := range 2 + g.IntN(6) {
 		docs = append(docs, g.policy(i))
 	}
 	g.tokens = strings.Contains(strings.Join(docs, ""), "kind: RequestAuthentication")
@@ -65,6 +65,7 @@ func (g *guarded) meshConfig() []string {
 	add(50, "pathNormalization: {normalization: "+g.one("NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES")+"}")
 	add(40, "defaultConfig: {gatewayTopology: {numTrustedProxies: "+g.one("1", "1", "2")+"}}")
 	add(8, "enableAutoMtls: false")
+	add(5, "discoverySelectors: [{matchLabels: {"+g.one("istio-injection: enabled", "kubernetes.io/metadata.name: shop")+"}}]")
 	add(85, "extensionProviders: "+list([]string{
 		"{name: ask, envoyExtAuthzHttp: {service: authz.shop.svc.cluster.local, port: 8000" + g.when(25, ", failOpen: true") + g.when(10, ", pathPrefix: "+g.one("/check", "check")) + "}}",
 		"{name: ask-grpc, envoyExtAuthzGrpc: {service: " + g.one("shop/authz.shop.svc.cluster.local", "authz.shop.svc.cluster.local", "team/authz.shop.svc.cluster.local") + ", port: 9000" + g.when(15, ", statusOnError: "+g.one("\"503\"", "\"999\"")) + "}}",
@@ -101,14 +102,18 @@ func (g *guarded) machines() []string {
 		case m.proxy == "":
 			labels = strings.Replace(labels, "}", ", sidecar.istio.io/inject: \"false\"}", 1)
 		}
+		annotations := ""
+		if m.proxy == "router" {
+			annotations = g.when(15, ", annotations: {proxy.istio.io/config: \"gatewayTopology: {numTrustedProxies: "+g.one("1", "2")+"}\"}")
+		}
 		spec := fmt.Sprintf("{serviceAccountName: %s, containers: [%s]}", m.name, containers)
 		if g.running {
-			docs = append(docs, fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: %s, namespace: %s, labels: %s}\nspec: %s\nstatus: {phase: Running, podIP: 10.244.0.%d, podIPs: [{ip: 10.244.0.%d}], conditions: [{type: Ready, status: \"True\"}]}\n",
-				m.name, m.namespace, labels, spec, i+1, i+1))
+			docs = append(docs, fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: %s, namespace: %s, labels: %s%s}\nspec: %s\nstatus: {phase: Running, podIP: 10.244.0.%d, podIPs: [{ip: 10.244.0.%d}], conditions: [{type: Ready, status: \"True\"}]}\n",
+				m.name, m.namespace, labels, annotations, spec, i+1, i+1))
 			continue
 		}
 		docs = append(docs, object("apps/v1", "Deployment", m.namespace, m.name,
-			fmt.Sprintf("spec: {selector: {matchLabels: %s}, template: {metadata: {labels: %s}, spec: %s}}", m.labels, labels, spec)))
+			fmt.Sprintf("spec: {selector: {matchLabels: %s}, template: {metadata: {labels: %s%s}, spec: %s}}", m.labels, labels, annotations, spec)))
 	}
 	return docs
 }

@@ -28,6 +28,9 @@ func (g *guarded) at() (namespace, attachment string) {
 	case 8:
 		return "istio-system", "targetRefs: [{" + g.one("group: gateway.networking.k8s.io, kind: Gateway, name: ingress", "group: gateway.networking.k8s.io, kind: Gateway, name: ingress", "group: gateway.networking.k8s.io, kind: Gateway, name: other", "group: gateway.networking.k8s.io, kind: GatewayClass, name: istio-waypoint", "kind: Service, group: \"\", name: ingress") + "}]"
 	case 9:
+		if g.chance(30) {
+			return "istio-system", "targetRef: {group: gateway.networking.k8s.io, kind: Gateway, name: ingress}"
+		}
 		return g.one("shop", "team"), "targetRefs: [{group: \"\", kind: Service, name: " + g.one("a", "c") + "}]"
 	}
 	return "istio-system", "selector: {matchLabels: {istio: ingressgateway}}"
@@ -56,7 +59,8 @@ func (g *guarded) policy(i int) string {
 	if action == "ALLOW" && g.chance(20) { // the default
 		action = ""
 	}
-	return fmt.Sprintf("apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: ap%d, namespace: %s%s}\nspec: %s\n", i, namespace, dry, fields(attachment, g.when(100*len(action), "action: "+action), provider, rules))
+	revision := g.when(5, ", labels: {istio.io/rev: "+g.one("canary", "default")+"}")
+	return fmt.Sprintf("apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: ap%d, namespace: %s%s%s}\nspec: %s\n", i, namespace, dry, revision, fields(attachment, g.when(100*len(action), "action: "+action), provider, rules))
 }
 
 // rule is one rule; before the token is known, a CUSTOM one may not ask who it is.
@@ -143,6 +147,7 @@ func (g *guarded) condition(custom bool) string {
 		{"request.headers[x-q]", []string{"one", "two", "t*", "*", "*ne", ""}},
 		{"request.headers[X-User]", []string{"alice", "*", "a*"}},
 		{"request.headers[x-level]", []string{"7", "*"}},
+		{"request.headers[x-forwarded-proto]", []string{"https", "http", "*"}},
 		{"request.headers[:path]", []string{"/a", "/a?*", "/admin*", "*q=1"}},
 		{"request.headers[:method]", []string{"GET", "P*"}},
 		{"request.headers[:authority]", []string{"a.shop", "shop.example.com"}},

@@ -77,7 +77,10 @@ func (g *guarded) http(args []string, scheme, authority string) []string {
 		return append(args, "grpc://"+authority+g.one("/p.S/M", "/p.S/N", "/a.S/x"))
 	}
 	if g.chance(7) {
-		args = append(args, "-H", g.one("x-forwarded-proto: https", "user-agent: curl"))
+		args = append(args, "-H", g.one("x-forwarded-proto: https", "user-agent: curl", "accept: */*"))
+	}
+	if g.chance(4) && !strings.Contains(strings.Join(args, " "), "host: ") {
+		args = append(args, "-H", "host: "+g.one("a.shop:80", "A.shop", "shop.example.com:8080", "b.shop.svc.cluster.local:80"))
 	}
 	switch {
 	case g.chance(15):
@@ -92,5 +95,5 @@ func (g *guarded) http(args []string, scheme, authority string) []string {
 	if len(params) > 0 {
 		query = "?" + strings.Join(params, "&")
 	}
-	return append(args, scheme+"://"+authority+g.one("", "/", "/a", "/a", "/a/x", "/a/b", "/a/b/x", "/admin", "/admin", "/admin/", "/A", "/b/x", "/a//x", "/a/../admin", "/admin/../a", "/a%2Fx", "/a%2fx", "/%61dmin", "/a/./b", "//a", "/a/x.html", "/a;v=1", "/b/..%2fadmin", "/a%5Cx", "/m*n", "/a/x/y")+query)
+	return append(args, scheme+"://"+authority+g.one("", "/", "/a", "/a", "/a/x", "/a/b", "/a/b/x", "/admin", "/admin", "/admin/", "/A", "/b/x", "/a//x", "/a/../admin", "/admin/../a", "/a%2Fx", "/a%2fx", "/%61dmin", "/a/./b", "//a", "/a/x.html", "/a;v=1", "/b/..%2fadmin", "/a%5Cx", "/m*n", "/a/x/y", "/a/%2e%2e/admin", "/a/..", "/a/.", "/%41", "/a%20b", "/a/b/..;/x", "/a///x", "/a%2", "/..//admin", "/a/%2E/x")+query)
 }

@@ -69,7 +69,7 @@ func (g *guarded) guardedRoute(claims bool) string {
 // header is what a match asks of a header or, at a gateway, of a claim.
 func (g *guarded) header(claims bool) string {
 	if !claims || g.chance(30) {
-		return g.one("x-q", "x-user", "x-level") + ": {" + g.one("exact: one", "exact: alice", "prefix: a", "regex: '.+'", "exact: '7'") + "}"
+		return g.one("x-q", "x-user", "x-level", "x-forwarded-for") + ": {" + g.one("exact: one", "exact: alice", "prefix: a", "regex: '.+'", "exact: '7'") + "}"
 	}
 	name := g.one("groups", "groups", "sub", "iss", "scope", "permission", "org.team", "org.roles", "admin", "level", "perms", "aud")
 	key := "@request.auth.claims." + name

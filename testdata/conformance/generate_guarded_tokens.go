@@ -91,7 +91,7 @@ func (g *guarded) credentials() (flags, params []string) {
 		if t := g.token(); strings.HasPrefix(t, "eyJ") && strings.Count(t, ".") == 2 && g.chance(70) {
 			flags = append(flags, "--jwt", t)
 		} else {
-			flags = append(flags, "-H", g.one("authorization: Bearer ", "Authorization: Bearer ", "authorization: bearer ", "authorization: ")+t)
+			flags = append(flags, "-H", g.one("authorization: Bearer ", "Authorization: Bearer ", "authorization: bearer ", "authorization: ", "authorization: Bearer  ", "authorization: x Bearer ")+t)
 		}
 	}
 	for g.chance(30) {
@@ -99,9 +99,9 @@ func (g *guarded) credentials() (flags, params []string) {
 		case 0:
 			flags = append(flags, "-H", g.one("x-token: ", "x-token: Token ", "x-jwt: jwt=", "x-jwt: ")+g.token())
 		case 1, 2:
-			params = append(params, g.one("access_token", "access_token", "token", "t")+"="+g.token())
+			params = append(params, g.one("access_token", "access_token", "token", "t")+"="+g.one(g.token(), g.token(), strings.ReplaceAll(g.token(), ".", "%2E")))
 		default:
-			flags = append(flags, "-H", "cookie: "+g.one("session=", "s=", "a=b; session=")+g.token())
+			flags = append(flags, "-H", "cookie: "+g.one("session=", "s=", "a=b; session=", "session=\"")+g.token()+g.one("", "", "; s=x", "\""))
 		}
 	}
 	return flags, params

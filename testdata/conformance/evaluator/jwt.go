@@ -238,8 +238,8 @@ func neverValid(claims map[string]any) bool {
 // withoutParameter is a path whose query has lost a parameter; the others come out sorted and decoded.
 func withoutParameter(path, name string) string {
 	path, query, _ := strings.Cut(path, "?")
-	values, _ := url.ParseQuery(query)
-	values.Del(name)
+	values := decodedQuery(query)
+	delete(values, name)
 	sep := "?"
 	for _, k := range slices.Sorted(maps.Keys(values)) {
 		for _, v := range values[k] {
@@ -300,16 +300,38 @@ func (x *exchange) tokens(p *jwt.JwtProvider) []token {
 	}
 	_, query, _ := strings.Cut(x.q.Path, "?")
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(params))) {
-		if v, ok := parameter(query, name); ok {
-			out = append(out, token{raw: v, param: name})
+		if values := decodedQuery(query)[name]; len(values) > 0 {
+			out = append(out, token{raw: values[0], param: name})
 		}
 	}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(p.GetFromCookies()))) {
 		for pair := range strings.SplitSeq(x.q.Headers["cookie"], ";") {
 			if k, v, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && k == name {
+				if len(v) > 1 && strings.HasPrefix(v, `"`) && strings.HasSuffix(v, `"`) {
+					v = v[1 : len(v)-1]
+				}
 				out = append(out, token{raw: v})
 				break // of one name the first counts (source/common/http/utility.cc, parseCookies)
 			}
+		}
+	}
+	return out
+}
+
+// decodedQuery are the parameters with what is escaped in them; a "+" is one
+// (source/common/http/utility.cc, QueryParamsMulti::parseAndDecodeQueryString).
+func decodedQuery(query string) map[string][]string {
+	decode := func(s string) string {
+		if text, err := url.PathUnescape(s); err == nil {
+			return text
+		}
+		return s
+	}
+	out := map[string][]string{}
+	for pair := range strings.SplitSeq(query, "&") {
+		if pair != "" {
+			k, v, _ := strings.Cut(pair, "=")
+			out[decode(k)] = append(out[decode(k)], decode(v))
 		}
 	}
 	return out
