@@ -238,11 +238,17 @@ func requestHeader(brackets string) attribute {
 		http: true,
 		parse: func(value string) (predicate, error) {
 			return func(in *policyInput) Truth {
+				if value != "*" && in.q.unknown(name) {
+					return Unknown
+				}
 				got, ok := in.q.Header(name)
 				return TruthOf(ok && matchWildcard(value, got))
 			}, err
 		},
 		actual: func(in *policyInput) string {
+			if in.q.unknown(name) {
+				return notKnown
+			}
 			if got, ok := in.q.Header(name); ok {
 				return strconv.Quote(got)
 			}

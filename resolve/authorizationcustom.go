@@ -108,13 +108,17 @@ func (s *Snapshot) AuthorizeCustom(w *Workload, c *Connection, q *HTTPRequest) A
 // customDenies denies if a rule of the policies matches.
 func (a *authorizing) customDenies(policies []*authorizationPolicy, provider, suffix string, rule RuleID, facts ...any) {
 	for _, r := range a.evaluate(policies) {
+		name := a.snapshot.customName(provider) + r.name + suffix
 		switch r.truth {
 		case True:
-			a.refuse(r.ref, a.snapshot.customName(provider)+r.name+suffix)
+			a.refuse(r.ref, name)
 			a.Steps = append(a.Steps, NewStep(rule, DeniedBy, r.ref, append(slices.Clone(facts), r.matchedText(&a.in))...))
 			return
 		case Unknown:
-			a.Decision, a.Policy, a.EnvoyPolicy = AccessUndetermined, r.ref, a.snapshot.customName(provider)+r.name+suffix
+			if a.undecided.IsZero() {
+				a.undecided, a.undecidedName = r.ref, name
+			}
+			a.Decision, a.Policy, a.EnvoyPolicy = AccessUndetermined, r.ref, name
 			a.missed(RuleAuthorizationMissed, r)
 		case False:
 			a.missed(RuleAuthorizationMissed, r)

@@ -30,6 +30,10 @@ type Authorization struct {
 	EnvoyPolicy string
 	// Details are the response code details of a denial.
 	Details string
+	// Undecided is a rule that would refuse before Policy does, were it known to match, and UndecidedPolicy its
+	// name in Envoy; zero where none is open. The request is denied either way.
+	Undecided       Ref
+	UndecidedPolicy string
 	// Custom are the CUSTOM rules that match: their external authorizer is asked and may refuse.
 	Custom []CustomCheck
 	// PassedOver are the steps of policies that do not apply to the proxy. They come before Steps; Authorize
@@ -162,19 +166,27 @@ func (a *authorizing) deny(policies []*authorizationPolicy) bool {
 	rules := a.evaluate(policies)
 	if i := slices.IndexFunc(rules, func(r evaluated) bool { return r.truth == True }); i >= 0 {
 		r := rules[i]
+		a.undecide(rules[:i])
 		a.refuse(r.ref, r.name)
 		a.Hint = a.denyHint(rules)
 		a.split(r)
 		a.Steps = append(a.Steps, NewStep(RuleAuthorizationDeny, DeniedBy, r.ref, r.matchedText(&a.in)))
 		return true
 	}
+	a.undecide(rules)
+	for _, r := range rules {
+		a.missed(RuleAuthorizationMissed, r)
+	}
+	return false
+}
+
+// undecide keeps the first rule that cannot be decided.
+func (a *authorizing) undecide(rules []evaluated) {
 	for _, r := range rules {
 		if r.truth == Unknown && a.undecided.IsZero() {
 			a.undecided, a.undecidedName = r.ref, r.name
 		}
-		a.missed(RuleAuthorizationMissed, r)
 	}
-	return false
 }
 
 // allow evaluates the ALLOW policies after no DENY rule matched.
@@ -252,6 +264,7 @@ func (a *authorizing) notAllowed(policies []*authorizationPolicy, rules []evalua
 func (a *authorizing) refuse(policy Ref, name string) {
 	a.Decision, a.Policy, a.EnvoyPolicy = AccessDenied, policy, name
 	a.Details = "rbac_access_denied_matched_policy[" + name + "]"
+	a.Undecided, a.UndecidedPolicy = a.undecided, a.undecidedName
 }
 
 // dryRun tells what dry-run policies of one action would have done.

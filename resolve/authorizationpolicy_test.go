@@ -139,7 +139,11 @@ func TestAuthorize(t *testing.T) {
 		},
 		{
 			name: "undecided DENY, and no ALLOW matches", policies: authz("shop/d {action: DENY, rules: [{from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]}", "shop/a {}"), request: get("/"),
-			want: Authorization{Decision: AccessDenied, Policy: apRef("shop", "a", "spec"), EnvoyPolicy: "none", Details: "rbac_access_denied_matched_policy[none]"},
+			want: Authorization{Decision: AccessDenied, Policy: apRef("shop", "a", "spec"), EnvoyPolicy: "none", Details: "rbac_access_denied_matched_policy[none]", Undecided: apRef("shop", "d", "spec.rules[0]"), UndecidedPolicy: "ns[shop]-policy[d]-rule[0]"},
+		},
+		{
+			name: "a DENY rule that matches behind an undecided one", policies: authz("shop/d {action: DENY, rules: [{from: [{source: {ipBlocks: [10.0.0.0/8]}}]}, {}]}"), request: get("/"),
+			want: Authorization{Decision: AccessDenied, Policy: apRef("shop", "d", "spec.rules[1]"), EnvoyPolicy: "ns[shop]-policy[d]-rule[1]", Details: "rbac_access_denied_matched_policy[ns[shop]-policy[d]-rule[1]]", Undecided: apRef("shop", "d", "spec.rules[0]"), UndecidedPolicy: "ns[shop]-policy[d]-rule[0]"},
 		},
 		{
 			name: "ALLOW that cannot be decided", policies: authz("shop/a {rules: [{from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]}"), request: get("/"),

@@ -172,8 +172,13 @@ func matchHeaders(r *Route, q *HTTPRequest) (Truth, Miss) {
 			miss.Actual, miss.Doubt = actual, why
 			return t, miss
 		}
+		miss := newMiss(RuleMatchHeader, field, "header "+name, want)
+		if q.unknown(name) && !asksForPresence(m) {
+			miss.Actual, miss.Doubt = notKnown, valueNotKnown
+			return Unknown, miss
+		}
 		value, present := q.Header(name)
-		return matchValue(m, value, present, newMiss(RuleMatchHeader, field, "header "+name, want))
+		return matchValue(m, value, present, miss)
 	})
 }
 
@@ -186,15 +191,23 @@ func matchWithoutHeaders(r *Route, q *HTTPRequest) (Truth, Miss) {
 			miss.Actual, miss.Doubt = actual, why
 			return t.Not(), miss
 		}
+		miss := newMiss(RuleMatchWithoutHeader, field, "header "+name, want)
+		if q.unknown(name) && !asksForPresence(m) {
+			miss.Actual, miss.Doubt = notKnown, valueNotKnown
+			return Unknown, miss
+		}
 		value, present := q.Header(name)
 		// A missing header is an empty one, unless only presence is asked for.
-		t, miss := matchValue(m, value, present || !asksForPresence(m), newMiss(RuleMatchWithoutHeader, field, "header "+name, want))
+		t, miss := matchValue(m, value, present || !asksForPresence(m), miss)
 		if !present {
 			miss.Actual = "absent, which counts as empty"
 		}
 		return t.Not(), miss
 	})
 }
+
+// valueNotKnown is why a match on a header that is there cannot be decided.
+const valueNotKnown = "the value of the header is not known from here"
 
 func matchQueryParams(r *Route, q *HTTPRequest) (Truth, Miss) {
 	return matchNamed(r.Match.GetQueryParams(), func(name string, m *networking.StringMatch) (Truth, Miss) {

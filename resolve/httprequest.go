@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -24,6 +25,15 @@ type HTTPRequest struct {
 	Token *Token
 	// Reserved are the headers, by lower-case name, that this proxy writes itself and takes from no client.
 	Reserved []string
+	// ForwardedProto is X-Forwarded-Proto where the proxy itself has written it; Headers has what others wrote.
+	ForwardedProto string
+	// Unknown are the headers, by lower-case name, that are there with a value that is not known here.
+	Unknown []string
+}
+
+// unknown reports whether a header's value is not known here.
+func (q *HTTPRequest) unknown(name string) bool {
+	return slices.Contains(q.Unknown, strings.ToLower(name))
 }
 
 // Header returns a header's value and whether it is present. Pseudo-headers
@@ -38,6 +48,9 @@ func (q *HTTPRequest) Header(name string) (string, bool) {
 		return q.Method, true
 	case ":scheme":
 		return q.Scheme, true
+	}
+	if name == "x-forwarded-proto" && q.ForwardedProto != "" {
+		return q.ForwardedProto, true
 	}
 	v, ok := q.Headers[name]
 	return v, ok

@@ -123,13 +123,17 @@ func unescaped(s string) string {
 	return s
 }
 
-// cookies are the cookies of a Cookie header by name; of two of one name the first counts.
+// cookies are the cookies of a Cookie header by name, without quotes around them; of two of one name the first counts.
+// Source: Envoy: source/common/http/utility.cc, parseCookies.
 func cookies(header string) map[string]string {
 	out := map[string]string{}
 	for pair := range strings.SplitSeq(header, ";") {
 		name, value, ok := strings.Cut(strings.TrimLeft(pair, " \t"), "=")
 		if _, had := out[name]; ok && !had {
-			out[name] = strings.Trim(value, `"`)
+			if len(value) > 1 && strings.HasPrefix(value, `"`) && strings.HasSuffix(value, `"`) {
+				value = value[1 : len(value)-1]
+			}
+			out[name] = value
 		}
 	}
 	return out

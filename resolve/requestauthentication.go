@@ -63,61 +63,94 @@ var (
 //  1. The rules of all RequestAuthentications that attach (workload, namespace and
 //     mesh alike) are put together, ordered by issuer.
 //  2. No rule: tokens are not looked at. A CORS preflight is not looked at either.
-//  3. A rule looks at its own places only (tokensFor). Every token in them has to be good.
+//  3. A rule looks at its own places only (tokensFor), the last first, and stops at a token that is not good.
 //  4. A token is good if it can be decoded, is of the rule's issuer, can be valid at
 //     all, and is for one of the rule's audiences, in that order.
-//  5. One rule that accepts is enough; its claims are known from here on, and the
-//     tokens go no further unless forwardOriginalToken is set. Of several tokens the claims of the first place count.
-//  6. If every rule sees no token the request passes without claims.
+//  5. A good token's claims take the place of those of tokens before; it writes its headers, and goes no
+//     further unless forwardOriginalToken is set: whatever the rule's other tokens are, and before the
+//     next rule looks.
+//  6. One rule whose tokens are all good is enough. Else all rules look again: the request
+//     passes if each has good tokens or none.
 //  7. Else it is refused. A wrong audience or a token that does not parse is reported
 //     before an unknown issuer.
 //
 // Source: pilot/pkg/security/authn/policy_applier.go, newPolicyApplier, convertToEnvoyJwtConfig;
-// Envoy: source/extensions/filters/http/jwt_authn, authenticator.cc; verifier.cc, AnyVerifierImpl.
+// Envoy: source/extensions/filters/http/jwt_authn, authenticator.cc; verifier.cc, AnyVerifierImpl, AllVerifierImpl.
 func (s *Snapshot) RequestAuthentication(w *Workload, q *HTTPRequest) JWTResult {
 	// 1. Rules that apply.
 	known := s.known(w).jwt.of(struct{}{}, func() jwtRules { return s.findJWTRules(w) })
-	rules, r := known.rules, JWTResult{Gaps: known.gaps, Steps: known.steps}
+	r := JWTResult{Gaps: known.gaps, Steps: known.steps}
 	// 2. Nothing to do.
-	if len(rules) == 0 || q == nil {
+	if len(known.rules) == 0 || q == nil {
 		return r
 	}
 	if isPreflight(q) {
 		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationPreflight, Allowed, Ref{}))
 		return r
 	}
-	// 3 and 4. What each rule makes of its tokens.
+	f := jwtFilter{JWTResult: r, q: q.Clone()}
+	f.run(known.rules)
+	return f.JWTResult
+}
+
+// jwtFilter is one run of the filter; q is the request as the tokens so far have left it.
+type jwtFilter struct {
+	JWTResult
+	q *HTTPRequest
+	// partly tells of good tokens that were taken beside one that is not.
+	partly []Step
+}
+
+// run has the rules look at the request.
+func (f *jwtFilter) run(rules []jwtRule) {
 	refused, refusedBy := jwtMissed, Ref{}
-	first, firstBy := jwtMissed, Ref{}
+	weigh := func(status jwtStatus, by Ref) {
+		if status != jwtMissed && status != jwtUnknownIssuer || refused == jwtMissed {
+			refused, refusedBy = status, by
+		}
+	}
+	// 6. The first whose tokens are all good.
 	for _, rule := range rules {
-		r.sanitize(rule, q)
-		tokens := tokensFor(rule.spec, q)
-		token, status := r.check(rule, q, tokens)
+		status := f.check(rule)
 		if status == jwtOK {
-			// 5. The first that accepts.
-			r.accept(rule, token, tokens)
-			return r
+			f.Steps = append(f.Steps, f.partly...)
+			f.accepted(rule)
+			return
 		}
-		if first == jwtMissed {
-			first, firstBy = status, rule.ref
-		}
-		if status != jwtMissed && (status != jwtUnknownIssuer || refused == jwtMissed) {
-			refused, refusedBy = status, rule.ref
+		weigh(status, rule.ref)
+	}
+	if refused != jwtMissed && len(rules) > 1 {
+		weigh(f.again(rules))
+	}
+	switch refused {
+	case jwtOK:
+		f.Steps = append(f.Steps, f.partly...)
+		return
+	case jwtMissed:
+		f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationNoToken, None, Ref{}))
+		return
+	}
+	// 7. Refused.
+	f.Status, f.Message, f.Rule, f.Token = refused.code, refused.message, refusedBy, nil
+	f.Headers, f.Consumed = nil, nil
+	f.Details = "jwt_authn_access_denied{" + strings.ReplaceAll(refused.message, " ", "_") + "}"
+	f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationRefused, DeniedBy, refusedBy, f.Status, f.Message))
+}
+
+// again has all rules look at what is left; each needs good tokens or none.
+func (f *jwtFilter) again(rules []jwtRule) (jwtStatus, Ref) {
+	steps := f.Steps
+	for _, rule := range rules {
+		switch status := f.check(rule); status {
+		case jwtOK:
+			f.accepted(rule)
+		case jwtMissed:
+		default:
+			f.Steps = steps
+			return status, rule.ref
 		}
 	}
-	// 6. No token.
-	if refused == jwtMissed {
-		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationNoToken, None, Ref{}))
-		return r
-	}
-	// 7. Refused. Envoy asks last for all rules at once, which fails as the first of them does.
-	if first != jwtUnknownIssuer {
-		refused, refusedBy = first, firstBy
-	}
-	r.Status, r.Message, r.Rule = refused.code, refused.message, refusedBy
-	r.Details = "jwt_authn_access_denied{" + strings.ReplaceAll(refused.message, " ", "_") + "}"
-	r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationRefused, DeniedBy, refusedBy, r.Status, r.Message))
-	return r
+	return jwtOK, Ref{}
 }
 
 // jwtRules are the rules that apply to a workload's proxy, in Envoy's order, and how they were found.
@@ -168,27 +201,35 @@ func isPreflight(q *HTTPRequest) bool {
 	return q.Method == "OPTIONS" && origin != "" && method != ""
 }
 
-// check is what one rule makes of its tokens, the last place first, and the token of the first place.
-func (r *JWTResult) check(rule jwtRule, q *HTTPRequest, tokens []foundToken) (*Token, jwtStatus) {
+// check is what one rule makes of its tokens, the last place first.
+func (f *jwtFilter) check(rule jwtRule) jwtStatus {
+	f.sanitize(rule)
+	tokens := tokensFor(rule.spec, f.q)
 	if len(tokens) == 0 {
-		if places := strings.Join(tokenPlaces(rule.spec), ", "); places != "" && strings.HasPrefix(q.Headers["authorization"], "Bearer ") {
-			r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationLocation, Skipped, rule.ref, places).
+		if places := strings.Join(tokenPlaces(rule.spec), ", "); places != "" && strings.HasPrefix(f.q.Headers["authorization"], "Bearer ") {
+			f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationLocation, Skipped, rule.ref, places).
 				Unlike(places, "header Authorization: Bearer"))
 		}
-		return nil, jwtMissed
+		return jwtMissed
 	}
-	var token *Token
+	var taken *foundToken
 	for _, found := range slices.Backward(tokens) {
-		var status jwtStatus
-		if token, status = readToken(found.text); status != jwtOK {
-			r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationUndecoded, Skipped, rule.ref, found.String(), withPrefix(found)))
-			return nil, status
+		token, status := readToken(found.text)
+		if status != jwtOK {
+			f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationUndecoded, Skipped, rule.ref, found.String(), withPrefix(found)))
+		} else {
+			status = f.verify(rule, token)
 		}
-		if status = r.verify(rule, token); status != jwtOK {
-			return nil, status
+		if status != jwtOK {
+			if taken != nil {
+				f.partly = append(f.partly, NewStep(RuleRequestAuthenticationPartly, Applied, rule.ref, taken.String()))
+			}
+			return status
 		}
+		f.take(rule.spec, found, token)
+		taken = &found
 	}
-	return token, jwtOK
+	return jwtOK
 }
 
 // withPrefix says where a word before the token was taken for a part of it.
@@ -201,22 +242,22 @@ func withPrefix(found foundToken) string {
 }
 
 // verify is what one rule makes of a token that was decoded.
-func (r *JWTResult) verify(rule jwtRule, token *Token) jwtStatus {
+func (f *jwtFilter) verify(rule jwtRule, token *Token) jwtStatus {
 	issuer, _ := token.Claims["iss"].(string)
 	if want := rule.spec.GetIssuer(); want != "" && want != issuer {
-		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationIssuer, Skipped, rule.ref.At(rule.ref.Field+".issuer"), want, issuer).
+		f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationIssuer, Skipped, rule.ref.At(rule.ref.Field+".issuer"), want, issuer).
 			Unlike(want, issuer))
 		return jwtUnknownIssuer
 	}
 	if why := neverValid(token.Claims); why != "" {
-		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationExpired, Skipped, rule.ref, why))
+		f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationExpired, Skipped, rule.ref, why))
 		return jwtExpired
 	}
 	if want := rule.spec.GetAudiences(); len(want) > 0 {
 		audiences := stringsOf(token.Claims["aud"])
 		if !slices.ContainsFunc(audiences, func(a string) bool { return slices.ContainsFunc(want, sameAudience(a)) }) {
 			expected, actual := strings.Join(want, ", "), cmp.Or(strings.Join(audiences, ", "), "none")
-			r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationAudience, Skipped, rule.ref.At(rule.ref.Field+".audiences"), actual, expected).
+			f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationAudience, Skipped, rule.ref.At(rule.ref.Field+".audiences"), actual, expected).
 				Unlike(expected, actual))
 			return jwtWrongAudience
 		}
@@ -260,10 +301,25 @@ func sameAudience(a string) func(string) bool {
 	return func(b string) bool { return a == sanitize(b) }
 }
 
-// accept records the claims, and what becomes of the token and of the headers.
-func (r *JWTResult) accept(rule jwtRule, token *Token, tokens []foundToken) {
+// take records what becomes of a good token, and of the headers.
+// Source: Envoy: source/extensions/filters/http/jwt_authn/authenticator.cc, handleGoodJwt.
+func (f *jwtFilter) take(rule *apisecurity.JWTRule, found foundToken, token *Token) {
+	if name := rule.GetOutputPayloadToHeader(); name != "" {
+		_, rest, _ := strings.Cut(found.text, ".")
+		payload, _, _ := strings.Cut(rest, ".")
+		f.write(name, payload)
+	}
+	for _, out := range rule.GetOutputClaimToHeaders() {
+		if value, ok := claimText(token.Claims, strings.Split(out.GetClaim(), ".")); ok && out.GetHeader() != "" {
+			f.write(out.GetHeader(), value)
+		}
+	}
+	if !rule.GetForwardOriginalToken() {
+		f.Consumed = append([]TokenPlace{found.TokenPlace}, f.Consumed...)
+		f.q.DropToken(found.TokenPlace)
+	}
 	claims := make(map[string]any, len(token.Claims))
-	split := append([]string{"scope", "permission"}, rule.spec.GetSpaceDelimitedClaims()...)
+	split := append([]string{"scope", "permission"}, rule.GetSpaceDelimitedClaims()...)
 	for name, v := range token.Claims {
 		if text, ok := v.(string); ok && slices.Contains(split, name) {
 			var list []any
@@ -276,25 +332,34 @@ func (r *JWTResult) accept(rule jwtRule, token *Token, tokens []foundToken) {
 		}
 		claims[name] = v
 	}
-	r.Rule, r.Token = rule.ref, &Token{Claims: claims}
-	r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationAccepted, Allowed, rule.ref, rule.spec.GetIssuer(), requestPrincipal(r.Token)))
+	f.Token = &Token{Claims: claims}
+}
+
+// write adds a value to a header that a rule sets.
+func (f *jwtFilter) write(header, value string) {
+	name := strings.ToLower(header)
+	if had, ok := f.q.Headers[name]; ok {
+		value = had + "," + value
+	}
+	f.q.Headers[name] = value
+	if f.Headers == nil {
+		f.Headers = map[string]string{}
+	}
+	f.Headers[name] = value
+}
+
+// accepted records the rule that lets the request pass.
+func (f *jwtFilter) accepted(rule jwtRule) {
+	f.Rule = rule.ref
+	f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationAccepted, Allowed, rule.ref, rule.spec.GetIssuer(), requestPrincipal(f.Token)))
 	for _, name := range []string{"exp", "nbf"} {
-		if at, ok := token.Claims[name].(float64); ok {
-			r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationTime, Warned, rule.ref, name, moment(at)))
+		if at, ok := f.Token.Claims[name].(float64); ok {
+			f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationTime, Warned, rule.ref, name, moment(at)))
 		}
 	}
 	if !rule.spec.GetForwardOriginalToken() {
-		for _, found := range tokens {
-			r.Consumed = append(r.Consumed, found.TokenPlace)
-		}
-		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationConsumed, Applied, rule.ref.At(rule.ref.Field+".forwardOriginalToken")))
+		f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationConsumed, Applied, rule.ref.At(rule.ref.Field+".forwardOriginalToken")))
 	}
-	if name := rule.spec.GetOutputPayloadToHeader(); name != "" {
-		_, rest, _ := strings.Cut(tokens[0].text, ".")
-		payload, _, _ := strings.Cut(rest, ".")
-		r.Headers = map[string]string{strings.ToLower(name): payload}
-	}
-	r.output(rule.spec, token)
 }
 
 // outputHeaders are the headers that a rule sets, by lower-case name.
@@ -312,29 +377,13 @@ func outputHeaders(rule *apisecurity.JWTRule) []string {
 
 // sanitize takes the headers that the rule writes to off the request: no client can forge them.
 // Source: Envoy, source/extensions/filters/http/jwt_authn/extractor.h, sanitizeHeaders.
-func (r *JWTResult) sanitize(rule jwtRule, q *HTTPRequest) {
+func (f *jwtFilter) sanitize(rule jwtRule) {
 	for _, name := range outputHeaders(rule.spec) {
-		if _, sent := q.Headers[name]; sent && !slices.Contains(r.Sanitized, name) {
-			r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationCleared, Applied, rule.ref, name))
+		if _, sent := f.q.Headers[name]; sent && !slices.Contains(f.Sanitized, name) {
+			f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationCleared, Applied, rule.ref, name))
 		}
-		r.Sanitized = append(r.Sanitized, name)
-	}
-}
-
-// output sets the headers that a rule makes of claims.
-func (r *JWTResult) output(rule *apisecurity.JWTRule, token *Token) {
-	for _, out := range rule.GetOutputClaimToHeaders() {
-		value, ok := claimText(token.Claims, strings.Split(out.GetClaim(), "."))
-		if !ok || out.GetHeader() == "" {
-			continue
-		}
-		if r.Headers == nil {
-			r.Headers = map[string]string{}
-		}
-		name := strings.ToLower(out.GetHeader())
-		if had, ok := r.Headers[name]; ok {
-			value = had + "," + value
-		}
-		r.Headers[name] = value
+		f.Sanitized = append(f.Sanitized, name)
+		delete(f.q.Headers, name)
+		delete(f.Headers, name)
 	}
 }

@@ -14,6 +14,7 @@ const (
 	RuleRequestAuthenticationRefused     RuleID = "requestauthentication/refused"
 	RuleRequestAuthenticationTime        RuleID = "requestauthentication/time-not-checked"
 	RuleRequestAuthenticationConsumed    RuleID = "requestauthentication/token-removed"
+	RuleRequestAuthenticationPartly      RuleID = "requestauthentication/partly-good"
 	RuleRequestAuthenticationCleared     RuleID = "requestauthentication/header-cleared"
 	RuleRequestAuthenticationOtherLabels RuleID = "requestauthentication/other-labels"
 	RuleRequestAuthenticationTargetRefs  RuleID = "requestauthentication/target-refs"
@@ -87,6 +88,11 @@ var requestAuthenticationRules = []Rule{
 		ID: RuleRequestAuthenticationConsumed, Stage: StageRequestAuthentication, Source: jwtFilterSource, Detail: true,
 		Says:     "An accepted token is removed from the request unless forwardOriginalToken is set.",
 		Template: "forwardOriginalToken is not set: the token is removed, the next hop sees none",
+	},
+	{
+		ID: RuleRequestAuthenticationPartly, Stage: StageRequestAuthentication, Source: jwtFilterSource,
+		Says:     "A good token is taken, and writes its headers, even where another token of the same rule is not good; the next rule does not find it any more.",
+		Template: "%s is good and taken before another of the rule's tokens is found not to be",
 	},
 	{
 		ID: RuleRequestAuthenticationCleared, Stage: StageRequestAuthentication, Source: "Envoy: source/extensions/filters/http/jwt_authn/extractor.h, sanitizeHeaders",

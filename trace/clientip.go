@@ -10,7 +10,8 @@ import (
 // Who the client is, for a proxy that reads X-Forwarded-For:
 //
 //  1. A gateway with N trusted proxies before it takes the Nth entry from the right; with none,
-//     or with too few entries, the TCP peer. It then adds the TCP peer to the header.
+//     or with too few entries, the TCP peer. It then adds the TCP peer to the header, before policies and
+//     routes look at it.
 //  2. A sidecar takes the last entry, whoever wrote it, else the TCP peer.
 //  3. On a TCP filter chain there is no header: the TCP peer.
 //
@@ -59,6 +60,7 @@ func (p *path) forwardedFor(n int) netip.Addr {
 func (p *path) forwardedByGateway() {
 	if !p.senderIP.IsValid() {
 		p.hidden, p.shown = true, 0
+		p.http.Unknown = []string{"x-forwarded-for"}
 		return
 	}
 	p.shown++

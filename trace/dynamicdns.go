@@ -23,14 +23,14 @@ const allowAnyDynamicDNS = api.OutboundTrafficPolicy_Mode(meshconfig.MeshConfig_
 // dynamicDNS is rule 1.
 func (w *walk) dynamicDNS(p *path, r *router, ref resolve.Ref) {
 	hop, host := p.hop(), p.http.Hostname()
-	hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = "allow_any_dynamic_dns", "allow_any_dynamic_dns", "AllowAnyDynamicDNSCluster"
+	p.readsHTTP()
 	if hop.Envoy.Listener == "virtualOutbound" {
 		hop.Envoy.RouteConfig, hop.Envoy.FilterChain = "allow_any_dynamic_dns", "virtualOutbound-catchall-tcp-http"
-		if p.readsHTTP(); !w.normalize(p) {
+		if !w.normalize(p) {
 			return
 		}
 	}
-	p.readsHTTP()
+	hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = "allow_any_dynamic_dns", "allow_any_dynamic_dns", "AllowAnyDynamicDNSCluster"
 	p.note(resolve.NewStep(resolve.RuleListenerDynamicDNS, resolve.None, ref, host))
 	p.via, p.by = CodePassthrough, ref
 	w.toNamed(p, r, host, p.http.PortOr(80), ref, resolve.ClientTLS{Mode: resolve.ClientPlaintext})

@@ -1,6 +1,7 @@
 package trace
 
-// Which scheme a request has for a proxy that matches rules and builds redirects by it:
+// Which scheme a request has for a proxy that matches rules and builds redirects by it, and which X-Forwarded-Proto its
+// rules and policies see:
 //
 //  1. The proxy sets X-Forwarded-Proto to https where the connection is TLS, else to http. A gateway with trusted
 //     proxies before it and a sidecar do so only where the header is missing; it is sent on.
@@ -22,7 +23,7 @@ func (p *path) readsScheme(encrypted, trusts, http2 bool) {
 	if encrypted {
 		connection = "https"
 	}
-	written, _ := p.http.Header("x-forwarded-proto")
+	written := p.http.Headers["x-forwarded-proto"]
 	value := p.proto.value
 	if value == "" || written != p.proto.seen {
 		value = written
@@ -32,6 +33,7 @@ func (p *path) readsScheme(encrypted, trusts, http2 bool) {
 	}
 	first := p.proto.value == ""
 	p.proto = forwardedProto{value: value, seen: written}
+	p.http.ForwardedProto = value
 	switch {
 	case http2 && !first:
 	case http2:

@@ -198,6 +198,11 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	}
 	trusted := w.snapshot.TrustedProxies(gw)
 	connection.RemoteIP = p.remoteIP(trusted)
+	p.forwardedByGateway()
+	p.http.Reserved = []string{"x-forwarded-for"}
+	if trusted == 0 {
+		p.http.Reserved = append(p.http.Reserved, "x-forwarded-proto")
+	}
 	p.readsScheme(chain.Terminates(), trusted > 0, w.request.Scheme.IsGRPC())
 	if w.filters(p, gw, connection, p.http) {
 		w.gatewayHost(p, gw, merged, chain, connection.SNI)
@@ -255,7 +260,6 @@ func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.Merged
 	p.hop().Envoy.VirtualHost = vh.Name
 	p.stream = false
 	scope, _ := w.snapshot.Scope(gw)
-	p.forwardedByGateway()
 	w.sendFrom(p, gw)
 	w.route(p, &router{workload: gw, scope: scope, gateway: true, port: chain.Server().Port(), tls: p.proto.value == "https"}, vh)
 }

@@ -151,6 +151,9 @@ func (w *walk) inbound(p *path, a arrival) {
 		return
 	}
 	result := resolve.InboundChain(mtls.Mode, port.Protocol, bytes)
+	if result.Fate == resolve.InboundHTTP && !port.Declared {
+		hop.Envoy.FilterChain = "virtualInbound-catchall-http"
+	}
 	if result.Verified && hop.Peer == "" && p.sender != nil {
 		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
 		if accepted, step := w.snapshot.AcceptsServer(a.tls, server); !accepted {
@@ -175,13 +178,12 @@ func (w *walk) inbound(p *path, a arrival) {
 	p.note(w.snapshot.Extensions(server, resolve.SideInbound)...)
 	var request *resolve.HTTPRequest
 	if result.Fate == resolve.InboundHTTP {
-		if !port.Declared {
-			hop.Envoy.FilterChain = "virtualInbound-catchall-http"
-		}
 		if hop.Envoy.RouteConfig = port.RouteConfig; !w.normalize(p) {
 			return
 		}
+		p.readsScheme(result.Verified, true, w.request.Scheme.IsGRPC())
 		request = p.http
+		request.Reserved = nil
 		hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = port.VirtualHost, "default", port.Cluster
 	}
 	connection := &resolve.Connection{
@@ -323,7 +325,7 @@ func (w *walk) authenticate(p *path, proxy *resolve.Workload, request *resolve.H
 	for _, name := range result.Sanitized {
 		delete(request.Headers, name)
 	}
-	request.Reserved = result.Sanitized
+	request.Reserved = append(request.Reserved, result.Sanitized...)
 	if result.Status != 0 {
 		w.rejected(p, Outcome{Decision: Denied, HTTPStatus: result.Status, ResponseCodeDetails: result.Details, Code: CodeJWTRejected, By: result.Rule}, result.Steps)
 		return false
@@ -350,6 +352,10 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 		p.suppose(result.Policy.Object().String()+" lets it pass", refusedByPolicy(result, request))
 		return true
 	case resolve.AccessDenied:
+		if !result.Undecided.IsZero() {
+			first := resolve.Authorization{Policy: result.Undecided, EnvoyPolicy: result.UndecidedPolicy}
+			p.suppose(result.Undecided.Object().String()+" does not deny before", refusedByPolicy(first, request))
+		}
 	}
 	o := Outcome{Decision: Denied, ResponseCodeDetails: result.Details, By: result.Policy, Code: CodePolicyDeny, Hint: result.Hint}
 	if result.EnvoyPolicy == "none" {

@@ -18,7 +18,8 @@ import (
 //     host, port, subset, envoyCluster, workloads, endpoints and targetPort, and forwarded's method, host, path,
 //     headers and removed.
 //  2. Of the ends that an outcome has otherwise, because an external authorizer refuses: the same, as far as they have
-//     it. Other undetermined outcomes are not compared.
+//     it. Other undetermined outcomes are not compared, nor those for which it is open whether the authorizer is asked
+//     or which of two policies refuses.
 //  3. Of each hop that is an Envoy, in the order travelled: proxy, direction, workload, tls, peer, and its
 //     listener, filterChain, routeConfig, virtualHost, route and cluster.
 //
@@ -28,8 +29,7 @@ import (
 //   - certainty: an assumption of the trace is one that the bench makes come true; where it says undetermined
 //     nothing is claimed.
 //   - what Envoy's documentation does not fix: the words after "|" in the details of a connection that fails.
-//   - the headers that Envoys write of themselves (x-forwarded-*, x-envoy-*), which forwarded does not list, and
-//     authorization, whose signature is not in the trace.
+//   - the headers that Envoys write of themselves (x-forwarded-*, x-envoy-*), which forwarded does not list.
 //   - endpoints, where the cluster has no list of them but sends to the address that the client dialled.
 //   - addresses that no manifest gives stand for the same in both, and so do those of pods: of several behind a name
 //     the trace names none.
@@ -41,7 +41,7 @@ func said(d *render.Document, c *apiserver.Cluster) (out fates, undetermined boo
 	out = fates{}
 	names := symbols(c)
 	for _, o := range d.Outcomes {
-		undetermined = undetermined || o.Certainty == string(trace.Undetermined) && !onlyAsks(o)
+		undetermined = undetermined || open(d, o)
 		var hops []string
 		for i, n := range o.Hops {
 			if h := d.Hops[n]; h.Proxy == "sidecar" || h.Proxy == "gateway" {
@@ -126,7 +126,7 @@ func forwardedSaid(o render.Outcome) string {
 
 func forwardedLine(method, host, path string, changed map[string]string, removed []string) string {
 	own := func(name string) bool {
-		return strings.HasPrefix(name, "x-forwarded") || strings.HasPrefix(name, "x-envoy") || name == "authorization"
+		return strings.HasPrefix(name, "x-forwarded") || strings.HasPrefix(name, "x-envoy")
 	}
 	var list []string
 	for _, k := range slices.Sorted(maps.Keys(changed)) {

@@ -28,21 +28,22 @@ type source interface {
 // TestRandom holds random requests on random meshes against Istio. A difference is shown with the
 // fewest resources that still give it.
 func TestRandom(t *testing.T) {
-	judgeRandom(t, "random requests", func(seed uint64) source { return newGenerator(seed) })
+	judgeRandom(t, "random requests", *requestsEach, func(seed uint64) source { return newGenerator(seed) }, nil)
 }
 
 // TestRandomGateways does so where there is more at the edge of the mesh than within it.
 func TestRandomGateways(t *testing.T) {
-	judgeRandom(t, "random requests at gateways", func(seed uint64) source { return edgeGenerator(seed) })
+	judgeRandom(t, "random requests at gateways", *requestsEach, func(seed uint64) source { return edgeGenerator(seed) }, nil)
 }
 
-func judgeRandom(t *testing.T, category string, from func(seed uint64) source) {
+// judgeRandom asks so many requests on each mesh; seen, if not nil, is shown those that were judged.
+func judgeRandom(t *testing.T, category string, each int, from func(seed uint64) source, seen func(b *bench, args []string)) {
 	c := begin(t, category)
 	for i := range uint64(*meshes) {
 		g := from(*seed + i)
 		docs := g.mesh()
 		var requests [][]string
-		for range *requestsEach {
+		for range each {
 			requests = append(requests, g.request())
 		}
 		t.Run(fmt.Sprint(*seed+i), func(t *testing.T) {
@@ -54,12 +55,16 @@ func judgeRandom(t *testing.T, category string, from func(seed uint64) source) {
 					diff, err = outcome(b, args)
 				}
 				if diff != "" {
+					t.Log("before it was made smaller:\n" + diff)
 					smaller, shrunk := shrink(t, docs, args)
 					diff = cmp.Or(shrunk, "only after other requests: "+diff) + "\n" + strings.Join(smaller, "---\n")
 				}
 				c.record(t, t.Name(), strings.Join(args, " "), diff, err)
 				if diff != "" {
 					return
+				}
+				if err == nil && seen != nil {
+					seen(b, args)
 				}
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/evaluator"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
@@ -16,6 +17,17 @@ import (
 // onlyAsks reports whether nothing but the answers of external authorizers is missing.
 func onlyAsks(o render.Outcome) bool {
 	return len(o.Otherwise) > 0 && !slices.ContainsFunc(o.Otherwise, func(a render.Alternative) bool { return a.Code != string(trace.CodeAuthorizerDenied) })
+}
+
+// open reports whether the trace leaves open what becomes of an outcome, other than by the answer of an authorizer
+// that is sure to be asked.
+func open(d *render.Document, o render.Outcome) bool {
+	if o.Certainty != string(trace.Undetermined) {
+		return len(o.Otherwise) > 0 // another policy may refuse before
+	}
+	return !onlyAsks(o) || slices.ContainsFunc(o.Hops, func(n int) bool {
+		return slices.ContainsFunc(d.Hops[n].Steps, func(s render.Step) bool { return s.Rule == string(resolve.RuleAuthorizationUnknown) })
+	})
 }
 
 // refusalsSaid are the ends that the trace tells of for the case that an authorizer refuses.

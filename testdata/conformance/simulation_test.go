@@ -100,11 +100,11 @@ func overlay(t *testing.T, from string, names []string, replace *strings.Replace
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join(dir, name)
+		path := filepath.Join(dir, filepath.Base(name))
 		if err := os.WriteFile(path, []byte(replace.Replace(string(text))), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		files.Replace[filepath.Join(here, filepath.FromSlash(to), name)] = path
+		files.Replace[filepath.Join(here, filepath.FromSlash(to), filepath.Base(name))] = path
 	}
 	text, err := json.Marshal(files)
 	if err != nil {

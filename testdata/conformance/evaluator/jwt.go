@@ -1,9 +1,11 @@
 package evaluator
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -75,10 +77,11 @@ func (x *exchange) requirement(c *jwt.JwtAuthentication, r *jwt.JwtRequirement) 
 	return tokenGood, ""
 }
 
-// any: one that is good is enough. Where none is, a missing token passes if that is allowed and no
-// other requirement found a bad one.
+// any: one that is good is enough. Else an error says more than an unknown issuer, and that more than a missing token;
+// of several errors the last counts. A missing token passes where that is allowed.
+// Source: Envoy, source/extensions/filters/http/jwt_authn/verifier.cc, AnyVerifierImpl.
 func (x *exchange) any(c *jwt.JwtAuthentication, all []*jwt.JwtRequirement) (tokenState, string) {
-	state, details, missingAllowed := tokenMissing, denied("Jwt is missing"), false
+	state, details, missingAllowed := tokenMissing, denied(missing), false
 	for _, one := range all {
 		if _, ok := one.GetRequiresType().(*jwt.JwtRequirement_AllowMissing); ok {
 			missingAllowed = true
@@ -88,7 +91,7 @@ func (x *exchange) any(c *jwt.JwtAuthentication, all []*jwt.JwtRequirement) (tok
 		if s == tokenGood {
 			return tokenGood, ""
 		}
-		if s == tokenBad || s == tokenForbidden {
+		if s != tokenMissing && d != denied(unknownIssuer) || state == tokenMissing {
 			state, details = s, d
 		}
 	}
@@ -107,7 +110,7 @@ func (x *exchange) provider(p *jwt.JwtProvider, audiences []string) (tokenState,
 	}
 	found := x.tokens(p)
 	if len(found) == 0 {
-		return tokenMissing, denied("Jwt is missing")
+		return tokenMissing, denied(missing)
 	}
 	if len(audiences) == 0 {
 		audiences = p.GetAudiences()
@@ -118,7 +121,7 @@ func (x *exchange) provider(p *jwt.JwtProvider, audiences []string) (tokenState,
 		case why != "":
 			return tokenBad, denied(why)
 		case p.GetIssuer() != "" && claims["iss"] != p.GetIssuer():
-			return tokenBad, denied("Jwt issuer is not configured")
+			return tokenBad, denied(unknownIssuer)
 		case neverValid(claims):
 			return tokenBad, denied("Jwt is expired")
 		case len(audiences) > 0 && !audienceOf(claims["aud"], audiences):
@@ -129,25 +132,33 @@ func (x *exchange) provider(p *jwt.JwtProvider, audiences []string) (tokenState,
 	return tokenGood, ""
 }
 
+// The two errors that say the least.
+const (
+	missing       = "Jwt is missing"
+	unknownIssuer = "Jwt issuer is not configured"
+)
+
 func denied(why string) string {
 	return "jwt_authn_access_denied{" + strings.ReplaceAll(why, " ", "_") + "}"
 }
 
-// verified does what the provider wants done with a good token.
+// verified does what the provider wants done with a good token, be another of its tokens good or not.
+// Source: Envoy, source/extensions/filters/http/jwt_authn/authenticator.cc, handleGoodJwt, addJWTClaimToHeader.
 func (x *exchange) verified(p *jwt.JwtProvider, t token, claims map[string]any) {
-	x.claims = withLists(claims, p.GetNormalizePayloadInMetadata().GetSpaceDelimitedClaims())
-	for _, h := range p.GetClaimToHeaders() {
-		switch v := nested(claims, h.GetClaimName()).(type) {
-		case string:
-			x.q.Headers[strings.ToLower(h.GetHeaderName())] = v
-		case bool:
-			x.q.Headers[strings.ToLower(h.GetHeaderName())] = strconv.FormatBool(v)
-		case float64:
-			x.q.Headers[strings.ToLower(h.GetHeaderName())] = strconv.FormatFloat(v, 'f', -1, 64)
+	add := func(name, value string) {
+		name = strings.ToLower(name)
+		if had, ok := x.q.Headers[name]; ok {
+			value = had + "," + value
 		}
+		x.q.Headers[name] = value
 	}
 	if p.GetForwardPayloadHeader() != "" {
-		x.q.Headers[strings.ToLower(p.GetForwardPayloadHeader())] = strings.Split(t.raw, ".")[1]
+		add(p.GetForwardPayloadHeader(), strings.Split(t.raw, ".")[1])
+	}
+	for _, h := range p.GetClaimToHeaders() {
+		if v := primitive(nested(claims, h.GetClaimName())); v != "" {
+			add(h.GetHeaderName(), v)
+		}
 	}
 	switch {
 	case p.GetForward():
@@ -156,6 +167,23 @@ func (x *exchange) verified(p *jwt.JwtProvider, t token, claims map[string]any) 
 	case t.param != "":
 		x.q.Path = withoutParameter(x.q.Path, t.param)
 	}
+	x.claims = withLists(claims, p.GetNormalizePayloadInMetadata().GetSpaceDelimitedClaims())
+}
+
+// primitive is a claim as a header has it; empty for lists and objects.
+func primitive(claim any) string {
+	switch v := claim.(type) {
+	case string:
+		return v
+	case bool:
+		return strconv.FormatBool(v)
+	case float64:
+		if v >= 0 && v < math.MaxUint64 && v == math.Trunc(v) {
+			return strconv.FormatUint(uint64(v), 10)
+		}
+		return strconv.FormatFloat(v, 'f', 6, 64)
+	}
+	return ""
 }
 
 // withLists are the claims as later filters see them: some strings are lists of words
@@ -210,8 +238,8 @@ func neverValid(claims map[string]any) bool {
 // withoutParameter is a path whose query has lost a parameter; the others come out sorted and decoded.
 func withoutParameter(path, name string) string {
 	path, query, _ := strings.Cut(path, "?")
-	values, _ := url.ParseQuery(query)
-	values.Del(name)
+	values := decodedQuery(query)
+	delete(values, name)
 	sep := "?"
 	for _, k := range slices.Sorted(maps.Keys(values)) {
 		for _, v := range values[k] {
@@ -246,13 +274,17 @@ func parseToken(raw string) (claims map[string]any, why string) {
 type token struct{ raw, header, param string }
 
 // tokens are those at the places where the provider looks: from_headers, from_params and from_cookies; without
-// any of these "Authorization: Bearer" and the parameter access_token.
+// any of these "Authorization: Bearer" and the parameter access_token. Each kind goes by name, a header by name and
+// prefix (source/extensions/filters/http/jwt_authn/extractor.cc).
 func (x *exchange) tokens(p *jwt.JwtProvider) []token {
 	headers, params := p.GetFromHeaders(), p.GetFromParams()
 	if len(headers)+len(params)+len(p.GetFromCookies()) == 0 {
 		headers = []*jwt.JwtHeader{{Name: "authorization", ValuePrefix: "Bearer "}}
 		params = []string{"access_token"}
 	}
+	key := func(h *jwt.JwtHeader) string { return strings.ToLower(h.GetName()) + h.GetValuePrefix() }
+	headers = slices.SortedFunc(slices.Values(headers), func(a, b *jwt.JwtHeader) int { return cmp.Compare(key(a), key(b)) })
+	headers = slices.CompactFunc(headers, func(a, b *jwt.JwtHeader) bool { return key(a) == key(b) })
 	var out []token
 	for _, h := range headers {
 		name := strings.ToLower(h.GetName())
@@ -267,16 +299,39 @@ func (x *exchange) tokens(p *jwt.JwtProvider) []token {
 		out = append(out, token{raw: after, header: name})
 	}
 	_, query, _ := strings.Cut(x.q.Path, "?")
-	for _, name := range params {
-		if v, ok := parameter(query, name); ok {
-			out = append(out, token{raw: v, param: name})
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(params))) {
+		if values := decodedQuery(query)[name]; len(values) > 0 {
+			out = append(out, token{raw: values[0], param: name})
 		}
 	}
-	for _, name := range p.GetFromCookies() {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(p.GetFromCookies()))) {
 		for pair := range strings.SplitSeq(x.q.Headers["cookie"], ";") {
 			if k, v, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && k == name {
+				if len(v) > 1 && strings.HasPrefix(v, `"`) && strings.HasSuffix(v, `"`) {
+					v = v[1 : len(v)-1]
+				}
 				out = append(out, token{raw: v})
+				break // of one name the first counts (source/common/http/utility.cc, parseCookies)
 			}
+		}
+	}
+	return out
+}
+
+// decodedQuery are the parameters with what is escaped in them; a "+" is one
+// (source/common/http/utility.cc, QueryParamsMulti::parseAndDecodeQueryString).
+func decodedQuery(query string) map[string][]string {
+	decode := func(s string) string {
+		if text, err := url.PathUnescape(s); err == nil {
+			return text
+		}
+		return s
+	}
+	out := map[string][]string{}
+	for pair := range strings.SplitSeq(query, "&") {
+		if pair != "" {
+			k, v, _ := strings.Cut(pair, "=")
+			out[decode(k)] = append(out[decode(k)], decode(v))
 		}
 	}
 	return out

@@ -92,9 +92,10 @@ func TestJWTLeavesTheRequest(t *testing.T) {
 			t.Error(q)
 		}
 	})
-	t.Run("claims and payload become headers", func(t *testing.T) {
+	t.Run("claims and payload of each token become headers", func(t *testing.T) {
+		payload := strings.Split(token, ".")[1]
 		q := play(t, `{providers: {p: {forward_payload_header: X-Payload, claim_to_headers: [{header_name: X-Sub, claim_name: sub}]}}, `+rules+`}`)
-		if q.Headers["x-sub"] != "me" || q.Headers["x-payload"] != strings.Split(token, ".")[1] {
+		if q.Headers["x-sub"] != "me,me" || q.Headers["x-payload"] != payload+","+payload {
 			t.Error(q.Headers)
 		}
 	})

@@ -1,5 +1,6 @@
-// Package integration runs the routing tests that Istio's own CI runs on a real cluster
-// (tests/integration/pilot/common of the module istio.io/istio), read from the module and not copied.
+// Package integration runs tests that Istio's own CI runs on a real cluster, read from the module
+// istio.io/istio and not copied: the routing tests (tests/integration/pilot/common), which it imports,
+// and the security tests (tests/integration/security), which import it (package security beneath).
 // They compile with the build tag integ; so does this package.
 //
 //  1. The tests ask for a cluster with echo workloads, an installed Istio and its ingress gateway.

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 
+	"istio.io/istio/pkg/config/constants"
 	"istio.io/istio/pkg/test/env"
 	"istio.io/istio/pkg/test/framework"
 	"istio.io/istio/pkg/test/framework/components/authz"
@@ -22,6 +23,7 @@ import (
 	"istio.io/istio/pkg/test/framework/components/istio"
 	"istio.io/istio/pkg/test/framework/components/jwt"
 	"istio.io/istio/pkg/test/framework/components/namespace"
+	"istio.io/istio/tests/integration/security/util/cert"
 )
 
 // Security is what the security tests of Istio's CI find set up.
@@ -90,14 +92,25 @@ func SetUpSecurity(judge Judge) (*Security, error) {
 	return out, os.Chdir(filepath.Join(env.IstioSrc, "tests/integration/security"))
 }
 
-// serve lets the client see a server that is up, for those who wait for it, and the namespaces.
+// serve lets the client see what the tests look for: servers that are up, for those who wait for them,
+// Istio's namespace, and the root certificate.
 func (s *suite) serve(names ...string) error {
 	clients, ok := s.cluster.Kube().(*fake.Clientset)
 	if !ok {
 		return fmt.Errorf("the client is no fake: %T", s.cluster.Kube())
 	}
 	const address = "192.0.2.7"
-	objects := []runtime.Object{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: systemNamespace}}}
+	root, err := cert.ReadSampleCertFromFile("root-cert.pem")
+	if err != nil {
+		return err
+	}
+	objects := []runtime.Object{
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: systemNamespace}},
+		&corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Name: "istio-ca-root-cert", Namespace: s.namespaces[0].name},
+			Data:       map[string]string{constants.CACertNamespaceConfigMapDataName: string(root)},
+		},
+	}
 	for _, name := range names {
 		meta := metav1.ObjectMeta{Name: name, Namespace: servers, Labels: map[string]string{"app": name}}
 		objects = append(objects,

@@ -34,7 +34,11 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	record, err := conformance.NewRecord(os.Getenv(conformance.RecordFile))
+	path := os.Getenv(conformance.RecordFile)
+	if path == "" {
+		return m.Run() // without the overlay there are no tests here
+	}
+	record, err := conformance.NewRecord(path)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
