@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	networkingk8s "k8s.io/api/networking/v1"
 )
 
 // Rules of the gateway an external request enters by.
@@ -296,4 +298,25 @@ func (s *Snapshot) namesOfGateway(w *Workload) []string {
 		names = append(names, g.ref.QualifiedName())
 	}
 	return names
+}
+
+// MeantForGateway is a Gateway API route with a Gateway or ListenerSet as parent, or an Ingress, that names the host,
+// whether it is served or not. Hostnames that are "*", and names of services of the mesh, do not count.
+func (s *Snapshot) MeantForGateway(host string) (Ref, bool) {
+	host = strings.ToLower(host)
+	if s.meshName(host) {
+		return Ref{}, false
+	}
+	names := func(name string) bool { return name != "" && name != "*" && HostSubsetOf(host, strings.ToLower(name)) }
+	for _, r := range s.index.kube().routes {
+		if slices.ContainsFunc(r.hostnames, names) && slices.ContainsFunc(r.attachments, func(a *routeAttachment) bool { return !a.mesh() }) {
+			return r.ref, true
+		}
+	}
+	for _, o := range s.Ingresses {
+		if slices.ContainsFunc(o.Spec.Rules, func(r networkingk8s.IngressRule) bool { return names(r.Host) }) {
+			return refOf(ingressGroup, "Ingress", o), true
+		}
+	}
+	return Ref{}, false
 }

@@ -40,8 +40,8 @@ type sender struct {
 //
 //  1. --from external, or --gateway: a client outside the cluster.
 //  2. --from names a workload: one of its pods.
-//  3. Without --from: outside, where a gateway serves the host; else an assumed
-//     workload with a sidecar in the current namespace.
+//  3. Without --from: outside, where a gateway serves the host, or a Gateway API route or an Ingress is
+//     meant to be served for it; else an assumed workload with a sidecar in the current namespace.
 func (w *walk) findSource() (sender, error) {
 	from := w.request.From
 	switch {
@@ -52,6 +52,10 @@ func (w *walk) findSource() (sender, error) {
 		return w.namedSource(from)
 	case w.snapshot.ServedByGateway(w.request.HTTPRequest().Hostname()):
 		w.source = Source{Kind: "External", Assumed: "no --from: a gateway serves this host, so the client is taken to be outside the cluster"}
+		return sender{external: true}, nil
+	}
+	if ref, ok := w.snapshot.MeantForGateway(w.request.HTTPRequest().Hostname()); ok {
+		w.source = Source{Kind: "External", Assumed: fmt.Sprintf("no --from: %s is to publish this host, so the client is taken to be outside the cluster", ref)}
 		return sender{external: true}, nil
 	}
 	client := &resolve.Workload{
