@@ -51,7 +51,6 @@ var withoutScenario = map[resolve.RuleID]string{
 	"destinationrule/no-fallback":               tableOnly,
 	"destinationrule/workload-selector-private": tableOnly,
 	"destinationrule/workload-selector-unknown": tableOnly,
-	"endpoint/dns-round-robin":                  tableOnly,
 	"endpoint/fqdn-slice":                       tableOnly,
 	"endpoint/node-unknown":                     tableOnly,
 	"endpoint/not-an-ip":                        tableOnly,

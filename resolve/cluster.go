@@ -13,6 +13,7 @@ const (
 	RuleClusterAlias         RuleID = "cluster/alias"
 	RuleClusterProtocol      RuleID = "cluster/protocol"
 	RuleClusterDNSNoEndpoint RuleID = "cluster/dns-no-endpoint"
+	RuleClusterRejected      RuleID = "cluster/logical-dns-rejected"
 	RuleClusterPassthrough   RuleID = "cluster/load-balancer-passthrough"
 	RuleClusterNoSubsets     RuleID = "cluster/dynamic-dns-no-subsets"
 	RuleSubset               RuleID = "subset/defined"
@@ -37,6 +38,12 @@ var clusterRules = append([]Rule{
 		Says:     "A cluster that resolves DNS is not sent to Envoy when it has no endpoint (after subset labels).",
 		Template: "%s resolves by DNS and has no endpoint%s: Envoy has no cluster %s",
 		Source:   "pilot/pkg/networking/core/cluster_builder.go, buildCluster",
+	},
+	{
+		ID: RuleClusterRejected, Stage: StageDestinationRule,
+		Says:     "A cluster of type LOGICAL_DNS has exactly one endpoint; one that has more Envoy rejects, and keeps the cluster as it was before, if it had one.",
+		Template: "%s has %d endpoints, and %s takes but one: Envoy rejects cluster %s",
+		Source:   "pilot/pkg/networking/core/cluster.go, convertResolution; Envoy, source/extensions/clusters/logical_dns/logical_dns_cluster.cc",
 	},
 	{
 		ID: RuleClusterPassthrough, Stage: StageDestinationRule,
@@ -191,7 +198,8 @@ func ClusterName(port int, subset, host string) string {
 //  3. The type follows from the service's resolution. A cluster that resolves DNS
 //     and has no endpoint is left out, and so is its subset without endpoint.
 //  4. The effective trafficPolicy. Its loadBalancer.simple PASSTHROUGH turns the
-//     type into ORIGINAL_DST, for a subset also where the top level says it.
+//     type into ORIGINAL_DST, for a subset also where the top level says it. A
+//     LOGICAL_DNS cluster that has several endpoints is rejected.
 //
 // Source: pilot/pkg/networking/core/cluster.go, buildOutboundClusters;
 // cluster_builder.go, applyDestinationRule, buildSubsetCluster.
@@ -251,7 +259,11 @@ func (s *Snapshot) findCluster(client *Workload, svc *Service, port Port, subset
 	}
 
 	// 4. Policy.
-	return c, append(steps, s.applyTrafficPolicy(c, match, sub)...)
+	steps = append(steps, s.applyTrafficPolicy(c, match, sub)...)
+	if step, rejected := s.rejected(c, sub); rejected {
+		return nil, append(steps, step)
+	}
+	return c, steps
 }
 
 func withoutCluster(svc *Service, port Port) (Step, bool) {
@@ -346,4 +358,19 @@ func (s *Snapshot) dnsWithoutEndpoint(c *Cluster, rule *networking.DestinationRu
 		labels = " with labels " + labelsText(sub.GetLabels())
 	}
 	return NewStep(RuleClusterDNSNoEndpoint, None, c.Service.Ref, c.Service.Hostname, labels, c.Name), true
+}
+
+// rejected reports whether the cluster has more endpoints than its type allows.
+func (s *Snapshot) rejected(c *Cluster, sub *networking.Subset) (Step, bool) {
+	if c.Type != ClusterLogicalDNS {
+		return Step{}, false
+	}
+	eps, _ := s.instances(c.Service, c.Port)
+	n := 0
+	for _, e := range eps {
+		if sub == nil || endpointLabels(e).selectedBy(sub.GetLabels()) {
+			n += e.Count
+		}
+	}
+	return NewStep(RuleClusterRejected, None, c.Service.Ref, c.Service.Hostname, n, string(c.Type), c.Name), n > 1
 }

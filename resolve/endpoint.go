@@ -130,7 +130,7 @@ var endpointRules = append(append([]Rule{
 	},
 	{
 		ID: RuleEndpointRoundRobin, Stage: StageLoadBalance,
-		Says:     "With resolution DNS_ROUND_ROBIN only the first endpoint of a port counts.",
+		Says:     "An endpoint of a ServiceEntry of resolution DNS_ROUND_ROBIN counts only where no other of the host has the port before it.",
 		Template: "resolution DNS_ROUND_ROBIN takes one endpoint; %s is left out",
 		Source:   "pilot/pkg/serviceregistry/serviceentry/conversion.go, mergeServicesInstancesByNamespaceHost",
 	},

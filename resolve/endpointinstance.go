@@ -17,8 +17,7 @@ import (
 //  1. istiod keeps endpoints by host and namespace, whichever registry they and the
 //     service come from (see pool). They join by port name, for services that resolve
 //     by DNS by port number (see indexed).
-//  2. Addresses that are no IP are left out unless the service resolves by DNS;
-//     DNS_ROUND_ROBIN keeps one.
+//  2. Addresses that are no IP are left out unless the service resolves by DNS.
 //
 // Source: pilot/pkg/xds/endpoints/endpoint_builder.go, snapshotShards, FromServiceEndpoints.
 func (s *Snapshot) instances(svc *Service, port Port) ([]*Endpoint, []Step) {
@@ -99,7 +98,7 @@ func (s *Snapshot) indexed(svc *Service, number int) *instanceSet {
 		if len(names) == 0 {
 			continue
 		}
-		set := &instanceSet{}
+		set := &instanceSet{repeats: svc.Registry != RegistryKubernetes}
 		s.pool(set, same, func(name string, n int) bool { return n == number || n == 0 && names[name] }) // 1.
 		if len(set.endpoints) > 0 || len(found.endpoints) == 0 {
 			found = set // 2.
@@ -143,6 +142,8 @@ type instanceKey struct {
 type instanceSet struct {
 	endpoints []*Endpoint
 	steps     []Step
+	// repeats is set where an endpoint counts as often as its ServiceEntry has addresses.
+	repeats bool
 }
 
 func (i *instanceSet) add(e *Endpoint) { i.endpoints = append(i.endpoints, e) }
@@ -151,14 +152,11 @@ func (i *instanceSet) skip(r RuleID, ref Ref, args ...any) {
 	i.say(NewStep(r, Skipped, ref, args...))
 }
 
-// keepDialable is step 4 of instances.
+// keepDialable is step 2 of instances.
 func (i *instanceSet) keepDialable(svc *Service) {
 	var kept []*Endpoint
 	for _, e := range i.endpoints {
 		switch {
-		case svc.Resolution == DNSRoundRobinLB && len(kept) > 0:
-			i.skip(RuleEndpointRoundRobin, e.Ref, e.name())
-			continue
 		case svc.Resolution != DNSLB && svc.Resolution != DNSRoundRobinLB && e.Address != "" && e.Port != 0 && !isIP(e.Address):
 			i.skip(RuleEndpointNotIP, e.Ref, e.Address, svc.Hostname)
 			continue

@@ -15,29 +15,71 @@ const unixPrefix = "unix://"
 // serviceEntryInstances adds the endpoints of every ServiceEntry that has the
 // service's host in the service's namespace, oldest first.
 //
-// Source: pilot/pkg/serviceregistry/serviceentry/conversion.go, services, convertServiceEntryToInstances.
+//  1. An endpoint of a ServiceEntry of resolution DNS_ROUND_ROBIN counts only where no other
+//     has the port number before it.
+//  2. Each address of a ServiceEntry makes a service of its own, with endpoints of its own: a
+//     cluster that resolves DNS has them as often.
+//
+// Source: pilot/pkg/serviceregistry/serviceentry/conversion.go, services, convertServiceEntryToInstances,
+// mergeServicesInstancesByNamespaceHost.
 func (s *Snapshot) serviceEntryInstances(set *instanceSet, svc *Service, wanted func(name string, number int) bool) {
+	numbers := map[uint32]bool{}
 	for _, se := range s.index.endpoints().serviceEntries[destinationKey{svc.Namespace, svc.Hostname}] {
-		i := slices.IndexFunc(se.Spec.GetPorts(), func(p *api.ServicePort) bool { return wanted(p.GetName(), int(p.GetNumber())) })
-		if i < 0 {
+		for _, at := range se.Spec.GetPorts() {
+			own := &instanceSet{}
+			s.instancesOf(own, svc, se, at)
+			if se.Spec.GetResolution() == api.ServiceEntry_DNS_ROUND_ROBIN { // 1.
+				own.keepFirst(!numbers[at.GetNumber()])
+			} else if set.repeats { // 2.
+				own.repeat(len(validAddresses(se)))
+			}
+			numbers[at.GetNumber()] = numbers[at.GetNumber()] || len(own.endpoints) > 0
+			if !wanted(at.GetName(), int(at.GetNumber())) {
+				continue
+			}
+			if ref := refOf(istioNetworking, "ServiceEntry", se); svc.Ref.Object() != ref {
+				set.say(NewStep(RuleEndpointPooled, Applied, ref, svc.Ref.Object().String(), at.GetName()))
+			}
+			set.steps = append(set.steps, own.steps...)
+			set.endpoints = append(set.endpoints, own.endpoints...)
+		}
+	}
+}
+
+// instancesOf adds the endpoints of one ServiceEntry's port.
+func (s *Snapshot) instancesOf(set *instanceSet, svc *Service, se *networking.ServiceEntry, at *api.ServicePort) {
+	ref := refOf(istioNetworking, "ServiceEntry", se)
+	switch {
+	case se.Spec.GetWorkloadSelector() != nil:
+		s.selectedByServiceEntry(set, se, at)
+	case len(se.Spec.GetEndpoints()) > 0:
+		for i, we := range se.Spec.GetEndpoints() {
+			s.addInline(set, se, we, ref.At(pathIndex("spec.endpoints", i)), at)
+		}
+	case resolvesByDNS(se):
+		set.say(NewStep(RuleEndpointDNSHost, Applied, ref, svc.Hostname))
+		set.add(endpointOf(nil, svc.Hostname, int(cmp.Or(at.GetTargetPort(), at.GetNumber())), ref))
+	}
+}
+
+// keepFirst leaves one endpoint, or none.
+func (i *instanceSet) keepFirst(free bool) {
+	var kept []*Endpoint
+	for _, e := range i.endpoints {
+		if free && len(kept) == 0 {
+			kept = append(kept, e)
 			continue
 		}
-		at := se.Spec.GetPorts()[i]
-		ref := refOf(istioNetworking, "ServiceEntry", se)
-		if svc.Ref.Object() != ref {
-			set.say(NewStep(RuleEndpointPooled, Applied, ref, svc.Ref.Object().String(), at.GetName()))
-		}
-		switch {
-		case se.Spec.GetWorkloadSelector() != nil:
-			s.selectedByServiceEntry(set, se, at)
-		case len(se.Spec.GetEndpoints()) > 0:
-			for i, we := range se.Spec.GetEndpoints() {
-				s.addInline(set, se, we, ref.At(pathIndex("spec.endpoints", i)), at)
-			}
-		case resolvesByDNS(se):
-			set.say(NewStep(RuleEndpointDNSHost, Applied, ref, svc.Hostname))
-			set.add(endpointOf(nil, svc.Hostname, int(cmp.Or(at.GetTargetPort(), at.GetNumber())), ref))
-		}
+		i.skip(RuleEndpointRoundRobin, e.Ref, e.name())
+	}
+	i.endpoints = kept
+}
+
+// repeat has each endpoint as often as there are addresses.
+func (i *instanceSet) repeat(addresses int) {
+	once := i.endpoints
+	for range addresses - 1 {
+		i.endpoints = append(i.endpoints, once...)
 	}
 }
 

@@ -16,14 +16,7 @@ import (
 // Source: pilot/pkg/serviceregistry/serviceentry/conversion.go, convertServices.
 func convertServiceEntry(se *networking.ServiceEntry, index int, mesh *Mesh) []*Service {
 	ref := refOf("networking.istio.io", "ServiceEntry", se)
-	var addresses []Address
-	for _, text := range se.Spec.GetAddresses() {
-		if ip, err := netip.ParseAddr(text); err == nil {
-			addresses = append(addresses, singleAddress(ip))
-		} else if prefix, err := netip.ParsePrefix(text); err == nil {
-			addresses = append(addresses, Address{Prefix: prefix})
-		}
-	}
+	addresses := validAddresses(se)
 	var ports []Port
 	for i, p := range se.Spec.GetPorts() {
 		ports = append(ports, Port{
@@ -57,6 +50,19 @@ func convertServiceEntry(se *networking.ServiceEntry, index int, mesh *Mesh) []*
 		out = append(out, svc)
 	}
 	return out
+}
+
+// validAddresses are the IPs and ranges of spec.addresses.
+func validAddresses(se *networking.ServiceEntry) []Address {
+	var addresses []Address
+	for _, text := range se.Spec.GetAddresses() {
+		if ip, err := netip.ParseAddr(text); err == nil {
+			addresses = append(addresses, singleAddress(ip))
+		} else if prefix, err := netip.ParsePrefix(text); err == nil {
+			addresses = append(addresses, Address{Prefix: prefix})
+		}
+	}
+	return addresses
 }
 
 func entryResolution(r api.ServiceEntry_Resolution) Resolution {

@@ -102,6 +102,9 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 	p.note(steps...)
 	if cluster == nil {
 		code := CodeNoCluster
+		if decisive(steps).Rule == resolve.RuleClusterRejected {
+			p.lower(Undetermined)
+		}
 		if t.subset != "" {
 			code = CodeSubsetUndefined
 		}

@@ -16,7 +16,7 @@ import (
 func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 	p.hop().Cluster = name
 	c := v.proxy.Clusters[name]
-	if c == nil {
+	if c == nil || rejectedCluster(c) {
 		k.unavailable(p, "NC", "cluster_not_found")
 		return
 	}
@@ -55,6 +55,16 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 		}
 		k.connect(branch, t)
 	}
+}
+
+// rejectedCluster reports whether Envoy does not take the cluster: one of type LOGICAL_DNS has exactly one endpoint
+// (see Envoy's documentation, service discovery, logical DNS; logical_dns_cluster.cc).
+func rejectedCluster(c *cluster.Cluster) bool {
+	n := 0
+	for _, l := range c.GetLoadAssignment().GetEndpoints() {
+		n += len(l.GetLbEndpoints())
+	}
+	return c.GetType() == cluster.Cluster_LOGICAL_DNS && n != 1
 }
 
 // unavailable is a cluster without anyone to send to. A TCP proxy logs no details.
