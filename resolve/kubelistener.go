@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	wrappers "google.golang.org/protobuf/types/known/wrapperspb"
 	networking "istio.io/api/networking/v1alpha3"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
@@ -127,7 +128,30 @@ func (s *Snapshot) allowedNamespaces(l *kubeListener) []string {
 			out = append(out, name)
 		}
 	}
+	for _, name := range s.routeNamespaces() {
+		if s.Namespaces[name] == nil && selectsNamespace(allowed.Namespaces.Selector, name, nil) {
+			out = append(out, name)
+		}
+	}
 	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// routeNamespaces are those of the routes: each is there, even if its Namespace is not among the manifests.
+func (s *Snapshot) routeNamespaces() []string {
+	var out []string
+	for _, o := range s.HTTPRoutes {
+		out = append(out, o.Namespace)
+	}
+	for _, o := range s.GRPCRoutes {
+		out = append(out, o.Namespace)
+	}
+	for _, o := range s.TLSRoutes {
+		out = append(out, o.Namespace)
+	}
+	for _, o := range s.TCPRoutes {
+		out = append(out, o.Namespace)
+	}
 	return out
 }
 
@@ -269,9 +293,12 @@ func (s *Snapshot) clientValidation(l *kubeListener, out *networking.ServerTLSSe
 		l.reject(NewStep(RuleKubeListenerGrant, Skipped, at, namespace, l.parent.Kind, l.parent.Namespace, kind.kind, string(ref.Name)))
 		return
 	}
-	out.Mode = networking.ServerTLSSettings_MUTUAL
-	if mode == "OPTIONAL_MUTUAL" || config.Validation.Mode == k8sgateway.AllowInsecureFallback && mode != "MUTUAL" {
+	out.Mode, out.InsecureSkipVerify = networking.ServerTLSSettings_MUTUAL, wrappers.Bool(false)
+	switch {
+	case mode == "OPTIONAL_MUTUAL":
 		out.Mode = networking.ServerTLSSettings_OPTIONAL_MUTUAL
+	case config.Validation.Mode == k8sgateway.AllowInsecureFallback && mode != "MUTUAL":
+		out.Mode, out.InsecureSkipVerify = networking.ServerTLSSettings_OPTIONAL_MUTUAL, wrappers.Bool(true)
 	}
 	out.CaCertCredentialName = scheme + "://" + namespace + "/" + string(ref.Name) + "-cacert"
 }
