@@ -16,8 +16,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
-
-	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/pilot"
 )
 
 // The inputs of Istio's own tests of its Gateway API controller, read from its module. The Services, Secrets and ConfigMaps that
@@ -189,10 +187,7 @@ func TestGatewayFixtures(t *testing.T) {
 			diff := ""
 			b, err := newBench(t, t.TempDir(), fixtures[name], "default")
 			if err == nil {
-				var w *pilot.World
-				if w, err = pilot.New(t, b.mesh.cluster); err == nil {
-					diff = conversion(b.snapshot, w) + conditions(b.snapshot, b.mesh.cluster, w)
-				}
+				diff, err = b.conversion()
 			}
 			c.record(t, name, name, diff, err)
 		})

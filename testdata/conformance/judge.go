@@ -20,6 +20,8 @@ type bench struct {
 	snapshot  *resolve.Snapshot
 	mesh      side
 	outside   side
+	// assumed is set where the two differ.
+	assumed bool
 }
 
 // side is the cluster for requests from inside, or for those from outside: what the tracer assumes
@@ -42,6 +44,7 @@ func newBench(t testing.TB, dir string, manifests map[string]string, namespace s
 	if b.outside.cluster, err = apiserver.NewWithGateways(manifests); err != nil {
 		return nil, err
 	}
+	b.assumed = len(b.outside.cluster.Pods) > len(b.mesh.cluster.Pods)
 	return b, nil
 }
 
@@ -57,7 +60,7 @@ func (b *bench) judge(args []string) (diff string, err error) {
 		return "", err
 	}
 	on := &b.mesh
-	if document.Request.Source.Kind == "External" {
+	if document.Request.Source.Kind == "External" && b.assumed {
 		on = &b.outside
 	}
 	var in *entry
@@ -109,6 +112,19 @@ func (b *bench) judge(args []string) (diff string, err error) {
 		return diff, nil
 	}
 	return cmp.Diff(unsaid(pilots, document, on.cluster), []string(nil)), nil
+}
+
+// conversionQuestion stands in a list of requests for what istiod makes of the Gateway API objects.
+const conversionQuestion = "conversion"
+
+// conversion compares what both parties make of Gateway API objects.
+func (b *bench) conversion() (diff string, err error) {
+	if b.mesh.world == nil {
+		if b.mesh.world, err = pilot.New(b.t, b.mesh.cluster); err != nil {
+			return "", err
+		}
+	}
+	return conversion(b.snapshot, b.mesh.world) + conditions(b.snapshot, b.mesh.cluster, b.mesh.world), nil
 }
 
 // unplaced reports whether the trace had to leave out a comparison of nodes or localities that no manifest tells.

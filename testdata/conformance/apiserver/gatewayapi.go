@@ -13,12 +13,14 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	structural "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	sigsyaml "sigs.k8s.io/yaml"
 )
 
 // Objects of the Gateway API as the API server hands them to istiod: in the version that istiod watches,
-// with what the schemas of the CRDs, experimental ones among them, fill in. What their rules would refuse is let in.
+// with what the schemas of the CRDs, experimental ones among them, fill in. What the schemas refuse is refused; what their
+// rules (CEL) would refuse is let in, for istiod has an answer to it.
 
 // watched is the version of a kind of the Gateway API that istiod watches.
 func watched(kind string) string {
@@ -48,13 +50,22 @@ func defaulted(raw []byte, gvk schema.GroupVersionKind) ([]byte, error) {
 	if err := json.Unmarshal(raw, &o); err != nil {
 		return nil, Unjudged{err.Error()}
 	}
-	defaulting.Default(o, s)
+	defaulting.Default(o, s.structural)
+	if err := validation.ValidateCustomResource(nil, o, s.validator).ToAggregate(); err != nil {
+		return nil, Unjudged{"the API server refuses " + gvk.Kind + ": " + err.Error()}
+	}
 	o["apiVersion"] = gvk.GroupVersion().String()
 	return json.Marshal(o)
 }
 
+// crdSchema is one version of a CRD.
+type crdSchema struct {
+	structural *structural.Structural
+	validator  validation.SchemaCreateValidator
+}
+
 // gatewaySchemas are those of the CRDs that the Gateway API's module ships.
-var gatewaySchemas = sync.OnceValues(func() (map[schema.GroupVersionKind]*structural.Structural, error) {
+var gatewaySchemas = sync.OnceValues(func() (map[schema.GroupVersionKind]*crdSchema, error) {
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api").Output()
 	if err != nil {
 		return nil, fmt.Errorf("where the Gateway API's module is: %w", err)
@@ -63,7 +74,7 @@ var gatewaySchemas = sync.OnceValues(func() (map[schema.GroupVersionKind]*struct
 	if err != nil {
 		return nil, err
 	}
-	out := map[schema.GroupVersionKind]*structural.Structural{}
+	out := map[schema.GroupVersionKind]*crdSchema{}
 	for _, file := range files {
 		if err := addSchemas(file, out); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
@@ -72,7 +83,7 @@ var gatewaySchemas = sync.OnceValues(func() (map[schema.GroupVersionKind]*struct
 	return out, nil
 })
 
-func addSchemas(file string, out map[schema.GroupVersionKind]*structural.Structural) error {
+func addSchemas(file string, out map[schema.GroupVersionKind]*crdSchema) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -93,7 +104,11 @@ func addSchemas(file string, out map[schema.GroupVersionKind]*structural.Structu
 		if err != nil {
 			return err
 		}
-		out[schema.GroupVersionKind{Group: crd.Spec.Group, Version: v.Name, Kind: crd.Spec.Names.Kind}] = s
+		validator, _, err := validation.NewSchemaValidator(&internal)
+		if err != nil {
+			return err
+		}
+		out[schema.GroupVersionKind{Group: crd.Spec.Group, Version: v.Name, Kind: crd.Spec.Names.Kind}] = &crdSchema{s, validator}
 	}
 	return nil
 }
