@@ -181,10 +181,13 @@ const (
 	ClientMutualTLSOrigination ClientTLSMode = "mutual TLS"
 )
 
-// ClusterName is the name of an outbound cluster.
+// ClusterName is the name of an outbound cluster. A backend of the Gateway API that is not in order has no host.
 //
-// Source: pilot/pkg/model/service.go, BuildSubsetKey.
+// Source: pilot/pkg/model/service.go, BuildSubsetKey; pilot/pkg/networking/core/route/route.go, GetDestinationCluster.
 func ClusterName(port int, subset, host string) string {
+	if host == "" {
+		return "UnknownService"
+	}
 	return "outbound|" + strconv.Itoa(port) + "|" + subset + "|" + host
 }
 

@@ -74,7 +74,7 @@ type GatewayL4Route struct {
 // l4Chains are the filter chains of a server that does not route HTTP.
 //
 //  1. Plaintext and terminated TLS: VirtualServices bound to the gateway, in their order,
-//     whose hosts overlap the server's; the first tcp route that fits is taken, nothing is merged.
+//     whose hosts overlap the server's; the first tcp route that fits, or route of a TLSRoute, is taken, nothing is merged.
 //  2. PASSTHROUGH: every tls match of those VirtualServices that fits is a chain with its sniHosts;
 //     a match that repeats a server name of the pod port is skipped as a whole.
 //  3. AUTO_PASSTHROUGH: chains follow the services of the mesh (gatewayautopassthrough.go).
@@ -122,9 +122,30 @@ func (g *MergedGateway) tcpRoute(s *GatewayServer) (*GatewayL4Route, []Step) {
 			steps = append(steps, NewStep(RuleGatewayL4Route, Matched, ref, s.Ref))
 			return &GatewayL4Route{VirtualService: vs, Ref: ref, Entry: ref, Destinations: tcp.GetRoute(), Port: s.Port(), Steps: steps}, steps
 		}
+		if route := s.terminatedRoute(vs); route != nil {
+			steps = append(steps, NewStep(RuleGatewayL4Route, Matched, route.Ref, s.Ref))
+			route.Steps = steps
+			return route, steps
+		}
 		steps = append(steps, NewStep(RuleGatewayL4NoMatch, Skipped, vs.At("spec.tcp"), s.Port(), shownListener(s.Gateway.FullName())))
 	}
 	return nil, steps
+}
+
+// terminatedRoute is the route of a TLSRoute at a server that ends the TLS: the first with a match; server names do not count.
+func (s *GatewayServer) terminatedRoute(vs *VirtualService) *GatewayL4Route {
+	if vs.Ref.Kind != "TLSRoute" {
+		return nil
+	}
+	for i, tls := range vs.Spec.GetTls() {
+		for j, m := range tls.GetMatch() {
+			if s.takesL4([]*networking.L4MatchAttributes{{Port: m.GetPort(), Gateways: m.GetGateways()}}) {
+				entry := vs.At(pathIndex("spec.tls", i))
+				return &GatewayL4Route{VirtualService: vs, Ref: entry.At(pathIndex(entry.Field+".match", j)), Entry: entry, Destinations: tls.GetRoute(), Port: s.Port()}
+			}
+		}
+	}
+	return nil
 }
 
 // passthroughChains is step 2.

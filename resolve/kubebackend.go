@@ -140,7 +140,9 @@ func (c *ruleConversion) destinations(backends []backend) []*networking.HTTPRout
 func (c *ruleConversion) destination(b k8sgateway.BackendRef, ref Ref) *networking.Destination {
 	s, kind := c.snapshot, kindRef{string(orElse(b.Group, "")), string(orElse(b.Kind, "Service"))}
 	namespace, name := string(orElse(b.Namespace, k8sgateway.Namespace(c.route.Namespace))), string(b.Name)
-	soft := func(rule RuleID, args ...any) { c.steps = append(c.steps, NewStep(rule, Skipped, ref, args...)) }
+	soft := func(rule RuleID, args ...any) {
+		c.steps, c.unresolved = append(c.steps, NewStep(rule, Skipped, ref, args...)), publishedReasons[rule]
+	}
 	if !c.mesh && namespace != c.route.Namespace {
 		step, ok := s.granted(gatewayKind(c.route.Kind), c.route.Namespace, kind, namespace, name)
 		if !ok {

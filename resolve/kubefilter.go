@@ -112,8 +112,9 @@ func (c *ruleConversion) mirror(out *networking.HTTPRoute, f *k8sgateway.HTTPReq
 	d := c.destination(k8sgateway.BackendRef{BackendObjectReference: f.BackendRef}, ref.At(ref.Field+".backendRef"))
 	switch invalid := c.refused != nil || len(c.steps) > before; {
 	case invalid && c.route.Kind == "GRPCRoute":
-		if c.refused == nil {
+		if reason := c.unresolved; c.refused == nil {
 			c.refuse(RuleBackendInvalid, ref, c.steps[before].Reason())
+			c.unresolved = reason
 		}
 		return
 	case invalid:

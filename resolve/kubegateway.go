@@ -216,6 +216,8 @@ type kubeListener struct {
 	kinds []kindRef
 	// programmed is set where it takes traffic.
 	programmed, conflict bool
+	// accepted, resolved and conflicted are the reasons that istiod publishes; empty where all is in order.
+	accepted, resolved, conflicted string
 	// steps tell why it does not; notes what else it hangs on.
 	steps, notes []Step
 }

@@ -22,9 +22,9 @@ func (s *Snapshot) convertGRPCRoute(o *k8sgateway.GRPCRoute, ref Ref, mesh bool)
 	for i, rule := range o.Spec.Rules {
 		c := &ruleConversion{snapshot: s, route: ref, ref: ref.At(pathIndex("spec.rules", i)), mesh: mesh, fields: writtenAs{}}
 		entry := c.grpcRule(rule, i)
-		out.steps = append(out.steps, c.steps...)
+		out.take(c)
 		if c.refused != nil {
-			return ruleSet{refused: c.refused, steps: out.steps}
+			return out.dropped(c)
 		}
 		if len(rule.Matches) == 0 {
 			out.http = append(out.http, kubeRule{http: entry, ref: c.ref, fields: c.fields, steps: slices.Concat(c.granted, c.steps)})
@@ -34,7 +34,7 @@ func (s *Snapshot) convertGRPCRoute(o *k8sgateway.GRPCRoute, ref Ref, mesh bool)
 			at := c.ref.At(pathIndex(c.ref.Field+".matches", j))
 			match, clauses := c.grpcMatch(m, at)
 			if c.refused != nil {
-				return ruleSet{refused: c.refused, steps: out.steps}
+				return out.dropped(c)
 			}
 			split.Match = []*networking.HTTPMatchRequest{match}
 			out.http = append(out.http, kubeRule{http: split, ref: c.ref, match: at, fields: c.fields, clauses: clauses, steps: slices.Concat(c.granted, c.steps)})

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -30,9 +31,9 @@ func (s *Snapshot) convertHTTPRoute(o *k8sgateway.HTTPRoute, ref Ref, mesh bool)
 	for i, rule := range o.Spec.Rules {
 		c := &ruleConversion{snapshot: s, route: ref, ref: ref.At(pathIndex("spec.rules", i)), mesh: mesh, fields: writtenAs{}}
 		entry := c.httpRule(rule, i)
-		out.steps = append(out.steps, c.steps...)
+		out.take(c)
 		if c.refused != nil {
-			return ruleSet{refused: c.refused, steps: out.steps}
+			return out.dropped(c)
 		}
 		if len(rule.Matches) == 0 {
 			out.http = append(out.http, kubeRule{http: entry, ref: c.ref, fields: c.fields, steps: slices.Concat(c.granted, c.steps)})
@@ -60,6 +61,19 @@ type ruleConversion struct {
 	refused *Step
 	// granted tell by which grants it refers to other namespaces.
 	granted []Step
+	// unresolved is the reason that istiod publishes.
+	unresolved string
+}
+
+// take keeps what a rule told.
+func (r *ruleSet) take(c *ruleConversion) {
+	r.steps = append(r.steps, c.steps...)
+	r.unresolved = cmp.Or(c.unresolved, r.unresolved)
+}
+
+// dropped is what is left of the rules when one is refused.
+func (r *ruleSet) dropped(c *ruleConversion) ruleSet {
+	return ruleSet{refused: c.refused, steps: r.steps, unresolved: c.unresolved}
 }
 
 // at is a field of the rule.
@@ -69,7 +83,7 @@ func (c *ruleConversion) at(format string, args ...any) Ref {
 
 func (c *ruleConversion) refuse(rule RuleID, at Ref, args ...any) {
 	step := NewStep(rule, Skipped, at, args...)
-	c.refused = &step
+	c.refused, c.unresolved = &step, publishedReasons[rule]
 }
 
 // ruleName is step 2.

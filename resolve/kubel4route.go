@@ -17,9 +17,9 @@ func (s *Snapshot) convertTCPRoute(o *k8sgateway.TCPRoute, ref Ref, mesh bool) r
 	for i, rule := range o.Spec.Rules {
 		c := &ruleConversion{snapshot: s, route: ref, ref: ref.At(pathIndex("spec.rules", i)), mesh: mesh}
 		routes, at := c.l4Destinations(rule.BackendRefs)
-		out.steps = append(out.steps, c.steps...)
+		out.take(c)
 		if c.refused != nil {
-			return ruleSet{refused: c.refused, steps: out.steps}
+			return out.dropped(c)
 		}
 		out.tcp, out.refs = append(out.tcp, &networking.TCPRoute{Route: routes}), append(out.refs, at)
 	}
@@ -35,9 +35,9 @@ func (s *Snapshot) convertTLSRoute(o *k8sgateway.TLSRoute, ref Ref, mesh bool) r
 	for i, rule := range o.Spec.Rules {
 		c := &ruleConversion{snapshot: s, route: ref, ref: ref.At(pathIndex("spec.rules", i)), mesh: mesh}
 		routes, at := c.l4Destinations(rule.BackendRefs)
-		out.steps = append(out.steps, c.steps...)
+		out.take(c)
 		if c.refused != nil {
-			return ruleSet{refused: c.refused, steps: out.steps}
+			return out.dropped(c)
 		}
 		route := &networking.TLSRoute{Route: routes}
 		if !weightless(rule.BackendRefs) {

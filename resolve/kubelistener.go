@@ -1,10 +1,12 @@
 package resolve
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
 
+	wrappers "google.golang.org/protobuf/types/known/wrapperspb"
 	networking "istio.io/api/networking/v1alpha3"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
@@ -84,13 +86,18 @@ func (s *Snapshot) readListener(l *kubeListener) {
 	switch l.spec.Protocol {
 	case k8sgateway.HTTPProtocolType, k8sgateway.HTTPSProtocolType, k8sgateway.TLSProtocolType, k8sgateway.TCPProtocolType:
 	default:
+		l.accepted = string(k8sgateway.ListenerReasonUnsupportedProtocol)
 		l.reject(NewStep(RuleKubeListenerProtocol, Skipped, l.ref.At(l.ref.Field+".protocol"), strconv.Quote(string(l.spec.Protocol))))
 	}
 	if l.spec.Port == 0 {
+		l.accepted = string(k8sgateway.ListenerReasonUnsupportedProtocol)
 		l.reject(NewStep(RuleKubeListenerPort, Skipped, l.ref.At(l.ref.Field+".port"), string(l.spec.Protocol)))
 	}
 	l.kinds = listenerKinds(l.spec)
 	if tls == nil && (l.spec.Protocol == k8sgateway.HTTPSProtocolType || l.spec.Protocol == k8sgateway.TLSProtocolType) {
+		if l.parent.Kind == "ListenerSet" {
+			l.accepted = string(k8sgateway.ListenerReasonUnsupportedProtocol)
+		}
 		l.reject(NewStep(RuleKubeListenerWithoutTLS, Skipped, l.ref, string(l.spec.Protocol)))
 		return
 	}
@@ -127,7 +134,30 @@ func (s *Snapshot) allowedNamespaces(l *kubeListener) []string {
 			out = append(out, name)
 		}
 	}
+	for _, name := range s.routeNamespaces() {
+		if s.Namespaces[name] == nil && selectsNamespace(allowed.Namespaces.Selector, name, nil) {
+			out = append(out, name)
+		}
+	}
 	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// routeNamespaces are those of the routes: each is there, even if its Namespace is not among the manifests.
+func (s *Snapshot) routeNamespaces() []string {
+	var out []string
+	for _, o := range s.HTTPRoutes {
+		out = append(out, o.Namespace)
+	}
+	for _, o := range s.GRPCRoutes {
+		out = append(out, o.Namespace)
+	}
+	for _, o := range s.TLSRoutes {
+		out = append(out, o.Namespace)
+	}
+	for _, o := range s.TCPRoutes {
+		out = append(out, o.Namespace)
+	}
 	return out
 }
 
@@ -201,6 +231,7 @@ func (s *Snapshot) listenerCertificates(l *kubeListener, out *networking.ServerT
 	at := l.ref.At(l.ref.Field + ".tls.certificateRefs")
 	refs := l.spec.TLS.CertificateRefs
 	if len(refs) > 2 {
+		l.resolved = string(k8sgateway.ListenerReasonInvalidCertificateRef)
 		l.reject(NewStep(RuleKubeListenerCertificates, Skipped, at, "more than two certificates"))
 		return false
 	}
@@ -211,10 +242,11 @@ func (s *Snapshot) listenerCertificates(l *kubeListener, out *networking.ServerT
 		kind := kindRef{string(orElse(ref.Group, "")), string(orElse(ref.Kind, "Secret"))}
 		switch {
 		case kind != kindRef{"", "Secret"}:
+			l.resolved = cmp.Or(l.resolved, string(k8sgateway.ListenerReasonInvalidCertificateRef))
 			why = append(why, "certificate "+string(ref.Name)+" is a "+kind.kind+", not a Secret")
 		case !s.listenerMayUse(l, kind, namespace, string(ref.Name)):
 			step := NewStep(RuleKubeListenerGrant, Skipped, at.At(pathIndex(at.Field, i)), namespace, l.parent.Kind, l.parent.Namespace, "Secret", string(ref.Name))
-			l.steps = append(l.steps, step)
+			l.steps, l.resolved = append(l.steps, step), cmp.Or(l.resolved, string(k8sgateway.ListenerReasonRefNotPermitted))
 			why = append(why, step.Reason())
 		default:
 			names[i] = "kubernetes-gateway://" + namespace + "/" + string(ref.Name)
@@ -223,6 +255,9 @@ func (s *Snapshot) listenerCertificates(l *kubeListener, out *networking.ServerT
 	}
 	switch {
 	case usable == 0 && len(why) > 0:
+		if l.resolved == string(k8sgateway.ListenerReasonRefNotPermitted) {
+			l.accepted = string(k8sgateway.ListenerReasonNoValidCACertificate)
+		}
 		l.reject(NewStep(RuleKubeListenerCertificates, Skipped, at, strings.Join(why, "; ")))
 		return false
 	case usable == 0:
@@ -231,6 +266,9 @@ func (s *Snapshot) listenerCertificates(l *kubeListener, out *networking.ServerT
 		out.CredentialName = names[0]
 	default:
 		out.CredentialNames = names
+	}
+	if usable > 0 {
+		l.resolved = ""
 	}
 	return usable > 0
 }
@@ -254,6 +292,7 @@ func (s *Snapshot) clientValidation(l *kubeListener, out *networking.ServerTLSSe
 		return
 	}
 	if len(config.Validation.CACertificateRefs) > 1 {
+		l.accepted, l.resolved = string(k8sgateway.ListenerReasonNoValidCACertificate), string(k8sgateway.ListenerReasonInvalidCACertificateRef)
 		l.reject(NewStep(RuleKubeListenerClientCA, Skipped, at, "more than one CA"))
 		return
 	}
@@ -263,15 +302,20 @@ func (s *Snapshot) clientValidation(l *kubeListener, out *networking.ServerTLSSe
 	scheme := map[kindRef]string{{"", "ConfigMap"}: "configmap", {"", "Secret"}: "kubernetes-gateway"}[kind]
 	switch {
 	case scheme == "":
+		l.accepted, l.resolved = string(k8sgateway.ListenerReasonNoValidCACertificate), string(k8sgateway.ListenerReasonInvalidCACertificateKind)
 		l.reject(NewStep(RuleKubeListenerClientCA, Skipped, at, "the CA is a "+kind.kind+", not a ConfigMap or Secret"))
 		return
 	case !s.listenerMayUse(l, kind, namespace, string(ref.Name)):
+		l.accepted, l.resolved = string(k8sgateway.ListenerReasonNoValidCACertificate), string(k8sgateway.ListenerReasonRefNotPermitted)
 		l.reject(NewStep(RuleKubeListenerGrant, Skipped, at, namespace, l.parent.Kind, l.parent.Namespace, kind.kind, string(ref.Name)))
 		return
 	}
-	out.Mode = networking.ServerTLSSettings_MUTUAL
-	if mode == "OPTIONAL_MUTUAL" || config.Validation.Mode == k8sgateway.AllowInsecureFallback && mode != "MUTUAL" {
+	out.Mode, out.InsecureSkipVerify = networking.ServerTLSSettings_MUTUAL, wrappers.Bool(false)
+	switch {
+	case mode == "OPTIONAL_MUTUAL":
 		out.Mode = networking.ServerTLSSettings_OPTIONAL_MUTUAL
+	case config.Validation.Mode == k8sgateway.AllowInsecureFallback && mode != "MUTUAL":
+		out.Mode, out.InsecureSkipVerify = networking.ServerTLSSettings_OPTIONAL_MUTUAL, wrappers.Bool(true)
 	}
 	out.CaCertCredentialName = scheme + "://" + namespace + "/" + string(ref.Name) + "-cacert"
 }

@@ -47,6 +47,8 @@ type ruleSet struct {
 	steps []Step
 	// refused is why no rule counts.
 	refused *Step
+	// unresolved is the reason that istiod publishes for what is not in order; empty if all is.
+	unresolved string
 }
 
 func (r ruleSet) empty() bool { return len(r.http)+len(r.tls)+len(r.tcp) == 0 }

@@ -40,7 +40,11 @@ func markConflicts(listeners []*kubeListener) {
 		if isHTTPLike(l.spec.Protocol) && isHTTPLike(accepted[i].spec.Protocol) {
 			what = "hostname " + listenerHostname(l.spec)
 		}
-		l.conflict = true
+		l.conflicted = string(k8sgateway.ListenerReasonProtocolConflict)
+		if isHTTPLike(l.spec.Protocol) && l.spec.Protocol == accepted[i].spec.Protocol {
+			l.conflicted = string(k8sgateway.ListenerReasonHostnameConflict)
+		}
+		l.conflict, l.accepted = true, l.conflicted
 		l.reject(NewStep(RuleListenerConflict, Skipped, l.ref, listenerWord(l.spec), l.spec.Port, accepted[i].ref, what))
 	}
 }

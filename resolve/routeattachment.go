@@ -16,10 +16,10 @@ import (
 //  2. A Service or ServiceEntry must exist. Where its waypoint is another vendor's the parentRef does not count.
 //  3. For each listener: port and sectionName must be the listener's; then one hostname of the route must
 //     overlap the listener's, and the listener must allow routes of that namespace; then routes of that kind.
-//  4. A listener that takes no traffic for another reason is a parent all the same.
+//  4. A Gateway's listener that takes no traffic for another reason is a parent all the same; a ListenerSet's is none.
 //
 // Source: pilot/pkg/config/kube/gateway/conversion.go, extractParentReferenceInfo, referenceAllowed,
-// waypointManagedByAnotherController, hostnameAllowedByIsolation.
+// waypointManagedByAnotherController, hostnameAllowedByIsolation; gateway_collection.go, GatewayCollection.
 
 // Rules of attachment.
 const (
@@ -270,7 +270,7 @@ func (s *Snapshot) listenersOf(target Ref, gateways map[Ref]*kubeGateway) (liste
 	for _, l := range g.listeners {
 		switch {
 		case l.parent != target:
-		case l.server != nil:
+		case l.server != nil && (l.programmed || target.Kind != "ListenerSet"):
 			listeners = append(listeners, l)
 		case len(l.steps) > 0:
 			barred = append(barred, lastOf(l.steps))

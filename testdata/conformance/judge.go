@@ -116,6 +116,19 @@ func (b *bench) judge(args []string) (diff string, err error) {
 	return cmp.Diff(unsaid(pilots, document, on.cluster), []string(nil)), nil
 }
 
+// conversionQuestion stands in a list of requests for what istiod makes of the Gateway API objects.
+const conversionQuestion = "conversion"
+
+// conversion compares what both parties make of Gateway API objects.
+func (b *bench) conversion() (diff string, err error) {
+	if b.mesh.world == nil {
+		if b.mesh.world, err = pilot.New(b.t, b.mesh.cluster); err != nil {
+			return "", err
+		}
+	}
+	return conversion(b.snapshot, b.mesh.world) + conditions(b.snapshot, b.mesh.cluster, b.mesh.world), nil
+}
+
 // unplaced reports whether the trace had to leave out a comparison of nodes or localities that no manifest tells.
 func unplaced(d *render.Document) bool {
 	for _, h := range d.Hops {

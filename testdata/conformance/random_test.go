@@ -16,6 +16,7 @@ var (
 	meshes       = flag.Int("meshes", 90, "how many random meshes to judge")
 	seed         = flag.Uint64("seed", 1, "the first random mesh")
 	requestsEach = flag.Int("requests", 30, "how many requests on each mesh")
+	shrinking    = flag.Bool("shrink", true, "show a difference with the fewest resources")
 	failures     = flag.Int("failures", 5, "after how many differences to stop")
 )
 
@@ -28,18 +29,23 @@ type source interface {
 // TestRandom holds random requests on random meshes against Istio. A difference is shown with the
 // fewest resources that still give it.
 func TestRandom(t *testing.T) {
-	judgeRandom(t, "random requests", *requestsEach, func(seed uint64) source { return newGenerator(seed) }, nil)
+	judgeRandom(t, "random requests", *meshes, *requestsEach, func(seed uint64) source { return newGenerator(seed) }, nil)
 }
 
 // TestRandomGateways does so where there is more at the edge of the mesh than within it.
 func TestRandomGateways(t *testing.T) {
-	judgeRandom(t, "random requests at gateways", *requestsEach, func(seed uint64) source { return edgeGenerator(seed) }, nil)
+	judgeRandom(t, "random requests at gateways", *meshes, *requestsEach, func(seed uint64) source { return edgeGenerator(seed) }, nil)
 }
 
-// judgeRandom asks so many requests on each mesh; seen, if not nil, is shown those that were judged.
-func judgeRandom(t *testing.T, category string, each int, from func(seed uint64) source, seen func(b *bench, args []string)) {
+// TestRandomKube does so where gateways and routes are those of the Gateway API, and compares what becomes of them.
+func TestRandomKube(t *testing.T) {
+	judgeRandom(t, "random requests with the Gateway API", 3**meshes, *requestsEach, func(seed uint64) source { return kubeGenerator(seed) }, nil)
+}
+
+// judgeRandom asks so many requests on each of so many meshes; seen, if not nil, is shown those that were judged.
+func judgeRandom(t *testing.T, category string, meshes, each int, from func(seed uint64) source, seen func(b *bench, args []string)) {
 	c := begin(t, category)
-	for i := range uint64(*meshes) {
+	for i := range uint64(meshes) {
 		g := from(*seed + i)
 		docs := g.mesh()
 		var requests [][]string
@@ -54,7 +60,7 @@ func judgeRandom(t *testing.T, category string, each int, from func(seed uint64)
 				if err == nil {
 					diff, err = outcome(b, args)
 				}
-				if diff != "" {
+				if diff != "" && *shrinking {
 					t.Log("before it was made smaller:\n" + diff)
 					smaller, shrunk := shrink(t, docs, args)
 					diff = cmp.Or(shrunk, "only after other requests: "+diff) + "\n" + strings.Join(smaller, "---\n")
@@ -85,6 +91,9 @@ func outcome(b *bench, args []string) (diff string, err error) {
 			diff = fmt.Sprintf("panic: %v\n%s\n", r, debug.Stack())
 		}
 	}()
+	if len(args) == 1 && args[0] == conversionQuestion {
+		return b.conversion()
+	}
 	return b.judge(args)
 }
 

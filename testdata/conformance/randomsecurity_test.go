@@ -17,7 +17,7 @@ const secureRequests = 3
 // they do not: most requests are to reach a decision of a policy, and every kind of decision is to be met.
 func TestRandomSecurity(t *testing.T) {
 	c := census{codes: map[string]int{}}
-	judgeRandom(t, "random requests under policies", secureRequests**requestsEach, func(seed uint64) source { return guardedGenerator(seed) }, c.add)
+	judgeRandom(t, "random requests under policies", *meshes, secureRequests**requestsEach, func(seed uint64) source { return guardedGenerator(seed) }, c.add)
 	c.check(t)
 }
 

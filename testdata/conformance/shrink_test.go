@@ -34,6 +34,9 @@ func shrink(t *testing.T, docs, args []string) ([]string, string) {
 	for changed := true; changed; {
 		changed = false
 		for i := len(docs) - 1; i >= 0; i-- {
+			if strings.Contains(docs[i], "\nkind: Namespace\n") {
+				continue // a cluster has them all, and which labels a namespace has is not for the tracer to guess
+			}
 			smaller := slices.Delete(slices.Clone(docs), i, i+1)
 			if differs(smaller) {
 				docs, changed = smaller, true

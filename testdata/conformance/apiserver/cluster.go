@@ -21,6 +21,7 @@ import (
 	"istio.io/istio/pkg/config"
 	"istio.io/istio/pkg/config/schema/collections"
 	"istio.io/istio/pkg/kube"
+	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 	sigsyaml "sigs.k8s.io/yaml"
 )
 
@@ -124,7 +125,11 @@ func (c *Cluster) read(text string) ([]runtime.Object, error) {
 			}
 			continue
 		}
-		o, _, err := kube.IstioCodec.UniversalDeserializer().Decode(raw.Raw, nil, nil)
+		text, err := defaulted(raw.Raw, gvk)
+		if err != nil {
+			return nil, err
+		}
+		o, _, err := kube.IstioCodec.UniversalDeserializer().Decode(text, nil, nil)
 		if err != nil {
 			if gvk.Group == "apiextensions.k8s.io" || gvk.Group == "admissionregistration.k8s.io" {
 				continue
@@ -193,6 +198,8 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 			continue
 		case *corev1.Endpoints: //nolint:staticcheck // manifests may hold them
 			return Unjudged{"Endpoints, which a controller mirrors"}
+		case *k8sgateway.GatewayClass:
+			continue
 		}
 		if m.GetNamespace() == "" {
 			m.SetNamespace("default")
@@ -237,6 +244,10 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		}
 		c.Objects = append(c.Objects, o)
 	}
+	if err := c.addCertificates(); err != nil {
+		return err
+	}
+	c.deployGateways()
 	if gateways {
 		c.gateways()
 	}

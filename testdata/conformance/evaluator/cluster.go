@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	httpoptions "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -17,7 +18,7 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 	p.hop().Cluster = name
 	c := v.proxy.Clusters[name]
 	if c == nil || rejectedCluster(c) {
-		k.unavailable(p, "NC", "cluster_not_found")
+		k.missing(p, x)
 		return
 	}
 	if v.inbound {
@@ -65,6 +66,21 @@ func rejectedCluster(c *cluster.Cluster) bool {
 		n += len(l.GetLbEndpoints())
 	}
 	return c.GetType() == cluster.Cluster_LOGICAL_DNS && n != 1
+}
+
+// missing is the answer where there is no such cluster: 503, or what the route says.
+// See envoy/api-v3/config/route/v3/route_components.proto, cluster_not_found_response_code.
+func (k *walk) missing(p *path, x *exchange) {
+	if x != nil {
+		status := map[route.RouteAction_ClusterNotFoundResponseCode]int{
+			route.RouteAction_NOT_FOUND: 404, route.RouteAction_INTERNAL_SERVER_ERROR: 500,
+		}[x.route.GetRoute().GetClusterNotFoundResponseCode()]
+		if status != 0 {
+			k.end(p, Outcome{Decision: Responded, Status: status, Flag: "NC", Details: "cluster_not_found"})
+			return
+		}
+	}
+	k.unavailable(p, "NC", "cluster_not_found")
 }
 
 // unavailable is a cluster without anyone to send to. A TCP proxy logs no details.

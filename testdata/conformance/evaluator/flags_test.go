@@ -52,6 +52,7 @@ func TestFlagsAndDetails(t *testing.T) {
 		{"NR: no route", http(`{name: h, domains: [web]}`), hosts(program, ""), "NotRouted 404 NR route_not_found"},
 		{"NR: no filter chain", `{filter_chain_match: {destination_port: 1}}`, hosts(program, ""), "Reset 0 NR filter_chain_not_found"},
 		{"NC: no cluster", http(toC), `{name: other}`, "Unavailable 503 NC cluster_not_found"},
+		{"NC: no cluster, and the route says with which status", http(`{name: h, domains: [web], routes: [{match: {prefix: /}, route: {cluster: c, cluster_not_found_response_code: INTERNAL_SERVER_ERROR}}]}`), `{name: other}`, "Responded 500 NC cluster_not_found"},
 		{"UH: no endpoint", http(toC), `{name: c}`, "Unavailable 503 UH no_healthy_upstream"},
 		{"UF: the handshake does not finish", http(toC), hosts(program, meshTLS), "Reset 503 UF " + notConnected},
 		{"UF: no one listens", http(toC), hosts(deaf, ""), "Unavailable 503 UF " + notConnected},

@@ -85,7 +85,7 @@ func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 			}
 		case "envoy.filters.http.cors":
 			c, ok := unpack(x.perRoute(f.GetName()), &corsv3.CorsPolicy{})
-			if ok && preflight(c, x.q) {
+			if ok && x.route.GetRoute() != nil && preflight(c, x.q) { // the filter leaves redirects and direct responses alone
 				k.end(p, Outcome{Decision: Responded, Status: 200, Details: "cors_response"})
 				return
 			}

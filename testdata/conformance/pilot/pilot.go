@@ -3,6 +3,7 @@ package pilot
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -62,7 +63,7 @@ func New(t testing.TB, c *apiserver.Cluster) (*World, error) {
 		return nil, err
 	}
 	w.server = xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
-		KubernetesObjects: c.Objects, Configs: configs, MeshConfig: m,
+		KubernetesObjects: slices.Concat(c.Objects, serviceEntries(c)), Configs: configs, MeshConfig: m, KubeClientModifier: addCRDs(t),
 	})
 	return w, nil
 }
