@@ -50,6 +50,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	clusterRules,
 	endpointRules,
 	clientTLSRules,
+	credentialRules,
 	serverIdentityRules,
 	peerAuthenticationRules,
 	requestAuthenticationRules,

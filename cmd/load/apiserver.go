@@ -35,6 +35,7 @@ type connection struct {
 	discoverer
 	pager
 	configMaps configMapGetter
+	secrets    secretGetter
 }
 
 // configMapGetter reads one ConfigMap.
@@ -71,7 +72,7 @@ func connect(config *rest.Config, opts ClusterOptions) (connection, error) {
 		return connection{}, &ClusterError{Problem: ClusterBadConfig, Server: config.Host, Err: err}
 	}
 	server := apiServer{client: client}
-	return connection{discoverer: d, pager: server, configMaps: server}, nil
+	return connection{discoverer: d, pager: server, configMaps: server, secrets: server}, nil
 }
 
 // clientVersion is the version given, else the one the binary was built as.

@@ -96,6 +96,11 @@ func (f fakeClients) configMap(ctx context.Context, ns, name string) (*corev1.Co
 	return f.kube.CoreV1().ConfigMaps(ns).Get(ctx, name, metav1.GetOptions{})
 }
 
+func (f fakeClients) secretType(ctx context.Context, ns, name string) (string, error) {
+	s, err := f.kube.CoreV1().Secrets(ns).Get(ctx, name, metav1.GetOptions{})
+	return string(s.Type), err
+}
+
 // fakeDiscovery is the fake discovery client as a server from before aggregated discovery.
 type fakeDiscovery struct{ *discoveryfake.FakeDiscovery }
 
@@ -122,7 +127,7 @@ func (f fakeClients) connection() connection {
 		resources("gateway.networking.k8s.io/v1", metav1.APIResource{Name: "gateways", Kind: "Gateway"}, metav1.APIResource{Name: "httproutes", Kind: "HTTPRoute"}),
 	}
 	d := fakeDiscovery{&discoveryfake.FakeDiscovery{Fake: &f.kube.Fake}}
-	return connection{discoverer: d, pager: f, configMaps: f}
+	return connection{discoverer: d, pager: f, configMaps: f, secrets: f}
 }
 
 func at(namespace, name string) metav1.ObjectMeta {
