@@ -194,6 +194,7 @@ func (s *Snapshot) supply(c credential, u use) Supply {
 	case c.namespace != u.proxy.Namespace && c.scheme == schemeSecret:
 		denied := u.denied(RuleCredentialNamespace, c.written, c.namespace, u.proxy.Namespace)
 		c.namespace = u.proxy.Namespace
+		denied.Steps = append(s.secretsElsewhere(c), denied.Steps...)
 		denied.Hint = append([]Change{{Op: ChangeSet, Ref: u.field, Value: c.name}}, s.secretThere(c, u).Hint...)
 		return denied
 	case c.scheme == schemeGateway && (c.namespace != u.proxy.Namespace || u.field.Namespace != u.proxy.Namespace || u.field.Kind != "Gateway"):
@@ -208,7 +209,7 @@ func (s *Snapshot) supply(c credential, u use) Supply {
 	own := c
 	own.name += authoritySuffix
 	if s.SecretOf(own.namespace, own.name).Found {
-		return out.and(given(NewStep(RuleCredentialAuthority, Applied, u.field, own.String())))
+		return out.and(given(NewStep(RuleCredentialAuthority, Applied, Ref{Kind: "Secret", Namespace: own.namespace, Name: own.name}, own.String())))
 	}
 	there := s.secretThere(c, u)
 	if there.Given {
@@ -233,11 +234,12 @@ func (s *Snapshot) secretThere(c credential, u use) Supply {
 	case secret.Assumed:
 		return given(NewStep(RuleCredentialAssumed, Applied, u.field, about.QualifiedName()))
 	case !secret.Found:
-		absent := u.denied(RuleCredentialAbsent, c.name, c.namespace, u.proxy.Owner.String(), secretElsewhere(s.secretNamespaces(c.name)))
+		absent := u.denied(RuleCredentialAbsent, c.name, c.namespace, u.proxy.Owner.String(), butIn(s.secretNamespaces(c.name)))
 		absent.Hint = []Change{{Op: ChangeCreate, Ref: about}}
 		if s.askSecret != nil {
-			absent.Steps = append([]Step{NewStep(RuleCredentialKept, Warned, u.field, about.String())}, absent.Steps...)
+			absent.Steps = slices.Insert(absent.Steps, 0, NewStep(RuleCredentialKept, Warned, u.field, about.String()))
 		}
+		absent.Steps = append(s.secretsElsewhere(c), absent.Steps...)
 		return absent
 	case secret.Type == "helm.sh/release.v1", secret.Type == "kubernetes.io/service-account-token":
 		denied := u.denied(RuleCredentialType, about.QualifiedName(), secret.Type)
@@ -247,7 +249,19 @@ func (s *Snapshot) secretThere(c credential, u use) Supply {
 	return given(NewStep(RuleCredentialThere, Applied, about, about.QualifiedName(), secret.Type))
 }
 
-func secretElsewhere(namespaces []string) string {
+// secretsElsewhere are the Secrets of that name that do not count.
+func (s *Snapshot) secretsElsewhere(c credential) []Step {
+	var steps []Step
+	for _, namespace := range s.secretNamespaces(c.name) {
+		if namespace != c.namespace {
+			other := Ref{Kind: "Secret", Namespace: namespace, Name: c.name}
+			steps = append(steps, NewStep(RuleCredentialElsewhere, Skipped, other, other.QualifiedName()).Unlike(c.namespace, namespace))
+		}
+	}
+	return steps
+}
+
+func butIn(namespaces []string) string {
 	if len(namespaces) == 0 {
 		return ""
 	}

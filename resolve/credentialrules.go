@@ -7,6 +7,7 @@ const (
 	RuleCredentialUnread     RuleID = "credential/not-read"
 	RuleCredentialAuthority  RuleID = "credential/authority"
 	RuleCredentialAbsent     RuleID = "credential/absent"
+	RuleCredentialElsewhere  RuleID = "credential/elsewhere"
 	RuleCredentialKept       RuleID = "credential/kept"
 	RuleCredentialType       RuleID = "credential/type"
 	RuleCredentialNone       RuleID = "credential/no-certificate"
@@ -48,6 +49,12 @@ var credentialRules = []Rule{
 		Says:     "A proxy that gets no certificate for a credentialName waits 15 seconds for it, then serves all the same and closes every connection that needs it.",
 		Template: "there is no Secret %s in namespace %s, that of %s%s: " + awaited,
 		Source:   "pilot/pkg/xds/sds.go, generate; Envoy, Secret discovery service (SDS); core.v3.ConfigSource, initial_fetch_timeout",
+	},
+	{
+		ID: RuleCredentialElsewhere, Stage: StageTLS,
+		Says:     "A Secret of another namespace counts for nothing, wherever the Gateway or DestinationRule is that names it.",
+		Template: "Secret %s has the name, and is of another namespace",
+		Source:   "pilot/pkg/model/credentials/resource.go, ParseResourceName",
 	},
 	{
 		ID: RuleCredentialKept, Stage: StageTLS,
