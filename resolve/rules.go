@@ -51,6 +51,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	clusterRules,
 	endpointRules,
 	clientTLSRules,
+	credentialRules,
 	serverIdentityRules,
 	peerAuthenticationRules,
 	requestAuthenticationRules,

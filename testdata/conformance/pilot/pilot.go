@@ -26,6 +26,7 @@ import (
 	"istio.io/istio/pkg/kube/kclient"
 	"istio.io/istio/pkg/kube/namespace"
 	proxymodel "istio.io/istio/pkg/model"
+	"istio.io/istio/pkg/spiffe"
 	"istio.io/istio/pkg/util/sets"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
@@ -64,6 +65,7 @@ func New(t testing.TB, c *apiserver.Cluster) (*World, error) {
 	}
 	w.server = xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
 		KubernetesObjects: slices.Concat(c.Objects, serviceEntries(c)), Configs: configs, MeshConfig: m, KubeClientModifier: addCRDs(t),
+		DisableSecretAuthorization: true,
 	})
 	return w, nil
 }
@@ -145,6 +147,7 @@ func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
 		node.Type = model.Router
 	}
 	trust := w.mesh.GetTrustDomain()
+	node.VerifiedIdentity = &spiffe.Identity{TrustDomain: trust, Namespace: p.Namespace, ServiceAccount: p.Spec.ServiceAccountName}
 	identity := fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", trust, p.Namespace, p.Spec.ServiceAccountName)
 	node = w.server.SetupProxy(node)
 	out := &evaluator.Proxy{
@@ -167,6 +170,7 @@ func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
 	for _, e := range w.server.Endpoints(node) {
 		out.Endpoints[e.GetClusterName()] = e
 	}
+	out.Secrets = w.secrets(node, out)
 	return out
 }
 
