@@ -19,7 +19,7 @@ import (
 //     The authority is in the Secret NAME-cacert, else in NAME.
 //  3. istiod gives a proxy Secrets of its own namespace alone, and certificate and key only where the proxy's
 //     service account may list Secrets, which that of a gateway is taken to. Those of kubernetes-gateway:// are for
-//     a Gateway and a gateway of that namespace; for others there has to be a ReferenceGrant, which is not read.
+//     a Gateway and a gateway of that namespace; for others there has to be a ReferenceGrant.
 //  4. It does not see Secrets of Helm and of service account tokens, nor those of a namespace that it does not
 //     discover; and of a name that ends in -cacert it gives the authority alone.
 //  5. Manifests seldom hold Secrets: one that they leave out is taken to be there, unless they have one of
@@ -197,8 +197,10 @@ func (s *Snapshot) supply(c credential, u use) Supply {
 		denied.Steps = append(s.secretsElsewhere(c), denied.Steps...)
 		denied.Hint = append([]Change{{Op: ChangeSet, Ref: u.field, Value: c.name}}, s.secretThere(c, u).Hint...)
 		return denied
-	case c.scheme == schemeGateway && (c.namespace != u.proxy.Namespace || u.field.Namespace != u.proxy.Namespace || u.field.Kind != "Gateway"):
-		out = Supply{Given: true, Undetermined: true, Steps: []Step{NewStep(RuleCredentialGrant, Warned, u.field, c.written, c.namespace)}}
+	case c.scheme == schemeGateway:
+		if out = s.gatewaySecret(c, u); !out.Given {
+			return out
+		}
 	case !u.authority && c.scheme == schemeSecret && u.proxy.Dataplane != DataplaneGateway:
 		out = given(NewStep(RuleCredentialAuthorized, Warned, u.field, c.name, u.proxy.ServiceAccount, u.proxy.Namespace))
 	}
@@ -216,6 +218,33 @@ func (s *Snapshot) supply(c credential, u use) Supply {
 		there.Steps = append(there.Steps, NewStep(RuleCredentialAuthority, Applied, u.field, "ca.crt or cacert of "+c.String()))
 	}
 	return out.and(there)
+}
+
+// gatewaySecret is whether a gateway may have a Secret by kubernetes-gateway://.
+// Source: pilot/pkg/model/gateway.go, mergeGateways.
+func (s *Snapshot) gatewaySecret(c credential, u use) Supply {
+	owner, lookup := u.field, u.proxy.Namespace
+	switch owner.Kind {
+	case "Gateway":
+		if c.namespace == owner.Namespace && c.namespace == u.proxy.Namespace {
+			return given()
+		}
+	case "ListenerSet":
+		if c.namespace == owner.Namespace {
+			return given()
+		}
+		lookup = owner.Namespace
+	default:
+		return Supply{Given: true, Undetermined: true, Steps: []Step{NewStep(RuleCredentialGrant, Warned, u.field, c.written)}}
+	}
+	if step, ok := s.granted(gatewayKind(owner.Kind), lookup, kindRef{"", "Secret"}, c.namespace, c.name); ok {
+		step.Stage = StageTLS
+		return given(step)
+	}
+	if gaps := s.GapsOf(referenceGrantKind, c.namespace); len(gaps) > 0 {
+		return Supply{Given: true, Undetermined: true, Steps: s.gapSteps(StageTLS, referenceGrantKind, c.namespace)}
+	}
+	return u.denied(RuleCredentialNotGranted, c.written, c.namespace, lookup)
 }
 
 func (u use) denied(rule RuleID, args ...any) Supply {

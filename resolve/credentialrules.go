@@ -12,7 +12,8 @@ const (
 	RuleCredentialType       RuleID = "credential/type"
 	RuleCredentialNone       RuleID = "credential/no-certificate"
 	RuleCredentialNamespace  RuleID = "credential/other-namespace"
-	RuleCredentialGrant      RuleID = "credential/reference-grant"
+	RuleCredentialGrant      RuleID = "credential/for-gateways"
+	RuleCredentialNotGranted RuleID = "credential/not-granted"
 	RuleCredentialAuthorized RuleID = "credential/service-account"
 )
 
@@ -81,9 +82,15 @@ var credentialRules = []Rule{
 		Source:   "pilot/pkg/xds/sds.go, filterAuthorizedResources",
 	},
 	{
+		ID: RuleCredentialNotGranted, Stage: StageTLS,
+		Says:     "A Secret of another namespace by kubernetes-gateway:// needs a ReferenceGrant there that lets Gateways of the gateway's namespace use it.",
+		Template: "credentialName %s: no ReferenceGrant in namespace %s lets Gateways of namespace %s use it",
+		Source:   "pilot/pkg/model/gateway.go, mergeGateways",
+	},
+	{
 		ID: RuleCredentialGrant, Stage: StageTLS,
-		Says:     "A Secret of another namespace by kubernetes-gateway:// needs a ReferenceGrant there, which is not read.",
-		Template: "credentialName %s needs a ReferenceGrant in namespace %s, which is not read: whether the proxy gets it is not known",
+		Says:     "Secrets by kubernetes-gateway:// are for Gateways; what a DestinationRule gets of one is not known.",
+		Template: "credentialName %s is a Secret for Gateways: whether the proxy gets it is not known",
 		Source:   "pilot/pkg/model/gateway.go, mergeGateways; pilot/pkg/xds/sds.go, filterAuthorizedResources",
 	},
 	{

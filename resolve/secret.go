@@ -53,3 +53,9 @@ func NewSecret(namespace, name, kind string) *corev1.Secret {
 	s.Kind, s.APIVersion, s.Namespace, s.Name = "Secret", "v1", namespace, name
 	return s
 }
+
+// secretAbsent reports whether it is known that there is no such Secret.
+func (s *Snapshot) secretAbsent(namespace, name string) bool {
+	secret := s.SecretOf(namespace, name)
+	return !secret.Found && !secret.Assumed && secret.Unknown == nil
+}

@@ -24,7 +24,7 @@ func Redact(text []byte) []byte {
 }
 
 // hasObject reports whether a JSON object in base64url begins somewhere in the text: with "ey", or "ew" where a blank follows
-// its brace. By chance such letters stand in names, but what follows is then no text.
+// its brace. By chance such letters stand in names, but what follows is then no text, or no key of an object.
 func hasObject(text []byte) bool {
 	for i := range text {
 		if i+8 > len(text) || text[i] != 'e' || text[i+1] != 'y' && text[i+1] != 'w' {
@@ -34,9 +34,14 @@ func hasObject(text []byte) bool {
 		if len(whole)%4 == 1 { // no text has that length
 			whole = whole[:len(whole)-1]
 		}
-		if object, err := decodeSegment(string(whole)); err == nil && utf8.Valid(object) {
+		if object, err := decodeSegment(string(whole)); err == nil && utf8.Valid(object) && hasKey(object) {
 			return true
 		}
 	}
 	return false
+}
+
+// hasKey reports whether a text begins as an object with a key does.
+func hasKey(object []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(object, []byte("{")), " \t\r\n"), []byte(`"`))
 }

@@ -33,7 +33,10 @@ func (c *Cluster) secrets() error {
 		}
 		given[s.Name] = true
 		if watched.Matches(fields.Set{"type": string(s.Type)}) {
-			kept = append(kept, certified(s))
+			if s, err = certified(s); err != nil {
+				return err
+			}
+			kept = append(kept, s)
 		}
 	}
 	c.Objects = kept
@@ -56,19 +59,27 @@ func (c *Cluster) secrets() error {
 				continue
 			}
 			made[key] = true
-			c.Objects = append(c.Objects, certified(&corev1.Secret{
+			s, err := certified(&corev1.Secret{
 				ObjectMeta: metav1.ObjectMeta{Namespace: in, Name: name, CreationTimestamp: metav1.NewTime(created)}, Type: corev1.SecretTypeTLS,
-			}))
+			})
+			if err != nil {
+				return err
+			}
+			c.Objects = append(c.Objects, s)
 		}
 	}
 	return nil
 }
 
-// certified gives a Secret what istiod looks for in one. No one verifies it.
-func certified(s *corev1.Secret) *corev1.Secret {
+// certified gives a Secret what istiod looks for in one.
+func certified(s *corev1.Secret) (*corev1.Secret, error) {
+	made, err := throwaway()
+	if err != nil {
+		return nil, err
+	}
 	s = s.DeepCopy()
-	s.Data = map[string][]byte{"tls.crt": []byte("certificate"), "tls.key": []byte("key"), "ca.crt": []byte("authority")}
-	return s
+	s.Data = map[string][]byte{"tls.crt": made.certificate, "tls.key": made.key, "ca.crt": made.certificate}
+	return s, nil
 }
 
 // credentialNames are all that Gateways and DestinationRules name: NAME or NAMESPACE/NAME.
