@@ -223,6 +223,7 @@ func (r *documentReader) resource(n *yaml.Node, h header, within []string) {
 		r.meshes = append(r.meshes, r.meshConfigMap(n, h, from.origin()))
 	case h.groupKind() == resolve.CRDKind:
 		from.object = crdMetadata(n, h)
+		r.resources = append(r.resources, from)
 	case h.groupKind() == secretGroupKind:
 		from.object = secret(n, h)
 		r.resources = append(r.resources, from)
