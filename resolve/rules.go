@@ -59,6 +59,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	injectionRules,
 	sidecarRules,
 	listenerRules,
+	serviceEntryVisibilityRules,
 	ownPortRules,
 	virtualHostRules,
 	inboundRules,
