@@ -68,6 +68,12 @@ func (w *World) metadata(p *apiserver.Pod) (*model.NodeMetadata, error) {
 	return m, nil
 }
 
+// CapturesDNS reports whether the pod's proxy answers its DNS queries.
+func (w *World) CapturesDNS(p *apiserver.Pod) bool {
+	m, err := w.metadata(p)
+	return err == nil && p.Proxy != "" && bool(m.DNSCapture)
+}
+
 // interception is the mode in words: the pod's annotation, else its proxy config.
 func interception(p *apiserver.Pod, c *meshconfig.ProxyConfig) string {
 	if mode, ok := p.Annotations[annotation.SidecarInterceptionMode.Name]; ok {
