@@ -60,6 +60,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	injectionRules,
 	sidecarRules,
 	listenerRules,
+	serviceEntryVisibilityRules,
 	ownPortRules,
 	virtualHostRules,
 	inboundRules,

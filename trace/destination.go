@@ -287,6 +287,9 @@ func (w *walk) subsetRef(t target) resolve.Ref {
 func (w *walk) whyUnknown(r *router, t target) resolve.Step {
 	candidates := w.snapshot.ServicesForHost(t.host)
 	for _, svc := range candidates {
+		if step, capped := w.snapshot.CappedFor(svc, r.workload.Namespace, resolve.None); capped {
+			return step
+		}
 		if !svc.ExportTo.VisibleIn(r.workload.Namespace) {
 			return resolve.NewStep(resolve.RuleDestinationNotExported, resolve.None, svc.Ref, t.host, svc.Ref.Kind, svc.Ref.QualifiedName(), r.workload.Namespace)
 		}

@@ -50,6 +50,11 @@ func New(t testing.TB, c *apiserver.Cluster) (*World, error) {
 			return nil, apiserver.Unjudged{Reason: "istiod does not take the mesh config: " + err.Error()}
 		}
 	}
+	for _, policy := range m.GetServiceEntryVisibility().GetPolicies() {
+		if len(policy.GetMatchingRules()) > 0 {
+			return nil, apiserver.Unjudged{Reason: "the fake istiod tells its ServiceEntry controller no labels of namespaces"}
+		}
+	}
 	w := &World{cluster: c, mesh: m, byIP: map[netip.Addr]*evaluator.Machine{}}
 	for _, p := range c.Pods {
 		if _, err := w.metadata(p); err != nil {
