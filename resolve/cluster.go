@@ -155,6 +155,8 @@ type ClientTLS struct {
 	// name from the request's Host (auto_sni).
 	SNI  string
 	Step Step
+	// Unready is set where the proxy never gets the certificate that it needs.
+	Unready bool
 	// cluster is the one whose Istio mTLS it is.
 	cluster *Cluster
 }

@@ -46,6 +46,7 @@ const (
 	CodeTLSTwice           Code = "TLS_TWICE"
 	CodeClientCertRequired Code = "CLIENT_CERT_REQUIRED"
 	CodeServerCertRejected Code = "SERVER_CERT_REJECTED"
+	CodeCertificateMissing Code = "CERTIFICATE_MISSING"
 	CodeListenerRejected   Code = "LISTENER_REJECTED"
 	CodeNoL4Route          Code = "NO_TCP_ROUTE"
 	CodeProtocolError      Code = "PROTOCOL_ERROR"
@@ -101,6 +102,7 @@ var codes = []CodeInfo{
 	{CodePlaintextToTLS, Reset, "a plaintext client meets a TLS port"},
 	{CodeTLSTwice, Reset, "the proxy originates TLS around the application's own TLS"},
 	{CodeClientCertRequired, Reset, "the gateway demands a client certificate and the client has none"},
+	{CodeCertificateMissing, Unavailable, "the sending proxy never gets the certificate that its TLS needs"},
 	{CodeServerCertRejected, Reset, "the sending proxy does not trust the certificate that the gateway shows"},
 	{CodeListenerRejected, Reset, "Envoy rejects the listener that istiod generates"},
 	{CodeNoL4Route, NotRouted, "no tcp or tls route takes the connection"},

@@ -149,9 +149,17 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		branch.dest.TargetPort = g.first.Port
 		tls := branch.named(w.snapshot.ClientTLSFor(r.workload, cluster, g.first))
 		branch.note(tls.Step)
+		if tls.Unready {
+			w.unavailableBy(branch, CodeCertificateMissing, "UF,URX", notReady, tls.Step, tls.Step.Ref)
+			continue
+		}
 		w.arrive(branch, g, tls)
 	}
 }
+
+// notReady are the details at a proxy whose TLS to the next hop has no certificate yet: it refuses to connect.
+// Source: Envoy, Secret discovery service (SDS).
+const notReady = "upstream_reset_before_response_started{remote_connection_failure|TLS_error:_Secret_is_not_supplied_by_SDS}"
 
 // named is TLS with the server name that a proxy takes from the Host header where the DestinationRule gives none.
 // Source: pilot/pkg/networking/core/cluster_tls.go, setAutoSniAndAutoSanValidation; Envoy, UpstreamHttpProtocolOptions,

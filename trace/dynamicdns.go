@@ -54,6 +54,10 @@ func (w *walk) toOwnHost(p *path, r *router, cluster *resolve.Cluster) {
 		return
 	}
 	p.note(tls.Step)
+	if tls.Unready {
+		w.unavailableBy(p, CodeCertificateMissing, "UF,URX", notReady, tls.Step, tls.Step.Ref)
+		return
+	}
 	w.toNamed(p, r, host, port, svc.Ref, tls)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -126,6 +127,10 @@ func (k *walk) seal(p *path, v *visit, c *cluster.Cluster, t target, x *exchange
 		k.unknown(p, "transport socket "+socket.GetName())
 		return false
 	}
+	if neverReady(ctx.GetCommonTlsContext()) {
+		k.end(p, p.failed(Outcome{Decision: Unavailable, Why: "a certificate that is never there"}, "UF", "remote_connection_failure"))
+		return false
+	}
 	h := &Handshake{ByProxy: true, SNI: ctx.GetSni(), ALPN: ctx.GetCommonTlsContext().GetAlpnProtocols(), Mesh: meshCertificate(ctx.GetCommonTlsContext())}
 	if h.Mesh {
 		h.Identity = v.proxy.Identity
@@ -146,6 +151,17 @@ func (k *walk) seal(p *path, v *visit, c *cluster.Cluster, t target, x *exchange
 	}
 	p.bytes = &Bytes{TLS: h, Inner: p.bytes}
 	return true
+}
+
+// neverReady reports whether the TLS needs a certificate of the name for which istiod has none: the cluster is there,
+// and every connection is refused.
+// https://www.envoyproxy.io/docs/envoy/latest/configuration/security/secret
+func neverReady(c *tlsv3.CommonTlsContext) bool {
+	names := []string{c.GetCombinedValidationContext().GetValidationContextSdsSecretConfig().GetName(), c.GetValidationContextSdsSecretConfig().GetName()}
+	for _, s := range c.GetTlsCertificateSdsSecretConfigs() {
+		names = append(names, s.GetName())
+	}
+	return slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "invalid://") })
 }
 
 func overridesALPN(c *cluster.Cluster) bool {
