@@ -31,6 +31,7 @@ import (
 
 // Rules of Ingresses.
 const (
+	RuleIngressController     RuleID = "ingress/controller"
 	RuleIngressClass          RuleID = "ingress/other-class"
 	RuleIngressOff            RuleID = "ingress/controller-off"
 	RuleIngressPath           RuleID = "ingress/path-left-out"
@@ -39,6 +40,12 @@ const (
 )
 
 var ingressRules = []Rule{
+	{
+		ID: RuleIngressController, Stage: StageGateway, Detail: true,
+		Says:     "The controller of its IngressClass takes an Ingress.",
+		Template: "controller %s is to serve %s",
+		Source:   "pilot/pkg/config/kube/ingress/virtualservices.go, shouldProcessIngressWithClass",
+	},
 	{
 		ID: RuleIngressClass, Stage: StageHost,
 		Says:     "Istio takes an Ingress whose annotation kubernetes.io/ingress.class is meshConfig.ingressClass, or whose IngressClass has controller istio.io/ingress-controller, or, with ingressControllerMode DEFAULT, that has neither.",
@@ -84,21 +91,24 @@ type ingressIndex struct {
 	configs         []*GatewayConfig
 	virtualServices []*VirtualService
 	// foreign is why an Ingress does not count.
-	foreign map[*networkingk8s.Ingress]Step
+	foreign map[*networkingk8s.Ingress][]Step
 	// leftOut are the paths and tls entries that do not count.
 	leftOut map[*networkingk8s.Ingress][]Step
 }
 
 func indexIngresses(s *Snapshot) *ingressIndex {
-	ix := &ingressIndex{foreign: map[*networkingk8s.Ingress]Step{}, leftOut: map[*networkingk8s.Ingress][]Step{}}
+	ix := &ingressIndex{foreign: map[*networkingk8s.Ingress][]Step{}, leftOut: map[*networkingk8s.Ingress][]Step{}}
 	byHost := map[string][]ingressPath{}
 	var hosts []string
 	for _, o := range s.Ingresses { // by age
-		if step, takes := s.takesIngress(o); !takes {
-			ix.foreign[o] = step
+		class, step, takes := s.takesIngress(o)
+		if !takes {
+			ix.foreign[o] = append(class, step)
 			continue
 		}
-		ix.configs = append(ix.configs, s.ingressGateway(ix, o))
+		made := s.ingressGateway(ix, o)
+		made.notes = class
+		ix.configs = append(ix.configs, made)
 		for i, rule := range o.Spec.Rules {
 			if rule.HTTP == nil {
 				continue
@@ -120,30 +130,32 @@ func indexIngresses(s *Snapshot) *ingressIndex {
 	return ix
 }
 
-// takesIngress is step 1.
-func (s *Snapshot) takesIngress(o *networkingk8s.Ingress) (Step, bool) {
+// takesIngress is step 1: what its IngressClass says, and why it is not taken, if it is not.
+func (s *Snapshot) takesIngress(o *networkingk8s.Ingress) (class []Step, why Step, takes bool) {
 	ref, mode := refOf(ingressGroup, "Ingress", o), s.Mesh.GetIngressControllerMode()
 	if mode == meshconfig.MeshConfig_OFF {
-		return NewStep(RuleIngressOff, Skipped, s.Mesh.Ref.At("ingressControllerMode")), false
+		return nil, NewStep(RuleIngressOff, Skipped, s.Mesh.Ref.At("ingressControllerMode")), false
 	}
 	if class, ok := o.Annotations["kubernetes.io/ingress.class"]; ok {
 		at := ref.At("metadata.annotations[kubernetes.io/ingress.class]")
-		return NewStep(RuleIngressClass, Skipped, at, fmt.Sprintf("its class is %s, and meshConfig.ingressClass is %s", class, s.Mesh.GetIngressClass())),
+		return nil, NewStep(RuleIngressClass, Skipped, at, fmt.Sprintf("its class is %s, and meshConfig.ingressClass is %s", class, s.Mesh.GetIngressClass())),
 			class == s.Mesh.GetIngressClass()
 	}
 	if o.Spec.IngressClassName != nil {
 		for _, c := range s.IngressClasses {
 			if c.Name == *o.Spec.IngressClassName {
-				return NewStep(RuleIngressClass, Skipped, ref.At("spec.ingressClassName"), fmt.Sprintf("IngressClass %s has controller %s", c.Name, c.Spec.Controller)),
+				at := refOf(ingressGroup, "IngressClass", c).At("spec.controller")
+				class = []Step{NewStep(RuleIngressController, Applied, at, c.Spec.Controller, ref)}
+				return class, NewStep(RuleIngressClass, Skipped, ref.At("spec.ingressClassName"), fmt.Sprintf("IngressClass %s has controller %s", c.Name, c.Spec.Controller)),
 					c.Spec.Controller == ingressController
 			}
 		}
 	}
-	why := "it names no class, and meshConfig.ingressControllerMode is " + mode.String()
+	words := "it names no class, and meshConfig.ingressControllerMode is " + mode.String()
 	if o.Spec.IngressClassName != nil {
-		why = "IngressClass " + *o.Spec.IngressClassName + " does not exist, and meshConfig.ingressControllerMode is " + mode.String()
+		words = "IngressClass " + *o.Spec.IngressClassName + " does not exist, and meshConfig.ingressControllerMode is " + mode.String()
 	}
-	return NewStep(RuleIngressClass, Skipped, ref.At("spec.ingressClassName"), why), mode == meshconfig.MeshConfig_DEFAULT
+	return nil, NewStep(RuleIngressClass, Skipped, ref.At("spec.ingressClassName"), words), mode == meshconfig.MeshConfig_DEFAULT
 }
 
 // ingressGateway is step 2.
@@ -311,10 +323,10 @@ func (s *Snapshot) IngressesApart(hostname string) []Step {
 	for _, o := range s.Ingresses {
 		named := slices.ContainsFunc(o.Spec.Rules, func(r networkingk8s.IngressRule) bool { return HostSubsetOf(hostname, cmp.Or(r.Host, "*")) })
 		ref := refOf(ingressGroup, "Ingress", o)
-		step, foreign := ix.foreign[o]
+		why, foreign := ix.foreign[o]
 		switch {
 		case foreign && (named || o.Spec.DefaultBackend != nil):
-			steps = append(steps, step)
+			steps = append(steps, why...)
 		case !foreign && o.Spec.DefaultBackend != nil:
 			steps = append(steps, NewStep(RuleIngressDefaultBackend, Skipped, ref.At("spec.defaultBackend")))
 		}
