@@ -74,7 +74,7 @@ type GatewayL4Route struct {
 // l4Chains are the filter chains of a server that does not route HTTP.
 //
 //  1. Plaintext and terminated TLS: VirtualServices bound to the gateway, in their order,
-//     whose hosts overlap the server's; the first tcp route that fits is taken, nothing is merged.
+//     whose hosts overlap the server's; the first tcp route that fits, or route of a TLSRoute, is taken, nothing is merged.
 //  2. PASSTHROUGH: every tls match of those VirtualServices that fits is a chain with its sniHosts;
 //     a match that repeats a server name of the pod port is skipped as a whole.
 //  3. AUTO_PASSTHROUGH: chains follow the services of the mesh (gatewayautopassthrough.go).
@@ -122,15 +122,37 @@ func (g *MergedGateway) tcpRoute(s *GatewayServer) (*GatewayL4Route, []Step) {
 			steps = append(steps, NewStep(RuleGatewayL4Route, Matched, ref, s.Ref))
 			return &GatewayL4Route{VirtualService: vs, Ref: ref, Entry: ref, Destinations: tcp.GetRoute(), Port: s.Port(), Steps: steps}, steps
 		}
+		if route := s.terminatedRoute(vs); route != nil {
+			steps = append(steps, NewStep(RuleGatewayL4Route, Matched, route.Ref, s.Ref))
+			route.Steps = steps
+			return route, steps
+		}
 		steps = append(steps, NewStep(RuleGatewayL4NoMatch, Skipped, vs.At("spec.tcp"), s.Port(), shownListener(s.Gateway.FullName())))
 	}
 	return nil, steps
+}
+
+// terminatedRoute is the route of a TLSRoute at a server that ends the TLS: the first with a match; server names do not count.
+func (s *GatewayServer) terminatedRoute(vs *VirtualService) *GatewayL4Route {
+	if vs.Ref.Kind != "TLSRoute" {
+		return nil
+	}
+	for i, tls := range vs.Spec.GetTls() {
+		for j, m := range tls.GetMatch() {
+			if s.takesL4([]*networking.L4MatchAttributes{{Port: m.GetPort(), Gateways: m.GetGateways()}}) {
+				field := pathIndex("spec.tls", i)
+				return &GatewayL4Route{VirtualService: vs, Ref: vs.At(pathIndex(field+".match", j)), Entry: vs.At(field), Destinations: tls.GetRoute(), Port: s.Port()}
+			}
+		}
+	}
+	return nil
 }
 
 // passthroughChains is step 2.
 func (g *MergedGateway) passthroughChains(s *GatewayServer, claims map[int]map[string]gatewayHostClaim) ([]*GatewayFilterChain, []Step) {
 	var chains []*GatewayFilterChain
 	var steps []Step
+	told := map[Ref]bool{}
 	for _, vs := range g.snapshot.VirtualServicesForGateway(s.Gateway.FullName(), g.Workload.Namespace) {
 		if !overlapsServer(s, vs) {
 			steps = append(steps, hostsApart(s, vs))
@@ -144,10 +166,15 @@ func (g *MergedGateway) passthroughChains(s *GatewayServer, claims map[int]map[s
 					continue
 				}
 				fits = true
-				entry := vs.At("spec.tls[" + strconv.Itoa(i) + "]")
-				ref := entry.At(entry.Field + ".match[" + strconv.Itoa(j) + "]")
+				entry := vs.At(pathIndex("spec.tls", i))
+				field := pathIndex(pathIndex("spec.tls", i)+".match", j)
+				ref := vs.At(field)
+				if told[entry] && vs.l4 != nil {
+					continue // the same rule, for another hostname of its route
+				}
+				told[entry] = true
 				if taken, by := claimServerNames(claims, s, m.GetSniHosts()); taken != "" {
-					steps = append(steps, NewStep(RuleGatewayL4DuplicateName, Skipped, ref.At(ref.Field+".sniHosts"), taken, s.PodPort, by.Ref))
+					steps = append(steps, NewStep(RuleGatewayL4DuplicateName, Skipped, vs.At(field+".sniHosts"), taken, s.PodPort, by.Ref))
 					continue
 				}
 				route := &GatewayL4Route{VirtualService: vs, Ref: ref, Entry: entry, Destinations: tls.GetRoute(), Port: s.Port()}

@@ -32,6 +32,7 @@ import (
 // Rules of Ingresses.
 const (
 	RuleIngressClass          RuleID = "ingress/other-class"
+	RuleIngressOfClass        RuleID = "ingress/class"
 	RuleIngressOff            RuleID = "ingress/controller-off"
 	RuleIngressPath           RuleID = "ingress/path-left-out"
 	RuleIngressDefaultBackend RuleID = "ingress/default-backend"
@@ -43,6 +44,12 @@ var ingressRules = []Rule{
 		ID: RuleIngressClass, Stage: StageHost,
 		Says:     "Istio takes an Ingress whose annotation kubernetes.io/ingress.class is meshConfig.ingressClass, or whose IngressClass has controller istio.io/ingress-controller, or, with ingressControllerMode DEFAULT, that has neither.",
 		Template: "this Ingress is not Istio's: %s",
+		Source:   "pilot/pkg/config/kube/ingress/virtualservices.go, shouldProcessIngressWithClass",
+	},
+	{
+		ID: RuleIngressOfClass, Stage: StageGateway,
+		Says:     "An Ingress without the annotation is Istio's by the controller of its IngressClass.",
+		Template: "its controller %s makes %s Istio's",
 		Source:   "pilot/pkg/config/kube/ingress/virtualservices.go, shouldProcessIngressWithClass",
 	},
 	{
@@ -124,7 +131,7 @@ func indexIngresses(s *Snapshot) *ingressIndex {
 func (s *Snapshot) takesIngress(o *networkingk8s.Ingress) (Step, bool) {
 	ref, mode := refOf(ingressGroup, "Ingress", o), s.Mesh.GetIngressControllerMode()
 	if mode == meshconfig.MeshConfig_OFF {
-		return NewStep(RuleIngressOff, Skipped, s.Mesh.Ref.At("ingressControllerMode")), false
+		return NewStep(RuleIngressOff, Skipped, ref), false
 	}
 	if class, ok := o.Annotations["kubernetes.io/ingress.class"]; ok {
 		at := ref.At("metadata.annotations[kubernetes.io/ingress.class]")
@@ -151,7 +158,7 @@ func (s *Snapshot) ingressGateway(ix *ingressIndex, o *networkingk8s.Ingress) *G
 	ref := refOf(ingressGroup, "Ingress", o)
 	c := &GatewayConfig{
 		Ref: ref, Namespace: ingressNamespace, Name: o.Name + "-" + ingressInfix + "-" + o.Namespace,
-		Spec: &networking.Gateway{Selector: s.ingressSelector()}, written: writtenAs{},
+		Spec: &networking.Gateway{Selector: s.ingressSelector()}, written: writtenAs{}, notes: s.ingressClassNotes(o),
 	}
 	for i, tls := range o.Spec.TLS {
 		at := ref.At(pathIndex("spec.tls", i))
@@ -179,6 +186,19 @@ func (s *Snapshot) ingressGateway(ix *ingressIndex, o *networkingk8s.Ingress) *G
 		Hosts: []string{"*"},
 	})
 	return c
+}
+
+// ingressClassNotes tell of the IngressClass by which the Ingress is Istio's.
+func (s *Snapshot) ingressClassNotes(o *networkingk8s.Ingress) []Step {
+	if _, annotated := o.Annotations["kubernetes.io/ingress.class"]; annotated || o.Spec.IngressClassName == nil {
+		return nil
+	}
+	for _, c := range s.IngressClasses {
+		if c.Name == *o.Spec.IngressClassName {
+			return []Step{NewStep(RuleIngressOfClass, Applied, refOf(ingressGroup, "IngressClass", c), c.Spec.Controller, refOf(ingressGroup, "Ingress", o))}
+		}
+	}
+	return nil
 }
 
 func (s *Snapshot) ingressSelector() map[string]string {

@@ -150,6 +150,7 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		tls := branch.named(w.snapshot.ClientTLSFor(r.workload, cluster, g.first))
 		branch.note(tls.Step)
 		if tls.Unready {
+			branch.note(resolve.Behind(svc, healthy)...)
 			w.unavailableBy(branch, CodeCertificateMissing, "UF,URX", notReady, tls.Step, tls.Step.Ref)
 			continue
 		}
