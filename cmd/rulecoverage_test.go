@@ -41,8 +41,9 @@ var withoutScenario = map[resolve.RuleID]string{
 	"authorizationpolicy/waypoint-selector":   notWalked,
 	"requestauthentication/waypoint-selector": notWalked,
 
-	"kubelistener/port":    neverStored,
-	"kuberoute/match-type": neverStored,
+	"credential/for-gateways": tableOnly,
+	"kubelistener/port":       neverStored,
+	"kuberoute/match-type":    neverStored,
 
 	"clienttls/passthrough-no-endpoints":        tableOnly,
 	"hidden/gateway-api-bundle":                 tableOnly,

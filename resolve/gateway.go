@@ -178,14 +178,22 @@ type serverStep struct {
 // that were dropped are told by Listener. An empty host is taken by every server.
 func (g *MergedGateway) ServerSteps(podPort int, host string) []Step {
 	var steps []Step
-	named := map[*GatewayConfig]bool{}
+	named, noted := map[*GatewayConfig]bool{}, map[*GatewayConfig]bool{}
 	for _, t := range g.told {
-		if t.server.PodPort != podPort && t.server.Spec.GetPort() != nil || !t.server.takesHost(host) {
+		if t.server.PodPort != podPort && t.server.Spec.GetPort() != nil {
 			continue
 		}
-		if c := t.server.Gateway; !named[c] {
+		c := t.server.Gateway
+		if !noted[c] {
+			noted[c] = true
+			steps = append(steps, c.notes...)
+		}
+		if !t.server.takesHost(host) {
+			continue
+		}
+		if !named[c] {
 			named[c] = true
-			steps = append(append(steps, c.notes...), g.selectedBy(c))
+			steps = append(steps, g.selectedBy(c))
 		}
 		steps = append(steps, t.step)
 	}

@@ -140,8 +140,8 @@ func (s *GatewayServer) terminatedRoute(vs *VirtualService) *GatewayL4Route {
 	for i, tls := range vs.Spec.GetTls() {
 		for j, m := range tls.GetMatch() {
 			if s.takesL4([]*networking.L4MatchAttributes{{Port: m.GetPort(), Gateways: m.GetGateways()}}) {
-				entry := vs.At(pathIndex("spec.tls", i))
-				return &GatewayL4Route{VirtualService: vs, Ref: entry.At(pathIndex(entry.Field+".match", j)), Entry: entry, Destinations: tls.GetRoute(), Port: s.Port()}
+				field := pathIndex("spec.tls", i)
+				return &GatewayL4Route{VirtualService: vs, Ref: vs.At(pathIndex(field+".match", j)), Entry: vs.At(field), Destinations: tls.GetRoute(), Port: s.Port()}
 			}
 		}
 	}
@@ -152,6 +152,7 @@ func (s *GatewayServer) terminatedRoute(vs *VirtualService) *GatewayL4Route {
 func (g *MergedGateway) passthroughChains(s *GatewayServer, claims map[int]map[string]gatewayHostClaim) ([]*GatewayFilterChain, []Step) {
 	var chains []*GatewayFilterChain
 	var steps []Step
+	told := map[Ref]bool{}
 	for _, vs := range g.snapshot.VirtualServicesForGateway(s.Gateway.FullName(), g.Workload.Namespace) {
 		if !overlapsServer(s, vs) {
 			steps = append(steps, hostsApart(s, vs))
@@ -165,10 +166,15 @@ func (g *MergedGateway) passthroughChains(s *GatewayServer, claims map[int]map[s
 					continue
 				}
 				fits = true
-				entry := vs.At("spec.tls[" + strconv.Itoa(i) + "]")
-				ref := entry.At(entry.Field + ".match[" + strconv.Itoa(j) + "]")
+				entry := vs.At(pathIndex("spec.tls", i))
+				field := pathIndex(pathIndex("spec.tls", i)+".match", j)
+				ref := vs.At(field)
+				if told[entry] && vs.l4 != nil {
+					continue // the same rule, for another hostname of its route
+				}
+				told[entry] = true
 				if taken, by := claimServerNames(claims, s, m.GetSniHosts()); taken != "" {
-					steps = append(steps, NewStep(RuleGatewayL4DuplicateName, Skipped, ref.At(ref.Field+".sniHosts"), taken, s.PodPort, by.Ref))
+					steps = append(steps, NewStep(RuleGatewayL4DuplicateName, Skipped, vs.At(field+".sniHosts"), taken, s.PodPort, by.Ref))
 					continue
 				}
 				route := &GatewayL4Route{VirtualService: vs, Ref: ref, Entry: entry, Destinations: tls.GetRoute(), Port: s.Port()}

@@ -31,8 +31,9 @@ import (
 
 // Rules of Ingresses.
 const (
-	RuleIngressController     RuleID = "ingress/controller"
 	RuleIngressClass          RuleID = "ingress/other-class"
+	RuleIngressController     RuleID = "ingress/not-istios-controller"
+	RuleIngressOfClass        RuleID = "ingress/class"
 	RuleIngressOff            RuleID = "ingress/controller-off"
 	RuleIngressPath           RuleID = "ingress/path-left-out"
 	RuleIngressDefaultBackend RuleID = "ingress/default-backend"
@@ -41,15 +42,21 @@ const (
 
 var ingressRules = []Rule{
 	{
-		ID: RuleIngressController, Stage: StageGateway, Detail: true,
-		Says:     "The controller of its IngressClass takes an Ingress.",
-		Template: "controller %s is to serve %s",
-		Source:   "pilot/pkg/config/kube/ingress/virtualservices.go, shouldProcessIngressWithClass",
-	},
-	{
 		ID: RuleIngressClass, Stage: StageHost,
 		Says:     "Istio takes an Ingress whose annotation kubernetes.io/ingress.class is meshConfig.ingressClass, or whose IngressClass has controller istio.io/ingress-controller, or, with ingressControllerMode DEFAULT, that has neither.",
 		Template: "this Ingress is not Istio's: %s",
+		Source:   "pilot/pkg/config/kube/ingress/virtualservices.go, shouldProcessIngressWithClass",
+	},
+	{
+		ID: RuleIngressController, Stage: StageHost, Detail: true,
+		Says:     "An IngressClass is Istio's by its controller, istio.io/ingress-controller.",
+		Template: "controller %s is not Istio's",
+		Source:   "pilot/pkg/config/kube/ingress/virtualservices.go, shouldProcessIngressWithClass",
+	},
+	{
+		ID: RuleIngressOfClass, Stage: StageGateway,
+		Says:     "An Ingress without the annotation is Istio's by the controller of its IngressClass.",
+		Template: "its controller %s makes %s Istio's",
 		Source:   "pilot/pkg/config/kube/ingress/virtualservices.go, shouldProcessIngressWithClass",
 	},
 	{
@@ -101,14 +108,11 @@ func indexIngresses(s *Snapshot) *ingressIndex {
 	byHost := map[string][]ingressPath{}
 	var hosts []string
 	for _, o := range s.Ingresses { // by age
-		class, step, takes := s.takesIngress(o)
-		if !takes {
-			ix.foreign[o] = append(class, step)
+		if step, takes := s.takesIngress(o); !takes {
+			ix.foreign[o] = append(s.ingressClassNotes(o), step)
 			continue
 		}
-		made := s.ingressGateway(ix, o)
-		made.notes = class
-		ix.configs = append(ix.configs, made)
+		ix.configs = append(ix.configs, s.ingressGateway(ix, o))
 		for i, rule := range o.Spec.Rules {
 			if rule.HTTP == nil {
 				continue
@@ -130,23 +134,21 @@ func indexIngresses(s *Snapshot) *ingressIndex {
 	return ix
 }
 
-// takesIngress is step 1: what its IngressClass says, and why it is not taken, if it is not.
-func (s *Snapshot) takesIngress(o *networkingk8s.Ingress) (class []Step, why Step, takes bool) {
+// takesIngress is step 1: why it is not taken, if it is not.
+func (s *Snapshot) takesIngress(o *networkingk8s.Ingress) (why Step, takes bool) {
 	ref, mode := refOf(ingressGroup, "Ingress", o), s.Mesh.GetIngressControllerMode()
 	if mode == meshconfig.MeshConfig_OFF {
-		return nil, NewStep(RuleIngressOff, Skipped, s.Mesh.Ref.At("ingressControllerMode")), false
+		return NewStep(RuleIngressOff, Skipped, ref), false
 	}
 	if class, ok := o.Annotations["kubernetes.io/ingress.class"]; ok {
 		at := ref.At("metadata.annotations[kubernetes.io/ingress.class]")
-		return nil, NewStep(RuleIngressClass, Skipped, at, fmt.Sprintf("its class is %s, and meshConfig.ingressClass is %s", class, s.Mesh.GetIngressClass())),
+		return NewStep(RuleIngressClass, Skipped, at, fmt.Sprintf("its class is %s, and meshConfig.ingressClass is %s", class, s.Mesh.GetIngressClass())),
 			class == s.Mesh.GetIngressClass()
 	}
 	if o.Spec.IngressClassName != nil {
 		for _, c := range s.IngressClasses {
 			if c.Name == *o.Spec.IngressClassName {
-				at := refOf(ingressGroup, "IngressClass", c).At("spec.controller")
-				class = []Step{NewStep(RuleIngressController, Applied, at, c.Spec.Controller, ref)}
-				return class, NewStep(RuleIngressClass, Skipped, ref.At("spec.ingressClassName"), fmt.Sprintf("IngressClass %s has controller %s", c.Name, c.Spec.Controller)),
+				return NewStep(RuleIngressClass, Skipped, ref.At("spec.ingressClassName"), fmt.Sprintf("IngressClass %s has controller %s", c.Name, c.Spec.Controller)),
 					c.Spec.Controller == ingressController
 			}
 		}
@@ -155,7 +157,7 @@ func (s *Snapshot) takesIngress(o *networkingk8s.Ingress) (class []Step, why Ste
 	if o.Spec.IngressClassName != nil {
 		words = "IngressClass " + *o.Spec.IngressClassName + " does not exist, and meshConfig.ingressControllerMode is " + mode.String()
 	}
-	return nil, NewStep(RuleIngressClass, Skipped, ref.At("spec.ingressClassName"), words), mode == meshconfig.MeshConfig_DEFAULT
+	return NewStep(RuleIngressClass, Skipped, ref.At("spec.ingressClassName"), words), mode == meshconfig.MeshConfig_DEFAULT
 }
 
 // ingressGateway is step 2.
@@ -163,7 +165,7 @@ func (s *Snapshot) ingressGateway(ix *ingressIndex, o *networkingk8s.Ingress) *G
 	ref := refOf(ingressGroup, "Ingress", o)
 	c := &GatewayConfig{
 		Ref: ref, Namespace: ingressNamespace, Name: o.Name + "-" + ingressInfix + "-" + o.Namespace,
-		Spec: &networking.Gateway{Selector: s.ingressSelector()}, written: writtenAs{},
+		Spec: &networking.Gateway{Selector: s.ingressSelector()}, written: writtenAs{}, notes: s.ingressClassNotes(o),
 	}
 	for i, tls := range o.Spec.TLS {
 		at := ref.At(pathIndex("spec.tls", i))
@@ -191,6 +193,23 @@ func (s *Snapshot) ingressGateway(ix *ingressIndex, o *networkingk8s.Ingress) *G
 		Hosts: []string{"*"},
 	})
 	return c
+}
+
+// ingressClassNotes tell of the IngressClass by which the Ingress is Istio's or another's.
+func (s *Snapshot) ingressClassNotes(o *networkingk8s.Ingress) []Step {
+	if _, annotated := o.Annotations["kubernetes.io/ingress.class"]; annotated || o.Spec.IngressClassName == nil {
+		return nil
+	}
+	for _, c := range s.IngressClasses {
+		if c.Name == *o.Spec.IngressClassName {
+			ref := refOf(ingressGroup, "IngressClass", c)
+			if c.Spec.Controller != ingressController {
+				return []Step{NewStep(RuleIngressController, Skipped, ref.At("spec.controller"), c.Spec.Controller)}
+			}
+			return []Step{NewStep(RuleIngressOfClass, Applied, ref, c.Spec.Controller, refOf(ingressGroup, "Ingress", o))}
+		}
+	}
+	return nil
 }
 
 func (s *Snapshot) ingressSelector() map[string]string {

@@ -31,37 +31,39 @@ const (
 	RuleKubeRouteMatchType  RuleID = "kuberoute/match-type"
 	RuleKubeRouteMirror     RuleID = "kuberoute/mirror-left-out"
 	RuleKubeRouteNoBackends RuleID = "kuberoute/no-backends"
+	RuleKubeRouteNoShare    RuleID = "kuberoute/no-backends-for-connections"
 )
 
 // What ends the reasons of backends and of rules.
 const (
 	allRulesDropped = ": all rules of the route are dropped"
 	answered500     = ": its share is answered 500"
+	shareClosed     = ": its share of the connections is closed"
 )
 
 var kubeBackendRules = []Rule{
 	{
 		ID: RuleBackendNotGranted, Stage: StageRoute,
-		Says:     "At a gateway a backend of another namespace needs a ReferenceGrant there; without one its share of the requests is answered 500.",
-		Template: "no ReferenceGrant in namespace %s lets %ss of namespace %s use %s (RefNotPermitted): its share is answered 500",
+		Says:     "At a gateway a backend of another namespace needs a ReferenceGrant there; without one its share of the requests is answered 500, of the connections closed.",
+		Template: "no ReferenceGrant in namespace %s lets %ss of namespace %s use %s (RefNotPermitted)%s",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
 	},
 	{
 		ID: RuleBackendMissing, Stage: StageRoute,
-		Says:     "A backend that does not exist keeps its share of the requests, which is answered 500.",
+		Says:     "A backend that does not exist keeps its share of the requests, which is answered 500, or of the connections, which are closed.",
 		Template: "backend %s does not exist (BackendNotFound)",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
 	},
 	{
 		ID: RuleBackendKind, Stage: StageRoute,
-		Says:     "A backend of a kind that Istio does not know keeps its share of the requests, which is answered 500.",
-		Template: "a backend of kind %s is not supported (InvalidKind): its share is answered 500",
+		Says:     "A backend of a kind that Istio does not know keeps its share of the requests, which is answered 500, or of the connections, which are closed.",
+		Template: "a backend of kind %s is not supported (InvalidKind)%s",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
 	},
 	{
 		ID: RuleBackendInference, Stage: StageRoute,
 		Says:     "InferencePools are backends only where istiod has ENABLE_GATEWAY_API_INFERENCE_EXTENSION, which is off by default.",
-		Template: "InferencePool %s: istiod is taken to run without ENABLE_GATEWAY_API_INFERENCE_EXTENSION, its default; its share is answered 500",
+		Template: "InferencePool %s: istiod is taken to run without ENABLE_GATEWAY_API_INFERENCE_EXTENSION, its default%s",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
 	},
 	{
@@ -93,6 +95,12 @@ var kubeBackendRules = []Rule{
 		Says:     "A rule whose backends have no weight, or that has none and does not redirect, is answered 500 by the proxy.",
 		Template: "the rule has no backend with weight: answers by itself with status %d",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, convertHTTPRoute",
+	},
+	{
+		ID: RuleKubeRouteNoShare, Stage: StageRoute,
+		Says:     "A rule of a TCPRoute or TLSRoute without a backend that has weight leads to a cluster that is never there: the connection is closed.",
+		Template: "no backend has weight: the connection is sent to a cluster that is never there, and closed",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, convertTCPRoute",
 	},
 	{
 		ID: RuleKubeRouteMirror, Stage: StageRoute,
@@ -146,7 +154,7 @@ func (c *ruleConversion) destination(b k8sgateway.BackendRef, ref Ref) *networki
 	if !c.mesh && namespace != c.route.Namespace {
 		step, ok := s.granted(gatewayKind(c.route.Kind), c.route.Namespace, kind, namespace, name)
 		if !ok {
-			soft(RuleBackendNotGranted, namespace, c.route.Kind, c.route.Namespace, kind.kind+" "+name)
+			soft(RuleBackendNotGranted, namespace, c.route.Kind, c.route.Namespace, kind.kind+" "+name, c.share())
 			return &networking.Destination{}
 		}
 		c.granted = append(c.granted, step)
@@ -172,10 +180,10 @@ func (c *ruleConversion) destination(b k8sgateway.BackendRef, ref Ref) *networki
 			soft(RuleBackendMissing, host)
 		}
 	case kindRef{"inference.networking.k8s.io", "InferencePool"}:
-		soft(RuleBackendInference, name)
+		soft(RuleBackendInference, name, c.share())
 		return &networking.Destination{}
 	default:
-		soft(RuleBackendKind, strings.TrimPrefix(kind.group+"/"+kind.kind, "/"))
+		soft(RuleBackendKind, strings.TrimPrefix(kind.group+"/"+kind.kind, "/"), c.share())
 		return &networking.Destination{}
 	}
 	if b.Port == nil {
@@ -183,6 +191,14 @@ func (c *ruleConversion) destination(b k8sgateway.BackendRef, ref Ref) *networki
 		return nil
 	}
 	return &networking.Destination{Host: host, Port: &networking.PortSelector{Number: uint32(*b.Port)}}
+}
+
+// share is what comes of the share of a backend that cannot be used.
+func (c *ruleConversion) share() string {
+	if c.route.Kind == "TCPRoute" || c.route.Kind == "TLSRoute" {
+		return shareClosed
+	}
+	return answered500
 }
 
 // hasServiceIn reports whether the namespace has a service of that host.

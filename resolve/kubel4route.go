@@ -1,6 +1,8 @@
 package resolve
 
 import (
+	"slices"
+
 	networking "istio.io/api/networking/v1alpha3"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
@@ -21,7 +23,8 @@ func (s *Snapshot) convertTCPRoute(o *k8sgateway.TCPRoute, ref Ref, mesh bool) r
 		if c.refused != nil {
 			return out.dropped(c)
 		}
-		out.tcp, out.refs = append(out.tcp, &networking.TCPRoute{Route: routes}), append(out.refs, at)
+		out.tcp = append(out.tcp, &networking.TCPRoute{Route: routes})
+		out.origins = append(out.origins, l4Origin{fields: at, steps: slices.Concat(c.granted, c.steps)})
 	}
 	return out
 }
@@ -47,7 +50,8 @@ func (s *Snapshot) convertTLSRoute(o *k8sgateway.TLSRoute, ref Ref, mesh bool) r
 		if len(o.Spec.Hostnames) == 0 {
 			at[".match[0]"] = c.ref
 		}
-		out.tls, out.refs = append(out.tls, route), append(out.refs, at)
+		out.tls = append(out.tls, route)
+		out.origins = append(out.origins, l4Origin{fields: at, steps: slices.Concat(c.granted, c.steps)})
 	}
 	return out
 }
@@ -64,6 +68,7 @@ func weightless(refs []k8sgateway.BackendRef) bool {
 func (c *ruleConversion) l4Destinations(refs []k8sgateway.BackendRef) ([]*networking.RouteDestination, writtenAs) {
 	at := writtenAs{"": c.ref, ".route": c.at("backendRefs")}
 	if weightless(refs) {
+		c.steps = append(c.steps, NewStep(RuleKubeRouteNoShare, Skipped, c.at("backendRefs")))
 		return []*networking.RouteDestination{{Destination: &networking.Destination{
 			Host: "internal.cluster.local", Subset: "zero-weight", Port: &networking.PortSelector{Number: 65535},
 		}}}, at

@@ -41,14 +41,22 @@ type ruleSet struct {
 	http []kubeRule
 	tls  []*networking.TLSRoute
 	tcp  []*networking.TCPRoute
-	// refs are where the entries of tls and tcp were written, and of each its backends.
-	refs []writtenAs
+	// origins are where the entries of tls and tcp were written, and what was not in order in each.
+	origins []l4Origin
 	// steps tell of backends and rules that are not in order.
 	steps []Step
 	// refused is why no rule counts.
 	refused *Step
 	// unresolved is the reason that istiod publishes for what is not in order; empty if all is.
 	unresolved string
+}
+
+// l4Origin is where the parts of a tls or tcp entry were written, and what tells of its backends.
+type l4Origin struct {
+	fields writtenAs
+	steps  []Step
+	// entry is spec.tls[i] or spec.tcp[i] of what istiod makes.
+	entry string
 }
 
 func (r ruleSet) empty() bool { return len(r.http)+len(r.tls)+len(r.tcp) == 0 }
@@ -168,6 +176,9 @@ func (r *kubeRoute) virtualServices(s *Snapshot) []*keyedVirtualService {
 			}
 			vs.name = r.ref.Name + kind + strconv.Itoa(len(out)) + "~" + kubeGatewayInfix
 			vs.addRules(rules, h, a.mesh())
+			for i := range rules.tcp {
+				vs.written[pathIndex("spec.tcp", i)+".match"] = r.ref.At(r.parentField(a)) // which has the port
+			}
 			out = append(out, &keyedVirtualService{vs, key + "/" + h, rules.http})
 		}
 	}
@@ -180,14 +191,16 @@ func (vs *VirtualService) addRules(rules ruleSet, host string, mesh bool) {
 	if mesh && rules.tls != nil {
 		vs.Spec.Tls = tlsRoutesForHost(rules.tls, host)
 	}
-	for i, at := range rules.refs {
-		entry := "spec.tcp"
+	vs.l4 = map[Ref]l4Origin{}
+	for i, o := range rules.origins {
+		o.entry = pathIndex("spec.tcp", i)
 		if rules.tls != nil {
-			entry = "spec.tls"
+			o.entry = pathIndex("spec.tls", i)
 		}
-		for field, ref := range at {
-			vs.written[pathIndex(entry, i)+field] = ref
+		for field, ref := range o.fields {
+			vs.written[o.entry+field] = ref
 		}
+		vs.l4[vs.At(o.entry)] = o
 	}
 }
 
@@ -243,13 +256,13 @@ func (r ruleSet) forParent(a *routeAttachment, hosts []string) ruleSet {
 		}
 	}
 	if len(r.tls) > 0 {
-		out.tls, out.refs = nil, nil
+		out.tls, out.origins = nil, nil
 		for i, route := range r.tls {
 			route = route.DeepCopy()
 			if !a.constrain(route, port, hosts) {
 				continue
 			}
-			out.tls, out.refs = append(out.tls, route), append(out.refs, r.refs[i])
+			out.tls, out.origins = append(out.tls, route), append(out.origins, r.origins[i])
 		}
 	}
 	return out

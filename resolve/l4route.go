@@ -130,8 +130,45 @@ type L4Route struct {
 // Destinations are where the route sends connections; weights as for http routes.
 // Source: pilot/pkg/networking/core/networkfilter.go, buildOutboundNetworkFilters.
 func (r *L4Route) Destinations() []WeightedDestination {
-	return shareOut(r.Routes, func(j int) Ref { return r.Entry.At(fmt.Sprintf("%s.route[%d]", r.Entry.Field, j)) },
-		func(*networking.RouteDestination, *WeightedDestination) {})
+	at := func(j int) Ref { return r.Entry.At(fmt.Sprintf("%s.route[%d]", r.Entry.Field, j)) }
+	if origin, made := r.origin(); made {
+		at = func(j int) Ref { return r.VirtualService.At(pathIndex(origin.entry+".route", j)) }
+	}
+	return shareOut(r.Routes, at, func(*networking.RouteDestination, *WeightedDestination) {})
+}
+
+// origin is the rule of a TCPRoute or TLSRoute that istiod made the route of, if it did.
+func (r *L4Route) origin() (l4Origin, bool) {
+	if r.VirtualService == nil {
+		return l4Origin{}, false
+	}
+	origin, made := r.VirtualService.l4[r.Entry]
+	return origin, made
+}
+
+// Made reports whether istiod made the route of something else than a VirtualService.
+func (r *L4Route) Made() bool {
+	_, made := r.origin()
+	return made
+}
+
+// Conversion tells what was not in order in the rule that the route was made of.
+func (r *L4Route) Conversion() []Step {
+	origin, _ := r.origin()
+	return origin.steps
+}
+
+// InvalidBackend is the step that tells why the backend written there cannot be used; zero if it can.
+func (r *L4Route) InvalidBackend(ref Ref) Step { return stepAt(r.Conversion(), ref) }
+
+// stepAt is the first step about the field.
+func stepAt(steps []Step, ref Ref) Step {
+	for _, s := range steps {
+		if s.Ref == ref {
+			return s
+		}
+	}
+	return Step{}
 }
 
 // L4Match is which rule takes a connection.

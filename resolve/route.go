@@ -245,14 +245,7 @@ func SortCatchAllLast(routes []*Route) (sorted []*Route, steps []Step) {
 func (r *Route) Conversion() []Step { return r.origin.steps }
 
 // InvalidBackend is the step that tells why the backend written there cannot be used; zero if it can.
-func (r *Route) InvalidBackend(ref Ref) Step {
-	for _, s := range r.origin.steps {
-		if s.Ref == ref {
-			return s
-		}
-	}
-	return Step{}
-}
+func (r *Route) InvalidBackend(ref Ref) Step { return stepAt(r.origin.steps, ref) }
 
 // Made reports whether istiod made the route of something else than a VirtualService.
 func (r *Route) Made() bool { return r.origin.fields != nil }

@@ -33,7 +33,7 @@ func MatchTCPRoute(vss []*VirtualService, q L4Query) L4Match {
 				steps = append(steps, NewStep(RuleL4NoDestination, Skipped, entry))
 				continue
 			}
-			chain, terminal, found := q.tcpChain(rule, entry)
+			chain, terminal, found := q.tcpChain(rule, entry, func(j int) Ref { return vs.At(fmt.Sprintf("spec.tcp[%d].match[%d]", i, j)) })
 			steps = append(steps, found...)
 			if chain == nil {
 				continue
@@ -51,14 +51,14 @@ func MatchTCPRoute(vss []*VirtualService, q L4Query) L4Match {
 }
 
 // tcpChain is the chain that one tcp rule makes; terminal if it takes every address.
-func (q *L4Query) tcpChain(rule *networking.TCPRoute, entry Ref) (chain *L4Route, terminal bool, steps []Step) {
+func (q *L4Query) tcpChain(rule *networking.TCPRoute, entry Ref, at func(match int) Ref) (chain *L4Route, terminal bool, steps []Step) {
 	chain = &L4Route{Ref: entry, Entry: entry, Routes: rule.GetRoute()}
 	if len(rule.GetMatch()) == 0 {
 		return chain, true, nil
 	}
 	matched := false
 	for j, match := range rule.GetMatch() {
-		ref := entry.At(fmt.Sprintf("%s.match[%d]", entry.Field, j))
+		ref := at(j)
 		applies, found := staticMatch(match, ref, q.Port, q.Gateways, q.Proxy)
 		steps = append(steps, found...)
 		if !applies {

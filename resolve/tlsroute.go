@@ -41,7 +41,7 @@ func tlsChainsOf(vss []*VirtualService, q L4Query) *tlsChains {
 			}
 			for j, match := range rule.GetMatch() {
 				chain := &L4Route{
-					Ref: entry.At(fmt.Sprintf("%s.match[%d]", entry.Field, j)), Entry: entry,
+					Ref: vs.At(fmt.Sprintf("spec.tls[%d].match[%d]", i, j)), Entry: entry,
 					SNIHosts: match.GetSniHosts(), Routes: rule.GetRoute(), VirtualService: vs,
 				}
 				b.add(match, chain)

@@ -50,6 +50,8 @@ type VirtualService struct {
 	// origins tells, for every entry of Spec.Http, which parts a delegate's root
 	// brought; empty where nothing was merged.
 	origins []entryOrigin
+	// l4 tells the same of the entries of Spec.Tls and Spec.Tcp of a Gateway API route, by where each was written.
+	l4 map[Ref]l4Origin
 	// name is the internal one, which decides about order.
 	name string
 	// written is where the fields were written, if istiod made it of another resource.

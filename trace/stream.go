@@ -107,6 +107,7 @@ func describeBytes(p *path) string {
 // toL4 sends the connection to the destinations of a tls or tcp route.
 func (w *walk) toL4(p *path, r *router, route *resolve.L4Route) {
 	p.by = route.Entry
+	p.note(route.Conversion()...)
 	destinations := route.Destinations()
 	for _, d := range destinations {
 		branch := p
@@ -114,10 +115,14 @@ func (w *walk) toL4(p *path, r *router, route *resolve.L4Route) {
 			branch = p.fork(d.Weight / 100)
 			branch.note(resolve.NewStep(resolve.RuleRouteWeight, resolve.Applied, d.Ref, formatPercent(d.Weight), d.Destination.GetHost(), subsetNote(d.Destination.GetSubset())))
 		}
-		w.toHost(branch, r, target{
+		to := target{
 			host: d.Destination.GetHost(), port: int(d.Destination.GetPort().GetNumber()), subset: d.Destination.GetSubset(),
-			ref: d.Ref.At(d.Ref.Field + ".destination"),
-		})
+			ref: d.Ref, made: route.Made(), invalid: route.InvalidBackend(d.Ref),
+		}
+		if !to.made {
+			to.ref = d.Ref.At(d.Ref.Field + ".destination")
+		}
+		w.toHost(branch, r, to)
 	}
 }
 
