@@ -38,11 +38,11 @@ func (f *requestFlags) ToOptions(url string) (trace.Request, error) {
 	if name, ok := strings.CutPrefix(typed.JWT, "@"); ok {
 		token, err := os.ReadFile(name)
 		if err != nil {
-			return trace.Request{}, fmt.Errorf("read the token: %w", err)
+			return trace.Request{}, fmt.Errorf("read the token: %s", trace.Redact([]byte(err.Error()))) // the name may be the token itself
 		}
 		typed.JWT = string(token)
 		if strings.TrimSpace(typed.JWT) == "" {
-			return trace.Request{}, usagef("--jwt @%s: the file is empty", name)
+			return trace.Request{}, usagef("--jwt @%s: the file is empty", trace.Redact([]byte(name)))
 		}
 	}
 	request, err := trace.NewRequest(typed)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -71,6 +72,11 @@ func refusedShare(t *trace.Trace, o trace.Outcome) float64 {
 
 // apply makes one change.
 func apply(resources []resolve.Sourced, c resolve.Change) ([]resolve.Sourced, error) {
+	if c.Op == resolve.ChangeCreate && c.Ref.Kind == "Secret" {
+		return append(slices.Clone(resources), resolve.Sourced{
+			Object: resolve.NewSecret(c.Ref.Namespace, c.Ref.Name, "kubernetes.io/tls"), GroupKind: schema.GroupKind{Kind: c.Ref.Kind},
+		}), nil
+	}
 	i := slices.IndexFunc(resources, func(r resolve.Sourced) bool {
 		return r.GroupKind.Kind == c.Ref.Kind && r.Object.GetNamespace() == c.Ref.Namespace && r.Object.GetName() == c.Ref.Name
 	})
@@ -128,7 +134,7 @@ func edit(at any, path []any, op resolve.ChangeOp, value any) any {
 			return append(list, value)
 		case resolve.ChangeRemove:
 			return slices.DeleteFunc(list, func(v any) bool { return v == value })
-		case resolve.ChangeSet, resolve.ChangeDelete, resolve.ChangeSend:
+		case resolve.ChangeSet, resolve.ChangeDelete, resolve.ChangeCreate, resolve.ChangeSend:
 		}
 		return value
 	}

@@ -30,6 +30,8 @@ var withoutScenario = map[resolve.RuleID]string{
 	"peerauthentication/unreadable":                needsRefusal,
 	"requestauthentication/unreadable":             needsRefusal,
 
+	"credential/kept":            needsCluster,
+	"credential/not-read":        needsCluster,
 	"endpoint/no-endpointslice":  needsCluster,
 	"injection/by-default":       needsCluster,
 	"injection/unknown-revision": needsCluster,

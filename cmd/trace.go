@@ -83,6 +83,9 @@ func (o *traceOptions) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil { // it may have asked the cluster for a Secret
+		return err
+	}
 	output, err := o.view.Render(t, snapshot.Locate)
 	if err != nil {
 		return err

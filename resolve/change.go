@@ -14,6 +14,8 @@ const (
 	ChangeSet ChangeOp = "set"
 	// ChangeDelete takes a field away or, without one, the resource.
 	ChangeDelete ChangeOp = "delete"
+	// ChangeCreate makes a resource that is not there.
+	ChangeCreate ChangeOp = "create"
 	// ChangeSend is about the request: it names no resource.
 	ChangeSend ChangeOp = "send"
 )
@@ -43,6 +45,8 @@ func (c Change) String() string {
 			return "delete " + of
 		}
 		return fmt.Sprintf("delete %s of %s", c.Ref.Field, of)
+	case ChangeCreate:
+		return "create " + of
 	case ChangeSend:
 		return "send the header " + c.Value
 	}

@@ -328,10 +328,15 @@ func capturesDNS(w *Workload, mesh *Mesh) bool {
 	if w.Dataplane != DataplaneSidecar {
 		return false
 	}
-	v := mesh.GetDefaultConfig().GetProxyMetadata()["ISTIO_META_DNS_CAPTURE"]
 	if own, ok := proxyConfigOf(w).GetProxyMetadata()["ISTIO_META_DNS_CAPTURE"]; ok {
-		v = own
+		return own == "true" || own == "1"
 	}
+	return dnsCaptured(mesh)
+}
+
+// dnsCaptured reports whether the mesh config has sidecars answer DNS queries.
+func dnsCaptured(mesh *Mesh) bool {
+	v := mesh.GetDefaultConfig().GetProxyMetadata()["ISTIO_META_DNS_CAPTURE"]
 	return v == "true" || v == "1"
 }
 

@@ -89,6 +89,8 @@ func newObject(kind string) Object {
 		return &corev1.Node{}
 	case "Pod":
 		return &corev1.Pod{}
+	case "Secret":
+		return &corev1.Secret{}
 	case "Service":
 		return &corev1.Service{}
 	case "EndpointSlice":

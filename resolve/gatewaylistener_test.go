@@ -159,7 +159,8 @@ func TestHandshake(t *testing.T) {
 			if c.ClientCertificate() != tt.asks {
 				t.Errorf("want %v, got %v", tt.asks, c.ClientCertificate())
 			}
-			if diff := cmp.Diff(tt.credentials, c.CredentialNames()); diff != "" {
+			_, credentials := c.credentials()
+			if diff := cmp.Diff(tt.credentials, credentials); diff != "" {
 				t.Error(diff)
 			}
 			var want []string

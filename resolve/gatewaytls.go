@@ -1,7 +1,6 @@
 package resolve
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -90,22 +89,6 @@ func (c *GatewayFilterChain) ClientCertificate() ClientCertificate {
 	return ClientCertificateIgnored
 }
 
-// CredentialNames are the Secrets the server takes its certificates from; they are
-// looked for in the gateway pod's namespace.
-func (c *GatewayFilterChain) CredentialNames() []string {
-	tls := c.Server().Spec.GetTls()
-	if !c.Terminates() || tls.GetMode() == networking.ServerTLSSettings_ISTIO_MUTUAL {
-		return nil
-	}
-	if names := tls.GetCredentialNames(); len(names) > 0 {
-		return names
-	}
-	if tls.GetCredentialName() != "" {
-		return []string{tls.GetCredentialName()}
-	}
-	return nil
-}
-
 // Handshake tells whether TLS of a client with or without a certificate of its own
 // succeeds, certificates taken as valid. A chain that does not terminate TLS takes any.
 func (c *GatewayFilterChain) Handshake(clientCertificate bool) (bool, []Step) {
@@ -117,8 +100,12 @@ func (c *GatewayFilterChain) Handshake(clientCertificate bool) (bool, []Step) {
 		return true, []Step{NewStep(RuleGatewayPassesThrough, Applied, tls, c.TLSMode())}
 	}
 	credential := "the certificate files it names"
-	if names := c.CredentialNames(); len(names) > 0 {
-		credential = fmt.Sprintf("Secret %s of namespace %s", strings.Join(names, ", "), c.listener.gateway.Workload.Namespace)
+	if _, names := c.credentials(); len(names) > 0 {
+		var secrets []string
+		for _, name := range names {
+			secrets = append(secrets, credentialOf(name, c.listener.gateway.Workload.Namespace).String())
+		}
+		credential = strings.Join(secrets, ", ")
 	} else if c.TLSMode() == networking.ServerTLSSettings_ISTIO_MUTUAL.String() {
 		credential = "the workload's own mesh certificate"
 	}
@@ -162,7 +149,7 @@ func (c *GatewayFilterChain) AsksOfMesh() bool {
 // chain shows. What is in a Secret is not known here: it is taken to be no certificate of the mesh.
 func (c *GatewayFilterChain) MeshCertificate(client Ref) (bool, []Step) {
 	mode := c.TLSMode()
-	if !c.Terminates() || mode == networking.ServerTLSSettings_ISTIO_MUTUAL.String() {
+	if !c.Terminates() || mode == networking.ServerTLSSettings_ISTIO_MUTUAL.String() || strings.HasPrefix(c.Server().Spec.GetTls().GetCredentialName(), schemeBuiltin) {
 		return true, nil
 	}
 	ref := c.Server().Ref

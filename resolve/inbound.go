@@ -16,6 +16,7 @@ const (
 	RuleInboundNoSlice    RuleID = "inbound/slice-does-not-count"
 	RuleInboundConflict   RuleID = "inbound/older-service-wins"
 	RuleInboundUndeclared RuleID = "inbound/undeclared-port"
+	RuleInboundReserved   RuleID = "inbound/reserved-port"
 	RuleInboundIngress    RuleID = "inbound/sidecar-ingress"
 	RuleInboundUnlisted   RuleID = "inbound/sidecar-ingress-unlisted"
 	RuleInboundProxy      RuleID = "inbound/proxy"
@@ -53,6 +54,12 @@ var inboundRules = []Rule{
 		Template: "also targets pod port %d, as %s, but Service %s is older and gives the protocol",
 		Source:   "pilot/pkg/networking/core/listener_inbound.go, reportInboundConflict",
 		Detail:   true,
+	},
+	{
+		ID: RuleInboundReserved, Stage: StageListener,
+		Says:     "A pod port on which the proxy itself listens has no filter chain, though a Service targets it: it takes the passthrough chains.",
+		Template: "targets pod port %d, which is the proxy's own: it has no filter chain for it and takes the passthrough chain, protocol detected",
+		Source:   "pilot/pkg/model/context.go, CanBindToPort",
 	},
 	{
 		ID: RuleInboundUndeclared, Stage: StageListener,
@@ -93,7 +100,7 @@ type InboundPort struct {
 //
 //  1. Sidecar.ingress, where it is set, replaces everything made from Services.
 //  2. Else the oldest Service that targets the port gives the protocol. A UDP port is one of them: for
-//     connections to its number there is then a TCP filter chain.
+//     connections to its number there is then a TCP filter chain. A port of the proxy's own has none.
 //  3. Every other port takes the passthrough chains.
 //
 // Source: pilot/pkg/networking/core/listener_inbound.go, buildInboundListeners.
@@ -128,6 +135,9 @@ func (s *Snapshot) findInbound(w *Workload, sc *Scope, port int) (InboundPort, [
 		svc, p := t.Service, t.Port
 		if t.TargetPort != port {
 			continue
+		}
+		if reservedPorts[port] {
+			return passthroughPort(port), []Step{NewStep(RuleInboundReserved, None, svc.Ref.At(p.Field), port)}
 		}
 		if winner != nil {
 			steps = append(steps, NewStep(RuleInboundConflict, Skipped, svc.Ref.At(p.Field), port, describeProtocol(p.Protocol), winner.Ref.QualifiedName()))

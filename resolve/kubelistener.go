@@ -248,8 +248,12 @@ func (s *Snapshot) listenerCertificates(l *kubeListener, out *networking.ServerT
 			step := NewStep(RuleKubeListenerGrant, Skipped, at.At(pathIndex(at.Field, i)), namespace, l.parent.Kind, l.parent.Namespace, "Secret", string(ref.Name))
 			l.steps, l.resolved = append(l.steps, step), cmp.Or(l.resolved, string(k8sgateway.ListenerReasonRefNotPermitted))
 			why = append(why, step.Reason())
+		case s.secretAbsent(namespace, string(ref.Name)):
+			l.resolved = cmp.Or(l.resolved, string(k8sgateway.ListenerReasonInvalidCertificateRef))
+			why = append(why, "Secret "+namespace+"/"+string(ref.Name)+" does not exist"+butIn(s.secretNamespaces(string(ref.Name))))
+			l.notes = append(l.notes, s.secretsElsewhere(credential{namespace: namespace, name: string(ref.Name)})...)
 		default:
-			names[i] = "kubernetes-gateway://" + namespace + "/" + string(ref.Name)
+			names[i] = schemeGateway + namespace + "/" + string(ref.Name)
 			usable++
 		}
 	}

@@ -16,6 +16,7 @@ const (
 	RuleListenerHeadless    RuleID = "listener/headless-endpoint"
 	RuleListenerNone        RuleID = "listener/none"
 	RuleListenerHTTPChain   RuleID = "listener/http-chain"
+	RuleListenerNotHTTP     RuleID = "listener/not-http"
 	RuleListenerTCPChain    RuleID = "listener/tcp-chain"
 	RuleListenerSNIChain    RuleID = "listener/sni-chain"
 	RuleListenerNoChain     RuleID = "listener/default-chain"
@@ -75,6 +76,12 @@ var listenerRules = []Rule{
 		Says:     "Plaintext HTTP takes the listener's HTTP filter chain, if it has one.",
 		Template: "plaintext HTTP: route configuration %s",
 		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundHTTPListenerOpts",
+	},
+	{
+		ID: RuleListenerNotHTTP, Stage: StageListener,
+		Says:     "The filter chain of a port of protocol HTTP_PROXY takes every connection: bytes that are not HTTP are not passed on but break it.",
+		Template: "port %d of %s is HTTP_PROXY: listener %s reads everything as HTTP, and gets %s",
+		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
 	},
 	{
 		ID: RuleListenerTCPChain, Stage: StageListener,
@@ -148,6 +155,9 @@ type OutboundListener struct {
 	Wildcard bool
 	// RouteConfig is the HTTP chain's route configuration; empty without an HTTP chain.
 	RouteConfig string
+	// Unsniffed is set where the HTTP chain asks for no protocol: it takes every connection that no
+	// other chain takes.
+	Unsniffed bool
 	// HTTPService is the service the HTTP chain belongs to where it belongs to only one.
 	HTTPService *Service
 	TCP         []TCPChain
@@ -328,17 +338,18 @@ func (ls *portListeners) add(b bind, svc *Service, p Port, e *Egress) {
 		return
 	}
 	wildcard := b.address == wildcardBind
-	if old != nil && old.state != p.Protocol && (isServerFirst(p.Protocol) || isServerFirst(old.state)) {
+	proxy := p.Protocol == ProtocolHTTPProxy
+	if old != nil && !proxy && old.state != p.Protocol && (isServerFirst(p.Protocol) || isServerFirst(old.state)) {
 		return
 	}
 	http := p.Protocol.IsHTTP()
 	auto := p.Protocol.IsAuto()
-	if old == nil || auto && old.state.IsHTTP() {
+	if old == nil || proxy || auto && old.state.IsHTTP() {
 		l := &OutboundListener{
 			Name: b.address + "_" + strconv.Itoa(p.Number), Port: p.Number, Wildcard: wildcard,
-			Owner: svc, OwnerPort: p, Egress: e, PerEndpoint: b.perEndpoint, state: p.Protocol,
+			Owner: svc, OwnerPort: p, Egress: e, PerEndpoint: b.perEndpoint, Unsniffed: proxy, state: p.Protocol,
 		}
-		if http && wildcard && p.Protocol != ProtocolHTTPProxy {
+		if http && wildcard && !proxy {
 			l.state = ProtocolUnsupported
 		}
 		l.addChains(b, svc, p)
@@ -401,6 +412,10 @@ func (l *OutboundListener) addTCP(b bind, svc *Service, p Port) {
 			chain.SNI = append(chain.SNI, a.Hostname)
 			chain.SNI = append(chain.SNI, shortForms(a.Hostname, l.Egress.namespace, l.Egress.domain)...)
 		}
+	}
+	if l.Unsniffed && len(chain.CIDRs) == 0 && len(chain.SNI) == 0 {
+		l.shadowed = append(l.shadowed, shadowed{svc, NewStep(RuleListenerOlderTakes, Skipped, svc.Ref.At(p.Field), p.Number, svc.Hostname, l.Owner.Hostname, l.Name)})
+		return
 	}
 	for _, old := range l.TCP {
 		if sameAddresses(old.CIDRs, chain.CIDRs) && sameStrings(old.SNI, chain.SNI) {

@@ -134,7 +134,10 @@ func (l *OutboundListener) Chain(payload Payload, dest Address) Chain {
 	if payload == PayloadHTTP && l.RouteConfig != "" {
 		return Chain{HTTP: true}
 	}
-	return Chain{TCP: forPayload(open, payload)}
+	if open = forPayload(open, payload); len(open) == 0 && l.Unsniffed {
+		return Chain{HTTP: true}
+	}
+	return Chain{TCP: open}
 }
 
 // forPayload drops the chains that demand a server name where the payload has none.

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -11,6 +12,8 @@ import (
 //  3. to: group and kind; without a name all of them. ConfigMap, Secret, Service and InferencePool count.
 //
 // Source: pilot/pkg/config/kube/gatewaycommon/references.go, ReferenceGrantsCollection, BackendAllowed, SecretAllowed.
+
+var referenceGrantKind = schema.GroupKind{Group: k8sgateway.GroupName, Kind: "ReferenceGrant"}
 
 // kindRef is a group and kind as grants compare them.
 type kindRef struct{ group, kind string }

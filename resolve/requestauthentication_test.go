@@ -233,7 +233,7 @@ func TestRequestAuthentication(t *testing.T) {
 			policies: requestAuth("shop/r {jwtRules: [{issuer: idp, outputClaimToHeaders: [{header: X-Sub, claim: sub}, {header: x-n, claim: \"n\"}, {header: x-f, claim: f}, {header: x-b, claim: b}, {header: x-m, claim: m.x}, {header: x-l, claim: l}, {header: x-none, claim: none}, {header: x-n, claim: b}]}]}"),
 			want: JWTResult{
 				Rule: jwtRef("shop", "r", 0), Token: token("n", 42.0, "f", 1.5, "b", true, "m", map[string]any{"x": "y"}, "l", []any{"z"}), Consumed: authorization,
-				Headers: map[string]string{"x-sub": "jason", "x-n": "42,true", "x-f": "1.500000", "x-b": "true", "x-m": "y"},
+				Headers: map[string]string{"x-sub": "jason", "x-n": "42,true", "x-f": "1.500000", "x-b": "true", "x-m": "y", "x-l": "WyJ6Il0="},
 			},
 		},
 	}

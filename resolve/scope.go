@@ -159,6 +159,9 @@ func (sc *Scope) ExplainService(svc *Service, port int) []Step {
 	if sc.Gateway {
 		return nil
 	}
+	if step, capped := sc.snapshot.CappedFor(svc, sc.Namespace, Skipped); capped {
+		return []Step{step}
+	}
 	if !svc.ExportTo.VisibleIn(sc.Namespace) {
 		return []Step{NewStep(RuleSidecarNotExported, Skipped, svc.Ref.At(exportField(svc)), svc.Hostname, sc.Namespace)}
 	}

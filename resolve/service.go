@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	mesh "istio.io/api/mesh/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -57,6 +58,8 @@ type Service struct {
 	Selector map[string]string
 	Labels   map[string]string
 	ExportTo ExportTo
+	// capped is the visibility by which the mesh config limits ExportTo; unspecified if it does not.
+	capped mesh.ServiceEntryVisibility_Visibility
 	// ExternalName is the target of an Alias.
 	ExternalName string
 	// Aliases are the ExternalName services that resolve to this one.

@@ -44,6 +44,9 @@ func convertServiceEntry(se *networking.ServiceEntry, index int, mesh *Mesh) []*
 			ExportTo:     NewExportTo(se.Spec.GetExportTo(), se.Namespace, mesh.GetDefaultServiceExportTo()),
 			Index:        index,
 		}
+		if allocates(se) && dnsCaptured(mesh) {
+			svc.Addresses = allocated(se, host)
+		}
 		if sel := se.Spec.GetWorkloadSelector(); sel != nil {
 			svc.Selector = sel.GetLabels()
 		}
@@ -63,6 +66,27 @@ func validAddresses(se *networking.ServiceEntry) []Address {
 		}
 	}
 	return addresses
+}
+
+// allocates reports whether istiod gives the hosts of a ServiceEntry addresses. It writes them to its status,
+// and sidecars with DNS capture have them for what they are; to others they mean nothing.
+//
+// Source: pilot/pkg/networking/serviceentry/ip_autoallocation.go, shouldV2AutoAllocateIPFromPieces;
+// pilot/pkg/model/service.go, nodeUsesAutoallocatedIPs.
+func allocates(se *networking.ServiceEntry) bool {
+	off := strings.EqualFold(se.Labels["networking.istio.io/enable-autoallocate-ip"], "false")
+	return !off && len(se.Spec.GetAddresses()) == 0 && se.Spec.GetResolution() != api.ServiceEntry_NONE
+}
+
+// allocated are the IPv4 addresses that the status has for the host.
+func allocated(se *networking.ServiceEntry, host string) []Address {
+	var out []Address
+	for _, a := range se.Status.GetAddresses() {
+		if ip, err := netip.ParseAddr(a.GetValue()); err == nil && a.GetHost() == host && ip.Is4() {
+			out = append(out, singleAddress(ip))
+		}
+	}
+	return out
 }
 
 func entryResolution(r api.ServiceEntry_Resolution) Resolution {

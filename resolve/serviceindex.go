@@ -37,7 +37,9 @@ func indexServices(s *Snapshot) *serviceIndex {
 		ix.all = append(ix.all, convertKubeService(svc, i, s.Mesh))
 	}
 	for i, se := range s.ServiceEntries {
-		ix.all = append(ix.all, convertServiceEntry(se, i, s.Mesh)...)
+		services := convertServiceEntry(se, i, s.Mesh)
+		s.capExport(services)
+		ix.all = append(ix.all, services...)
 	}
 	slices.SortStableFunc(ix.all, olderService)
 	resolveAliases(ix.all)

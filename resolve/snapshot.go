@@ -72,6 +72,9 @@ type Input struct {
 	Resources []Sourced
 	// Deferred is what runs in the mesh, as far as it is not among Resources; nil where it all is.
 	Deferred Deferred
+	// Secret asks a cluster for one Secret, when a trace needs it; nil for manifests.
+	// It answers the same to the same question, and is safe for concurrent use.
+	Secret func(namespace, name string) Secret
 	// MeshConfig is the effective mesh configuration, Istio's defaults filled
 	// in; nil stands for the defaults alone.
 	MeshConfig *meshconfig.MeshConfig
@@ -148,6 +151,9 @@ type Snapshot struct {
 	Ingresses      []*networkingk8s.Ingress
 	IngressClasses []*networkingk8s.IngressClass
 
+	// Secrets are those handed over, without their data; SecretOf knows of the others.
+	Secrets []*corev1.Secret
+
 	// Others are resources of kinds the trace does not read, by kind.
 	Others map[schema.GroupKind]int
 
@@ -162,11 +168,12 @@ type Snapshot struct {
 	Offline  bool
 
 	// bundles are the versions of the Gateway API's CRDs, by the name of the CRD; see kubecrd.go.
-	bundles  map[string]string
-	origins  map[Ref]Origin
-	running  map[string]*runningCell
-	deferred Deferred
-	index    indexes
+	bundles   map[string]string
+	origins   map[Ref]Origin
+	running   map[string]*runningCell
+	deferred  Deferred
+	askSecret func(namespace, name string) Secret
+	index     indexes
 }
 
 // Version is the Istio release whose behaviour is followed.
@@ -269,6 +276,7 @@ func NewSnapshot(in Input) *Snapshot {
 		origins:    make(map[Ref]Origin, len(in.Resources)+1),
 		running:    map[string]*runningCell{},
 		deferred:   in.Deferred,
+		askSecret:  in.Secret,
 	}
 	if s.Version.Release == "" {
 		s.Version = Version{Release: NewestRelease, From: "default"}
@@ -387,6 +395,8 @@ func (s *Snapshot) add(r Sourced) {
 		s.Ingresses = append(s.Ingresses, o)
 	case *networkingk8s.IngressClass:
 		s.IngressClasses = append(s.IngressClasses, o)
+	case *corev1.Secret:
+		s.Secrets = append(s.Secrets, NewSecret(o.Namespace, o.Name, string(o.Type)))
 	default:
 		s.Others[r.GroupKind]++
 	}

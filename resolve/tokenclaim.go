@@ -1,6 +1,8 @@
 package resolve
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"math"
 )
@@ -40,7 +42,8 @@ func stringsOf(claim any) []string {
 	return nil
 }
 
-// claimText is a claim as outputClaimToHeaders writes it: strings, numbers and booleans only.
+// claimText is a claim as outputClaimToHeaders writes it: strings, numbers and booleans as they are, lists and
+// objects as JSON in base64.
 // Source: Envoy: source/extensions/filters/http/jwt_authn/authenticator.cc, addJWTClaimToHeader.
 func claimText(claims map[string]any, path []string) (string, bool) {
 	v, ok := claimAt(claims, path)
@@ -57,6 +60,9 @@ func claimText(claims map[string]any, path []string) (string, bool) {
 			return fmt.Sprintf("%.0f", v), true
 		}
 		return fmt.Sprintf("%f", v), true
+	case []any, map[string]any:
+		text, err := json.Marshal(v)
+		return base64.StdEncoding.EncodeToString(text), err == nil
 	}
 	return "", false
 }

@@ -2,8 +2,8 @@ package resolve
 
 import (
 	"cmp"
+	"maps"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -58,26 +58,23 @@ func (s *Snapshot) discovered(namespace string) bool {
 	if len(selectors) == 0 {
 		return true
 	}
-	set := labels.Set{"kubernetes.io/metadata.name": namespace}
-	ns, known := s.Namespaces[namespace]
-	if !known && len(s.GapsOf(namespaceKind)) > 0 {
+	if _, known := s.Namespaces[namespace]; !known && len(s.GapsOf(namespaceKind)) > 0 {
 		return true // see RuleGapNamespaces
 	}
-	if known {
-		for k, v := range ns.Labels {
-			set[k] = v
-		}
-	}
+	set := s.namespaceLabels(namespace)
 	for _, sel := range selectors {
-		ls := &metav1.LabelSelector{MatchLabels: sel.GetMatchLabels()}
-		for _, e := range sel.GetMatchExpressions() {
-			ls.MatchExpressions = append(ls.MatchExpressions, metav1.LabelSelectorRequirement{
-				Key: e.GetKey(), Operator: metav1.LabelSelectorOperator(e.GetOperator()), Values: e.GetValues(),
-			})
-		}
-		if selector, err := metav1.LabelSelectorAsSelector(ls); err == nil && selector.Matches(set) {
+		if selects(sel, set) {
 			return true
 		}
 	}
 	return false
+}
+
+// namespaceLabels are a namespace's labels, with the one that Kubernetes gives each of them.
+func (s *Snapshot) namespaceLabels(namespace string) labels.Set {
+	set := labels.Set{"kubernetes.io/metadata.name": namespace}
+	if ns, known := s.Namespaces[namespace]; known {
+		maps.Copy(set, ns.Labels)
+	}
+	return set
 }

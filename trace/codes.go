@@ -46,6 +46,7 @@ const (
 	CodeTLSTwice           Code = "TLS_TWICE"
 	CodeClientCertRequired Code = "CLIENT_CERT_REQUIRED"
 	CodeServerCertRejected Code = "SERVER_CERT_REJECTED"
+	CodeNoCertificate      Code = "NO_CERTIFICATE"
 	CodeListenerRejected   Code = "LISTENER_REJECTED"
 	CodeNoL4Route          Code = "NO_TCP_ROUTE"
 	CodeProtocolError      Code = "PROTOCOL_ERROR"
@@ -102,6 +103,7 @@ var codes = []CodeInfo{
 	{CodeTLSTwice, Reset, "the proxy originates TLS around the application's own TLS"},
 	{CodeClientCertRequired, Reset, "the gateway demands a client certificate and the client has none"},
 	{CodeServerCertRejected, Reset, "the sending proxy does not trust the certificate that the gateway shows"},
+	{CodeNoCertificate, Reset, "a proxy is given no certificate for the credentialName of its TLS settings"},
 	{CodeListenerRejected, Reset, "Envoy rejects the listener that istiod generates"},
 	{CodeNoL4Route, NotRouted, "no tcp or tls route takes the connection"},
 	{CodeProtocolError, Reset, "the receiver's proxy expects HTTP and gets other bytes"},

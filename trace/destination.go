@@ -152,7 +152,9 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		branch.dest.TargetPort = g.first.Port
 		tls := branch.named(w.snapshot.ClientTLSFor(r.workload, cluster, g.first))
 		branch.note(tls.Step)
-		w.arrive(branch, g, tls)
+		if w.originates(branch, r.workload, cluster, tls) {
+			w.arrive(branch, g, tls)
+		}
 	}
 }
 
@@ -285,6 +287,9 @@ func (w *walk) subsetRef(t target) resolve.Ref {
 func (w *walk) whyUnknown(r *router, t target) resolve.Step {
 	candidates := w.snapshot.ServicesForHost(t.host)
 	for _, svc := range candidates {
+		if step, capped := w.snapshot.CappedFor(svc, r.workload.Namespace, resolve.None); capped {
+			return step
+		}
 		if !svc.ExportTo.VisibleIn(r.workload.Namespace) {
 			return resolve.NewStep(resolve.RuleDestinationNotExported, resolve.None, svc.Ref, t.host, svc.Ref.Kind, svc.Ref.QualifiedName(), r.workload.Namespace)
 		}

@@ -275,13 +275,18 @@ func (p *path) wantedHost() string {
 
 // handshake is the TLS handshake with a filter chain of a gateway; it reports whether the connection goes on.
 //
-//  1. A chain that terminates TLS may ask for a client certificate, of certain names.
-//  2. A proxy that sends Istio mTLS trusts certificates of the mesh alone, which a server
+//  1. A chain that terminates TLS and has no certificate closes the connection.
+//  2. It may ask for a client certificate, of certain names.
+//  3. A proxy that sends Istio mTLS trusts certificates of the mesh alone, which a server
 //     has with ISTIO_MUTUAL. One with a certificate of its own is taken not to be trusted.
-//  3. TLS that is terminated is off the request: the client's own, or the sending proxy's.
+//  4. TLS that is terminated is off the request: the client's own, or the sending proxy's.
 //
 // Source: pilot/pkg/networking/core/listener.go, BuildListenerTLSContext; pilot/pkg/networking/core/cluster_tls.go, constructUpstreamTLS.
 func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivingTLS) bool {
+	flags, details := p.seenBySender()
+	if !w.supplied(p, chain.ServerCertificates(w.snapshot), flags, details) {
+		return false
+	}
 	done, steps := chain.Handshake(tls.shown)
 	if done && tls.shown {
 		trusted, more := chain.TrustsClient(tls.ofMesh, tls.certificate())
@@ -305,7 +310,6 @@ func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivin
 		if last.Rule == resolve.RuleGatewayForeignCert {
 			code = CodeServerCertRejected
 		}
-		flags, details := p.seenBySender()
 		w.broken(p, code, flags, details, last)
 		return false
 	}

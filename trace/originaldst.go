@@ -42,7 +42,9 @@ func (w *walk) toDialled(p *path, r *router, cluster *resolve.Cluster, endpoints
 	p.note(resolve.Behind(svc, endpoints)...) // they decide about mTLS
 	tls := p.named(w.snapshot.ClientTLSFor(r.workload, cluster, &resolve.Endpoint{Ref: svc.Ref}))
 	p.note(tls.Step)
-	w.connect(p, d, tls)
+	if w.originates(p, r.workload, cluster, tls) {
+		w.connect(p, d, tls)
+	}
 }
 
 // connect opens a connection to where the application dialled.

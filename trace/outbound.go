@@ -56,6 +56,11 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 	}
 	chain := listener.Chain(p.payload(), resolved.Address)
 	switch {
+	case chain.HTTP && !p.speaksHTTP():
+		step := resolve.NewStep(resolve.RuleListenerNotHTTP, resolve.DeniedBy, listener.Owner.Ref.At(listener.OwnerPort.Field), listener.Port, listener.Owner.Hostname, listener.Name, string(p.payload()))
+		o := Outcome{Decision: Reset, Code: CodeProtocolError}
+		o.ResponseFlags, o.ResponseCodeDetails = closedBy(o.Code)
+		w.endAt(p, o, step)
 	case chain.HTTP:
 		hop.Envoy.RouteConfig = listener.RouteConfig
 		p.note(resolve.NewStep(resolve.RuleListenerHTTPChain, resolve.Matched, resolve.Ref{}, listener.RouteConfig))

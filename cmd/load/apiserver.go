@@ -36,6 +36,7 @@ type connection struct {
 	pager
 	configMaps configMapGetter
 	crds       crdGetter
+	secrets    secretGetter
 }
 
 // configMapGetter reads one ConfigMap.
@@ -72,7 +73,7 @@ func connect(config *rest.Config, opts ClusterOptions) (connection, error) {
 		return connection{}, &ClusterError{Problem: ClusterBadConfig, Server: config.Host, Err: err}
 	}
 	server := apiServer{client: client}
-	return connection{discoverer: d, pager: server, configMaps: server, crds: server}, nil
+	return connection{discoverer: d, pager: server, configMaps: server, crds: server, secrets: server}, nil
 }
 
 // clientVersion is the version given, else the one the binary was built as.

@@ -48,7 +48,16 @@ func (d *document) lineOf(line int) int {
 	return d.line + line - 1
 }
 
-// split cuts a source into its documents. It does not look inside them.
+// split cuts a source into its documents. Where one may hold a Secret, each has memory of its own (secretmanifest.go).
+func split(s source, text string) []document {
+	docs := cut(s, strings.TrimPrefix(text, "\xef\xbb\xbf"))
+	if mayHoldSecret(text) {
+		return apart(docs)
+	}
+	return docs
+}
+
+// cut finds where documents begin. It does not look inside them.
 //
 // 1. A source that is one or more JSON objects is cut where they end.
 // 2. Else a line that is "---", or begins with "--- ", begins a document; what
@@ -57,8 +66,7 @@ func (d *document) lineOf(line int) int {
 // 3. Documents of comments and directives alone are dropped, and lists are cut into their items (listitems.go).
 //
 // Source: k8s.io/apimachinery/pkg/util/yaml, YAMLOrJSONDecoder.
-func split(s source, text string) []document {
-	text = strings.TrimPrefix(text, "\xef\xbb\xbf")
+func cut(s source, text string) []document {
 	if docs, ok := splitJSON(s, text); ok {
 		return docs
 	}
@@ -130,15 +138,24 @@ func (d *document) parse(b *blockReader) (*yaml.Node, error) {
 	}
 	root, ok := b.read(d.text)
 	if !ok {
-		var err error
-		if root, err = parseYAML(d.text); err != nil {
-			return nil, err
-		}
+		return d.parseApart()
 	}
 	if d.list != nil {
 		return onlyItem(root)
 	}
 	return root, nil
+}
+
+// parseApart is parse with nodes that share no memory with the text.
+func (d *document) parseApart() (*yaml.Node, error) {
+	if d.json {
+		return parseJSON(d.text)
+	}
+	root, err := parseYAML(d.text)
+	if err == nil && d.list != nil {
+		return onlyItem(root)
+	}
+	return root, err
 }
 
 // parseYAML reads any YAML.

@@ -100,6 +100,11 @@ func (f fakeClients) crd(_ context.Context, name string) (*metav1.PartialObjectM
 	return nil, errors.New("not faked: " + name)
 }
 
+func (f fakeClients) secretType(ctx context.Context, ns, name string) (string, error) {
+	s, err := f.kube.CoreV1().Secrets(ns).Get(ctx, name, metav1.GetOptions{})
+	return string(s.Type), err
+}
+
 // fakeDiscovery is the fake discovery client as a server from before aggregated discovery.
 type fakeDiscovery struct{ *discoveryfake.FakeDiscovery }
 
@@ -126,7 +131,7 @@ func (f fakeClients) connection() connection {
 		resources("gateway.networking.k8s.io/v1", metav1.APIResource{Name: "gateways", Kind: "Gateway"}, metav1.APIResource{Name: "httproutes", Kind: "HTTPRoute"}),
 	}
 	d := fakeDiscovery{&discoveryfake.FakeDiscovery{Fake: &f.kube.Fake}}
-	return connection{discoverer: d, pager: f, configMaps: f, crds: f}
+	return connection{discoverer: d, pager: f, configMaps: f, crds: f, secrets: f}
 }
 
 func at(namespace, name string) metav1.ObjectMeta {

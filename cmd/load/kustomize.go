@@ -38,6 +38,7 @@ func (r *reader) kustomize(dir string) []document {
 		return nil
 	}
 	written := writtenFiles{}
+	defer written.forgetSecrets()
 	var docs []document
 	for _, res := range built.Resources() {
 		from := written.origin(dir, res)

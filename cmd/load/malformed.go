@@ -32,6 +32,10 @@ func (r *documentReader) malformed(err error) {
 		}
 	}
 	h.gv, _ = schema.ParseGroupVersion(h.apiVersion)
+	if h.kind == secretKind {
+		problem.message = "malformed"
+		r.doc.forget()
+	}
 	k, known := kindOf(h.groupKind())
 	at := &yaml.Node{Line: problem.line}
 	if h.kind != "" && h.apiVersion != "" && (known && !k.read() || !known && builtIn(h.groupKind())) {

@@ -60,6 +60,7 @@ func Manifests(opts ManifestOptions) (resolve.Input, error) {
 		docs = rejoined(docs, broken)
 		results, _ = readDocuments(docs, opts)
 	}
+	forgetLists(docs)
 	in := assemble(results, &r)
 	if len(docs) == 0 && len(r.problems) == 0 {
 		r.empty()

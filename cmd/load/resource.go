@@ -74,7 +74,7 @@ type documentReader struct {
 func (r *documentReader) read(doc *document) {
 	r.doc = doc
 	before := len(r.problems)
-	root, err := doc.parse(&r.blocks)
+	root, secret, err := doc.parseOnce(&r.blocks)
 	switch {
 	case err != nil && doc.list != nil:
 		r.broken = append(r.broken, doc.list)
@@ -84,6 +84,9 @@ func (r *documentReader) read(doc *document) {
 		r.node(root, doc.list.parent, nil)
 	default:
 		r.node(root, header{}, nil)
+	}
+	if secret {
+		doc.forget()
 	}
 	if doc.written != nil {
 		r.relocate(r.problems[before:])
@@ -192,7 +195,8 @@ func (r *documentReader) list(items *yaml.Node, h header, within []string) {
 // 2. A kind that cannot be is a problem; one the trace does not read is counted.
 // 3. A missing namespace is the default one; a cluster-scoped kind has none.
 // 4. The ConfigMap "istio" (or istio-REVISION) with the key mesh is the mesh config.
-// 5. Of every other ConfigMap, Secret and kind not read, only the name is kept; of a CRD its release as well.
+// 5. Of a Secret the type is kept (secretmanifest.go), of a CRD its release, of every other ConfigMap and kind not read
+// only the name.
 func (r *documentReader) resource(n *yaml.Node, h header, within []string) {
 	if h.gv.Group == "kustomize.config.k8s.io" {
 		r.kustomization(n, h)
@@ -219,6 +223,9 @@ func (r *documentReader) resource(n *yaml.Node, h header, within []string) {
 		r.meshes = append(r.meshes, r.meshConfigMap(n, h, from.origin()))
 	case h.groupKind() == resolve.CRDKind:
 		from.object = crdMetadata(n, h)
+		r.resources = append(r.resources, from)
+	case h.groupKind() == secretGroupKind:
+		from.object = secret(n, h)
 		r.resources = append(r.resources, from)
 	case !known || !k.read():
 		from.object = metadataOnly(h)
@@ -266,7 +273,7 @@ func plainLabel(name string) bool {
 	return name != "" && len(name) <= validation.DNS1123LabelMaxLength
 }
 
-// metadataOnly is a resource of which nothing but the name goes further: no Secret's data does.
+// metadataOnly is a resource of which nothing but the name goes further.
 func metadataOnly(h header) resolve.Object {
 	return &metav1.PartialObjectMetadata{
 		TypeMeta:   metav1.TypeMeta{APIVersion: h.apiVersion, Kind: h.kind},

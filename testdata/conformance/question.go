@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 	networking "istio.io/api/networking/v1alpha3"
+	"istio.io/istio/pilot/pkg/networking/serviceentry"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/evaluator"
@@ -87,19 +88,20 @@ func payload(q trace.Request) *evaluator.Bytes {
 var outside = netip.MustParseAddr("203.0.113.9")
 
 // addresses are what the client's DNS gives for the host.
-func addresses(c *apiserver.Cluster, host, namespace string) ([]netip.Addr, error) {
-	ips, own := c.Resolve(host, namespace)
+func addresses(w *pilot.World, c *apiserver.Cluster, host string, from *apiserver.Pod) ([]netip.Addr, error) {
+	ips, own := c.Resolve(host, from.Namespace)
 	switch {
 	case !own:
-		return entryAddress(c, strings.TrimSuffix(strings.ToLower(host), ".")), nil
+		return entryAddress(c, strings.TrimSuffix(strings.ToLower(host), "."), w.CapturesDNS(from)), nil
 	case len(ips) == 0:
 		return nil, skipped{"DNS: the name does not resolve"}
 	}
 	return ips, nil
 }
 
-// entryAddress takes a ServiceEntry's first address for what the name resolves to.
-func entryAddress(c *apiserver.Cluster, host string) []netip.Addr {
+// entryAddress takes a ServiceEntry's first address for what the name resolves to. Where the proxy answers, it is
+// the one that istiod gave the host, if there is no other (pkg/dns/server/name_table.go, BuildNameTable).
+func entryAddress(c *apiserver.Cluster, host string, captured bool) []netip.Addr {
 	for _, cfg := range c.Configs {
 		se, ok := cfg.Spec.(*networking.ServiceEntry)
 		if !ok {
@@ -111,6 +113,11 @@ func entryAddress(c *apiserver.Cluster, host string) []netip.Addr {
 			}
 			for _, a := range se.GetAddresses() {
 				if ip, err := netip.ParseAddr(strings.TrimSuffix(a, "/32")); err == nil {
+					return []netip.Addr{ip}
+				}
+			}
+			for _, ip := range serviceentry.GetHostAddressesFromConfig(cfg)[h] {
+				if captured && serviceentry.ShouldV2AutoAllocateIPFromConfig(cfg) {
 					return []netip.Addr{ip}
 				}
 			}
@@ -143,7 +150,7 @@ func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, in *entry, anony
 			return nil, skipped{"the source is no pod of the cluster"}
 		}
 	}
-	to, err := addresses(c, q.Host, from.Namespace)
+	to, err := addresses(w, c, q.Host, from)
 	if err != nil {
 		return nil, err
 	}

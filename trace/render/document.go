@@ -44,14 +44,14 @@ func NewDocument(t *trace.Trace, locate func(resolve.Ref) string) *Document {
 }
 
 // MarshalJSON writes the document so that it may be read on a terminal: characters
-// that do not print stand as \uXXXX, which any JSON parser reads back.
+// that do not print stand as \uXXXX, which any JSON parser reads back. No token of the request is in it.
 func (d Document) MarshalJSON() ([]byte, error) {
 	type plain Document
 	data, err := json.Marshal(plain(d))
 	if err != nil {
 		return nil, err
 	}
-	return escapeJSON(data), nil
+	return escapeJSON(trace.Redact(data)), nil
 }
 
 // documentName makes a Kubernetes name of what was asked: reviews.shop-9080-reviews-0.

@@ -25,9 +25,11 @@ type Options struct {
 //  1. The answer: the decision and what decided, a line for each outcome where the way forks.
 //  2. The way: hop after hop with its steps. What several outcomes share stands once, up to the fork.
 //  3. What was not known.
+//
+// No token of the request is in it.
 func Text(t *trace.Trace, opts Options) []byte {
 	r := newRenderer(t, opts)
-	return r.render()
+	return trace.Redact(r.render())
 }
 
 // renderer holds what one call needs.

@@ -261,6 +261,9 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		c.Objects = append(c.Objects, p.Pod)
 	}
 	c.addMachines()
+	if err := c.secrets(); err != nil {
+		return err
+	}
 	for _, s := range c.slices {
 		c.Objects = append(c.Objects, s)
 	}

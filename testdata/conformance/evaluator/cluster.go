@@ -152,6 +152,10 @@ func (k *walk) seal(p *path, v *visit, c *cluster.Cluster, t target, x *exchange
 		k.unknown(p, "transport socket "+socket.GetName())
 		return false
 	}
+	if !v.proxy.supplied(ctx.GetCommonTlsContext()) {
+		k.broken(p, Reset, notSupplied, "the control plane supplies no certificate")
+		return false
+	}
 	h := &Handshake{ByProxy: true, SNI: ctx.GetSni(), ALPN: ctx.GetCommonTlsContext().GetAlpnProtocols(), Mesh: meshCertificate(ctx.GetCommonTlsContext())}
 	if h.Mesh {
 		h.Identity = v.proxy.Identity

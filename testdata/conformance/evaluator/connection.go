@@ -137,6 +137,9 @@ func (k *walk) handshake(p *path, v *visit, chain *listener.FilterChain) bool {
 	}
 	mesh := meshCertificate(ctx.GetCommonTlsContext())
 	switch {
+	case !v.proxy.supplied(ctx.GetCommonTlsContext()):
+		k.broken(p, Reset, noHandshake, "the control plane supplies no certificate")
+		return false
 	case hello.Mesh && len(hello.Accepts) > 0 && (!mesh || !accepts(hello.Accepts, v.proxy.Identity)):
 		k.broken(p, Reset, noHandshake, "server identity not accepted")
 		return false

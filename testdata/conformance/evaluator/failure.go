@@ -21,6 +21,8 @@ const (
 	closed
 	// refused: no one listens at the address.
 	refused
+	// notSupplied: the sender has no certificate for its own TLS.
+	notSupplied
 	// loop: the walk is given up.
 	loop
 )
@@ -41,7 +43,7 @@ func (k *walk) broken(p *path, d Decision, f failure, why string) {
 		case notHTTP:
 			o.Flag, o.Details = "DPE", "http1.codec_error"
 		}
-	case f == refused, p.wrapped() && f != closed:
+	case f == refused, f == notSupplied, p.wrapped() && f != closed:
 		// The sender's handshake does not finish: for it the connection never was made.
 		o = p.failed(o, "UF", "remote_connection_failure")
 	default:

@@ -156,7 +156,7 @@ func (x *exchange) verified(p *jwt.JwtProvider, t token, claims map[string]any) 
 		add(p.GetForwardPayloadHeader(), strings.Split(t.raw, ".")[1])
 	}
 	for _, h := range p.GetClaimToHeaders() {
-		if v := primitive(nested(claims, h.GetClaimName())); v != "" {
+		if v := written(nested(claims, h.GetClaimName())); v != "" {
 			add(h.GetHeaderName(), v)
 		}
 	}
@@ -170,8 +170,8 @@ func (x *exchange) verified(p *jwt.JwtProvider, t token, claims map[string]any) 
 	x.claims = withLists(claims, p.GetNormalizePayloadInMetadata().GetSpaceDelimitedClaims())
 }
 
-// primitive is a claim as a header has it; empty for lists and objects.
-func primitive(claim any) string {
+// written is a claim as a header has it: lists and objects are JSON in base64.
+func written(claim any) string {
 	switch v := claim.(type) {
 	case string:
 		return v
@@ -182,8 +182,14 @@ func primitive(claim any) string {
 			return strconv.FormatUint(uint64(v), 10)
 		}
 		return strconv.FormatFloat(v, 'f', 6, 64)
+	case nil:
+		return ""
 	}
-	return ""
+	text, err := json.Marshal(claim)
+	if err != nil {
+		return ""
+	}
+	return base64.StdEncoding.EncodeToString(text)
 }
 
 // withLists are the claims as later filters see them: some strings are lists of words

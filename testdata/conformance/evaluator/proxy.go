@@ -19,6 +19,8 @@ type Proxy struct {
 	Routes    map[string]*route.RouteConfiguration
 	Clusters  map[string]*cluster.Cluster
 	Endpoints map[string]*endpoint.ClusterLoadAssignment
+	// Secrets are those that the control plane supplies, by their names in SDS.
+	Secrets map[string]bool
 }
 
 // Machine is something with an address: a pod, a virtual machine.

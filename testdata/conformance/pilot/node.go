@@ -60,11 +60,18 @@ func (w *World) metadata(p *apiserver.Pod) (*model.NodeMetadata, error) {
 	}
 	m.Namespace, m.Labels, m.Annotations, m.ServiceAccount = p.Namespace, p.Labels, p.Annotations, p.Spec.ServiceAccountName
 	m.ClusterID, m.IstioVersion, m.NodeName = "Kubernetes", "1.31.0", p.Spec.NodeName
+	m.EnvoyStatusPort, m.EnvoyPrometheusPort = 15021, 15090
 	m.ProxyConfig = (*model.NodeMetaProxyConfig)(config)
 	if p.Proxy != "gateway" {
 		m.InterceptionMode = model.TrafficInterceptionMode(interception(p, config))
 	}
 	return m, nil
+}
+
+// CapturesDNS reports whether the pod's proxy answers its DNS queries.
+func (w *World) CapturesDNS(p *apiserver.Pod) bool {
+	m, err := w.metadata(p)
+	return err == nil && p.Proxy != "" && bool(m.DNSCapture)
 }
 
 // interception is the mode in words: the pod's annotation, else its proxy config.

@@ -26,6 +26,7 @@ import (
 	"istio.io/istio/pkg/kube/kclient"
 	"istio.io/istio/pkg/kube/namespace"
 	proxymodel "istio.io/istio/pkg/model"
+	"istio.io/istio/pkg/spiffe"
 	"istio.io/istio/pkg/util/sets"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
@@ -49,6 +50,11 @@ func New(t testing.TB, c *apiserver.Cluster) (*World, error) {
 			return nil, apiserver.Unjudged{Reason: "istiod does not take the mesh config: " + err.Error()}
 		}
 	}
+	for _, policy := range m.GetServiceEntryVisibility().GetPolicies() {
+		if len(policy.GetMatchingRules()) > 0 {
+			return nil, apiserver.Unjudged{Reason: "the fake istiod tells its ServiceEntry controller no labels of namespaces"}
+		}
+	}
 	w := &World{cluster: c, mesh: m, byIP: map[netip.Addr]*evaluator.Machine{}}
 	for _, p := range c.Pods {
 		if _, err := w.metadata(p); err != nil {
@@ -64,6 +70,7 @@ func New(t testing.TB, c *apiserver.Cluster) (*World, error) {
 	}
 	w.server = xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
 		KubernetesObjects: slices.Concat(c.Objects, serviceEntries(c)), Configs: configs, MeshConfig: m, KubeClientModifier: addCRDs(t),
+		DisableSecretAuthorization: true,
 	})
 	return w, nil
 }
@@ -145,6 +152,7 @@ func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
 		node.Type = model.Router
 	}
 	trust := w.mesh.GetTrustDomain()
+	node.VerifiedIdentity = &spiffe.Identity{TrustDomain: trust, Namespace: p.Namespace, ServiceAccount: p.Spec.ServiceAccountName}
 	identity := fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", trust, p.Namespace, p.Spec.ServiceAccountName)
 	node = w.server.SetupProxy(node)
 	out := &evaluator.Proxy{
@@ -167,6 +175,7 @@ func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
 	for _, e := range w.server.Endpoints(node) {
 		out.Endpoints[e.GetClusterName()] = e
 	}
+	out.Secrets = w.secrets(node, out)
 	return out
 }
 

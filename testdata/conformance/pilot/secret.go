@@ -1,0 +1,92 @@
+package pilot
+
+import (
+	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"istio.io/istio/pilot/pkg/model"
+	v3 "istio.io/istio/pilot/pkg/xds/v3"
+	"istio.io/istio/pkg/util/sets"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/evaluator"
+)
+
+// secrets are those of the names in the proxy's listeners and clusters that the control plane supplies, each as
+// what it is asked for.
+func (w *World) secrets(node *model.Proxy, p *evaluator.Proxy) map[string]bool {
+	certificates, authorities := sets.New[string](), sets.New[string]()
+	for _, l := range p.Listeners {
+		asked(l.ProtoReflect(), certificates, authorities)
+	}
+	for _, c := range p.Clusters {
+		asked(c.ProtoReflect(), certificates, authorities)
+	}
+	names := sets.SortedList(certificates.Union(authorities))
+	if len(names) == 0 {
+		return nil
+	}
+	resources, _, err := w.server.Discovery.Generators[v3.SecretType].Generate(node,
+		&model.WatchedResource{TypeUrl: v3.SecretType, ResourceNames: sets.New(names...)}, &model.PushRequest{Push: w.server.PushContext(), Forced: true})
+	if err != nil {
+		return nil // none are supplied
+	}
+	out := map[string]bool{}
+	for _, r := range resources {
+		if s := secretOf(r); s != nil {
+			out[r.GetName()] = certificates.Contains(r.GetName()) && s.GetTlsCertificate() != nil ||
+				authorities.Contains(r.GetName()) && s.GetValidationContext() != nil
+		}
+	}
+	return out
+}
+
+func secretOf(r *discovery.Resource) *tls.Secret {
+	s := &tls.Secret{}
+	if r.GetResource().UnmarshalTo(s) != nil {
+		return nil
+	}
+	return s
+}
+
+// asked collects the names that a message, or one packed in it, asks the control plane for.
+func asked(m protoreflect.Message, certificates, authorities sets.String) {
+	switch x := m.Interface().(type) {
+	case *anypb.Any:
+		if inner, err := x.UnmarshalNew(); err == nil {
+			asked(inner.ProtoReflect(), certificates, authorities)
+		}
+		return
+	case *tls.CommonTlsContext:
+		for _, s := range x.GetTlsCertificateSdsSecretConfigs() {
+			insert(certificates, s)
+		}
+		insert(authorities, x.GetCombinedValidationContext().GetValidationContextSdsSecretConfig())
+		insert(authorities, x.GetValidationContextSdsSecretConfig())
+		return
+	}
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.Message() == nil || f.IsMap() && f.MapValue().Message() == nil:
+		case f.IsMap():
+			v.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool {
+				asked(v.Message(), certificates, authorities)
+				return true
+			})
+		case f.IsList():
+			for i := range v.List().Len() {
+				asked(v.List().Get(i).Message(), certificates, authorities)
+			}
+		default:
+			asked(v.Message(), certificates, authorities)
+		}
+		return true
+	})
+}
+
+func insert(names sets.String, s *tls.SdsSecretConfig) {
+	if s.GetSdsConfig().GetAds() != nil {
+		names.Insert(s.GetName())
+	}
+}

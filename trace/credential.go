@@ -1,0 +1,31 @@
+package trace
+
+import "github.com/mesh-trace/kubectl-mesh-trace/resolve"
+
+// notSupplied are the details at a proxy that has no certificate, or no authority, for the TLS of its cluster.
+//
+// Source: Envoy, source/common/tls/ssl_socket.cc, NotReadySslSocket; Troubleshooting TLS, "Secret is not supplied by SDS".
+const notSupplied = "upstream_reset_before_response_started{remote_connection_failure|TLS_error:_Secret_is_not_supplied_by_SDS}"
+
+// originates reports whether the proxy of a workload has what the TLS of the cluster needs; without it the
+// connection ends at that proxy.
+func (w *walk) originates(p *path, proxy *resolve.Workload, cluster *resolve.Cluster, tls resolve.ClientTLS) bool {
+	return w.supplied(p, w.snapshot.ClientCertificates(proxy, cluster, tls), "UF,URX", notSupplied)
+}
+
+// supplied closes a path where a proxy is given no certificate; flags and details are those of the proxy that sends.
+func (w *walk) supplied(p *path, s resolve.Supply, flags, details string) bool {
+	if s.Undetermined {
+		p.lower(Undetermined)
+	}
+	if s.Given {
+		p.note(s.Steps...)
+		return true
+	}
+	last := len(s.Steps) - 1
+	p.note(s.Steps[:last]...)
+	o := w.brokenOutcome(p, CodeNoCertificate, flags, details)
+	o.By, o.Hint = s.Steps[last].Ref, s.Hint
+	w.endAt(p, o, s.Steps[last])
+	return false
+}
