@@ -46,7 +46,7 @@ func (c GRPCClient) SendRPC(_ *testing.T, address string, expected grpc.Expected
 		URL: "grpc://" + host + ":" + port + method, Headers: append(typedHeaders(sent), "Host: "+authority), From: trace.External, Gateway: gateway, SourceIP: "203.0.113.7",
 	}, sent)
 	if err != nil {
-		return &grpc.Response{Code: codes.Unavailable}, nil //nolint:nilerr // as gRPC tells of a broken connection
+		return &grpc.Response{}, err
 	}
 	out := &grpc.Response{Code: grpcCode(a.Status)}
 	if out.Code != codes.OK {

@@ -55,7 +55,7 @@ func (s PodServer) exec(w http.ResponseWriter, r *http.Request) {
 	if connection == nil {
 		return
 	}
-	defer connection.Close() //nolint:errcheck // the client has all by then
+	defer func() { _ = connection.Close() }()
 	streams := map[string]httpstream.Stream{}
 	for len(streams) < 3 {
 		select {
