@@ -319,8 +319,13 @@ var samples = []sample{
 	},
 	{
 		files: bookinfo + "bookinfo/platform/kube/bookinfo-ingress", args: "--from external http://bookinfo.example.com/productpage",
-		want:    []string{"100% NotRouted NO_GATEWAY (undetermined)"},
-		because: "Ingress is not evaluated by this release, and the trace says so.",
+		want:    []string{"100% Delivered productpage-v1 (assumed)"},
+		because: "the annotation of the Ingress is meshConfig.ingressClass, and it has the exact path; the sample brings no gateway: the stock istio-ingressgateway is assumed.",
+	},
+	{
+		files: bookinfo + "bookinfo/platform/kube/bookinfo-ingress", args: "--from external http://bookinfo.example.com/reviews/0",
+		want:    []string{"100% NotRouted 404 NR NO_ROUTE (assumed)"},
+		because: "the Ingress has no path for /reviews: the gateway does not publish it.",
 	},
 	{
 		files: bookinfo + "bookinfo/platform/kube/productpage-nodeport", args: "--from external http://bookinfo.example.com:9080/productpage",

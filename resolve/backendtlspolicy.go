@@ -18,7 +18,7 @@ import (
 //     istio.io/ignore-policy-attachment nothing of the policy counts.
 //  2. Of several BackendTLSPolicies with the very same target the oldest counts, then the first by name.
 //  3. TLS is SIMPLE with the hostname as server name and the subjectAltNames. The CA is that of the first reference,
-//     which must be a ConfigMap that exists; without any, and for System, that of the system. A CA that cannot be
+//     which must be a ConfigMap, and is taken to be there; without any, and for System, that of the system. A CA that cannot be
 //     used is one that is never there.
 //  4. All policies of one target and host make one DestinationRule, in the target's namespace, without age.
 //  5. Where a user's DestinationRule has the same host the user's fields count, and the policies fill the gaps.
@@ -205,7 +205,7 @@ func backendTLS(o *k8sgateway.BackendTLSPolicy, ref Ref) (*networking.ClientTLSS
 	}
 	tls.CredentialName = invalidCredential
 	at := ref.At("spec.validation.caCertificateRefs[0]")
-	return tls, []Step{NewStep(RuleBackendPolicyCA, Warned, at, string(ca.Name), "a "+string(ca.Kind)+" is no ConfigMap")}
+	return tls, []Step{NewStep(RuleBackendPolicyCA, Skipped, at, string(ca.Name), "a "+string(ca.Kind)+" is no ConfigMap")}
 }
 
 // backendDestinationRules is step 4; the steps, by target, are about policies that do not count.

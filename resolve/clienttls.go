@@ -16,6 +16,7 @@ const (
 	RuleClientTLSMutualFiles   RuleID = "clienttls/mutual-without-certificate"
 	RuleClientTLSCredential    RuleID = "clienttls/credential-name-on-sidecar"
 	RuleClientTLSInvalidCA     RuleID = "clienttls/invalid-ca"
+	RuleClientTLSUnready       RuleID = "clienttls/certificate-never-there"
 	RuleClientTLSIstioMutual   RuleID = "clienttls/istio-mutual"
 	RuleClientTLSMeshExternal  RuleID = "clienttls/mesh-external"
 	RuleClientTLSAutoOff       RuleID = "clienttls/auto-mtls-off"
@@ -64,9 +65,15 @@ var clientTLSRules = []Rule{
 	},
 	{
 		ID: RuleClientTLSInvalidCA, Stage: StageTLS,
-		Says:     "A BackendTLSPolicy whose CA can not be used sets a certificate that is never there: a sidecar drops the TLS settings and sends plaintext, a gateway never gets to use the cluster.",
+		Says:     "A BackendTLSPolicy whose CA can not be used names a certificate that is never there: for a sidecar istiod drops the TLS settings, and plaintext is sent.",
 		Template: "the policy's CA can not be used: istiod drops the TLS settings, plaintext",
 		Source:   "pilot/pkg/networking/core/cluster_tls.go, buildUpstreamClusterTLSContext; pilot/pkg/config/kube/gateway/backend_policies.go, getBackendTLSCredentialName",
+	},
+	{
+		ID: RuleClientTLSUnready, Stage: StageTLS,
+		Says:     "A gateway asks istiod for the certificate of a BackendTLSPolicy whose CA can not be used, gets none, and refuses every connection.",
+		Template: "the policy's CA can not be used: the gateway waits for a certificate that never comes, and refuses every connection",
+		Source:   "pilot/pkg/xds/sds.go, Generate; Envoy, Secret discovery service (SDS): an upstream cluster whose certificates are not fetched rejects its requests",
 	},
 	{
 		ID: RuleClientTLSIstioMutual, Stage: StageTLS,
@@ -193,7 +200,8 @@ func clusterSNI(c *Cluster) string {
 //
 //  1. DISABLE is plaintext.
 //  2. SIMPLE and MUTUAL originate TLS. With credentialName on a sidecar and without
-//     workloadSelector, or MUTUAL without a certificate, the settings are dropped.
+//     workloadSelector, or MUTUAL without a certificate, the settings are dropped. A gateway
+//     without the CA of a BackendTLSPolicy can not connect.
 //  3. ISTIO_MUTUAL is Istio mTLS to every endpoint.
 func (s *Snapshot) userTLS(client *Workload, c *Cluster) ClientTLS {
 	tls := c.Policy.GetTls()

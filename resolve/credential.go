@@ -167,6 +167,12 @@ func (s *Snapshot) ClientCertificates(proxy *Workload, c *Cluster, tls ClientTLS
 		return out
 	}
 	u := use{proxy: proxy, field: c.TLSRef.At(c.TLSRef.Field + ".credentialName")}
+	if c.TLSRef.Kind == "BackendTLSPolicy" {
+		u.field = c.TLSRef.At(c.TLSRef.Field + ".caCertificateRefs[0]")
+	}
+	if name == invalidCredential {
+		return u.denied(RuleClientTLSUnready)
+	}
 	if tls.Mode == ClientMutualTLSOrigination {
 		out = s.supply(credentialOf(name, proxy.Namespace), u)
 	}

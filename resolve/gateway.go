@@ -64,6 +64,9 @@ type GatewayConfig struct {
 	notes   []Step
 }
 
+// ageless reports whether istiod gives it no creation time, as it does what it makes of an Ingress.
+func (c *GatewayConfig) ageless() bool { return c.Ref.Kind == "Ingress" }
+
 // FullName is namespace/name, as the gateways of a VirtualService refer to it.
 func (c *GatewayConfig) FullName() string { return c.Namespace + "/" + c.Name }
 

@@ -127,7 +127,7 @@ type GatewayEntry struct {
 func (s *Snapshot) GatewayEntries(q GatewayQuestion) ([]GatewayEntry, []Step) {
 	workloads := s.gatewayWorkloads()
 	if len(workloads) == 0 {
-		steps := append(s.selectedWithoutGateway(), s.gatewaysNotServed(q)...)
+		steps := slices.Concat(s.selectedWithoutGateway(), s.gatewaysNotServed(q), s.IngressesApart(q.Host))
 		return nil, append(steps, NewStep(RuleGatewayEntryNone, None, Ref{}))
 	}
 	var entries []GatewayEntry

@@ -211,7 +211,7 @@ func (t *GatewayRouteTable) notServed(hostname string, found bool) []Step {
 	for _, vs := range t.snapshot.virtualServicesNaming(hostname) {
 		steps = append(steps, t.whyNotServed(vs, hostname)...)
 	}
-	return slices.Concat(steps, t.routesApart(hostname, found), t.snapshot.ingressesApart(hostname))
+	return slices.Concat(steps, t.routesApart(hostname, found), t.snapshot.IngressesApart(hostname))
 }
 
 func (t *GatewayRouteTable) whyNotServed(vs *VirtualService, hostname string) []Step {

@@ -278,7 +278,7 @@ func (m *gatewayMerge) kept(s *GatewayServer) {
 // drop tells why the server is dropped, and whether age could have decided otherwise.
 func (m *gatewayMerge) drop(s, other *GatewayServer, why Step) {
 	m.lost(s.PodPort, why)
-	if s.Gateway.Ref != other.Gateway.Ref && s.Gateway.Created.Equal(other.Gateway.Created) {
+	if s.Gateway.Ref != other.Gateway.Ref && s.Gateway.Created.Equal(other.Gateway.Created) && !other.Gateway.ageless() {
 		m.lost(s.PodPort, NewStep(RuleGatewayAgeUnknown, Applied, s.Ref.Object(), other.Gateway.Ref, s.Gateway.Ref))
 	}
 }

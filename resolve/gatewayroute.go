@@ -211,7 +211,7 @@ func (h *gatewayHost) bring(server *GatewayServer, vs *VirtualService, routes []
 	}
 	if len(h.from) > 0 {
 		before := h.from[len(h.from)-1]
-		if before.Created.Equal(vs.Created) && before.ExportTo.Public() == vs.ExportTo.Public() {
+		if before.Created.Equal(vs.Created) && !before.ageless() && before.ExportTo.Public() == vs.ExportTo.Public() {
 			h.Steps = append(h.Steps, NewStep(RuleGatewayRoutesAge, Applied, vs.Ref, before.Ref))
 		}
 	}

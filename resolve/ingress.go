@@ -304,8 +304,8 @@ func (s *Snapshot) ingressVirtualService(host string, paths []ingressPath) *Virt
 	return vs
 }
 
-// ingressesApart tells of the Ingresses that name the host and bring nothing, or not all they say.
-func (s *Snapshot) ingressesApart(hostname string) []Step {
+// IngressesApart tells of the Ingresses that name the host and bring nothing, or not all they say.
+func (s *Snapshot) IngressesApart(hostname string) []Step {
 	var steps []Step
 	ix := s.index.ingresses()
 	for _, o := range s.Ingresses {

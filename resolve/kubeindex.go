@@ -49,12 +49,13 @@ func (ix *kubeIndex) listeners(of Ref) []*kubeListener {
 	return out
 }
 
-// compareConfigs is istiod's order of age, by the names of the internal Gateways.
+// compareConfigs is istiod's order of age, by the names of the internal Gateways. What has no age is older than a
+// resource of which no age is written down: a cluster gives it one.
 func compareConfigs(a, b *GatewayConfig) int {
-	return cmp.Or(compareTimes(a.Created, b.Created), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace))
+	return cmp.Or(compareTimes(a.Created, b.Created), cmp.Compare(present(b.ageless()), present(a.ageless())), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace))
 }
 
-// compareVirtualServices is istiod's order of age, by the names of the internal VirtualServices.
+// compareVirtualServices is that of VirtualServices.
 func compareVirtualServices(a, b *VirtualService) int {
-	return cmp.Or(compareTimes(a.Created, b.Created), cmp.Compare(a.name, b.name), cmp.Compare(a.Ref.Namespace, b.Ref.Namespace))
+	return cmp.Or(compareTimes(a.Created, b.Created), cmp.Compare(present(b.ageless()), present(a.ageless())), cmp.Compare(a.name, b.name), cmp.Compare(a.Ref.Namespace, b.Ref.Namespace))
 }

@@ -206,8 +206,11 @@ func (s *Snapshot) routesWithParent(svc *Service) []Step {
 	return steps
 }
 
-// shownListener is the name of an internal Gateway as NAMESPACE/GATEWAY listener LISTENER.
+// shownListener is the name of an internal Gateway as NAMESPACE/GATEWAY listener LISTENER, or that of its Ingress.
 func shownListener(name string) string {
+	if ingress, namespace, made := strings.Cut(name, "-"+ingressInfix+"-"); made {
+		return "Ingress " + namespace + "/" + strings.TrimPrefix(ingress, ingressNamespace+"/")
+	}
 	gateway, listener, made := strings.Cut(name, "~"+kubeGatewayInfix+"~")
 	if !made {
 		return name

@@ -66,7 +66,7 @@ var virtualHostRules = []Rule{
 	{
 		ID: RuleHostNotMesh, Stage: StageHost,
 		Says:     "A VirtualService applies to sidecars only if its gateways are empty or list mesh.",
-		Template: "not for sidecars: spec.gateways (%s) lacks mesh",
+		Template: "not for sidecars: it is bound to %s, not to mesh",
 		Source:   "pilot/pkg/model/push_context.go, initVirtualServices",
 	},
 	{

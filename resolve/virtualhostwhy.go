@@ -77,7 +77,7 @@ func (t *RouteTable) whyNot(vs, owner *VirtualService, target string) []Step {
 	}
 	switch {
 	case !slices.Contains(vs.Gateways, "mesh"):
-		return skip(RuleHostNotMesh, "spec.gateways", joinLimited(vs.Gateways, 3))
+		return skip(RuleHostNotMesh, "spec.gateways", joinLimited(shownGateways(vs.Gateways), 3))
 	case !vs.ExportTo.VisibleIn(sc.Namespace):
 		return skip(RuleHostNotExported, "spec.exportTo", sc.Namespace)
 	case !slices.Contains(t.Egress.VirtualServices, vs):

@@ -56,6 +56,9 @@ type VirtualService struct {
 	written writtenAs
 }
 
+// ageless reports whether istiod gives it no creation time, as it does what it makes of an Ingress.
+func (vs *VirtualService) ageless() bool { return vs.Semantics == SemanticsIngress }
+
 // Route is one route of an Envoy virtual host, and where it was written.
 // Source: pilot/pkg/networking/core/route/route.go, TranslateRoute.
 type Route struct {

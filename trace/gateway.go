@@ -127,6 +127,12 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 			o = w.refused(p, CodeNoGatewayPort)
 		}
 		o.Reason, o.By = lastReason(steps), gw.Owner
+		apart := w.snapshot.IngressesApart(p.wantedHost())
+		p.note(apart...)
+		if len(apart) > 0 && len(merged.Gateways) == 0 {
+			o.By = apart[0].Ref
+			o.Reason += "; " + apart[0].Reason()
+		}
 		if len(merged.Gateways) == 0 && len(passedBy) > 0 && passedBy[0].Rule == resolve.RuleGatewayNotSelected {
 			nearest := passedBy[0]
 			o.By = nearest.Ref
