@@ -34,7 +34,7 @@ const (
 	RuleRouteMirrorUnknown  RuleID = "route/mirror-unknown"
 )
 
-var routeActionRules = slices.Concat(actionRules, retryRules, rewriteRules, faultRules, corsRules)
+var routeActionRules = slices.Concat(actionRules, retryRules, rewriteRules, faultRules, corsRules, responseHeaderRules)
 
 var actionRules = []Rule{
 	{

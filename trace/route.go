@@ -89,6 +89,7 @@ func (w *walk) cors(p *path, route *resolve.Route) bool {
 	p.note(steps...)
 	switch answered {
 	case resolve.True:
+		p.note(resolve.CORSHeaders(route, p.http)...)
 		w.end(p, Outcome{
 			Decision: Responded, HTTPStatus: 200, ResponseCodeDetails: resolve.CORSDetails, Code: CodeCORSPreflight,
 			By: steps[len(steps)-1].Ref, Reason: lastReason(steps),
@@ -159,8 +160,10 @@ func (w *walk) forward(p *path, r *router, route *resolve.Route) {
 		}
 		if route.HTTP != nil {
 			forwarded, steps := resolve.Forward(route, d, branch.http)
+			branch.note(resolve.CORSHeaders(route, branch.http)...)
 			branch.http = forwarded
 			branch.note(steps...)
+			branch.note(resolve.ResponseHeaders(route, d)...)
 		}
 		branch.note(serverPort(r, route, d)...)
 		ref := d.Ref
