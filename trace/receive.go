@@ -190,6 +190,11 @@ func (w *walk) inbound(p *path, a arrival) {
 		Peer: hop.Peer, SourceIP: p.senderIP, RemoteIP: p.sidecarRemoteIP(request),
 		DestinationIP: firstAddress(server), DestinationPort: a.port, SNI: p.inspected(a, mtls.Mode),
 	}
+	if result.Verified {
+		connection.TLS = resolve.TLSOpened
+	} else if p.hopEncrypted() {
+		connection.TLS = resolve.TLSPassedOn
+	}
 	p.originate = originate(p, a)
 	if !w.filters(p, server, connection, request) {
 		return
