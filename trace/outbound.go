@@ -242,6 +242,7 @@ func (w *walk) dialService(p *path, d resolve.Dialled, tls resolve.ClientTLS) {
 		return
 	}
 	for _, g := range w.groupEndpoints(ready) {
+		g.key = w.likeness(g.first).String() // where another way leads to the pods as well, they count once
 		branch := p.branch(g.part)
 		branch.dest.TargetPort = g.first.Port
 		w.arrive(branch, g, tls)

@@ -33,6 +33,11 @@ func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
 		}
 		p.wrapper = nil
 	}
+	if found, steps, own := w.snapshot.NamedService(p.sender, g.first); own && found.Found {
+		p.note(steps...)
+		w.connect(p, found.Dialled, tls)
+		return
+	}
 	if g.first.Workload == nil || g.first.Workload.Owner.Kind == "ServiceEntry" {
 		ip, _ := netip.ParseAddr(g.first.Address)
 		if w.known(p, ip, g.first.Port, tls) {
