@@ -239,7 +239,7 @@ func (sc *Scope) listenersOn(port int) *portListeners {
 //     service's addresses; on 0.0.0.0 if it has none or a CIDR; on each
 //     endpoint's address for a headless Service, and for a ServiceEntry of resolution NONE that
 //     has endpoints all the same: by a workloadSelector, or those of a Service of its host.
-//     To istiod each address of a ServiceEntry is a service of its own, the first written the oldest.
+//     To istiod each address of a ServiceEntry is a service of its own: see Unsettled.
 //
 // Source: pilot/pkg/networking/core/listener.go, buildSidecarOutboundListeners.
 func (sc *Scope) buildListeners(port int) *portListeners {

@@ -49,6 +49,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	destinationRuleRules,
 	clusterRules,
 	endpointRules,
+	listenerUnsettledRules,
 	clientTLSRules,
 	credentialRules,
 	serverIdentityRules,

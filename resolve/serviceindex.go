@@ -146,19 +146,13 @@ func (ix *serviceIndex) exportedTo(namespace string) []*Service {
 }
 
 // lookedUp returns the services of hosts that are all written out, with their namespaces: the one that each
-// namespace has of the host, as far as proxies of the namespace find it. Of a ServiceEntry's addresses, each of
-// which is a service to istiod, that is the first.
+// namespace has of the host, as far as proxies of the namespace find it.
 // Source: pilot/pkg/model/sidecar.go, servicesForExactHosts.
 func (ix *serviceIndex) lookedUp(hosts egressHosts, namespace string) []*Service {
 	var out []*Service
 	for ns, in := range hosts {
 		for host := range in.exact {
 			if svc := ix.byHost[host][ns]; svc != nil && svc.ExportTo.NamedFor(namespace) {
-				if svc.Registry != RegistryKubernetes && len(svc.Addresses) > 1 {
-					first := *svc
-					first.Addresses = svc.Addresses[:1]
-					svc = &first
-				}
 				out = append(out, svc)
 			}
 		}

@@ -58,6 +58,10 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 		p.note(step)
 		p.lower(Undetermined)
 	}
+	if step, open := listener.Unsettled(resolved.Address); open {
+		p.note(step)
+		p.lower(Undetermined)
+	}
 	chain := listener.Chain(p.payload(), resolved.Address)
 	switch {
 	case chain.HTTP && !p.speaksHTTP():
