@@ -55,7 +55,7 @@ func (g generator) servicePort(i int) string {
 func (g generator) manual() []string {
 	port := g.one("http", "http", "tcp", "web")
 	endpoint := func(i int) string {
-		return fields(fmt.Sprintf("addresses: [%s]", fmt.Sprintf("198.51.100.%s%d", g.one("2", "3"), i)),
+		return fields(fmt.Sprintf("addresses: [%s]", g.one(fmt.Sprintf("198.51.100.2%d", i), fmt.Sprintf("198.51.100.3%d", i), fmt.Sprintf("10.244.7.%d", 1+i))),
 			g.when(40, "conditions: "+g.one("{ready: false}", "{ready: true}", "{ready: false, terminating: false}", "{}")))
 	}
 	return []string{
