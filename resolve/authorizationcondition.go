@@ -290,8 +290,10 @@ func peerText(in *policyInput) string {
 	switch {
 	case in.conn.Peer != "":
 		return in.conn.Peer
-	case in.conn.SNI != "":
+	case in.conn.TLS == TLSOpened:
 		return "none: the client showed no certificate"
+	case in.conn.TLS == TLSPassedOn:
+		return "none: the proxy does not open the connection's TLS"
 	}
 	return "none: the connection is plaintext"
 }

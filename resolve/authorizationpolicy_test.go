@@ -48,7 +48,7 @@ func TestAuthorize(t *testing.T) {
 			},
 		},
 		{
-			name: "one-way TLS has no identity either", policies: authz("shop/a " + allowPeer), conn: Connection{SNI: "web"}, request: get("/"),
+			name: "one-way TLS has no identity either", policies: authz("shop/a " + allowPeer), conn: Connection{TLS: TLSOpened}, request: get("/"),
 			want: Authorization{Decision: AccessDenied, Policy: apRef("shop", "a", "spec.rules"), EnvoyPolicy: "none", Details: "rbac_access_denied_matched_policy[none]"},
 			steps: []string{
 				"skipped authorizationpolicy/allow-rule-missed shop/a spec.rules[0].from[0].source.principals: spec.rules[0] does not match: principals is none: the client showed no certificate (want cluster.local/ns/shop/sa/web, got none: the client showed no certificate)",

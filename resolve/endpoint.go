@@ -182,7 +182,7 @@ var endpointRules = append(append([]Rule{
 		Template: "internalTrafficPolicy Local of %s: the node of %s is not known, taken as the same",
 		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, filterIstioEndpoint",
 	},
-}, subsetRules...), append(localityRules, duplicateRules...)...)
+}, append(subsetRules, endpointNameRules...)...), append(localityRules, duplicateRules...)...)
 
 // endpointTLSIstio is the value of label security.istio.io/tlsMode that makes an
 // endpoint one that understands Istio mTLS; endpointTLSDisabled stands for any endpoint without the label.
@@ -201,6 +201,7 @@ const (
 //     is Passthrough: the ServiceEntry's own host for resolution NONE, the pod with the
 //     service port for a headless Service.
 //  3. internalTrafficPolicy Local keeps those on the client's node.
+//  4. A cluster that resolves DNS has those whose names resolve: see resolved.
 //
 // Source: pilot/pkg/xds/endpoints/endpoint_builder.go, BuildClusterLoadAssignment, filterIstioEndpoint.
 func (s *Snapshot) Endpoints(client *Workload, svc *Service, port Port) ([]*Endpoint, []Step) {
@@ -228,6 +229,12 @@ func (s *Snapshot) Endpoints(client *Workload, svc *Service, port Port) ([]*Endp
 		steps = append(steps, more...)
 	}
 
+	// 4. By name.
+	if t := s.clusterType(client, svc); t == ClusterStrictDNS || t == ClusterLogicalDNS {
+		var more []Step
+		eps, more = s.resolved(client, eps)
+		steps = append(steps, more...)
+	}
 	return s.counted(svc, port, eps, steps)
 }
 

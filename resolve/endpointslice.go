@@ -126,7 +126,7 @@ func slicePort(slice *discoveryv1.EndpointSlice, name string) (int, bool) {
 
 // podOf finds the pod behind a slice's address; keep is false where the endpoint does not count.
 //
-// Source: pilot/pkg/serviceregistry/kube/controller/endpointslice.go, getPod.
+// Source: pilot/pkg/serviceregistry/kube/controller/endpointslice.go, getPod; pod.go, onEvent.
 func (s *Snapshot) podOf(set *instanceSet, namespace, address string, target *corev1.ObjectReference, at Ref) (pod *Workload, keep bool) {
 	if target != nil && target.Kind == "Pod" {
 		ns := target.Namespace
@@ -147,7 +147,10 @@ func (s *Snapshot) podOf(set *instanceSet, namespace, address string, target *co
 	if err != nil {
 		return nil, true
 	}
-	return s.endpointsIn(namespace).podByIP[ip], true
+	if pod := s.endpointsIn(namespace).podByIP[ip]; pod != nil && pod.Ready && !pod.Terminating {
+		return pod, true
+	}
+	return nil, true // istiod finds pods by address while they are ready
 }
 
 // endpointOf is a healthy endpoint of a pod; of a bare address where pod is nil.

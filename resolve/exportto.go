@@ -6,11 +6,12 @@ import "slices"
 // DestinationRule.
 //
 // 1. "*" beats every other entry: visible everywhere.
-// 2. Without "*", "~" hides the object, from its own namespace too.
+// 2. Without "*", "~" hides the object, from its own namespace too. A service that is looked up by its name and
+// namespace is found all the same where "~" stands beside a namespace that sees it.
 // 3. "." is the object's own namespace; other entries are namespace names. A list
 // that names neither "." nor the own namespace hides the object from its own namespace.
 //
-// Source: pilot/pkg/model/push_context.go, initServiceRegistry, initVirtualServices.
+// Source: pilot/pkg/model/push_context.go, initServiceRegistry, initVirtualServices, IsServiceVisible.
 type ExportTo struct {
 	public     bool
 	none       bool
@@ -42,9 +43,6 @@ func NewExportTo(list []string, namespace string, meshDefault []string) ExportTo
 	if len(list) == 0 {
 		return PublicExport
 	}
-	if e.none {
-		return ExportTo{none: true}
-	}
 	slices.Sort(e.namespaces)
 	e.namespaces = slices.Compact(e.namespaces)
 	return e
@@ -54,9 +52,19 @@ func NewExportTo(list []string, namespace string, meshDefault []string) ExportTo
 func (e ExportTo) Public() bool { return e.public }
 
 // Namespaces are the namespaces the object is visible in, sorted, if it is not public.
-func (e ExportTo) Namespaces() []string { return e.namespaces }
+func (e ExportTo) Namespaces() []string {
+	if e.none {
+		return nil
+	}
+	return e.namespaces
+}
 
 // VisibleIn reports whether proxies of the namespace see the object.
 func (e ExportTo) VisibleIn(namespace string) bool {
+	return !e.none && e.NamedFor(namespace)
+}
+
+// NamedFor reports whether proxies of the namespace find a service that they look up by name and namespace.
+func (e ExportTo) NamedFor(namespace string) bool {
 	return e.public || slices.Contains(e.namespaces, namespace)
 }

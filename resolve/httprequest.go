@@ -117,4 +117,19 @@ type Connection struct {
 	DestinationPort int
 	// SNI is the server name of the TLS handshake, empty without TLS.
 	SNI string
+	// TLS is what becomes of the connection's TLS at the proxy.
+	TLS ConnectionTLS
 }
+
+// ConnectionTLS is what a proxy does with the TLS of a connection it receives.
+type ConnectionTLS int
+
+// The closed list of what a proxy does with TLS.
+const (
+	// TLSAbsent is a connection in plaintext.
+	TLSAbsent ConnectionTLS = iota
+	// TLSOpened is TLS that ends at the proxy, which sees the certificate the client shows, if any.
+	TLSOpened
+	// TLSPassedOn is TLS that the proxy hands on as it is: whoever sends it stays unknown.
+	TLSPassedOn
+)

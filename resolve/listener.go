@@ -239,6 +239,7 @@ func (sc *Scope) listenersOn(port int) *portListeners {
 //     service's addresses; on 0.0.0.0 if it has none or a CIDR; on each
 //     endpoint's address for a headless Service, and for a ServiceEntry of resolution NONE that
 //     has endpoints all the same: by a workloadSelector, or those of a Service of its host.
+//     To istiod each address of a ServiceEntry is a service of its own: see Unsettled.
 //
 // Source: pilot/pkg/networking/core/listener.go, buildSidecarOutboundListeners.
 func (sc *Scope) buildListeners(port int) *portListeners {
@@ -294,17 +295,16 @@ func (sc *Scope) bindsFor(svc *Service, p Port, e *Egress) []bind {
 	if e.Port() == 0 && sc.listensPerEndpoint(svc, p) {
 		return []bind{{address: headlessBind(svc), perEndpoint: true}}
 	}
+	if len(svc.Addresses) == 0 {
+		return []bind{{address: wildcardBind}}
+	}
 	var out []bind
-	var cidrs []Address
 	for _, a := range svc.Addresses {
 		if a.IsCIDR() {
-			cidrs = append(cidrs, a)
+			out = append(out, bind{address: wildcardBind, cidrs: []Address{a}})
 		} else {
 			out = append(out, bind{address: a.String()})
 		}
-	}
-	if len(cidrs) > 0 || len(svc.Addresses) == 0 {
-		out = append(out, bind{address: wildcardBind, cidrs: cidrs})
 	}
 	return out
 }

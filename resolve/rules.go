@@ -50,6 +50,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	destinationRuleRules,
 	clusterRules,
 	endpointRules,
+	listenerUnsettledRules,
 	clientTLSRules,
 	credentialRules,
 	serverIdentityRules,

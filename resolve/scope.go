@@ -112,7 +112,11 @@ func (s *Snapshot) newScope(key scopeKey, sc *networking.Sidecar) *Scope {
 				e.VirtualServices = append(e.VirtualServices, vs)
 			}
 		}
-		e.Services = selectServices(ix.exportedTo(key.namespace), e, key.namespace)
+		candidates := ix.exportedTo
+		if e.hosts.writtenOut() {
+			candidates = func(namespace string) []*Service { return ix.lookedUp(e.hosts, namespace) }
+		}
+		e.Services = selectServices(candidates(key.namespace), e, key.namespace)
 		e.bestVirtualService = bestVirtualServices(e.VirtualServices, e.Services)
 		e.byHost = make(map[string][]*Service, len(e.Services))
 		for _, svc := range e.Services {
@@ -162,10 +166,10 @@ func (sc *Scope) ExplainService(svc *Service, port int) []Step {
 	if step, capped := sc.snapshot.CappedFor(svc, sc.Namespace, Skipped); capped {
 		return []Step{step}
 	}
-	if !svc.ExportTo.VisibleIn(sc.Namespace) {
+	e := sc.egressFor(port)
+	if !svc.ExportTo.VisibleIn(sc.Namespace) && !e.imports(svc) {
 		return []Step{NewStep(RuleSidecarNotExported, Skipped, svc.Ref.At(exportField(svc)), svc.Hostname, sc.Namespace)}
 	}
-	e := sc.egressFor(port)
 	switch {
 	case !e.hosts.importsService(svc):
 		return []Step{NewStep(RuleSidecarNotImported, Skipped, e.Ref.At(e.Ref.Field+".hosts"), svc.Hostname, joinLimited(e.Listener.GetHosts(), 5))}

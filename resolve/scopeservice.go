@@ -111,7 +111,7 @@ func pickVisible(byNamespace map[string]*Service, namespace string) *Service {
 	var best *Service
 	for _, ns := range slices.Sorted(maps.Keys(byNamespace)) {
 		svc := byNamespace[ns]
-		if !svc.ExportTo.VisibleIn(namespace) {
+		if !svc.ExportTo.NamedFor(namespace) {
 			continue
 		}
 		if svc.Registry == RegistryKubernetes {

@@ -132,7 +132,7 @@ func (s *Snapshot) RouteService(hostname string, vs *VirtualService, podNamespac
 		return nil
 	}
 	svc := s.index.services().byHost[hostname][vs.Ref.Namespace]
-	if svc == nil || !svc.ExportTo.VisibleIn(podNamespace) {
+	if svc == nil || !svc.ExportTo.NamedFor(podNamespace) {
 		return nil
 	}
 	return svc
@@ -143,6 +143,22 @@ func (s *Snapshot) RouteService(hostname string, vs *VirtualService, podNamespac
 // Source: pilot/pkg/model/push_context.go, servicesExportedToNamespace.
 func (ix *serviceIndex) exportedTo(namespace string) []*Service {
 	return slices.Concat(ix.exported[namespace], ix.public)
+}
+
+// lookedUp returns the services of hosts that are all written out, with their namespaces: the one that each
+// namespace has of the host, as far as proxies of the namespace find it.
+// Source: pilot/pkg/model/sidecar.go, servicesForExactHosts.
+func (ix *serviceIndex) lookedUp(hosts egressHosts, namespace string) []*Service {
+	var out []*Service
+	for ns, in := range hosts {
+		for host := range in.exact {
+			if svc := ix.byHost[host][ns]; svc != nil && svc.ExportTo.NamedFor(namespace) {
+				out = append(out, svc)
+			}
+		}
+	}
+	slices.SortFunc(out, olderService)
+	return out
 }
 
 // resolveAliases hangs every ExternalName service on the concrete service it

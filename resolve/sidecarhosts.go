@@ -1,6 +1,9 @@
 package resolve
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // importedHosts are the hosts of one egress listener for one namespace.
 // Source: pilot/pkg/model/sidecar.go, hostClassification.
@@ -95,6 +98,18 @@ func parseEgressHosts(hosts []string, namespace string) (parsed egressHosts, bad
 		in.all = append(in.all, name)
 	}
 	return parsed, bad
+}
+
+// writtenOut reports whether every host is imported by its full name, from a namespace that is named.
+//
+// Source: pilot/pkg/model/sidecar.go, convertIstioListenerToWrapper.
+func (e egressHosts) writtenOut() bool {
+	for namespace, in := range e {
+		if len(in.all) > 0 && namespace == "*" || slices.ContainsFunc(in.all, IsWildcardHost) {
+			return false
+		}
+	}
+	return true
 }
 
 // importsService reports whether the egress hosts bring in the service.

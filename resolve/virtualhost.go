@@ -273,6 +273,9 @@ func (sc *Scope) buildRouteTable(l *OutboundListener, w *Workload) *RouteTable {
 	slices.SortFunc(t.suffixes, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
 	if l.HTTPService != nil {
 		t.Single = t.byDomain[l.HTTPService.Hostname]
+		if t.Single == nil { // httproute.go, getVirtualHostsForSniffedServicePort
+			t.byDomain, t.suffixes = map[string]*VirtualHost{}, nil
+		}
 	}
 	return t
 }

@@ -179,7 +179,10 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		Peer: hop.Peer, SourceIP: p.senderIP, RemoteIP: p.senderIP, DestinationIP: firstAddress(gw), DestinationPort: podPort,
 	}
 	if tls.on {
-		connection.SNI = tls.sni
+		connection.SNI, connection.TLS = tls.sni, resolve.TLSPassedOn
+		if chain.Terminates() {
+			connection.TLS = resolve.TLSOpened
+		}
 	}
 	if !chain.HTTP() {
 		if chain.Kind == resolve.GatewayAutoPassthrough {

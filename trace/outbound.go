@@ -54,6 +54,10 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 		p.note(step)
 		p.lower(Undetermined)
 	}
+	if step, open := listener.Unsettled(resolved.Address); open {
+		p.note(step)
+		p.lower(Undetermined)
+	}
 	chain := listener.Chain(p.payload(), resolved.Address)
 	switch {
 	case chain.HTTP && !p.speaksHTTP():
@@ -238,6 +242,7 @@ func (w *walk) dialService(p *path, d resolve.Dialled, tls resolve.ClientTLS) {
 		return
 	}
 	for _, g := range w.groupEndpoints(ready) {
+		g.key = w.likeness(g.first).String() // where another way leads to the pods as well, they count once
 		branch := p.branch(g.part)
 		branch.dest.TargetPort = g.first.Port
 		w.arrive(branch, g, tls)

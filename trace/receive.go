@@ -33,6 +33,11 @@ func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
 		}
 		p.wrapper = nil
 	}
+	if found, steps, own := w.snapshot.NamedService(p.sender, g.first); own && found.Found {
+		p.note(steps...)
+		w.connect(p, found.Dialled, tls)
+		return
+	}
 	if g.first.Workload == nil || g.first.Workload.Owner.Kind == "ServiceEntry" {
 		ip, _ := netip.ParseAddr(g.first.Address)
 		if w.known(p, ip, g.first.Port, tls) {
@@ -189,6 +194,11 @@ func (w *walk) inbound(p *path, a arrival) {
 	connection := &resolve.Connection{
 		Peer: hop.Peer, SourceIP: p.senderIP, RemoteIP: p.sidecarRemoteIP(request),
 		DestinationIP: firstAddress(server), DestinationPort: a.port, SNI: p.inspected(a, mtls.Mode),
+	}
+	if result.Verified {
+		connection.TLS = resolve.TLSOpened
+	} else if p.hopEncrypted() {
+		connection.TLS = resolve.TLSPassedOn
 	}
 	p.originate = originate(p, a)
 	if !w.filters(p, server, connection, request) {

@@ -94,6 +94,9 @@ func (w *walk) httpIgnored(p *path, c resolve.TCPChain) string {
 	if p.payload() != resolve.PayloadHTTP {
 		return ""
 	}
+	if c.Port.Protocol.IsAuto() {
+		return ": http routes do not apply to a range of addresses"
+	}
 	return ": http routes do not apply on a " + string(c.Port.Protocol) + " port"
 }
 

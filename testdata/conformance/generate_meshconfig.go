@@ -14,7 +14,7 @@ func (g generator) meshConfig() []string {
 		}
 	}
 	add(30, "outboundTrafficPolicy: {mode: "+g.one("REGISTRY_ONLY", "REGISTRY_ONLY", "ALLOW_ANY", "ALLOW_ANY_DYNAMIC_DNS")+"}")
-	add(12, "defaultServiceExportTo: "+g.one(`["."]`, `["*"]`, `["~"]`, `["shop"]`, `[".", "shop"]`))
+	add(12, "defaultServiceExportTo: "+g.one(`["."]`, `["*"]`, `["~"]`, `["shop"]`, `[".", "shop"]`, `["~", "shop"]`, `["~", ".", "team"]`))
 	add(12, "defaultVirtualServiceExportTo: "+quoted(g.some(2, ".", "*", "team")))
 	add(12, "defaultDestinationRuleExportTo: "+quoted(g.some(2, ".", "*", "team")))
 	add(8, "rootNamespace: team")

@@ -55,7 +55,7 @@ func (g generator) servicePort(i int) string {
 func (g generator) manual() []string {
 	port := g.one("http", "http", "tcp", "web")
 	endpoint := func(i int) string {
-		return fields(fmt.Sprintf("addresses: [%s]", fmt.Sprintf("198.51.100.%s%d", g.one("2", "3"), i)),
+		return fields(fmt.Sprintf("addresses: [%s]", g.one(fmt.Sprintf("198.51.100.2%d", i), fmt.Sprintf("198.51.100.3%d", i), fmt.Sprintf("10.244.7.%d", 1+i))),
 			g.when(40, "conditions: "+g.one("{ready: false}", "{ready: true}", "{ready: false, terminating: false}", "{}")))
 	}
 	return []string{
@@ -110,13 +110,18 @@ func (g generator) entryEndpoints(resolution string, i int) string {
 		if g.chance(10) {
 			return "workloadSelector: {labels: {app: " + g.one("b", "vm") + "}}"
 		}
-		return g.when(30, "endpoints: [{address: backend.example.net}"+g.when(30, ", {address: backend2.example.net, labels: {version: v2}}")+"]")
+		return g.when(30, "endpoints: [{address: "+g.dnsName()+g.when(20, ", serviceAccount: b")+"}"+g.when(30, ", {address: "+g.one("backend2.example.net", g.dnsName())+", labels: {version: v2}}")+"]")
 	case "DNS_ROUND_ROBIN":
-		return g.when(30, "endpoints: [{address: backend.example.net}]")
+		return g.when(30, "endpoints: [{address: "+g.dnsName()+"}]")
 	case "NONE":
 		return g.when(8, "workloadSelector: {labels: {app: vm}}")
 	}
 	return ""
+}
+
+// dnsName is where an endpoint is that a proxy looks up itself.
+func (g generator) dnsName() string {
+	return g.one("backend.example.net", "backend.example.net", "a.shop.svc.cluster.local", "c.team.svc.cluster.local", "db.shop.svc.cluster.local", "alias.shop.svc.cluster.local", "nobody.shop.svc.cluster.local")
 }
 
 // workloadEntry is a machine outside the cluster.

@@ -99,9 +99,23 @@ func addresses(w *pilot.World, c *apiserver.Cluster, host string, from *apiserve
 	return ips, nil
 }
 
-// entryAddress takes a ServiceEntry's first address for what the name resolves to. Where the proxy answers, it is
-// the one that istiod gave the host, if there is no other (pkg/dns/server/name_table.go, BuildNameTable).
+// entryAddress takes a ServiceEntry's first address for what the name resolves to: of the host itself, else of the
+// narrowest wildcard. Where the proxy answers, it is the one that istiod gave the host, if there is no other
+// (pkg/dns/server/name_table.go, BuildNameTable).
 func entryAddress(c *apiserver.Cluster, host string, captured bool) []netip.Addr {
+	for {
+		if ip := addressOf(c, host, captured); ip != nil {
+			return ip
+		}
+		_, parent, ok := strings.Cut(strings.TrimPrefix(host, "*."), ".")
+		if !ok {
+			return []netip.Addr{outside}
+		}
+		host = "*." + parent
+	}
+}
+
+func addressOf(c *apiserver.Cluster, host string, captured bool) []netip.Addr {
 	for _, cfg := range c.Configs {
 		se, ok := cfg.Spec.(*networking.ServiceEntry)
 		if !ok {
@@ -123,7 +137,7 @@ func entryAddress(c *apiserver.Cluster, host string, captured bool) []netip.Addr
 			}
 		}
 	}
-	return []netip.Addr{outside}
+	return nil
 }
 
 // entry is where the trace lets a request from outside in: which of several gateways takes it, and

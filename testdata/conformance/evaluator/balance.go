@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -60,7 +61,7 @@ func (k *walk) targets(v *visit, c *cluster.Cluster) ([]target, string) {
 	if c.GetType() == cluster.Cluster_EDS {
 		assignment = v.proxy.Endpoints[c.GetName()]
 	}
-	levels, unknown := levelsOf(assignment, c.GetType() == cluster.Cluster_EDS)
+	levels, unknown := levelsOf(assignment, c.GetType() == cluster.Cluster_EDS, k.lookUp(v))
 	if unknown != "" || len(levels) == 0 {
 		return nil, unknown
 	}
@@ -87,8 +88,20 @@ func (k *walk) targets(v *visit, c *cluster.Cluster) ([]target, string) {
 	return out, ""
 }
 
-// levelsOf are the priorities of an assignment, the best first. once leaves out what has an address again.
-func levelsOf(assignment *endpoint.ClusterLoadAssignment, once bool) ([]level, string) {
+// lookUp are the addresses that the proxy's DNS has for an endpoint's name: nothing for one of the cluster's domain that
+// is not there. known is false for names that are another network's.
+func (k *walk) lookUp(v *visit) func(name string) (ips []netip.Addr, known bool) {
+	return func(name string) ([]netip.Addr, bool) {
+		ips, own := k.world.Resolve(v.machine.Address, name)
+		domain := strings.HasSuffix(name, ".svc") || strings.HasSuffix(name, ".svc.cluster.local")
+		return ips, own && (len(ips) > 0 || domain)
+	}
+}
+
+// levelsOf are the priorities of an assignment, the best first. once leaves out what has an address again. Each
+// address that a name resolves to is a host with the weight of the name's endpoint; see Envoy's documentation, service
+// discovery, strict DNS. Of logical DNS, which takes one of them for each connection, all are shown.
+func levelsOf(assignment *endpoint.ClusterLoadAssignment, once bool, lookUp func(string) ([]netip.Addr, bool)) ([]level, string) {
 	byPriority, times := map[uint32]level{}, map[string]int{}
 	for _, l := range assignment.GetEndpoints() {
 		group := locality{weight: float64(l.GetLoadBalancingWeight().GetValue())}
@@ -99,17 +112,23 @@ func levelsOf(assignment *endpoint.ClusterLoadAssignment, once bool) ([]level, s
 			}
 			h := host{healthy: healthy(e), weight: weightOf(e)}
 			h.metadata = e.GetMetadata()
-			ip, err := netip.ParseAddr(a.GetAddress())
-			if err != nil {
+			ips := []netip.Addr{{}}
+			if ip, err := netip.ParseAddr(a.GetAddress()); err == nil {
+				ips[0] = ip
+			} else if found, known := lookUp(a.GetAddress()); known {
+				ips = found
+			} else {
 				h.name = a.GetAddress()
 			}
-			h.address = netip.AddrPortFrom(ip, uint16(a.GetPortValue()))
-			at := fmt.Sprint(h.name, h.address)
-			h.again = times[at]
-			if times[at]++; once && h.again > 0 {
-				continue
+			for _, ip := range ips {
+				h.address = netip.AddrPortFrom(ip, uint16(a.GetPortValue()))
+				at := fmt.Sprint(h.name, h.address)
+				h.again = times[at]
+				if times[at]++; once && h.again > 0 {
+					continue
+				}
+				group.hosts = append(group.hosts, h)
 			}
-			group.hosts = append(group.hosts, h)
 		}
 		byPriority[l.GetPriority()] = append(byPriority[l.GetPriority()], group)
 	}
