@@ -349,8 +349,8 @@ func (s *Snapshot) IngressesApart(hostname string) []Step {
 		case !foreign && o.Spec.DefaultBackend != nil:
 			steps = append(steps, NewStep(RuleIngressDefaultBackend, Skipped, ref.At("spec.defaultBackend")))
 		}
-		if named {
-			steps = append(steps, ix.leftOut[o]...)
+		if named && len(ix.leftOut[o]) > 0 {
+			steps = slices.Concat(steps, s.ingressClassNotes(o), ix.leftOut[o])
 		}
 	}
 	return steps

@@ -152,6 +152,9 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		branch.dest.TargetPort = g.first.Port
 		tls := branch.named(w.snapshot.ClientTLSFor(r.workload, cluster, g.first))
 		branch.note(tls.Step)
+		if !w.snapshot.ClientCertificates(r.workload, cluster, tls).Given {
+			branch.note(resolve.Behind(svc, healthy)...)
+		}
 		if w.originates(branch, r.workload, cluster, tls) {
 			w.arrive(branch, g, tls)
 		}
