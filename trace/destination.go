@@ -291,6 +291,7 @@ func (w *walk) whyUnknown(r *router, t target) resolve.Step {
 	candidates := w.snapshot.ServicesForHost(t.host)
 	for _, svc := range candidates {
 		if step, capped := w.snapshot.CappedFor(svc, r.workload.Namespace, resolve.None); capped {
+			step.Ref = svc.Ref
 			return step
 		}
 		if !svc.ExportTo.VisibleIn(r.workload.Namespace) {
