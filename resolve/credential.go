@@ -19,7 +19,8 @@ import (
 //     The authority is in the Secret NAME-cacert, else in NAME.
 //  3. istiod gives a proxy Secrets of its own namespace alone, and certificate and key only where the proxy's
 //     service account may list Secrets, which that of a gateway is taken to. Those of kubernetes-gateway:// are for
-//     a Gateway and a gateway of that namespace; for others there has to be a ReferenceGrant.
+//     a Gateway and a gateway of that namespace; for others there has to be a ReferenceGrant. Their authority
+//     comes with MUTUAL alone.
 //  4. It does not see Secrets of Helm and of service account tokens, nor those of a namespace that it does not
 //     discover; and of a name that ends in -cacert it gives the authority alone.
 //  5. Manifests seldom hold Secrets: one that they leave out is taken to be there, unless they have one of
@@ -128,10 +129,18 @@ func (c *GatewayFilterChain) ServerCertificates(s *Snapshot) Supply {
 	}
 	proxy := c.listener.gateway.Workload
 	out := s.oneOf(names, proxy, ref)
-	if out.Given && c.ClientCertificate() != ClientCertificateIgnored {
-		out = out.and(s.supply(credentialOf(names[0], proxy.Namespace), use{proxy: proxy, field: ref, authority: true}))
+	if !out.Given || c.ClientCertificate() == ClientCertificateIgnored {
+		return out
 	}
-	return out
+	tls, authority := c.Server().Spec.GetTls(), credentialOf(names[0], proxy.Namespace)
+	u := use{proxy: proxy, field: ref, authority: true}
+	switch ca := tls.GetCaCertCredentialName(); {
+	case ca != "":
+		authority = credentialOf(strings.TrimSuffix(ca, authoritySuffix), proxy.Namespace)
+	case authority.scheme == schemeGateway && tls.GetMode() == networking.ServerTLSSettings_OPTIONAL_MUTUAL:
+		return out.and(u.denied(RuleCredentialOptional, authority.written))
+	}
+	return out.and(s.supply(authority, u))
 }
 
 // oneOf are the certificates of a server, of which any is enough.
@@ -313,9 +322,9 @@ func (c *GatewayFilterChain) credentials() (Ref, []string) {
 	case !c.Terminates() || tls.GetMode() == networking.ServerTLSSettings_ISTIO_MUTUAL:
 		return ref, nil
 	case len(tls.GetCredentialNames()) > 0:
-		return ref.At(ref.Field + ".tls.credentialNames"), tls.GetCredentialNames()
+		return c.Server().At("tls.credentialNames"), tls.GetCredentialNames()
 	case tls.GetCredentialName() != "":
-		return ref.At(ref.Field + ".tls.credentialName"), []string{tls.GetCredentialName()}
+		return c.Server().At("tls.credentialName"), []string{tls.GetCredentialName()}
 	}
 	return ref, nil
 }

@@ -12,6 +12,7 @@ const (
 	RuleCredentialType       RuleID = "credential/type"
 	RuleCredentialNone       RuleID = "credential/no-certificate"
 	RuleCredentialNamespace  RuleID = "credential/other-namespace"
+	RuleCredentialOptional   RuleID = "credential/optional-mutual"
 	RuleCredentialGrant      RuleID = "credential/for-gateways"
 	RuleCredentialNotGranted RuleID = "credential/not-granted"
 	RuleCredentialAuthorized RuleID = "credential/service-account"
@@ -86,6 +87,12 @@ var credentialRules = []Rule{
 		Says:     "A Secret of another namespace by kubernetes-gateway:// needs a ReferenceGrant there that lets Gateways of the gateway's namespace use it.",
 		Template: "credentialName %s: no ReferenceGrant in namespace %s lets Gateways of namespace %s use it",
 		Source:   "pilot/pkg/model/gateway.go, mergeGateways",
+	},
+	{
+		ID: RuleCredentialOptional, Stage: StageTLS,
+		Says:     "Of a Secret by kubernetes-gateway:// istiod gives a gateway the authority of its clients with mode MUTUAL alone; with OPTIONAL_MUTUAL it never comes.",
+		Template: "the authority of %s is given with MUTUAL, not with OPTIONAL_MUTUAL: the gateway waits for it in vain",
+		Source:   "pilot/pkg/model/gateway.go, mergeGateways (VerifiedCertificateReferences)",
 	},
 	{
 		ID: RuleCredentialGrant, Stage: StageTLS,

@@ -182,7 +182,7 @@ func (l *kubeListener) config(domain string) *GatewayConfig {
 			"spec.servers[0]": l.ref, "spec.servers[0].hosts": at("hostname"), "spec.servers[0].port": at("port"),
 			"spec.servers[0].port.name": at("name"), "spec.servers[0].port.protocol": at("protocol"),
 			"spec.servers[0].tls": at("tls"), "spec.servers[0].tls.mode": at("tls.mode"),
-			"spec.servers[0].tls.credentialName": at("tls.certificateRefs"),
+			"spec.servers[0].tls.credentialName": at("tls.certificateRefs"), "spec.servers[0].tls.credentialNames": at("tls.certificateRefs"),
 		},
 	}
 }
