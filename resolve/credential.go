@@ -241,7 +241,10 @@ func (s *Snapshot) gatewaySecret(c credential, u use) Supply {
 	owner, lookup := u.field, u.proxy.Namespace
 	switch owner.Kind {
 	case "Gateway":
-		if c.namespace == owner.Namespace && c.namespace == u.proxy.Namespace {
+		if owner.Namespace != u.proxy.Namespace {
+			return u.denied(RuleCredentialGatewayApart, c.written, owner.Namespace, u.proxy.Namespace)
+		}
+		if c.namespace == owner.Namespace {
 			return given()
 		}
 	case "ListenerSet":

@@ -2,20 +2,21 @@ package resolve
 
 // Rules of the certificates that a credentialName names.
 const (
-	RuleCredentialThere      RuleID = "credential/there"
-	RuleCredentialAssumed    RuleID = "credential/not-among-manifests"
-	RuleCredentialUnread     RuleID = "credential/not-read"
-	RuleCredentialAuthority  RuleID = "credential/authority"
-	RuleCredentialAbsent     RuleID = "credential/absent"
-	RuleCredentialElsewhere  RuleID = "credential/elsewhere"
-	RuleCredentialKept       RuleID = "credential/kept"
-	RuleCredentialType       RuleID = "credential/type"
-	RuleCredentialNone       RuleID = "credential/no-certificate"
-	RuleCredentialNamespace  RuleID = "credential/other-namespace"
-	RuleCredentialOptional   RuleID = "credential/optional-mutual"
-	RuleCredentialGrant      RuleID = "credential/for-gateways"
-	RuleCredentialNotGranted RuleID = "credential/not-granted"
-	RuleCredentialAuthorized RuleID = "credential/service-account"
+	RuleCredentialThere        RuleID = "credential/there"
+	RuleCredentialAssumed      RuleID = "credential/not-among-manifests"
+	RuleCredentialUnread       RuleID = "credential/not-read"
+	RuleCredentialAuthority    RuleID = "credential/authority"
+	RuleCredentialAbsent       RuleID = "credential/absent"
+	RuleCredentialElsewhere    RuleID = "credential/elsewhere"
+	RuleCredentialKept         RuleID = "credential/kept"
+	RuleCredentialType         RuleID = "credential/type"
+	RuleCredentialNone         RuleID = "credential/no-certificate"
+	RuleCredentialNamespace    RuleID = "credential/other-namespace"
+	RuleCredentialGatewayApart RuleID = "credential/gateway-of-other-namespace"
+	RuleCredentialOptional     RuleID = "credential/optional-mutual"
+	RuleCredentialGrant        RuleID = "credential/for-gateways"
+	RuleCredentialNotGranted   RuleID = "credential/not-granted"
+	RuleCredentialAuthorized   RuleID = "credential/service-account"
 )
 
 // awaited is what becomes of a connection for which Envoy has no certificate.
@@ -87,6 +88,12 @@ var credentialRules = []Rule{
 		Says:     "A Secret of another namespace by kubernetes-gateway:// needs a ReferenceGrant there that lets Gateways of the gateway's namespace use it.",
 		Template: "credentialName %s: no ReferenceGrant in namespace %s lets Gateways of namespace %s use it",
 		Source:   "pilot/pkg/model/gateway.go, mergeGateways",
+	},
+	{
+		ID: RuleCredentialGatewayApart, Stage: StageTLS,
+		Says:     "A Secret by kubernetes-gateway:// is for Gateways of the gateway workload's own namespace.",
+		Template: "credentialName %s: a Gateway of namespace %s gets nothing by that name for a gateway of namespace %s",
+		Source:   "pilot/pkg/model/gateway.go, mergeGateways (identityVerified)",
 	},
 	{
 		ID: RuleCredentialOptional, Stage: StageTLS,

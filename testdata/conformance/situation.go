@@ -64,6 +64,9 @@ func situated(dir string, c simulation.Case) (string, error) {
 	if slices.ContainsFunc(document.Outcomes, func(o render.Outcome) bool { return o.Certainty == string(trace.Undetermined) }) {
 		return "", skipped{"the trace says undetermined"}
 	}
+	if slices.ContainsFunc(document.Outcomes, func(o render.Outcome) bool { return o.Code == string(trace.CodeNoCertificate) }) {
+		return "", skipped{"the simulation asks for no certificates, and one is not there"}
+	}
 	want := c.Want
 	if !c.Strict && c.Unplayed == "" {
 		want = completed(want, c.Got)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	networkingk8s "k8s.io/api/networking/v1"
+
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -198,7 +200,7 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 			continue
 		case *corev1.Endpoints: //nolint:staticcheck // manifests may hold them
 			return Unjudged{"Endpoints, which a controller mirrors"}
-		case *k8sgateway.GatewayClass:
+		case *k8sgateway.GatewayClass, *networkingk8s.IngressClass:
 			continue
 		}
 		if m.GetNamespace() == "" {
@@ -252,6 +254,9 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		c.gateways()
 	}
 	for _, s := range c.Services {
+		if to := s.Annotations["networking.istio.io/exportTo"]; strings.Contains(to, "~") && strings.Contains(to, ",") {
+			return Unjudged{"a Service that hides itself with ~ beside names: whether the fake server has its endpoints hangs on the order of its events"}
+		}
 		c.Objects = append(c.Objects, s)
 		if len(s.Spec.Selector) > 0 && s.Spec.Type != corev1.ServiceTypeExternalName && !c.endpoints[s.Namespace+"/"+s.Name] {
 			c.slices = append(c.slices, c.sliceOf(s)...)
@@ -265,10 +270,22 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		return err
 	}
 	for _, s := range c.slices {
+		if c.leftToChance(s) {
+			return Unjudged{"a slice names a ready pod by its address alone: the fake server reads pods and slices in any order, and does not read the slice again"}
+		}
 		c.Objects = append(c.Objects, s)
 	}
 	c.addNamespaces()
 	return nil
+}
+
+// leftToChance reports whether a slice has the address of a ready pod with a proxy, without saying that it is a pod.
+func (c *Cluster) leftToChance(s *discoveryv1.EndpointSlice) bool {
+	return slices.ContainsFunc(s.Endpoints, func(e discoveryv1.Endpoint) bool {
+		return e.TargetRef == nil && slices.ContainsFunc(c.Pods, func(p *Pod) bool {
+			return p.Proxy != "" && slices.Contains(e.Addresses, p.Status.PodIP)
+		})
+	})
 }
 
 // applied are the objects that remain when each takes the place of one before it that has its kind and name.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	networkingk8s "k8s.io/api/networking/v1"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -91,6 +93,13 @@ func (c *Cluster) credentialNames() []string {
 		}
 		if name != "" && !strings.Contains(name, "://") {
 			out = append(out, name)
+		}
+	}
+	for _, o := range c.Objects {
+		if x, ok := o.(*networkingk8s.Ingress); ok {
+			for _, tls := range x.Spec.TLS {
+				add(tls.SecretName)
+			}
 		}
 	}
 	for _, cfg := range c.Configs {

@@ -7,6 +7,8 @@ import (
 // supplied reports whether a proxy has what a TLS context needs: one of its certificates, and its authority. Only
 // secrets that come from the control plane can be missing; those of the workload itself come from its agent.
 //
+// Where the proxy does not tell its secrets it has all of them.
+//
 // Until then a listener that is new is not active, for as long as initial_fetch_timeout (15 seconds); after it, a connection is closed.
 //
 // Sources: https://www.envoyproxy.io/docs/envoy/latest/configuration/security/secret;
@@ -26,5 +28,5 @@ func (p *Proxy) supplied(c *tlsv3.CommonTlsContext) bool {
 }
 
 func (p *Proxy) has(s *tlsv3.SdsSecretConfig) bool {
-	return s.GetSdsConfig().GetAds() == nil || p.Secrets[s.GetName()]
+	return p.Secrets == nil || s.GetSdsConfig().GetAds() == nil || p.Secrets[s.GetName()]
 }

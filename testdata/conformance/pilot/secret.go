@@ -30,7 +30,7 @@ func (w *World) secrets(node *model.Proxy, p *evaluator.Proxy) map[string]bool {
 	resources, _, err := w.server.Discovery.Generators[v3.SecretType].Generate(node,
 		&model.WatchedResource{TypeUrl: v3.SecretType, ResourceNames: sets.New(names...)}, &model.PushRequest{Push: w.server.PushContext(), Forced: true})
 	if err != nil {
-		return nil // none are supplied
+		return map[string]bool{} // none are supplied
 	}
 	out := map[string]bool{}
 	for _, r := range resources {
