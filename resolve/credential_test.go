@@ -42,7 +42,7 @@ func TestServerCertificates(t *testing.T) {
 		{"without a name", `{mode: SIMPLE, credentialName: "kubernetes://"}`, nil, "false [credential/no-certificate]", nil},
 		{"invalid", `{mode: SIMPLE, credentialName: "invalid://c"}`, nil, "false [credential/no-certificate]", nil},
 		{"of the Gateway API without a namespace", `{mode: SIMPLE, credentialName: "kubernetes-gateway://c"}`, nil, "false [credential/no-certificate]", nil},
-		{"of the Gateway API", `{mode: SIMPLE, credentialName: "kubernetes-gateway://istio-system/c"}`, there(ns + "c"), "false [credential/not-granted]", nil},
+		{"of the Gateway API", `{mode: SIMPLE, credentialName: "kubernetes-gateway://istio-system/c"}`, there(ns + "c"), "false [credential/gateway-of-other-namespace]", nil},
 		{"a ConfigMap", `{mode: SIMPLE, credentialName: "configmap://istio-system/c"}`, nil, "false [credential/no-certificate]", nil},
 		{"the mesh's own", `{mode: MUTUAL, credentialName: "builtin://"}`, nil, "true []", nil},
 		{"from beside istiod", `{mode: MUTUAL, credentialName: "sds://c"}`, nil, "true []", nil},
