@@ -68,9 +68,6 @@ var backendPolicyRules = []Rule{
 	},
 }
 
-// invalidCredential is the name of a certificate that is never there.
-const invalidCredential = "invalid://"
-
 // ignorePolicyAnnotation takes a policy out.
 const ignorePolicyAnnotation = "istio.io/ignore-policy-attachment"
 
@@ -100,16 +97,15 @@ func (s *Snapshot) backendTarget(group, kind, namespace, name string) (backendTa
 			return backendTarget{svc.Ref, []string{svc.Hostname}, svc.Ports}, true
 		}
 	case kindRef{istioNetworking, "ServiceEntry"}:
-		for _, o := range s.ServiceEntries {
-			if o.Namespace != namespace || o.Name != name {
-				continue
-			}
-			t := backendTarget{ref: refOf(istioNetworking, "ServiceEntry", o), hosts: o.Spec.GetHosts()}
-			for _, p := range o.Spec.GetPorts() {
-				t.ports = append(t.ports, Port{Name: p.GetName(), Number: int(p.GetNumber())})
-			}
-			return t, true
+		o, ok := objectNamed(s.ServiceEntries, namespace, name)
+		if !ok {
+			break
 		}
+		t := backendTarget{ref: refOf(istioNetworking, "ServiceEntry", o), hosts: o.Spec.GetHosts()}
+		for _, p := range o.Spec.GetPorts() {
+			t.ports = append(t.ports, Port{Name: p.GetName(), Number: int(p.GetNumber())})
+		}
+		return t, true
 	}
 	return backendTarget{}, false
 }
@@ -203,7 +199,7 @@ func backendTLS(o *k8sgateway.BackendTLSPolicy, ref Ref) (*networking.ClientTLSS
 		tls.CredentialName = "configmap://" + o.Namespace + "/" + string(ca.Name)
 		return tls, nil
 	}
-	tls.CredentialName = invalidCredential
+	tls.CredentialName = schemeInvalid
 	at := ref.At("spec.validation.caCertificateRefs[0]")
 	return tls, []Step{NewStep(RuleBackendPolicyCA, Skipped, at, string(ca.Name), "a "+string(ca.Kind)+" is no ConfigMap")}
 }

@@ -211,7 +211,7 @@ func (s *Snapshot) userTLS(client *Workload, c *Cluster) ClientTLS {
 	originate := tls.GetMode() == networking.ClientTLSSettings_SIMPLE || tls.GetMode() == networking.ClientTLSSettings_MUTUAL
 	sidecar := client != nil && client.Dataplane == DataplaneSidecar
 	secret := tls.GetCredentialName() != "" && !strings.HasPrefix(tls.GetCredentialName(), "configmap://")
-	if originate && tls.GetCredentialName() == invalidCredential && sidecar {
+	if originate && tls.GetCredentialName() == schemeInvalid && sidecar {
 		return plain(RuleClientTLSInvalidCA, Warned, c.TLSRef)
 	}
 	if originate && secret && sidecar && !c.HasWorkloadSelector {

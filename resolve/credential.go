@@ -179,7 +179,7 @@ func (s *Snapshot) ClientCertificates(proxy *Workload, c *Cluster, tls ClientTLS
 	if c.TLSRef.Kind == "BackendTLSPolicy" {
 		u.field = c.TLSRef.At(c.TLSRef.Field + ".caCertificateRefs[0]")
 	}
-	if name == invalidCredential {
+	if name == schemeInvalid {
 		return u.denied(RuleClientTLSUnready)
 	}
 	if tls.Mode == ClientMutualTLSOrigination {

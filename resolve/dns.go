@@ -172,7 +172,7 @@ func (s *Snapshot) namespaceOf(name string) (string, bool) {
 	if !ok || strings.Contains(ns, ".") || s.Namespaces[ns] == nil {
 		return "", false
 	}
-	return ns, len(s.index.virtualServiceHosts().exact[name]) == 0
+	return ns, len(s.index.virtualServiceHosts().places.exact[name]) == 0
 }
 
 func inClusterDomain(name, domain string) bool {

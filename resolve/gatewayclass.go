@@ -78,8 +78,8 @@ var builtInGatewayClasses = map[string]k8sgateway.GatewayController{
 // KubeGatewayClass is the class of a name, if it is Istio's.
 func (s *Snapshot) KubeGatewayClass(name string) (GatewayClass, bool) {
 	controller, ref := builtInGatewayClasses[name], Ref{}
-	for _, o := range s.GatewayClasses {
-		if _, known := gatewayClasses[o.Spec.ControllerName]; known && o.Name == name {
+	if o, found := objectNamed(s.GatewayClasses, "", name); found {
+		if _, known := gatewayClasses[o.Spec.ControllerName]; known {
 			controller, ref = o.Spec.ControllerName, refOf(k8sgateway.GroupName, "GatewayClass", o)
 		}
 	}
@@ -91,7 +91,7 @@ func (s *Snapshot) KubeGatewayClass(name string) (GatewayClass, bool) {
 // foreignClass says that a Gateway's class is not Istio's, and by which object it is another's.
 func (s *Snapshot) foreignClass(gateway Ref, name string) []Step {
 	at, controller := gateway.At("spec.gatewayClassName"), "no GatewayClass of that name"
-	object, found := s.classObject(name)
+	object, found := objectNamed(s.GatewayClasses, "", name)
 	if found {
 		controller = "controller " + string(object.Spec.ControllerName)
 	}
@@ -99,20 +99,20 @@ func (s *Snapshot) foreignClass(gateway Ref, name string) []Step {
 	if !found {
 		return []Step{step}
 	}
-	return []Step{s.otherClass(object), step}
+	return []Step{otherClass(object), step}
 }
 
 // otherClass tells of a GatewayClass that is not Istio's.
-func (s *Snapshot) otherClass(o *k8sgateway.GatewayClass) Step {
+func otherClass(o *k8sgateway.GatewayClass) Step {
 	return NewStep(RuleGatewayClassOther, Skipped, refOf(k8sgateway.GroupName, "GatewayClass", o).At("spec.controllerName"), string(o.Spec.ControllerName))
 }
 
-// classObject is the GatewayClass of that name.
-func (s *Snapshot) classObject(name string) (*k8sgateway.GatewayClass, bool) {
-	for _, o := range s.GatewayClasses {
-		if o.Name == name {
-			return o, true
-		}
+// ofOtherController is the GatewayClass of that name, if its controller is not Istio's.
+func (s *Snapshot) ofOtherController(class string) (*k8sgateway.GatewayClass, bool) {
+	o, found := objectNamed(s.GatewayClasses, "", class)
+	if !found {
+		return nil, false
 	}
-	return nil, false
+	_, known := gatewayClasses[o.Spec.ControllerName]
+	return o, !known
 }

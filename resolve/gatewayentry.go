@@ -308,7 +308,7 @@ func (s *Snapshot) MeantForGateway(host string) (Ref, bool) {
 		return Ref{}, false
 	}
 	names := func(name string) bool { return name != "" && name != "*" && HostSubsetOf(host, strings.ToLower(name)) }
-	for _, r := range s.index.kube().routes {
+	for _, r := range s.index.kube().routesFor(host) {
 		if slices.ContainsFunc(r.hostnames, names) && slices.ContainsFunc(r.attachments, func(a *routeAttachment) bool { return !a.mesh() }) {
 			return r.ref, true
 		}

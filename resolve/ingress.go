@@ -101,13 +101,21 @@ type ingressIndex struct {
 	foreign map[*networkingk8s.Ingress][]Step
 	// leftOut are the paths and tls entries that do not count.
 	leftOut map[*networkingk8s.Ingress][]Step
+	// hosts are the places in Snapshot.Ingresses of the hosts of rules; that of a defaultBackend is every host.
+	hosts *hostPlaces
 }
 
 func indexIngresses(s *Snapshot) *ingressIndex {
-	ix := &ingressIndex{foreign: map[*networkingk8s.Ingress][]Step{}, leftOut: map[*networkingk8s.Ingress][]Step{}}
+	ix := &ingressIndex{foreign: map[*networkingk8s.Ingress][]Step{}, leftOut: map[*networkingk8s.Ingress][]Step{}, hosts: newHostPlaces()}
 	byHost := map[string][]ingressPath{}
 	var hosts []string
-	for _, o := range s.Ingresses { // by age
+	for place, o := range s.Ingresses { // by age
+		for _, rule := range o.Spec.Rules {
+			ix.hosts.add(cmp.Or(rule.Host, "*"), place)
+		}
+		if o.Spec.DefaultBackend != nil {
+			ix.hosts.add("*", place)
+		}
 		if step, takes := s.takesIngress(o); !takes {
 			ix.foreign[o] = append(s.ingressClassNotes(o), step)
 			continue
@@ -146,11 +154,9 @@ func (s *Snapshot) takesIngress(o *networkingk8s.Ingress) (why Step, takes bool)
 			class == s.Mesh.GetIngressClass()
 	}
 	if o.Spec.IngressClassName != nil {
-		for _, c := range s.IngressClasses {
-			if c.Name == *o.Spec.IngressClassName {
-				return NewStep(RuleIngressClass, Skipped, ref.At("spec.ingressClassName"), fmt.Sprintf("IngressClass %s has controller %s", c.Name, c.Spec.Controller)),
-					c.Spec.Controller == ingressController
-			}
+		if c, found := objectNamed(s.IngressClasses, "", *o.Spec.IngressClassName); found {
+			return NewStep(RuleIngressClass, Skipped, ref.At("spec.ingressClassName"), fmt.Sprintf("IngressClass %s has controller %s", c.Name, c.Spec.Controller)),
+				c.Spec.Controller == ingressController
 		}
 	}
 	words := "it names no class, and meshConfig.ingressControllerMode is " + mode.String()
@@ -200,16 +206,15 @@ func (s *Snapshot) ingressClassNotes(o *networkingk8s.Ingress) []Step {
 	if _, annotated := o.Annotations["kubernetes.io/ingress.class"]; annotated || o.Spec.IngressClassName == nil {
 		return nil
 	}
-	for _, c := range s.IngressClasses {
-		if c.Name == *o.Spec.IngressClassName {
-			ref := refOf(ingressGroup, "IngressClass", c)
-			if c.Spec.Controller != ingressController {
-				return []Step{NewStep(RuleIngressController, Skipped, ref.At("spec.controller"), c.Spec.Controller)}
-			}
-			return []Step{NewStep(RuleIngressOfClass, Applied, ref, c.Spec.Controller, refOf(ingressGroup, "Ingress", o))}
-		}
+	c, found := objectNamed(s.IngressClasses, "", *o.Spec.IngressClassName)
+	if !found {
+		return nil
 	}
-	return nil
+	ref := refOf(ingressGroup, "IngressClass", c)
+	if c.Spec.Controller != ingressController {
+		return []Step{NewStep(RuleIngressController, Skipped, ref.At("spec.controller"), c.Spec.Controller)}
+	}
+	return []Step{NewStep(RuleIngressOfClass, Applied, ref, c.Spec.Controller, refOf(ingressGroup, "Ingress", o))}
 }
 
 func (s *Snapshot) ingressSelector() map[string]string {
@@ -262,14 +267,11 @@ func (s *Snapshot) ingressPaths(ix *ingressIndex, o *networkingk8s.Ingress, i in
 
 // ingressMatch is what a path becomes; nil for every path.
 func ingressMatch(path networkingk8s.HTTPIngressPath) *networking.StringMatch {
-	prefix := func(v string) *networking.StringMatch {
-		return &networking.StringMatch{MatchType: &networking.StringMatch_Prefix{Prefix: v}}
-	}
 	switch orElse(path.PathType, networkingk8s.PathTypeImplementationSpecific) {
 	case networkingk8s.PathTypeExact:
 		return exactMatch(path.Path)
 	case networkingk8s.PathTypePrefix:
-		return prefix(path.Path)
+		return prefixMatch(path.Path)
 	case networkingk8s.PathTypeImplementationSpecific:
 	}
 	switch path.Path {
@@ -277,10 +279,10 @@ func ingressMatch(path networkingk8s.HTTPIngressPath) *networking.StringMatch {
 		return nil
 	}
 	if before, ok := strings.CutSuffix(path.Path, ".*"); ok {
-		return prefix(before)
+		return prefixMatch(before)
 	}
 	if before, ok := strings.CutSuffix(path.Path, "/*"); ok {
-		return prefix(before)
+		return prefixMatch(before)
 	}
 	return exactMatch(path.Path)
 }
@@ -321,7 +323,7 @@ func (s *Snapshot) ingressVirtualService(host string, paths []ingressPath) *Virt
 	}
 	paths = slices.DeleteFunc(slices.Clone(paths), func(p ingressPath) bool { return p.entry == nil })
 	slices.SortStableFunc(paths, func(a, b ingressPath) int {
-		return cmp.Or(cmp.Compare(b.length, a.length), cmp.Compare(present(b.exact), present(a.exact)))
+		return cmp.Or(cmp.Compare(b.length, a.length), boolFirst(a.exact)-boolFirst(b.exact))
 	})
 	for _, p := range paths {
 		service := p.ref.At(p.ref.Field + ".backend.service")
@@ -339,7 +341,8 @@ func (s *Snapshot) ingressVirtualService(host string, paths []ingressPath) *Virt
 func (s *Snapshot) IngressesApart(hostname string) []Step {
 	var steps []Step
 	ix := s.index.ingresses()
-	for _, o := range s.Ingresses {
+	for _, place := range ix.hosts.find(standsFor, hostname) {
+		o := s.Ingresses[place]
 		named := slices.ContainsFunc(o.Spec.Rules, func(r networkingk8s.IngressRule) bool { return HostSubsetOf(hostname, cmp.Or(r.Host, "*")) })
 		ref := refOf(ingressGroup, "Ingress", o)
 		why, foreign := ix.foreign[o]

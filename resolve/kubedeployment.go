@@ -129,7 +129,10 @@ func (s *Snapshot) deployGateways() {
 // gatewayDeployment is step 1; nil for a Gateway for which istiod deploys nothing.
 func (s *Snapshot) gatewayDeployment(o *k8sgateway.Gateway) *gatewayDeployment {
 	class, ok := s.KubeGatewayClass(string(o.Spec.GatewayClassName))
-	if !ok || !class.Deploys || s.otherController(class.Name) != "" {
+	if !ok || !class.Deploys {
+		return nil
+	}
+	if _, other := s.ofOtherController(class.Name); other {
 		return nil
 	}
 	g := &kubeGateway{ref: refOf(k8sgateway.GroupName, "Gateway", o), object: o, class: class}
@@ -141,16 +144,6 @@ func (s *Snapshot) gatewayDeployment(o *k8sgateway.Gateway) *gatewayDeployment {
 		d.listeners = append(d.listeners, l.spec)
 	}
 	return d
-}
-
-// otherController is the controller of the GatewayClass of that name, if it is not Istio's.
-func (s *Snapshot) otherController(class string) string {
-	for _, o := range s.GatewayClasses {
-		if _, known := gatewayClasses[o.Spec.ControllerName]; o.Name == class && !known {
-			return string(o.Spec.ControllerName)
-		}
-	}
-	return ""
 }
 
 // run adds the ServiceAccount and the Deployment to what runs in the namespace of the Gateway, unless it

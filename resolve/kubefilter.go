@@ -202,8 +202,7 @@ func kubeCORS(f *k8sgateway.HTTPCORSFilter) *networking.CorsPolicy {
 		case !strings.Contains(o, "*"):
 			out.AllowOrigins = append(out.AllowOrigins, exactMatch(o))
 		case strings.Count(o, "*") == 1 && strings.HasSuffix(o, "*"):
-			prefix := &networking.StringMatch{MatchType: &networking.StringMatch_Prefix{Prefix: strings.TrimSuffix(o, "*")}}
-			out.AllowOrigins = append(out.AllowOrigins, prefix)
+			out.AllowOrigins = append(out.AllowOrigins, prefixMatch(strings.TrimSuffix(o, "*")))
 		default:
 			out.AllowOrigins = append(out.AllowOrigins, regexMatch("^"+strings.ReplaceAll(regexp.QuoteMeta(o), `\*`, ".*")+"$"))
 		}

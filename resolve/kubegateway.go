@@ -73,8 +73,6 @@ type kubeGateway struct {
 	listeners []*kubeListener
 	// steps tell why it, or an address of it, does not count; notes what else it hangs on.
 	steps, notes []Step
-	// foreign is set where it is not Istio's.
-	foreign bool
 }
 
 // kubeGateways are all Gateways, by their Ref, with their listeners read.
@@ -86,7 +84,6 @@ func (s *Snapshot) kubeGateways() map[Ref]*kubeGateway {
 		class, ok := s.KubeGatewayClass(string(o.Spec.GatewayClassName))
 		switch {
 		case !ok:
-			g.foreign = true
 			g.steps = append(g.steps, s.foreignClass(g.ref, string(o.Spec.GatewayClassName))...)
 			continue
 		case class.Controller == controllerRemote:
@@ -164,7 +161,7 @@ func (g *kubeGateway) defaultName() string {
 }
 
 // config is step 4; nil for a listener that is none.
-func (l *kubeListener) config(domain string) *GatewayConfig {
+func (l *kubeListener) config() *GatewayConfig {
 	if !l.programmed {
 		return nil
 	}

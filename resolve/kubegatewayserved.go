@@ -11,16 +11,6 @@ import (
 
 // Which proxies serve a Gateway of the Gateway API, and why none does.
 
-// sortedKubeGateways are the Gateways of the Gateway API by namespace and name.
-func (s *Snapshot) sortedKubeGateways() []*kubeGateway {
-	var out []*kubeGateway
-	for _, g := range s.index.kube().gateways {
-		out = append(out, g)
-	}
-	slices.SortFunc(out, func(a, b *kubeGateway) int { return CompareRefs(a.ref, b.ref) })
-	return out
-}
-
 // servesGateway reports whether the workload is behind a Service of the Gateway.
 func (s *Snapshot) servesGateway(w *Workload, g *kubeGateway) bool {
 	c := GatewayConfig{services: g.services, proxyNamespace: g.ref.Namespace}
@@ -29,7 +19,13 @@ func (s *Snapshot) servesGateway(w *Workload, g *kubeGateway) bool {
 
 // gatewaysServedBy are the Gateways of the Gateway API that the workload serves.
 func (s *Snapshot) gatewaysServedBy(w *Workload) []*kubeGateway {
-	return slices.DeleteFunc(s.sortedKubeGateways(), func(g *kubeGateway) bool { return !s.servesGateway(w, g) })
+	var out []*kubeGateway
+	for _, g := range s.index.kube().ordered {
+		if s.servesGateway(w, g) {
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 // GatewayDeployment tells what of the workload and its Services istiod is taken to make, because manifests leave it out.
@@ -75,11 +71,8 @@ func (s *Snapshot) notServed(g *kubeGateway) []Step {
 	if !g.managed {
 		at = g.ref.At("spec.addresses")
 	}
-	if controller := s.otherController(g.class.Name); controller != "" && g.managed {
-		if object, found := s.classObject(g.class.Name); found {
-			steps = append(steps, s.otherClass(object))
-		}
-		steps = append(steps, NewStep(RuleKubeGatewayNotDeployed, Skipped, at, g.class.Name, controller))
+	if object, other := s.ofOtherController(g.class.Name); other && g.managed {
+		steps = append(steps, otherClass(object), NewStep(RuleKubeGatewayNotDeployed, Skipped, at, g.class.Name, string(object.Spec.ControllerName)))
 	}
 	for _, host := range g.services {
 		services := slices.DeleteFunc(s.ServicesForHost(host), func(svc *Service) bool { return svc.Namespace != g.ref.Namespace })
@@ -120,7 +113,7 @@ func (g *kubeGateway) takes(host string) bool {
 // --gateway names, if it does.
 func (s *Snapshot) gatewaysNotServed(q GatewayQuestion) []Step {
 	var steps []Step
-	for _, g := range s.sortedKubeGateways() {
+	for _, g := range s.index.kube().ordered {
 		named := q.Gateway == g.ref.Name || q.Gateway == g.ref.QualifiedName()
 		if named || q.Gateway == "" && g.takes(q.Host) {
 			steps = append(steps, s.notServed(g)...)

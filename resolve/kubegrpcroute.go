@@ -1,8 +1,6 @@
 package resolve
 
 import (
-	"slices"
-
 	networking "istio.io/api/networking/v1alpha3"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
@@ -18,29 +16,9 @@ import (
 // Source: pilot/pkg/config/kube/gateway/conversion.go, convertGRPCRoute, createGRPCURIMatch.
 
 func (s *Snapshot) convertGRPCRoute(o *k8sgateway.GRPCRoute, ref Ref, mesh bool) ruleSet {
-	var out ruleSet
-	for i, rule := range o.Spec.Rules {
-		c := &ruleConversion{snapshot: s, route: ref, ref: ref.At(pathIndex("spec.rules", i)), mesh: mesh, fields: writtenAs{}}
-		entry := c.grpcRule(rule, i)
-		out.take(c)
-		if c.refused != nil {
-			return out.dropped(c)
-		}
-		if len(rule.Matches) == 0 {
-			out.http = append(out.http, kubeRule{http: entry, ref: c.ref, fields: c.fields, steps: slices.Concat(c.granted, c.steps)})
-		}
-		for j, m := range rule.Matches {
-			split := entry.DeepCopy()
-			at := c.ref.At(pathIndex(c.ref.Field+".matches", j))
-			match, clauses := c.grpcMatch(m, at)
-			if c.refused != nil {
-				return out.dropped(c)
-			}
-			split.Match = []*networking.HTTPMatchRequest{match}
-			out.http = append(out.http, kubeRule{http: split, ref: c.ref, match: at, fields: c.fields, clauses: clauses, steps: slices.Concat(c.granted, c.steps)})
-		}
-	}
-	return out
+	return convertRules(s, ref, mesh, o.Spec.Rules, func(c *ruleConversion, i int, rule k8sgateway.GRPCRouteRule, out *ruleSet) {
+		splitByMatch(c, out, c.grpcRule(rule, i), rule.Matches, c.grpcMatch)
+	})
 }
 
 func (c *ruleConversion) grpcRule(rule k8sgateway.GRPCRouteRule, i int) *networking.HTTPRoute {
@@ -114,7 +92,7 @@ func (c *ruleConversion) grpcPath(m *k8sgateway.GRPCMethodMatch, ref Ref) *netwo
 	case how == k8sgateway.GRPCMethodMatchRegularExpression:
 		return regexMatch("/" + service + "/" + method)
 	case m.Method == nil:
-		return &networking.StringMatch{MatchType: &networking.StringMatch_Prefix{Prefix: "/" + service + "/"}}
+		return prefixMatch("/" + service + "/")
 	default:
 		return exactMatch("/" + service + "/" + method)
 	}

@@ -27,25 +27,25 @@ import (
 // Source: pilot/pkg/config/kube/gateway/conversion.go, convertHTTPRoute.
 
 func (s *Snapshot) convertHTTPRoute(o *k8sgateway.HTTPRoute, ref Ref, mesh bool) ruleSet {
-	var out ruleSet
-	for i, rule := range o.Spec.Rules {
-		c := &ruleConversion{snapshot: s, route: ref, ref: ref.At(pathIndex("spec.rules", i)), mesh: mesh, fields: writtenAs{}}
-		entry := c.httpRule(rule, i)
-		out.take(c)
-		if c.refused != nil {
-			return out.dropped(c)
-		}
-		if len(rule.Matches) == 0 {
-			out.http = append(out.http, kubeRule{http: entry, ref: c.ref, fields: c.fields, steps: slices.Concat(c.granted, c.steps)})
-		}
-		for j, m := range rule.Matches {
-			split := entry.DeepCopy()
-			match, clauses := c.httpMatch(m, c.ref.At(pathIndex(c.ref.Field+".matches", j)))
-			split.Match = []*networking.HTTPMatchRequest{match}
-			out.http = append(out.http, kubeRule{http: split, ref: c.ref, match: c.ref.At(pathIndex(c.ref.Field+".matches", j)), fields: c.fields, clauses: clauses, steps: slices.Concat(c.granted, c.steps)})
-		}
+	return convertRules(s, ref, mesh, o.Spec.Rules, func(c *ruleConversion, i int, rule k8sgateway.HTTPRouteRule, out *ruleSet) {
+		splitByMatch(c, out, c.httpRule(rule, i), rule.Matches, c.httpMatch)
+	})
+}
+
+// splitByMatch is step 1.
+func splitByMatch[M any](c *ruleConversion, out *ruleSet, entry *networking.HTTPRoute, matches []M, read func(M, Ref) (*networking.HTTPMatchRequest, writtenAs)) {
+	if c.refused == nil && len(matches) == 0 {
+		out.http = append(out.http, kubeRule{http: entry, ref: c.ref, fields: c.fields, steps: slices.Concat(c.granted, c.steps)})
 	}
-	return out
+	for j, m := range matches {
+		if c.refused != nil {
+			return
+		}
+		split, at := entry.DeepCopy(), c.at("matches[%d]", j)
+		match, clauses := read(m, at)
+		split.Match = []*networking.HTTPMatchRequest{match}
+		out.http = append(out.http, kubeRule{http: split, ref: c.ref, match: at, fields: c.fields, clauses: clauses, steps: slices.Concat(c.granted, c.steps)})
+	}
 }
 
 // ruleConversion is the reading of one rule.
@@ -65,15 +65,19 @@ type ruleConversion struct {
 	unresolved string
 }
 
-// take keeps what a rule told.
-func (r *ruleSet) take(c *ruleConversion) {
-	r.steps = append(r.steps, c.steps...)
-	r.unresolved = cmp.Or(c.unresolved, r.unresolved)
-}
-
-// dropped is what is left of the rules when one is refused.
-func (r *ruleSet) dropped(c *ruleConversion) ruleSet {
-	return ruleSet{refused: c.refused, steps: r.steps, unresolved: c.unresolved}
+// convertRules reads the rules of a route one by one; one that is refused drops them all.
+func convertRules[R any](s *Snapshot, route Ref, mesh bool, rules []R, read func(c *ruleConversion, i int, rule R, out *ruleSet)) ruleSet {
+	var out ruleSet
+	for i, rule := range rules {
+		c := &ruleConversion{snapshot: s, route: route, ref: route.At(pathIndex("spec.rules", i)), mesh: mesh, fields: writtenAs{}}
+		read(c, i, rule, &out)
+		out.steps = append(out.steps, c.steps...)
+		if c.refused != nil {
+			return ruleSet{refused: c.refused, steps: out.steps, unresolved: c.unresolved}
+		}
+		out.unresolved = cmp.Or(c.unresolved, out.unresolved)
+	}
+	return out
 }
 
 // at is a field of the rule.
@@ -134,7 +138,7 @@ func (c *ruleConversion) httpMatch(m k8sgateway.HTTPRouteMatch, ref Ref) (*netwo
 		if value != "/" {
 			value = strings.TrimSuffix(value, "/")
 		}
-		out.Uri = &networking.StringMatch{MatchType: &networking.StringMatch_Prefix{Prefix: value}}
+		out.Uri = prefixMatch(value)
 	case k8sgateway.PathMatchExact:
 		out.Uri = exactMatch(value)
 	case k8sgateway.PathMatchRegularExpression:
@@ -172,6 +176,10 @@ func (c *ruleConversion) named(in *map[string]*networking.StringMatch, clauses w
 
 func exactMatch(v string) *networking.StringMatch {
 	return &networking.StringMatch{MatchType: &networking.StringMatch_Exact{Exact: v}}
+}
+
+func prefixMatch(v string) *networking.StringMatch {
+	return &networking.StringMatch{MatchType: &networking.StringMatch_Prefix{Prefix: v}}
 }
 
 func regexMatch(v string) *networking.StringMatch {

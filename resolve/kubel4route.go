@@ -15,45 +15,29 @@ import (
 // Source: pilot/pkg/config/kube/gateway/conversion.go, convertTCPRoute, convertTLSRoute, buildTCPDestination.
 
 func (s *Snapshot) convertTCPRoute(o *k8sgateway.TCPRoute, ref Ref, mesh bool) ruleSet {
-	var out ruleSet
-	for i, rule := range o.Spec.Rules {
-		c := &ruleConversion{snapshot: s, route: ref, ref: ref.At(pathIndex("spec.rules", i)), mesh: mesh}
-		routes, at := c.l4Destinations(rule.BackendRefs)
-		out.take(c)
-		if c.refused != nil {
-			return out.dropped(c)
-		}
-		out.tcp = append(out.tcp, &networking.TCPRoute{Route: routes})
-		out.origins = append(out.origins, l4Origin{fields: at, steps: slices.Concat(c.granted, c.steps)})
-	}
-	return out
+	return convertRules(s, ref, mesh, o.Spec.Rules, func(c *ruleConversion, _ int, rule k8sgateway.TCPRouteRule, out *ruleSet) {
+		out.tcp = append(out.tcp, &networking.TCPRoute{Route: c.l4Destinations(rule.BackendRefs)})
+		out.origins = append(out.origins, l4Origin{fields: c.fields, steps: slices.Concat(c.granted, c.steps)})
+	})
 }
 
 func (s *Snapshot) convertTLSRoute(o *k8sgateway.TLSRoute, ref Ref, mesh bool) ruleSet {
-	var out ruleSet
 	names := hostnames(o.Spec.Hostnames)
 	if len(names) == 0 {
 		names = []string{"*"}
 	}
-	for i, rule := range o.Spec.Rules {
-		c := &ruleConversion{snapshot: s, route: ref, ref: ref.At(pathIndex("spec.rules", i)), mesh: mesh}
-		routes, at := c.l4Destinations(rule.BackendRefs)
-		out.take(c)
-		if c.refused != nil {
-			return out.dropped(c)
-		}
-		route := &networking.TLSRoute{Route: routes}
+	return convertRules(s, ref, mesh, o.Spec.Rules, func(c *ruleConversion, _ int, rule k8sgateway.TLSRouteRule, out *ruleSet) {
+		route := &networking.TLSRoute{Route: c.l4Destinations(rule.BackendRefs)}
 		if !weightless(rule.BackendRefs) {
-			route.Match = []*networking.TLSMatchAttributes{{SniHosts: append([]string(nil), names...)}}
+			route.Match = []*networking.TLSMatchAttributes{{SniHosts: slices.Clone(names)}}
 		}
-		at[".match[0]"] = ref.At("spec.hostnames")
+		c.fields[".match[0]"] = ref.At("spec.hostnames")
 		if len(o.Spec.Hostnames) == 0 {
-			at[".match[0]"] = c.ref
+			c.fields[".match[0]"] = c.ref
 		}
 		out.tls = append(out.tls, route)
-		out.origins = append(out.origins, l4Origin{fields: at, steps: slices.Concat(c.granted, c.steps)})
-	}
-	return out
+		out.origins = append(out.origins, l4Origin{fields: c.fields, steps: slices.Concat(c.granted, c.steps)})
+	})
 }
 
 func weightless(refs []k8sgateway.BackendRef) bool {
@@ -64,14 +48,14 @@ func weightless(refs []k8sgateway.BackendRef) bool {
 	return sum == 0
 }
 
-// l4Destinations are the backends of a rule, and where they were written.
-func (c *ruleConversion) l4Destinations(refs []k8sgateway.BackendRef) ([]*networking.RouteDestination, writtenAs) {
-	at := writtenAs{"": c.ref, ".route": c.at("backendRefs")}
+// l4Destinations are the backends of a rule; fields gets where they were written.
+func (c *ruleConversion) l4Destinations(refs []k8sgateway.BackendRef) []*networking.RouteDestination {
+	c.fields[""], c.fields[".route"] = c.ref, c.at("backendRefs")
 	if weightless(refs) {
 		c.steps = append(c.steps, NewStep(RuleKubeRouteNoShare, Skipped, c.at("backendRefs")))
 		return []*networking.RouteDestination{{Destination: &networking.Destination{
 			Host: "internal.cluster.local", Subset: "zero-weight", Port: &networking.PortSelector{Number: 65535},
-		}}}, at
+		}}}
 	}
 	var out []*networking.RouteDestination
 	for i, b := range refs {
@@ -82,13 +66,13 @@ func (c *ruleConversion) l4Destinations(refs []k8sgateway.BackendRef) ([]*networ
 		ref := c.at("backendRefs[%d]", i)
 		d := c.destination(b, ref)
 		if c.refused != nil {
-			return nil, nil
+			return nil
 		}
-		at[pathIndex(".route", len(out))] = ref
+		c.fields[pathIndex(".route", len(out))] = ref
 		out = append(out, &networking.RouteDestination{Destination: d, Weight: weight})
 	}
 	if len(out) == 1 {
 		out[0].Weight = 0
 	}
-	return out, at
+	return out
 }

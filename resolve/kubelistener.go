@@ -8,6 +8,7 @@ import (
 
 	wrappers "google.golang.org/protobuf/types/known/wrapperspb"
 	networking "istio.io/api/networking/v1alpha3"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -145,18 +146,13 @@ func (s *Snapshot) allowedNamespaces(l *kubeListener) []string {
 
 // routeNamespaces are those of the routes: each is there, even if its Namespace is not among the manifests.
 func (s *Snapshot) routeNamespaces() []string {
+	return slices.Concat(namespacesOf(s.HTTPRoutes), namespacesOf(s.GRPCRoutes), namespacesOf(s.TLSRoutes), namespacesOf(s.TCPRoutes))
+}
+
+func namespacesOf[T metav1.Object](list []T) []string {
 	var out []string
-	for _, o := range s.HTTPRoutes {
-		out = append(out, o.Namespace)
-	}
-	for _, o := range s.GRPCRoutes {
-		out = append(out, o.Namespace)
-	}
-	for _, o := range s.TLSRoutes {
-		out = append(out, o.Namespace)
-	}
-	for _, o := range s.TCPRoutes {
-		out = append(out, o.Namespace)
+	for _, o := range list {
+		out = append(out, o.GetNamespace())
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	networking "istio.io/api/networking/v1alpha3"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -72,37 +73,28 @@ type kubeRule struct {
 	steps []Step
 }
 
-// kubeRouteKinds in the order in which pilot joins what they become.
+// kubeRoutes are all routes, kind by kind in the order in which pilot joins what they become.
 func (s *Snapshot) kubeRoutes() []*kubeRoute {
 	var out []*kubeRoute
-	for _, o := range s.TCPRoutes {
-		r := &kubeRoute{ref: refOf(k8sgateway.GroupName, "TCPRoute", o), created: o.CreationTimestamp.Time, parents: o.Spec.ParentRefs}
-		r.convert = func(mesh bool) ruleSet { return s.convertTCPRoute(o, r.ref, mesh) }
+	add := func(kind string, o metav1.Object, spec k8sgateway.CommonRouteSpec, hosts []k8sgateway.Hostname, convert func(ref Ref, mesh bool) ruleSet) {
+		r := &kubeRoute{
+			ref: refOf(k8sgateway.GroupName, kind, o), created: o.GetCreationTimestamp().Time,
+			parents: spec.ParentRefs, hostnames: hostnames(hosts),
+		}
+		r.convert = func(mesh bool) ruleSet { return convert(r.ref, mesh) }
 		out = append(out, r)
+	}
+	for _, o := range s.TCPRoutes {
+		add("TCPRoute", o, o.Spec.CommonRouteSpec, nil, func(ref Ref, mesh bool) ruleSet { return s.convertTCPRoute(o, ref, mesh) })
 	}
 	for _, o := range s.TLSRoutes {
-		r := &kubeRoute{
-			ref: refOf(k8sgateway.GroupName, "TLSRoute", o), created: o.CreationTimestamp.Time,
-			parents: o.Spec.ParentRefs, hostnames: hostnames(o.Spec.Hostnames),
-		}
-		r.convert = func(mesh bool) ruleSet { return s.convertTLSRoute(o, r.ref, mesh) }
-		out = append(out, r)
+		add("TLSRoute", o, o.Spec.CommonRouteSpec, o.Spec.Hostnames, func(ref Ref, mesh bool) ruleSet { return s.convertTLSRoute(o, ref, mesh) })
 	}
 	for _, o := range s.HTTPRoutes {
-		r := &kubeRoute{
-			ref: refOf(k8sgateway.GroupName, "HTTPRoute", o), created: o.CreationTimestamp.Time,
-			parents: o.Spec.ParentRefs, hostnames: hostnames(o.Spec.Hostnames),
-		}
-		r.convert = func(mesh bool) ruleSet { return s.convertHTTPRoute(o, r.ref, mesh) }
-		out = append(out, r)
+		add("HTTPRoute", o, o.Spec.CommonRouteSpec, o.Spec.Hostnames, func(ref Ref, mesh bool) ruleSet { return s.convertHTTPRoute(o, ref, mesh) })
 	}
 	for _, o := range s.GRPCRoutes {
-		r := &kubeRoute{
-			ref: refOf(k8sgateway.GroupName, "GRPCRoute", o), created: o.CreationTimestamp.Time,
-			parents: o.Spec.ParentRefs, hostnames: hostnames(o.Spec.Hostnames),
-		}
-		r.convert = func(mesh bool) ruleSet { return s.convertGRPCRoute(o, r.ref, mesh) }
-		out = append(out, r)
+		add("GRPCRoute", o, o.Spec.CommonRouteSpec, o.Spec.Hostnames, func(ref Ref, mesh bool) ruleSet { return s.convertGRPCRoute(o, ref, mesh) })
 	}
 	return out
 }
@@ -212,10 +204,8 @@ func (r *kubeRoute) parentField(a *routeAttachment) string {
 // meshHosts are the hosts of a mesh parent.
 func (s *Snapshot) meshHosts(a *routeAttachment) []string {
 	if a.target.Kind == "ServiceEntry" {
-		for _, o := range s.ServiceEntries {
-			if o.Namespace == a.target.Namespace && o.Name == a.target.Name {
-				return o.Spec.GetHosts()
-			}
+		if entry, found := objectNamed(s.ServiceEntries, a.target.Namespace, a.target.Name); found {
+			return entry.Spec.GetHosts()
 		}
 		return nil
 	}

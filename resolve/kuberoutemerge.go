@@ -84,16 +84,9 @@ func comparePrecedence(a, b kubeRule) int {
 	yRank, yLength := pathRank(y.GetUri())
 	return cmp.Or(
 		cmp.Compare(yRank, xRank), cmp.Compare(yLength, xLength),
-		cmp.Compare(present(y.Method != nil), present(x.Method != nil)),
+		boolFirst(x.Method != nil)-boolFirst(y.Method != nil),
 		cmp.Compare(len(y.Headers), len(x.Headers)), cmp.Compare(len(y.QueryParams), len(x.QueryParams)),
 	)
-}
-
-func present(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
 }
 
 // pathRank is how exact a path is asked for, and how long it is.

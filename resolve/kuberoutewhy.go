@@ -3,8 +3,6 @@ package resolve
 import (
 	"slices"
 	"strings"
-
-	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 // Why a Gateway API route has no part in a table.
@@ -70,17 +68,12 @@ func (r *kubeRoute) notAttached(index int) (Step, bool) {
 	return *nearest, true
 }
 
-// takes reports whether the route is for the host.
-func (r *kubeRoute) takes(host string) bool {
-	return slices.ContainsFunc(r.hosts(), func(h string) bool { return HostSubsetOf(host, strings.ToLower(h)) })
-}
-
 // routesApart tells of the routes that are for the host and bring nothing to the table: those with a parent that
 // the table's workload serves, and, where no virtual host was found, those whose parent is no parent.
 func (t *GatewayRouteTable) routesApart(hostname string, found bool) []Step {
 	var steps []Step
-	for _, r := range t.snapshot.index.kube().routes {
-		if r.ref.Kind != "HTTPRoute" && r.ref.Kind != "GRPCRoute" || !r.takes(hostname) {
+	for _, r := range t.snapshot.index.kube().routesFor(hostname) {
+		if r.ref.Kind != "HTTPRoute" && r.ref.Kind != "GRPCRoute" {
 			continue
 		}
 		attached := false
@@ -103,8 +96,8 @@ func (t *GatewayRouteTable) routesApart(hostname string, found bool) []Step {
 				}
 			}
 		}
-		if refused := r.rules[false].refused; attached && refused != nil {
-			steps = append(steps, *refused, NewStep(RuleKubeRouteRefused, Skipped, r.ref.At("spec.rules"), strings.TrimSuffix(refused.Reason(), allRulesDropped)))
+		if attached {
+			steps = append(steps, r.dropped(false)...)
 		}
 	}
 	return steps
@@ -115,18 +108,6 @@ func (t *GatewayRouteTable) serves(target Ref) bool {
 	s := t.snapshot
 	g := s.index.kube().gateways[s.gatewayOf(target)]
 	return g != nil && s.servesGateway(t.workload, g)
-}
-
-// gatewayOf is the Gateway itself, or that of a ListenerSet.
-func (s *Snapshot) gatewayOf(target Ref) Ref {
-	if target.Kind == "ListenerSet" {
-		for _, o := range s.ListenerSets {
-			if o.Namespace == target.Namespace && o.Name == target.Name {
-				return listenerSetParent(o)
-			}
-		}
-	}
-	return target
 }
 
 // nearestRefusal is why a parentRef attaches to nothing: by a listener of this table, else by the one that comes closest.
@@ -166,12 +147,7 @@ func (t *GatewayRouteTable) barredListeners(r *kubeRoute, index int) []Step {
 			steps = append(steps, l.steps...)
 		}
 	}
-	for _, o := range s.ListenerSets {
-		if ref := refOf(k8sgateway.GroupName, "ListenerSet", o); ref == target {
-			steps = append(steps, s.listenerSetRefused(o, g)...)
-		}
-	}
-	return steps
+	return append(steps, s.listenerSetRefused(target, g)...)
 }
 
 // target is the object that a parentRef names.
@@ -190,20 +166,23 @@ func (s *Snapshot) routesWithParent(svc *Service) []Step {
 		return nil
 	}
 	var steps []Step
-	for _, r := range s.index.kube().routes {
-		for i := range r.parents {
-			if target := r.target(i); target != svc.Ref {
-				continue
-			}
-			if step, apart := r.notAttached(i); apart {
-				steps = append(steps, r.notes(i)...)
-				steps = append(steps, step)
-			} else if refused := r.rules[true].refused; refused != nil {
-				steps = append(steps, *refused, NewStep(RuleKubeRouteRefused, Skipped, r.ref.At("spec.rules"), strings.TrimSuffix(refused.Reason(), allRulesDropped)))
-			}
+	for _, p := range s.index.kube().byParent[svc.Ref] {
+		if step, apart := p.route.notAttached(p.index); apart {
+			steps = append(append(steps, p.route.notes(p.index)...), step)
+		} else {
+			steps = append(steps, p.route.dropped(true)...)
 		}
 	}
 	return steps
+}
+
+// dropped tells why no rule of the route counts, for gateways or for the mesh; nothing if they do.
+func (r *kubeRoute) dropped(mesh bool) []Step {
+	refused := r.rules[mesh].refused
+	if refused == nil {
+		return nil
+	}
+	return []Step{*refused, NewStep(RuleKubeRouteRefused, Skipped, r.ref.At("spec.rules"), strings.TrimSuffix(refused.Reason(), allRulesDropped))}
 }
 
 // shownListener is the name of an internal Gateway as NAMESPACE/GATEWAY listener LISTENER, or that of its Ingress.

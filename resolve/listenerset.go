@@ -45,7 +45,7 @@ var listenerSetRules = []Rule{
 func (s *Snapshot) listenerSetListeners(g *kubeGateway) []*kubeListener {
 	var sets []*k8sgateway.ListenerSet
 	for _, o := range s.ListenerSets {
-		if listenerSetParent(o) == g.ref && len(s.listenerSetRefused(o, g)) == 0 {
+		if listenerSetParent(o) == g.ref && len(s.listenerSetRefused(refOf(k8sgateway.GroupName, "ListenerSet", o), g)) == 0 {
 			sets = append(sets, o)
 		}
 	}
@@ -81,14 +81,25 @@ func listenerSetParent(o *k8sgateway.ListenerSet) Ref {
 	}
 }
 
-// listenerSetRefused tells why a Gateway does not take a ListenerSet; nothing if it does.
-func (s *Snapshot) listenerSetRefused(o *k8sgateway.ListenerSet, g *kubeGateway) []Step {
-	at := refOf(k8sgateway.GroupName, "ListenerSet", o).At("spec.parentRef")
-	if !g.class.ListenerSets {
-		return []Step{NewStep(RuleListenerSetClass, Skipped, at, g.ref, g.class.Name)}
+// gatewayOf is the Gateway itself, or that of a ListenerSet; zero for a ListenerSet that is not there.
+func (s *Snapshot) gatewayOf(target Ref) Ref {
+	if target.Kind != "ListenerSet" {
+		return target
 	}
-	if !s.allowsListeners(g.object, o.Namespace) {
-		return []Step{NewStep(RuleListenerSetNotAllowed, Skipped, at, g.ref.At("spec.allowedListeners"), o.Namespace)}
+	if o, found := objectNamed(s.ListenerSets, target.Namespace, target.Name); found {
+		return listenerSetParent(o)
+	}
+	return Ref{}
+}
+
+// listenerSetRefused tells why a Gateway does not take a ListenerSet; nothing if it does, or the parent is no ListenerSet.
+func (s *Snapshot) listenerSetRefused(parent Ref, g *kubeGateway) []Step {
+	switch at := parent.At("spec.parentRef"); {
+	case parent.Kind != "ListenerSet":
+	case !g.class.ListenerSets:
+		return []Step{NewStep(RuleListenerSetClass, Skipped, at, g.ref, g.class.Name)}
+	case !s.allowsListeners(g.object, parent.Namespace):
+		return []Step{NewStep(RuleListenerSetNotAllowed, Skipped, at, g.ref.At("spec.allowedListeners"), parent.Namespace)}
 	}
 	return nil
 }

@@ -172,12 +172,11 @@ func (s *Snapshot) attachToMesh(r *kubeRoute, a routeAttachment) {
 // meshParentLabels are the labels of a Service or ServiceEntry.
 func (s *Snapshot) meshParentLabels(target Ref) (labels map[string]string, exists bool) {
 	if target.Kind == "ServiceEntry" {
-		for _, o := range s.ServiceEntries {
-			if o.Namespace == target.Namespace && o.Name == target.Name {
-				return o.Labels, true
-			}
+		entry, exists := objectNamed(s.ServiceEntries, target.Namespace, target.Name)
+		if !exists {
+			return nil, false
 		}
-		return nil, false
+		return entry.Labels, true
 	}
 	svc, exists := s.KubeService(target.Namespace, target.Name)
 	if !exists {
@@ -198,17 +197,16 @@ func (s *Snapshot) foreignWaypoint(target Ref, labels map[string]string) (string
 		return "", nil
 	}
 	namespace := cmp.Or(labels[useWaypointLabel+"-namespace"], target.Namespace)
-	for _, gw := range s.KubeGateways {
-		if gw.Namespace != namespace || gw.Name != name {
-			continue
-		}
-		class, found := s.classObject(string(gw.Spec.GatewayClassName))
-		if found && class.Spec.ControllerName != controllerWaypoint && class.Spec.ControllerName != controllerGateway {
-			at := refOf(k8sgateway.GroupName, "Gateway", gw).At("spec.gatewayClassName")
-			return namespace + "/" + name, []Step{s.otherClass(class), NewStep(RuleGatewayClassForeign, Skipped, at, class.Name, "controller "+string(class.Spec.ControllerName))}
-		}
+	gw, found := objectNamed(s.KubeGateways, namespace, name)
+	if !found {
+		return "", nil
 	}
-	return "", nil
+	class, found := objectNamed(s.GatewayClasses, "", string(gw.Spec.GatewayClassName))
+	if !found || class.Spec.ControllerName == controllerWaypoint || class.Spec.ControllerName == controllerGateway {
+		return "", nil
+	}
+	at := refOf(k8sgateway.GroupName, "Gateway", gw).At("spec.gatewayClassName")
+	return namespace + "/" + name, []Step{otherClass(class), NewStep(RuleGatewayClassForeign, Skipped, at, class.Name, "controller "+string(class.Spec.ControllerName))}
 }
 
 const useWaypointLabel = "istio.io/use-waypoint"
@@ -241,30 +239,15 @@ func (s *Snapshot) attachToListeners(r *kubeRoute, a routeAttachment, gateways m
 
 // listenersOf are the listeners of a Gateway or ListenerSet that routes can attach to, or why there are none.
 func (s *Snapshot) listenersOf(target Ref, gateways map[Ref]*kubeGateway) (listeners []*kubeListener, why string) {
-	parent := target
-	if target.Kind == "ListenerSet" {
-		parent = Ref{}
-		for _, o := range s.ListenerSets {
-			if o.Namespace != target.Namespace || o.Name != target.Name {
-				continue
-			}
-			parent = listenerSetParent(o)
-			if g := gateways[parent]; g != nil && len(g.services) > 0 {
-				if refused := s.listenerSetRefused(o, g); len(refused) > 0 {
-					return nil, "is not accepted: " + refused[0].Reason()
-				}
-			}
-		}
-		if parent.IsZero() {
-			return nil, "does not exist"
-		}
-	}
-	g := gateways[parent]
+	g := gateways[s.gatewayOf(target)]
 	switch {
 	case g == nil:
 		return nil, "does not exist"
 	case len(g.services) == 0 && len(g.steps) > 0:
 		return nil, lastOf(g.steps)
+	}
+	if refused := s.listenerSetRefused(target, g); len(refused) > 0 && len(g.services) > 0 {
+		return nil, "is not accepted: " + refused[0].Reason()
 	}
 	var barred []string
 	for _, l := range g.listeners {

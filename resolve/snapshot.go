@@ -435,3 +435,14 @@ func (s *Snapshot) sort() {
 	slices.SortStableFunc(s.Ingresses, byAge)
 	slices.SortStableFunc(s.IngressClasses, byAge)
 }
+
+// objectNamed finds an object of a list by namespace, empty for what has none, and name.
+func objectNamed[T metav1.Object](list []T, namespace, name string) (T, bool) {
+	for _, o := range list {
+		if o.GetNamespace() == namespace && o.GetName() == name {
+			return o, true
+		}
+	}
+	var none T
+	return none, false
+}

@@ -1,7 +1,6 @@
 package resolve
 
 import (
-	"slices"
 	"strings"
 
 	networking "istio.io/client-go/pkg/apis/networking/v1"
@@ -9,21 +8,7 @@ import (
 
 // virtualServicesOverlapping returns the VirtualServices one of whose hosts overlaps one of the names.
 func (s *Snapshot) virtualServicesOverlapping(names ...string) []*VirtualService {
-	ix := s.index.virtualServiceHosts()
-	var places []int
-	for i, name := range names {
-		if slices.Contains(names[:i], name) {
-			continue
-		}
-		places = append(places, ix.exact[name]...)
-		for _, w := range ix.wildcards {
-			if HostMatches(w.host, name) {
-				places = append(places, w.place)
-			}
-		}
-	}
-	slices.Sort(places)
-	places = slices.Compact(places)
+	places := s.index.virtualServiceHosts().places.find(HostMatches, names...)
 	all := s.VirtualServices()
 	out := make([]*VirtualService, len(places))
 	for i, place := range places {
@@ -34,20 +19,14 @@ func (s *Snapshot) virtualServicesOverlapping(names ...string) []*VirtualService
 
 // virtualServiceHostIndex finds VirtualServices by host.
 type virtualServiceHostIndex struct {
-	// exact and wildcards hold places in Snapshot.VirtualServices.
-	exact     map[string][]int
-	wildcards []wildcardVirtualService
+	// places are those in Snapshot.VirtualServices.
+	places *hostPlaces
 	// short holds, for a name without a dot, the VirtualServices that name a host so.
 	short map[string][]*VirtualService
 }
 
-type wildcardVirtualService struct {
-	host  string
-	place int
-}
-
 func indexVirtualServiceHosts(s *Snapshot) *virtualServiceHostIndex {
-	ix := &virtualServiceHostIndex{exact: map[string][]int{}, short: map[string][]*VirtualService{}}
+	ix := &virtualServiceHostIndex{places: newHostPlaces(), short: map[string][]*VirtualService{}}
 	written := make(map[Ref]*networking.VirtualService, len(s.RawVirtualServices))
 	for _, vs := range s.RawVirtualServices {
 		written[refOf("networking.istio.io", "VirtualService", vs)] = vs
@@ -61,11 +40,7 @@ func indexVirtualServiceHosts(s *Snapshot) *virtualServiceHostIndex {
 			}
 		}
 		for _, h := range lowerHosts(vs) {
-			if IsWildcardHost(h) {
-				ix.wildcards = append(ix.wildcards, wildcardVirtualService{h, i})
-			} else {
-				ix.exact[h] = append(ix.exact[h], i)
-			}
+			ix.places.add(h, i)
 		}
 	}
 	return ix

@@ -7,10 +7,9 @@ import "github.com/mesh-trace/kubectl-mesh-trace/resolve"
 // Source: Envoy, source/common/tls/ssl_socket.cc, NotReadySslSocket; Troubleshooting TLS, "Secret is not supplied by SDS".
 const notSupplied = "upstream_reset_before_response_started{remote_connection_failure|TLS_error:_Secret_is_not_supplied_by_SDS}"
 
-// originates reports whether the proxy of a workload has what the TLS of the cluster needs; without it the
-// connection ends at that proxy.
-func (w *walk) originates(p *path, proxy *resolve.Workload, cluster *resolve.Cluster, tls resolve.ClientTLS) bool {
-	return w.supplied(p, w.snapshot.ClientCertificates(proxy, cluster, tls), "UF,URX", notSupplied)
+// originates reports whether a client's proxy has what the TLS of its cluster needs; without it the connection ends there.
+func (w *walk) originates(p *path, certificates resolve.Supply) bool {
+	return w.supplied(p, certificates, "UF,URX", notSupplied)
 }
 
 // supplied closes a path where a proxy is given no certificate; flags and details are those of the proxy that sends.

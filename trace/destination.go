@@ -152,10 +152,11 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		branch.dest.TargetPort = g.first.Port
 		tls := branch.named(w.snapshot.ClientTLSFor(r.workload, cluster, g.first))
 		branch.note(tls.Step)
-		if !w.snapshot.ClientCertificates(r.workload, cluster, tls).Given {
+		certificates := w.snapshot.ClientCertificates(r.workload, cluster, tls)
+		if !certificates.Given {
 			branch.note(resolve.Behind(svc, healthy)...)
 		}
-		if w.originates(branch, r.workload, cluster, tls) {
+		if w.originates(branch, certificates) {
 			w.arrive(branch, g, tls)
 		}
 	}

@@ -54,7 +54,7 @@ func (w *walk) toOwnHost(p *path, r *router, cluster *resolve.Cluster) {
 		return
 	}
 	p.note(tls.Step)
-	if !w.originates(p, r.workload, cluster, tls) {
+	if !w.originates(p, w.snapshot.ClientCertificates(r.workload, cluster, tls)) {
 		return
 	}
 	w.toNamed(p, r, host, port, svc.Ref, tls)

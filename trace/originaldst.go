@@ -42,7 +42,7 @@ func (w *walk) toDialled(p *path, r *router, cluster *resolve.Cluster, endpoints
 	p.note(resolve.Behind(svc, endpoints)...) // they decide about mTLS
 	tls := p.named(w.snapshot.ClientTLSFor(r.workload, cluster, &resolve.Endpoint{Ref: svc.Ref}))
 	p.note(tls.Step)
-	if w.originates(p, r.workload, cluster, tls) {
+	if w.originates(p, w.snapshot.ClientCertificates(r.workload, cluster, tls)) {
 		w.connect(p, d, tls)
 	}
 }
