@@ -44,6 +44,8 @@ type Cluster struct {
 	world   *world
 	// addresses are those of the Gateways.
 	addresses map[types.NamespacedName]string
+	// onGateway is told of each Gateway and its address.
+	onGateway func(address string, gw *k8sgateway.Gateway) error
 }
 
 // NewCluster is a cluster that knows the Gateway API by the CRDs of a directory.

@@ -65,6 +65,9 @@ func (c *Cluster) publishClasses(ctx context.Context, s *resolve.Snapshot, _ ver
 func (c *Cluster) publishGateways(ctx context.Context, s *resolve.Snapshot, v verdicts) error {
 	for _, gw := range s.KubeGateways {
 		ref := objectRef("Gateway", gw)
+		if err := c.onGateway(c.addressOf(gw), gw); err != nil {
+			return err
+		}
 		if err := write(ctx, c, client.ObjectKeyFromObject(gw), &k8sgateway.Gateway{}, func(o *k8sgateway.Gateway) {
 			ip := k8sgateway.IPAddressType
 			o.Status.Addresses = []k8sgateway.GatewayStatusAddress{{Type: &ip, Value: c.addressOf(o)}}

@@ -39,8 +39,10 @@ func newSuite(t *testing.T) *suite.ConformanceTestSuite {
 		t.Fatal(err)
 	}
 	player := NewPlayer(cluster)
-	server := PodServer{player}.Start()
-	t.Cleanup(server.Close)
+	server, sockets, dialer := PodServer{player}.Start(), NewSockets(player), NewWebSocketDialer(player)
+	for _, end := range []func(){server.Close, sockets.Close, dialer.Server.Close} {
+		t.Cleanup(end)
+	}
 	connection := &rest.Config{Host: server.URL}
 	clientset, err := kubernetes.NewForConfig(connection)
 	if err != nil {
@@ -55,7 +57,7 @@ func newSuite(t *testing.T) *suite.ConformanceTestSuite {
 			UnusableNetworkAddresses: []k8sgateway.GatewaySpecAddress{{Type: &hostname, Value: "foo"}},
 		},
 		Client: cluster.Client, Clientset: clientset, RestConfig: connection,
-		RoundTripper: RoundTripper{player}, GRPCClient: GRPCClient{player}, ManifestFS: []fs.FS{&conformance.Manifests},
+		RoundTripper: RoundTripper{player}, GRPCClient: GRPCClient{player}, WebSocketDialer: dialer, ManifestFS: []fs.FS{&conformance.Manifests},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
 
@@ -42,12 +44,27 @@ func (c *Cluster) World(ctx context.Context) (*world, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the command refuses the manifests: %w", err)
 	}
+	in.Secret = c.secret
 	w := &world{snapshot: resolve.NewSnapshot(in)}
 	if err := c.publish(ctx, w); err != nil {
 		return nil, err
 	}
 	c.world = w
 	return w, nil
+}
+
+// secret tells of a Secret what the command gets of a cluster: whether it is there, and its type.
+func (c *Cluster) secret(namespace, name string) resolve.Secret {
+	secret := &corev1.Secret{}
+	if !c.read(namespace, name, secret) {
+		return resolve.Secret{}
+	}
+	return resolve.Secret{Found: true, Type: string(secret.Type)}
+}
+
+// read gets an object as it is; it reports whether it is there.
+func (c *Cluster) read(namespace, name string, into client.Object) bool {
+	return c.raw.Get(context.Background(), client.ObjectKey{Namespace: namespace, Name: name}, into) == nil
 }
 
 // Walk is the trace of a request.
