@@ -77,23 +77,27 @@ func TestReadmeExitCodes(t *testing.T) {
 	}
 }
 
-var fidelityTable = regexp.MustCompile(`(?m)^\| category \|.*\n(\|.*\n)+`)
-
-// The README's fidelity table is that of the last whole run of the conformance module; -update
-// puts it there.
+// The README's fidelity tables are those of the last whole runs of the modules that judge; -update puts them there.
 func TestReadmeFidelity(t *testing.T) {
-	run, err := os.ReadFile("../testdata/conformance/fidelity.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := readme(t)
-	if *update {
-		text = fidelityTable.ReplaceAllLiteralString(text, string(run))
-		if err := os.WriteFile("../README.md", []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if diff := cmp.Diff(string(run), fidelityTable.FindString(text)); diff != "" {
-		t.Errorf("the README shows another table than testdata/conformance/fidelity.md:\n%s", diff)
+	for file, head := range map[string]string{
+		"../testdata/conformance/fidelity.md":          `\| category \|`,
+		"../testdata/gatewayapi-conformance/report.md": `\| tests of \|`,
+	} {
+		t.Run(file, func(t *testing.T) {
+			run, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			table, text := regexp.MustCompile(`(?m)^`+head+`.*\n(\|.*\n)+`), readme(t)
+			if *update {
+				text = table.ReplaceAllLiteralString(text, table.FindString(string(run)))
+				if err := os.WriteFile("../README.md", []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(table.FindString(string(run)), table.FindString(text)); diff != "" || text == "" {
+				t.Errorf("the README shows another table:\n%s", diff)
+			}
+		})
 	}
 }

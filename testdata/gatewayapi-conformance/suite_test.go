@@ -88,22 +88,26 @@ const skipped = "GATEWAY_API_RUN_SKIPPED"
 // processes is how many run tests that are left out: these spend their time waiting.
 const processes = 8
 
-// TestSuite runs the tests of the suite, and tells how many of each group pass.
+// TestSuite runs the tests of the suite, and holds what came of each against report.md.
 func TestSuite(t *testing.T) {
 	skips, err := ReadSkips("skips.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	tally := newTally(skips)
-	t.Cleanup(func() { tally.print(t) })
-	s := newSuite(t)
 	asked := strings.Split(os.Getenv(skipped), ",")
+	var passed sync.Map // tests may run side by side
+	t.Cleanup(func() {
+		if asked[0] == "" && !t.Failed() {
+			reported(t, report(&passed, skips))
+		}
+	})
+	s := newSuite(t)
 	for _, test := range sortedTests() {
 		if _, skip := skips[test.ShortName]; skip && !slices.Contains(asked, test.ShortName) || !skip && asked[0] != "" {
 			continue
 		}
 		t.Run(test.ShortName, func(t *testing.T) {
-			t.Cleanup(func() { tally.add(test, t.Failed()) })
+			t.Cleanup(func() { passed.Store(test.ShortName, !t.Failed()) })
 			test.Run(t, s)
 		})
 	}
@@ -155,49 +159,5 @@ func mustFail(t *testing.T, names []string) {
 		case !strings.Contains(string(output), "    --- FAIL: TestSuite/"+name+" "):
 			t.Errorf("%s has not run", name)
 		}
-	}
-}
-
-// tally counts the tests by what they check.
-type tally struct {
-	mu            sync.Mutex
-	passed, all   map[string]int
-	skips, failed map[string]int
-}
-
-func newTally(skips map[string]string) *tally {
-	y := &tally{passed: map[string]int{}, all: map[string]int{}, skips: map[string]int{}, failed: map[string]int{}}
-	for _, test := range tests.ConformanceTests {
-		y.all[group(test)]++
-		if skips[test.ShortName] != "" {
-			y.skips[group(test)]++
-		}
-	}
-	return y
-}
-
-// group is the kind of object that a test is about, or the mesh.
-func group(test suite.ConformanceTest) string {
-	for _, prefix := range []string{"BackendTLSPolicy", "GRPC", "HTTPRoute", "ListenerSet", "TCPRoute", "TLSRoute", "UDPRoute", "Mesh"} {
-		if strings.HasPrefix(test.ShortName, prefix) {
-			return prefix
-		}
-	}
-	return "Gateway"
-}
-
-func (y *tally) add(test suite.ConformanceTest, failed bool) {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	if failed {
-		y.failed[group(test)]++
-		return
-	}
-	y.passed[group(test)]++
-}
-
-func (y *tally) print(t *testing.T) {
-	for _, g := range slices.Sorted(maps.Keys(y.all)) {
-		t.Logf("%-16s %3d tests, %3d passed, %2d failed, %2d left out (skips.yaml)", g, y.all[g], y.passed[g], y.failed[g], y.skips[g])
 	}
 }
