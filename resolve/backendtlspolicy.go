@@ -110,43 +110,70 @@ func (s *Snapshot) backendTarget(group, kind, namespace, name string) (backendTa
 	return backendTarget{}, false
 }
 
-// backendTLSPolicies are steps 1 to 3; the steps are about those that do not count.
-func (s *Snapshot) backendTLSPolicies() (policies []backendPolicy, steps map[Ref][]Step) {
-	steps = map[Ref][]Step{}
+// backendPolicies are what the BackendTLSPolicies become.
+type backendPolicies struct {
+	// usable are the targets that get settings.
+	usable []backendPolicy
+	// steps are about what does not count, by what it names as target.
+	steps map[Ref][]Step
+	// conditions are what istiod publishes of each target.
+	conditions []KubeCondition
+}
+
+// backendTLSPolicies are steps 1 to 3.
+func (s *Snapshot) backendTLSPolicies() *backendPolicies {
+	out := &backendPolicies{steps: map[Ref][]Step{}}
 	for _, o := range s.BackendTLSPolicies {
 		ref := refOf(k8sgateway.GroupName, "BackendTLSPolicy", o)
+		tls, ca := backendTLS(o, ref)
+		accepted, resolved := string(k8sgateway.PolicyReasonAccepted), string(k8sgateway.BackendTLSPolicyReasonResolvedRefs)
+		if len(ca) > 0 {
+			accepted, resolved = string(k8sgateway.BackendTLSPolicyReasonNoValidCACertificate), string(k8sgateway.BackendTLSPolicyReasonInvalidKind)
+		}
 		for i, t := range o.Spec.TargetRefs {
-			named := Ref{Group: string(t.Group), Kind: string(t.Kind), Namespace: o.Namespace, Name: string(t.Name)}
 			at := ref.At(pathIndex("spec.targetRefs", i))
-			skip := func(rule RuleID, args ...any) {
-				steps[named] = append(steps[named], NewStep(rule, Skipped, at, args...))
+			named := Ref{Group: string(t.Group), Kind: string(t.Kind), Namespace: o.Namespace, Name: string(t.Name)}
+			target, port, why := s.tlsPolicyTarget(o, t, named, at)
+			switch {
+			case why != nil:
+				out.steps[named] = append(out.steps[named], *why)
+				accepted = publishedReasons[why.Rule] // istiod writes it of the targets that follow, too
+			default:
+				out.steps[named] = append(out.steps[named], ca...)
 			}
-			if strings.EqualFold(o.Annotations[ignorePolicyAnnotation], "true") {
-				skip(RuleBackendPolicyIgnored)
-				continue
+			out.conditions = append(out.conditions, KubeCondition{at, string(k8sgateway.PolicyConditionAccepted), accepted})
+			if why == nil || why.Rule != RuleBackendPolicyIgnored {
+				out.conditions = append(out.conditions, KubeCondition{at, string(k8sgateway.BackendTLSPolicyConditionResolvedRefs), resolved})
 			}
-			target, ok := s.backendTarget(string(t.Group), string(t.Kind), o.Namespace, string(t.Name))
-			if !ok {
-				skip(RuleBackendPolicyTarget, named, "does not exist")
-				continue
-			}
-			port, ok := target.section(t.SectionName)
-			if !ok {
-				skip(RuleBackendPolicyTarget, named, "has no port called "+string(*t.SectionName))
-				continue
-			}
-			if first := s.earlierTLSPolicy(o, t); first != nil {
-				skip(RuleBackendPolicyConflict, refOf(k8sgateway.GroupName, "BackendTLSPolicy", first))
-				continue
-			}
-			tls, ca := backendTLS(o, ref)
-			steps[named] = append(steps[named], ca...)
 			for _, host := range target.hosts {
-				policies = append(policies, backendPolicy{ref: ref, created: o.CreationTimestamp.Time, target: target.ref, host: host, port: port, tls: tls})
+				out.usable = append(out.usable, backendPolicy{ref: ref, created: o.CreationTimestamp.Time, target: target.ref, host: host, port: port, tls: tls})
 			}
 		}
 	}
-	return policies, steps
+	return out
+}
+
+// tlsPolicyTarget is what one targetRef of a policy names, and the port; or why it does not count.
+func (s *Snapshot) tlsPolicyTarget(o *k8sgateway.BackendTLSPolicy, t k8sgateway.LocalPolicyTargetReferenceWithSectionName, named, at Ref) (backendTarget, uint32, *Step) {
+	skip := func(rule RuleID, args ...any) (backendTarget, uint32, *Step) {
+		step := NewStep(rule, Skipped, at, args...)
+		return backendTarget{}, 0, &step
+	}
+	if strings.EqualFold(o.Annotations[ignorePolicyAnnotation], "true") {
+		return skip(RuleBackendPolicyIgnored)
+	}
+	target, ok := s.backendTarget(string(t.Group), string(t.Kind), o.Namespace, string(t.Name))
+	if !ok {
+		return skip(RuleBackendPolicyTarget, named, "does not exist")
+	}
+	port, ok := target.section(t.SectionName)
+	if !ok {
+		return skip(RuleBackendPolicyTarget, named, "has no port called "+string(*t.SectionName))
+	}
+	if first := s.earlierTLSPolicy(o, t); first != nil {
+		return skip(RuleBackendPolicyConflict, refOf(k8sgateway.GroupName, "BackendTLSPolicy", first))
+	}
+	return target, port, nil
 }
 
 // section is the port that a sectionName names.
@@ -206,8 +233,8 @@ func backendTLS(o *k8sgateway.BackendTLSPolicy, ref Ref) (*networking.ClientTLSS
 
 // backendDestinationRules is step 4; the steps, by target, are about policies that do not count.
 func (s *Snapshot) backendDestinationRules() ([]*destinationRuleSource, map[Ref][]Step) {
-	policies, steps := s.backendTLSPolicies()
-	slices.SortStableFunc(policies, func(a, b backendPolicy) int {
+	all := s.backendTLSPolicies()
+	slices.SortStableFunc(all.usable, func(a, b backendPolicy) int {
 		return cmp.Or(compareTimes(a.created, b.created), cmp.Compare(a.ref.Namespace, b.ref.Namespace), cmp.Compare(a.ref.Name, b.ref.Name))
 	})
 	type key struct {
@@ -216,7 +243,7 @@ func (s *Snapshot) backendDestinationRules() ([]*destinationRuleSource, map[Ref]
 	}
 	byTarget := map[key]*destinationRuleSource{}
 	var out []*destinationRuleSource
-	for _, p := range policies {
+	for _, p := range all.usable {
 		k := key{p.target, p.host}
 		d := byTarget[k]
 		if d == nil {
@@ -235,7 +262,7 @@ func (s *Snapshot) backendDestinationRules() ([]*destinationRuleSource, map[Ref]
 	slices.SortStableFunc(out, func(a, b *destinationRuleSource) int {
 		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.ref.Namespace, b.ref.Namespace))
 	})
-	return out, steps
+	return out, all.steps
 }
 
 // addPolicy lays one policy under those that came before.

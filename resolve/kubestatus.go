@@ -8,19 +8,21 @@ import (
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
-// What istiod writes into the status of routes and listeners, as far as a trace decides it.
+// What istiod writes into the status of routes, listeners and backend policies, as far as a trace decides it.
 //
 //  1. A route has conditions for each of its parents that is Istio's; for others there is nothing.
 //  2. Accepted: if one listener took it; else the reason of the listener that came closest.
 //  3. ResolvedRefs: of several backends and filters that are not in order the last one is told; one that drops all
 //     rules is told alone.
 //  4. A listener: whether it lost a conflict, which kinds, protocols and certificates it has, and how many routes are attached.
+//  5. A BackendTLSPolicy, for each of its targets: whether it counts, and its CA (backendtlspolicy.go).
 //
-// Source: pilot/pkg/config/kube/gateway/conditions.go, createRouteStatus; conversion.go, buildListener.
+// Source: pilot/pkg/config/kube/gateway/conditions.go, createRouteStatus; conversion.go, buildListener;
+// backend_policies.go, BackendTLSPolicyCollection.
 
 // KubeCondition is one condition, or the count attachedRoutes of a listener.
 type KubeCondition struct {
-	// Ref is spec.parentRefs[i] of a route, or spec.listeners[i].
+	// Ref is spec.parentRefs[i] of a route, spec.listeners[i], or spec.targetRefs[i] of a policy.
 	Ref Ref
 	// Type is Accepted, ResolvedRefs, Conflicted or attachedRoutes.
 	Type string
@@ -41,9 +43,12 @@ var publishedReasons = map[RuleID]string{
 	RuleBackendKind: string(k8sgateway.RouteReasonInvalidKind), RuleBackendInference: string(k8sgateway.RouteReasonInvalidKind),
 	RuleBackendInvalid: "InvalidDestination", RuleKubeRouteFilter: "InvalidFilter", RuleKubeRouteHeader: "InvalidFilter",
 	RuleKubeRouteMatchType: "InvalidConfiguration",
+
+	RuleBackendPolicyTarget: string(k8sgateway.PolicyReasonTargetNotFound), RuleBackendPolicyConflict: string(k8sgateway.PolicyReasonConflicted),
+	RuleBackendPolicyIgnored: "IgnoredByIstio",
 }
 
-// KubeConditions are those of all routes and listeners, ordered by object and field.
+// KubeConditions are those of all routes, listeners and policies, ordered by object and field.
 func (s *Snapshot) KubeConditions() []KubeCondition {
 	ix := s.index.kube()
 	var out []KubeCondition
@@ -65,6 +70,7 @@ func (s *Snapshot) KubeConditions() []KubeCondition {
 			out = append(out, l.conditions(attached[l.ref])...)
 		}
 	}
+	out = append(out, s.backendTLSPolicies().conditions...)
 	slices.SortStableFunc(out, func(a, b KubeCondition) int { return CompareRefs(a.Ref, b.Ref) })
 	return out
 }

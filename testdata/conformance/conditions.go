@@ -6,60 +6,70 @@ import (
 	"slices"
 	"strconv"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
+
+	credentials "istio.io/istio/pilot/pkg/credentials/kube"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/pilot"
 )
 
-// The status that istiod writes of routes and listeners, held against what the tracer says it would be: for each parent of a
-// route Accepted and ResolvedRefs, for each listener Accepted, ResolvedRefs, Conflicted and
-// attachedRoutes. Messages, and what
-// depends on the addresses a cloud gives, are not compared, nor Gateways of ambient mode.
+// The status that istiod writes, held against what the tracer says it would be: for each parent of a route and each
+// target of a BackendTLSPolicy Accepted and ResolvedRefs, for each listener Accepted, ResolvedRefs, Conflicted and
+// attachedRoutes. Messages, and what depends on the addresses a cloud gives, are not compared, nor Gateways of ambient mode.
 
 func conditions(s *resolve.Snapshot, c *apiserver.Cluster, w *pilot.World) string {
 	var ours []string
+	unread := withoutCA(c.Objects)
 	ambient := map[resolve.Ref]bool{}
 	for _, gw := range s.KubeGateways {
 		name := gw.Spec.GatewayClassName
 		ambient[resolve.Ref{Group: k8sgateway.GroupName, Kind: "Gateway", Namespace: gw.Namespace, Name: gw.Name}] = name == "istio-waypoint" || name == "istio-east-west"
 	}
 	for _, k := range s.KubeConditions() {
-		if ambient[k.Ref.Object()] {
+		if ambient[k.Ref.Object()] || unread[k.Ref.Object()] {
 			continue
 		}
 		ours = append(ours, fmt.Sprintf("%s %s: %s", k.Ref, k.Type, k.Reason))
 	}
-	p := published{written: map[string]any{}}
+	p := &published{written: map[string]any{}}
 	for r, status := range w.Statuses() {
 		p.written[r.Resource+" "+r.Namespace+"/"+r.Name] = status
 	}
 	for _, o := range c.Objects {
 		switch x := o.(type) {
 		case *k8sgateway.HTTPRoute:
-			if st, ok := p.written["httproutes "+x.Namespace+"/"+x.Name].(*k8sgateway.HTTPRouteStatus); ok {
-				p.route("HTTPRoute "+x.Namespace+"/"+x.Name, x.Spec.ParentRefs, st.Parents)
+			if st, ok := written[k8sgateway.HTTPRouteStatus](p, "httproutes", x); ok {
+				p.route("HTTPRoute", x, x.Spec.ParentRefs, st.Parents)
 			}
 		case *k8sgateway.GRPCRoute:
-			if st, ok := p.written["grpcroutes "+x.Namespace+"/"+x.Name].(*k8sgateway.GRPCRouteStatus); ok {
-				p.route("GRPCRoute "+x.Namespace+"/"+x.Name, x.Spec.ParentRefs, st.Parents)
+			if st, ok := written[k8sgateway.GRPCRouteStatus](p, "grpcroutes", x); ok {
+				p.route("GRPCRoute", x, x.Spec.ParentRefs, st.Parents)
 			}
 		case *k8sgateway.TLSRoute:
-			if st, ok := p.written["tlsroutes "+x.Namespace+"/"+x.Name].(*k8sgateway.TLSRouteStatus); ok {
-				p.route("TLSRoute "+x.Namespace+"/"+x.Name, x.Spec.ParentRefs, st.Parents)
+			if st, ok := written[k8sgateway.TLSRouteStatus](p, "tlsroutes", x); ok {
+				p.route("TLSRoute", x, x.Spec.ParentRefs, st.Parents)
 			}
 		case *k8sgateway.TCPRoute:
-			if st, ok := p.written["tcproutes "+x.Namespace+"/"+x.Name].(*k8sgateway.TCPRouteStatus); ok {
-				p.route("TCPRoute "+x.Namespace+"/"+x.Name, x.Spec.ParentRefs, st.Parents)
+			if st, ok := written[k8sgateway.TCPRouteStatus](p, "tcproutes", x); ok {
+				p.route("TCPRoute", x, x.Spec.ParentRefs, st.Parents)
+			}
+		case *k8sgateway.BackendTLSPolicy:
+			ref := resolve.Ref{Group: k8sgateway.GroupName, Kind: "BackendTLSPolicy", Namespace: x.Namespace, Name: x.Name}
+			if st, ok := written[k8sgateway.PolicyStatus](p, "backendtlspolicies", x); ok && !unread[ref] {
+				p.policy(x, st.Ancestors)
 			}
 		case *k8sgateway.Gateway:
-			st, ok := p.written["gateways "+x.Namespace+"/"+x.Name].(*k8sgateway.GatewayStatus)
+			st, ok := written[k8sgateway.GatewayStatus](p, "gateways", x)
 			if ambient := x.Spec.GatewayClassName == "istio-waypoint" || x.Spec.GatewayClassName == "istio-east-west"; ok && !ambient {
 				p.listeners("Gateway "+x.Namespace+"/"+x.Name, st.Listeners)
 			}
 		case *k8sgateway.ListenerSet:
-			if st, ok := p.written["listenersets "+x.Namespace+"/"+x.Name].(*k8sgateway.ListenerSetStatus); ok {
+			if st, ok := written[k8sgateway.ListenerSetStatus](p, "listenersets", x); ok {
 				var all []k8sgateway.ListenerStatus
 				for _, l := range st.Listeners {
 					all = append(all, k8sgateway.ListenerStatus{Name: l.Name, AttachedRoutes: l.AttachedRoutes, Conditions: l.Conditions})
@@ -79,7 +89,48 @@ type published struct {
 	lines   []string
 }
 
-func (p *published) route(name string, refs []k8sgateway.ParentReference, parents []k8sgateway.RouteParentStatus) {
+// written is the status of an object of that resource.
+func written[T any](p *published, resource string, o metav1.Object) (*T, bool) {
+	st, ok := p.written[resource+" "+o.GetNamespace()+"/"+o.GetName()].(*T)
+	return st, ok
+}
+
+// policy is what is said of the targets of a policy, in their order; what is said of Gateways on the way is not compared.
+func (p *published) policy(o *k8sgateway.BackendTLSPolicy, ancestors []k8sgateway.PolicyAncestorStatus) {
+	i := 0
+	for _, a := range ancestors {
+		if a.ControllerName != "istio.io/mesh-controller" {
+			continue
+		}
+		for _, c := range a.Conditions {
+			p.lines = append(p.lines, fmt.Sprintf("BackendTLSPolicy %s/%s spec.targetRefs[%d] %s: %s", o.Namespace, o.Name, i, c.Type, c.Reason))
+		}
+		i++
+	}
+}
+
+// withoutCA are the policies whose ConfigMap holds no certificate: the tracer reads no contents.
+func withoutCA(objects []runtime.Object) map[resolve.Ref]bool {
+	empty, out := map[string]bool{}, map[resolve.Ref]bool{}
+	for _, o := range objects {
+		if m, ok := o.(*corev1.ConfigMap); ok {
+			_, err := credentials.ExtractRootFromString(m.Data)
+			empty[m.Namespace+"/"+m.Name] = err != nil
+		}
+	}
+	for _, o := range objects {
+		if x, ok := o.(*k8sgateway.BackendTLSPolicy); ok {
+			for _, ref := range x.Spec.Validation.CACertificateRefs {
+				if empty[x.Namespace+"/"+string(ref.Name)] {
+					out[resolve.Ref{Group: k8sgateway.GroupName, Kind: "BackendTLSPolicy", Namespace: x.Namespace, Name: x.Name}] = true
+				}
+			}
+		}
+	}
+	return out
+}
+
+func (p *published) route(kind string, o metav1.Object, refs []k8sgateway.ParentReference, parents []k8sgateway.RouteParentStatus) {
 	for _, parent := range parents {
 		at := slices.IndexFunc(refs, func(r k8sgateway.ParentReference) bool { return reflect.DeepEqual(r, parent.ParentRef) })
 		if at < 0 || parent.ControllerName != "istio.io/gateway-controller" {
@@ -87,7 +138,7 @@ func (p *published) route(name string, refs []k8sgateway.ParentReference, parent
 		}
 		for _, c := range parent.Conditions {
 			if c.Type == "Accepted" || c.Type == "ResolvedRefs" {
-				p.lines = append(p.lines, fmt.Sprintf("%s spec.parentRefs[%d] %s: %s", name, at, c.Type, c.Reason))
+				p.lines = append(p.lines, fmt.Sprintf("%s %s/%s spec.parentRefs[%d] %s: %s", kind, o.GetNamespace(), o.GetName(), at, c.Type, c.Reason))
 			}
 		}
 	}

@@ -29,6 +29,8 @@ type Answer struct {
 	// Method, Host, Path and Received are the request as it arrived.
 	Method, Host, Path string
 	Received           http.Header
+	// SNI is the server name with which a proxy opened TLS to the pod; empty for none.
+	SNI string
 	// Outcome is the one of the trace that was taken.
 	Outcome trace.Outcome
 }
@@ -75,7 +77,7 @@ func (p *Player) Play(typed trace.Typed, sent http.Header) (Answer, error) {
 	if len(o.Destination.Workloads) == 0 {
 		return a, fmt.Errorf("%w: delivered to %s, which is no workload", errBroken, o.Destination.Host)
 	}
-	a.Backend, a.Port, a.Status = o.Destination.Workloads[0], o.Destination.TargetPort, http.StatusOK
+	a.Backend, a.Port, a.Status, a.SNI = o.Destination.Workloads[0], o.Destination.TargetPort, http.StatusOK, openedTLS(t, o)
 	if f := o.Forwarded; f != nil {
 		a.Method, a.Host, a.Path, a.Received = f.Method, f.Host, f.Path, sent.Clone()
 		for name, value := range f.Headers {
@@ -87,6 +89,18 @@ func (p *Player) Play(typed trace.Typed, sent http.Header) (Answer, error) {
 	}
 	p.echo(&a, t)
 	return a, nil
+}
+
+// openedTLS is the server name of TLS that a proxy opens by itself.
+func openedTLS(t *trace.Trace, o trace.Outcome) string {
+	for _, h := range o.Hops {
+		for _, s := range t.Hops[h].Steps {
+			if s.Rule == resolve.RuleClientTLSSimple {
+				return fmt.Sprint(s.Args[0])
+			}
+		}
+	}
+	return ""
 }
 
 // draw is a number from 0 to 1 of a sequence that is spread evenly (multiples of the golden ratio).

@@ -62,6 +62,7 @@ func captured(a Answer, q roundtripper.Request) *roundtripper.CapturedRequest {
 		return &roundtripper.CapturedRequest{Method: q.Method}
 	}
 	return &roundtripper.CapturedRequest{
+		TLS:  roundtripper.TLS{ServerName: a.SNI},
 		Path: a.Path, Host: a.Host, Method: a.Method, Protocol: "HTTP/1.1", Headers: a.Received, HTTPPort: strconv.Itoa(a.Port),
 		Namespace: a.Backend.Namespace, Pod: a.PodName(),
 	}

@@ -14,13 +14,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/streaming/pkg/httpstream"
 	"k8s.io/streaming/pkg/httpstream/spdy"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 )
 
-// PodServer is the part of an API server that runs commands in pods and shows their logs.
+// PodServer is the part of an API server that runs commands in pods, shows their logs, and lists what is deployed.
 type PodServer struct{ Player *Player }
 
 // Start serves on loopback.
@@ -28,7 +29,51 @@ func (s PodServer) Start() *httptest.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/namespaces/{namespace}/pods/{pod}/exec", s.exec)
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/pods/{pod}/log", s.log)
+	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/{resource}", s.list)
 	return httptest.NewServer(mux)
+}
+
+// list is what the tracer takes to be there, with what it takes istiod to deploy for Gateways.
+func (s PodServer) list(w http.ResponseWriter, r *http.Request) {
+	world, err := s.Player.Cluster.World(r.Context())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	namespace, resource := r.PathValue("namespace"), r.PathValue("resource")
+	running := world.snapshot.RunningIn(namespace)
+	var list any
+	switch resource {
+	case "serviceaccounts":
+		list = corev1.ServiceAccountList{Items: selected(running.ServiceAccounts, namespace, selector)}
+	case "pods":
+		list = corev1.PodList{Items: selected(running.Pods, namespace, selector)}
+	case "services":
+		list = corev1.ServiceList{Items: selected(world.snapshot.KubeServices, namespace, selector)}
+	default:
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(list) // the client tells
+}
+
+func selected[T any, P interface {
+	*T
+	metav1.Object
+}](from []P, namespace string, selector labels.Selector) []T {
+	var out []T
+	for _, o := range from {
+		if o.GetNamespace() == namespace && selector.Matches(labels.Set(o.GetLabels())) {
+			out = append(out, *o)
+		}
+	}
+	return out
 }
 
 // log is what the echo server wrote, whose container is called as its service. Its first pod has got all requests.

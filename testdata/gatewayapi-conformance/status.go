@@ -28,7 +28,7 @@ func (c *Cluster) publish(ctx context.Context, w *world) error {
 		}
 		v[k.Ref][k.Type] = k.Reason
 	}
-	for _, step := range []func(context.Context, *resolve.Snapshot, verdicts) error{c.publishClasses, c.publishGateways, c.publishListenerSets, c.publishRoutes} {
+	for _, step := range []func(context.Context, *resolve.Snapshot, verdicts) error{c.publishClasses, c.publishGateways, c.publishListenerSets, c.publishRoutes, c.publishPolicies} {
 		if err := step(ctx, w.snapshot, v); err != nil {
 			return err
 		}

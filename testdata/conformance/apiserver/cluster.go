@@ -17,6 +17,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"istio.io/istio/pilot/pkg/config/kube/crd"
@@ -205,6 +206,9 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		}
 		if m.GetNamespace() == "" {
 			m.SetNamespace("default")
+		}
+		if policy, ok := o.(*k8sgateway.BackendTLSPolicy); ok && policy.UID == "" { // by which istiod tells them apart
+			policy.UID = types.UID(policy.Namespace + "/" + policy.Name)
 		}
 	}
 	objects = applied(objects)
