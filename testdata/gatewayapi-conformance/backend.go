@@ -1,6 +1,7 @@
 package gatewayapi
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
@@ -58,11 +59,21 @@ func NewPlayer(c *Cluster) *Player {
 
 // Play sends a request.
 func (p *Player) Play(typed trace.Typed, sent http.Header) (Answer, error) {
+	return p.PlayAs(typed, sent, nil)
+}
+
+// PlayAs sends a request with a client's certificate; nil for none.
+func (p *Player) PlayAs(typed trace.Typed, sent http.Header, client *x509.Certificate) (Answer, error) {
 	t, err := p.Cluster.Walk(typed)
 	if err != nil {
 		return Answer{}, err
 	}
 	o := p.choose(t)
+	if client != nil {
+		if err := p.Cluster.trustsClient(t, o, client); err != nil {
+			return Answer{}, fmt.Errorf("%w: %w", errBroken, err)
+		}
+	}
 	a := Answer{Status: o.HTTPStatus, Headers: http.Header{}, Location: o.Location, Outcome: o}
 	for _, h := range o.Hops {
 		p.mirror(t.Hops[h], o)
@@ -76,6 +87,10 @@ func (p *Player) Play(typed trace.Typed, sent http.Header) (Answer, error) {
 	}
 	if len(o.Destination.Workloads) == 0 {
 		return a, fmt.Errorf("%w: delivered to %s, which is no workload", errBroken, o.Destination.Host)
+	}
+	if err := p.Cluster.trustsBackend(t, o); err != nil {
+		a.Status = http.StatusServiceUnavailable
+		return a, nil
 	}
 	a.Backend, a.Port, a.Status, a.SNI = o.Destination.Workloads[0], o.Destination.TargetPort, http.StatusOK, openedTLS(t, o)
 	if f := o.Forwarded; f != nil {

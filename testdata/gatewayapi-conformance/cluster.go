@@ -316,7 +316,10 @@ func (c *Cluster) objects(ctx context.Context) ([]*unstructured.Unstructured, er
 			o := &list.Items[i]
 			o.SetGroupVersionKind(gvk)
 			o.SetManagedFields(nil)
-			if gvk.Kind == "Secret" { // what is in it is no business of the tracer
+			if gvk.Kind == "Secret" {
+				if c.holdsNothing(o.GetNamespace(), o.GetName()) {
+					continue
+				}
 				delete(o.Object, "data")
 			}
 			if gvk.Kind != "Pod" {

@@ -35,7 +35,12 @@ func (r RoundTripper) CaptureRoundTrip(q roundtripper.Request) (*roundtripper.Ca
 	if q.URL.Scheme == "https" {
 		typed.SNI = q.ServerName
 	}
-	a, err := r.Player.Play(typed, sent)
+	certificate, name, err := clientCertificate(q)
+	if err != nil {
+		return nil, nil, err
+	}
+	typed.ClientCert = name
+	a, err := r.Player.PlayAs(typed, sent, certificate)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/gateway-api/conformance/echo-basic/tcpserver"
@@ -164,22 +162,14 @@ func (s *Sockets) terminated(t *trace.Trace, o trace.Outcome) (*tls.Config, bool
 			if !s.Player.Cluster.read(step.Ref.Namespace, step.Ref.Name, gw) {
 				return nil, true
 			}
-			return s.certificate(gw.Namespace, string(gw.Spec.Listeners[index].TLS.CertificateRefs[0].Name)), true
+			pair, _ := s.Player.Cluster.pair(gw.Namespace, string(gw.Spec.Listeners[index].TLS.CertificateRefs[0].Name))
+			return serverConfig(pair), true
 		}
 	}
 	return nil, false
 }
 
-// certificate is that of a Secret; nil without one.
-func (s *Sockets) certificate(namespace, name string) *tls.Config {
-	secret := &corev1.Secret{}
-	if !s.Player.Cluster.read(namespace, name, secret) {
-		return nil
-	}
-	pair, err := tls.X509KeyPair(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
-	if err != nil {
-		return nil
-	}
+func serverConfig(pair tls.Certificate) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 }
 
@@ -190,11 +180,11 @@ const tlsPort = 8443
 func (s *Sockets) echo(c net.Conn, backend resolve.Ref, port int) {
 	told := tcpserver.TCPAssertions{Context: tcpserver.Context{Namespace: backend.Namespace, Pod: Answer{Backend: backend}.PodName()}}
 	if told.IsTLS = port == tlsPort; told.IsTLS {
-		d := &appsv1.Deployment{}
-		if !s.Player.Cluster.read(backend.Namespace, backend.Name, d) || len(d.Spec.Template.Spec.Volumes) == 0 {
+		pair, held := s.Player.Cluster.podCertificate(backend)
+		if !held {
 			return
 		}
-		secured := tls.Server(c, s.certificate(backend.Namespace, d.Spec.Template.Spec.Volumes[0].Secret.SecretName))
+		secured := tls.Server(c, serverConfig(pair))
 		if err := secured.Handshake(); err != nil {
 			return
 		}

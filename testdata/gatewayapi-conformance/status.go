@@ -3,6 +3,7 @@ package gatewayapi
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -73,6 +74,9 @@ func (c *Cluster) publishGateways(ctx context.Context, s *resolve.Snapshot, v ve
 			o.Status.Addresses = []k8sgateway.GatewayStatusAddress{{Type: &ip, Value: c.addressOf(o)}}
 			condition(&o.Status.Conditions, o.Generation, "Accepted", true, "Accepted")
 			condition(&o.Status.Conditions, o.Generation, "Programmed", true, "Programmed")
+			if t := o.Spec.TLS; t != nil && t.Frontend != nil && insecure(t.Frontend) {
+				condition(&o.Status.Conditions, o.Generation, string(k8sgateway.GatewayConditionInsecureFrontendValidationMode), true, string(k8sgateway.GatewayReasonConfigurationChanged))
+			}
 			o.Status.Listeners = listenerStatuses(o.Spec.Listeners, o.Status.Listeners, o.Generation, ref, v)
 			sets := int32(0)
 			for _, set := range s.ListenerSets {
@@ -86,6 +90,14 @@ func (c *Cluster) publishGateways(ctx context.Context, s *resolve.Snapshot, v ve
 		}
 	}
 	return nil
+}
+
+// insecure reports whether some port takes clients whose certificate proves nothing.
+func insecure(f *k8sgateway.FrontendTLSConfig) bool {
+	falls := func(c k8sgateway.TLSConfig) bool {
+		return c.Validation != nil && c.Validation.Mode == k8sgateway.AllowInsecureFallback
+	}
+	return falls(f.Default) || slices.ContainsFunc(f.PerPort, func(p k8sgateway.TLSPortConfig) bool { return falls(p.TLS) })
 }
 
 func anyAccepted(v verdicts, set resolve.Ref, listeners int) bool {

@@ -56,7 +56,7 @@ func (c *Cluster) World(ctx context.Context) (*world, error) {
 // secret tells of a Secret what the command gets of a cluster: whether it is there, and its type.
 func (c *Cluster) secret(namespace, name string) resolve.Secret {
 	secret := &corev1.Secret{}
-	if !c.read(namespace, name, secret) {
+	if !c.read(namespace, name, secret) || c.holdsNothing(namespace, name) {
 		return resolve.Secret{}
 	}
 	return resolve.Secret{Found: true, Type: string(secret.Type)}
