@@ -141,9 +141,9 @@ func (s *Snapshot) backendTLSPolicies() *backendPolicies {
 			default:
 				out.steps[named] = append(out.steps[named], ca...)
 			}
-			out.conditions = append(out.conditions, KubeCondition{at, string(k8sgateway.PolicyConditionAccepted), accepted})
+			out.conditions = append(out.conditions, condition(at, string(k8sgateway.PolicyConditionAccepted), string(k8sgateway.PolicyReasonAccepted), accepted))
 			if why == nil || why.Rule != RuleBackendPolicyIgnored {
-				out.conditions = append(out.conditions, KubeCondition{at, string(k8sgateway.BackendTLSPolicyConditionResolvedRefs), resolved})
+				out.conditions = append(out.conditions, condition(at, string(k8sgateway.BackendTLSPolicyConditionResolvedRefs), string(k8sgateway.BackendTLSPolicyReasonResolvedRefs), resolved))
 			}
 			for _, host := range target.hosts {
 				out.usable = append(out.usable, backendPolicy{ref: ref, created: o.CreationTimestamp.Time, target: target.ref, host: host, port: port, tls: tls})

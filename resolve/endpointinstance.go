@@ -47,7 +47,9 @@ func (s *Snapshot) instances(svc *Service, port Port) ([]*Endpoint, []Step) {
 //     templates that its selector matches.
 //  3. WorkloadEntries of the namespace that a ClusterIP Service's selector matches.
 //
-// Source: pilot/pkg/serviceregistry/serviceentry/conversion.go, services; kube/controller/controller.go,
+// Of the Service of an InferencePool all ports are wanted.
+//
+// Source: pilot/pkg/xds/endpoints/endpoint_builder.go, FromServiceEndpoints; pilot/pkg/serviceregistry/serviceentry/conversion.go, services; kube/controller/controller.go,
 // buildEndpointsForService; model/endpointshards.go, Keys.
 func (s *Snapshot) pool(set *instanceSet, svc *Service, wanted func(name string, number int) bool) {
 	kube := s.index.services().byHost[svc.Hostname][svc.Namespace]
@@ -57,7 +59,7 @@ func (s *Snapshot) pool(set *instanceSet, svc *Service, wanted func(name string,
 	own := &instanceSet{}
 	if kube != nil && kube.Registry == RegistryKubernetes && kube.Resolution != Alias {
 		for _, p := range kube.Ports {
-			if !wanted(p.Name, 0) {
+			if !wanted(p.Name, 0) && kube.Labels[semanticsLabel] != semanticsInference {
 				continue
 			}
 			if svc != kube {

@@ -12,7 +12,8 @@ import (
 //  1. Backends of weight 0 are dropped; a single one that is left takes everything.
 //  2. A backend of another namespace needs a ReferenceGrant there, except for the mesh.
 //  3. A Service is SERVICE.NAMESPACE.svc.DOMAIN; a ServiceImport is taken for the Service of its name; a Hostname of
-//     group networking.istio.io is that host. Other kinds are not supported.
+//     group networking.istio.io is that host. An InferencePool is a Service of istiod's (inferencepool.go). Other kinds are
+//     not supported.
 //  4. One that does not exist keeps its host, which another namespace may know. One that is not granted or not
 //     supported has none. Both keep their share of the requests, which are answered 500; TCP and TLS are closed.
 //  5. A Service without port, a Service name with a dot, and a Hostname with a namespace drop all rules of the route.
@@ -63,7 +64,7 @@ var kubeBackendRules = []Rule{
 	{
 		ID: RuleBackendInference, Stage: StageRoute,
 		Says:     "InferencePools are backends only where istiod has ENABLE_GATEWAY_API_INFERENCE_EXTENSION, which is off by default.",
-		Template: "InferencePool %s: istiod is taken to run without ENABLE_GATEWAY_API_INFERENCE_EXTENSION, its default%s",
+		Template: "InferencePool %s: %s%s",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
 	},
 	{
@@ -120,11 +121,13 @@ type backend struct {
 // destinations is step 1.
 func (c *ruleConversion) destinations(backends []backend) []*networking.HTTPRouteDestination {
 	var out []*networking.HTTPRouteDestination
+	c.pools = nil // those of mirrors have no picker
 	for _, b := range backends {
 		weight := orElse(b.Weight, 1)
 		if weight == 0 {
 			continue
 		}
+		c.poolLast = false
 		d := &networking.HTTPRouteDestination{Destination: c.destination(b.BackendRef, b.ref), Weight: weight}
 		field := pathIndex("route", len(out))
 		c.fields[field] = b.ref
@@ -179,9 +182,12 @@ func (c *ruleConversion) destination(b k8sgateway.BackendRef, ref Ref) *networki
 		if !s.hasServiceIn(host, namespace) {
 			soft(RuleBackendMissing, host)
 		}
-	case kindRef{"inference.networking.k8s.io", "InferencePool"}:
-		soft(RuleBackendInference, name, c.share())
-		return &networking.Destination{}
+	case kindRef{inferenceGroup, "InferencePool"}:
+		if strings.Contains(name, ".") && s.feature(featureInference).on {
+			c.refuse(RuleBackendInvalid, ref.At(ref.Field+".name"), "the name of an InferencePool has no dot: "+name)
+			return nil
+		}
+		return c.inferencePool(namespace, name, ref)
 	default:
 		soft(RuleBackendKind, strings.TrimPrefix(kind.group+"/"+kind.kind, "/"), c.share())
 		return &networking.Destination{}

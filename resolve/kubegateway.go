@@ -82,6 +82,7 @@ func (s *Snapshot) kubeGateways() map[Ref]*kubeGateway {
 		g := &kubeGateway{ref: refOf(k8sgateway.GroupName, "Gateway", o), object: o}
 		out[g.ref] = g
 		class, ok := s.KubeGatewayClass(string(o.Spec.GatewayClassName))
+		g.class = class
 		switch {
 		case !ok:
 			g.steps = append(g.steps, s.foreignClass(g.ref, string(o.Spec.GatewayClassName))...)
@@ -93,7 +94,6 @@ func (s *Snapshot) kubeGateways() map[Ref]*kubeGateway {
 			g.steps = append(g.steps, NewStep(RuleKubeGatewayWaypoint, Skipped, g.ref.At("spec.gatewayClassName"), class.Name))
 			continue
 		}
-		g.class = class
 		if !class.Ref.IsZero() {
 			g.notes = append(g.notes, NewStep(RuleGatewayClass, Applied, class.Ref.At("spec.controllerName"), string(class.Controller), g.ref))
 		}

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 	networking "istio.io/api/networking/v1alpha3"
+	inference "sigs.k8s.io/gateway-api-inference-extension/api/v1"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -63,6 +64,9 @@ type ruleConversion struct {
 	granted []Step
 	// unresolved is the reason that istiod publishes.
 	unresolved string
+	// pools are the InferencePools among the backends, and poolLast is set where the last one is one.
+	pools    []*inference.InferencePool
+	poolLast bool
 }
 
 // convertRules reads the rules of a route one by one; one that is refused drops them all.
@@ -123,6 +127,7 @@ func (c *ruleConversion) httpRule(rule k8sgateway.HTTPRouteRule, i int) *network
 		several = append(several, backend{BackendRef: b.BackendRef, filters: b.Filters, ref: c.at("backendRefs[%d]", j)})
 	}
 	out.Route = c.destinations(several)
+	c.picks(out)
 	return out
 }
 

@@ -29,6 +29,9 @@ type kubeRoute struct {
 	created   time.Time
 	parents   []k8sgateway.ParentReference
 	hostnames []string
+	// generation is that of the object, and status what controllers have written about its parents.
+	generation int64
+	status     []k8sgateway.RouteParentStatus
 	// attachments are what came of each parent and listener, in istiod's order.
 	attachments []*routeAttachment
 	// convert reads the rules for gateways or for the mesh.
@@ -76,25 +79,27 @@ type kubeRule struct {
 // kubeRoutes are all routes, kind by kind in the order in which pilot joins what they become.
 func (s *Snapshot) kubeRoutes() []*kubeRoute {
 	var out []*kubeRoute
-	add := func(kind string, o metav1.Object, spec k8sgateway.CommonRouteSpec, hosts []k8sgateway.Hostname, convert func(ref Ref, mesh bool) ruleSet) {
+	type converter func(ref Ref, mesh bool) ruleSet
+	add := func(kind string, o metav1.Object, spec k8sgateway.CommonRouteSpec, status k8sgateway.RouteStatus, hosts []k8sgateway.Hostname, convert converter) {
 		r := &kubeRoute{
 			ref: refOf(k8sgateway.GroupName, kind, o), created: o.GetCreationTimestamp().Time,
 			parents: spec.ParentRefs, hostnames: hostnames(hosts),
+			generation: o.GetGeneration(), status: status.Parents,
 		}
 		r.convert = func(mesh bool) ruleSet { return convert(r.ref, mesh) }
 		out = append(out, r)
 	}
 	for _, o := range s.TCPRoutes {
-		add("TCPRoute", o, o.Spec.CommonRouteSpec, nil, func(ref Ref, mesh bool) ruleSet { return s.convertTCPRoute(o, ref, mesh) })
+		add("TCPRoute", o, o.Spec.CommonRouteSpec, o.Status.RouteStatus, nil, func(ref Ref, mesh bool) ruleSet { return s.convertTCPRoute(o, ref, mesh) })
 	}
 	for _, o := range s.TLSRoutes {
-		add("TLSRoute", o, o.Spec.CommonRouteSpec, o.Spec.Hostnames, func(ref Ref, mesh bool) ruleSet { return s.convertTLSRoute(o, ref, mesh) })
+		add("TLSRoute", o, o.Spec.CommonRouteSpec, o.Status.RouteStatus, o.Spec.Hostnames, func(ref Ref, mesh bool) ruleSet { return s.convertTLSRoute(o, ref, mesh) })
 	}
 	for _, o := range s.HTTPRoutes {
-		add("HTTPRoute", o, o.Spec.CommonRouteSpec, o.Spec.Hostnames, func(ref Ref, mesh bool) ruleSet { return s.convertHTTPRoute(o, ref, mesh) })
+		add("HTTPRoute", o, o.Spec.CommonRouteSpec, o.Status.RouteStatus, o.Spec.Hostnames, func(ref Ref, mesh bool) ruleSet { return s.convertHTTPRoute(o, ref, mesh) })
 	}
 	for _, o := range s.GRPCRoutes {
-		add("GRPCRoute", o, o.Spec.CommonRouteSpec, o.Spec.Hostnames, func(ref Ref, mesh bool) ruleSet { return s.convertGRPCRoute(o, ref, mesh) })
+		add("GRPCRoute", o, o.Spec.CommonRouteSpec, o.Status.RouteStatus, o.Spec.Hostnames, func(ref Ref, mesh bool) ruleSet { return s.convertGRPCRoute(o, ref, mesh) })
 	}
 	return out
 }

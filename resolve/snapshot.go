@@ -313,6 +313,7 @@ func NewSnapshot(in Input) *Snapshot {
 	slices.SortFunc(s.Hidden, func(a, b Hidden) int { return CompareRefs(a.Ref, b.Ref) })
 	s.sort()
 	s.deployGateways()
+	s.serveInferencePools()
 	s.index.workloads = sync.OnceValue(func() []*Workload { return allWorkloads(s) })
 	s.index.addresses = sync.OnceValue(func() map[netip.Addr]*Workload { return indexAddresses(s) })
 	s.index.entries = sync.OnceValue(func() map[string][]*Workload { return indexWorkloadEntries(s) })

@@ -120,6 +120,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	silent := w.snapshot.KubeListenersWithoutTraffic(gw, podPort, host)
 	p.note(silent...)
 	p.note(merged.ServerSteps(podPort, host)...)
+	p.note(w.snapshot.StatusAtGateway(gw, podPort, host)...)
 	p.note(steps...)
 	if listener == nil {
 		o := Outcome{Decision: NotRouted, Code: CodeNoGatewayPort}
@@ -190,6 +191,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 			return
 		}
 		p.note(chain.L4.Steps...) // without its route there were no chain
+		p.note(w.snapshot.StatusOfRoutes(gw, tls.sni, "TLSRoute", "TCPRoute")...)
 		if w.filters(p, gw, connection, nil) {
 			w.gatewayStream(p, gw, chain)
 		}
@@ -248,6 +250,7 @@ func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.Merged
 	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
 	p.note(w.snapshot.HiddenVirtualServices(host)...)
 	p.note(steps...)
+	p.note(w.snapshot.StatusOfRoutes(gw, host, "HTTPRoute", "GRPCRoute")...)
 	if vh == nil || len(vh.Routes) == 0 && vh.RequireTLS.IsZero() {
 		o := Outcome{Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost, By: chain.Server().Ref}
 		if vh != nil {

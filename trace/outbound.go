@@ -108,6 +108,9 @@ func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListene
 	vh := table.Lookup(host)
 	p.note(w.snapshot.HiddenVirtualServices(virtualHostNames(host, vh)...)...)
 	p.note(table.ExplainHost(host, vh)...)
+	if vh != nil {
+		p.note(w.snapshot.StatusOfMeshRoutes(vh.Service)...)
+	}
 	if step, open := table.Unsettled(host); open {
 		p.note(step)
 		p.lower(Undetermined)

@@ -36,6 +36,9 @@ func (w *walk) route(p *path, r *router, vh *resolve.VirtualHost) {
 		return
 	}
 	p.note(chosen.Conversion()...)
+	if p.passed(resolve.RuleInferencePicker) {
+		p.lower(Undetermined)
+	}
 	p.hop().Envoy.Route = chosen.Name
 	p.by = chosen.Entry
 	if w.fault(p, chosen) && w.cors(p, chosen) {

@@ -15,6 +15,7 @@ func (w *walk) stream(p *path, r *router, listener *resolve.OutboundListener, ch
 	for _, c := range bySpecificity(chain.TCP, p.sni) {
 		match := w.l4Match(p, r, listener, c)
 		p.note(match.Steps...)
+		p.note(w.snapshot.StatusOfMeshRoutes(c.Service)...)
 		if match.Certain == resolve.Unknown {
 			p.lower(Undetermined)
 		}

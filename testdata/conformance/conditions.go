@@ -19,22 +19,26 @@ import (
 )
 
 // The status that istiod writes, held against what the tracer says it would be: for each parent of a route and each
-// target of a BackendTLSPolicy Accepted and ResolvedRefs, for each listener Accepted, ResolvedRefs, Conflicted and
-// attachedRoutes. Messages, and what depends on the addresses a cloud gives, are not compared, nor Gateways of ambient mode.
+// target of a BackendTLSPolicy Accepted and ResolvedRefs, for each listener Accepted, ResolvedRefs, Programmed, Conflicted and
+// attachedRoutes, for each Gateway and ListenerSet Accepted; status and reason. Messages, and what depends on the addresses a
+// cloud gives, are not compared, nor Gateways of ambient mode, nor a Gateway whose parameters are in a ConfigMap.
 
 func conditions(s *resolve.Snapshot, c *apiserver.Cluster, w *pilot.World) string {
 	var ours []string
 	unread := withoutCA(c.Objects)
-	ambient := map[resolve.Ref]bool{}
+	ambient, inMap := map[resolve.Ref]bool{}, map[string]bool{}
 	for _, gw := range s.KubeGateways {
 		name := gw.Spec.GatewayClassName
+		if infra := gw.Spec.Infrastructure; infra != nil && infra.ParametersRef != nil && infra.ParametersRef.Kind == "ConfigMap" {
+			inMap[gw.Namespace+"/"+gw.Name] = true
+		}
 		ambient[resolve.Ref{Group: k8sgateway.GroupName, Kind: "Gateway", Namespace: gw.Namespace, Name: gw.Name}] = name == "istio-waypoint" || name == "istio-east-west"
 	}
 	for _, k := range s.KubeConditions() {
 		if ambient[k.Ref.Object()] || unread[k.Ref.Object()] {
 			continue
 		}
-		ours = append(ours, fmt.Sprintf("%s %s: %s", k.Ref, k.Type, k.Reason))
+		ours = append(ours, conditionLine(k.Ref.String(), k.Type, string(k.Status), k.Reason))
 	}
 	p := &published{written: map[string]any{}}
 	for r, status := range w.Statuses() {
@@ -67,6 +71,9 @@ func conditions(s *resolve.Snapshot, c *apiserver.Cluster, w *pilot.World) strin
 			st, ok := written[k8sgateway.GatewayStatus](p, "gateways", x)
 			if ambient := x.Spec.GatewayClassName == "istio-waypoint" || x.Spec.GatewayClassName == "istio-east-west"; ok && !ambient {
 				p.listeners("Gateway "+x.Namespace+"/"+x.Name, st.Listeners)
+				if !inMap[x.Namespace+"/"+x.Name] {
+					p.accepted("Gateway "+x.Namespace+"/"+x.Name, st.Conditions)
+				}
 			}
 		case *k8sgateway.ListenerSet:
 			if st, ok := written[k8sgateway.ListenerSetStatus](p, "listenersets", x); ok {
@@ -75,6 +82,7 @@ func conditions(s *resolve.Snapshot, c *apiserver.Cluster, w *pilot.World) strin
 					all = append(all, k8sgateway.ListenerStatus{Name: l.Name, AttachedRoutes: l.AttachedRoutes, Conditions: l.Conditions})
 				}
 				p.listeners("ListenerSet "+x.Namespace+"/"+x.Name, all)
+				p.accepted("ListenerSet "+x.Namespace+"/"+x.Name, st.Conditions)
 			}
 		}
 	}
@@ -103,7 +111,7 @@ func (p *published) policy(o *k8sgateway.BackendTLSPolicy, ancestors []k8sgatewa
 			continue
 		}
 		for _, c := range a.Conditions {
-			p.lines = append(p.lines, fmt.Sprintf("BackendTLSPolicy %s/%s spec.targetRefs[%d] %s: %s", o.Namespace, o.Name, i, c.Type, c.Reason))
+			p.lines = append(p.lines, conditionLine(fmt.Sprintf("BackendTLSPolicy %s/%s spec.targetRefs[%d]", o.Namespace, o.Name, i), c.Type, string(c.Status), c.Reason))
 		}
 		i++
 	}
@@ -138,7 +146,7 @@ func (p *published) route(kind string, o metav1.Object, refs []k8sgateway.Parent
 		}
 		for _, c := range parent.Conditions {
 			if c.Type == "Accepted" || c.Type == "ResolvedRefs" {
-				p.lines = append(p.lines, fmt.Sprintf("%s %s/%s spec.parentRefs[%d] %s: %s", kind, o.GetNamespace(), o.GetName(), at, c.Type, c.Reason))
+				p.lines = append(p.lines, conditionLine(fmt.Sprintf("%s %s/%s spec.parentRefs[%d]", kind, o.GetNamespace(), o.GetName(), at), c.Type, string(c.Status), c.Reason))
 			}
 		}
 	}
@@ -146,12 +154,25 @@ func (p *published) route(kind string, o metav1.Object, refs []k8sgateway.Parent
 
 func (p *published) listeners(name string, listeners []k8sgateway.ListenerStatus) {
 	for i, l := range listeners {
-		at := name + " spec.listeners[" + strconv.Itoa(i) + "] "
+		at := name + " spec.listeners[" + strconv.Itoa(i) + "]"
 		for _, c := range l.Conditions {
-			if c.Type == "Accepted" || c.Type == "Conflicted" || c.Type == "ResolvedRefs" {
-				p.lines = append(p.lines, at+c.Type+": "+c.Reason)
+			if c.Type == "Accepted" || c.Type == "Conflicted" || c.Type == "Programmed" || c.Type == "ResolvedRefs" {
+				p.lines = append(p.lines, conditionLine(at, c.Type, string(c.Status), c.Reason))
 			}
 		}
-		p.lines = append(p.lines, fmt.Sprintf("%sattachedRoutes: %d", at, l.AttachedRoutes))
+		p.lines = append(p.lines, conditionLine(at, "attachedRoutes", "", strconv.Itoa(int(l.AttachedRoutes))))
 	}
+}
+
+// accepted is the condition of a Gateway or ListenerSet itself.
+func (p *published) accepted(name string, conditions []metav1.Condition) {
+	for _, c := range conditions {
+		if c.Type == "Accepted" {
+			p.lines = append(p.lines, conditionLine(name, c.Type, string(c.Status), c.Reason))
+		}
+	}
+}
+
+func conditionLine(of, kind, status, reason string) string {
+	return fmt.Sprintf("%s %s: %s %s", of, kind, status, reason)
 }

@@ -38,8 +38,10 @@ type Cluster struct {
 	Configs []config.Config
 	// MeshConfig is the mesh config's YAML; empty for the defaults.
 	MeshConfig string
-	Pods       []*Pod
-	Services   []*corev1.Service
+	// InferencePools is set where istiod reads them.
+	InferencePools bool
+	Pods           []*Pod
+	Services       []*corev1.Service
 
 	namespaces map[string]*corev1.Namespace
 	nodes      map[string]*corev1.Node
@@ -254,6 +256,10 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		return err
 	}
 	c.deployGateways()
+	c.InferencePools = readsInferencePools(objects)
+	if err := c.serveInferencePools(); err != nil {
+		return err
+	}
 	if gateways {
 		c.gateways()
 	}

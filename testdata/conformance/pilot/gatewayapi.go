@@ -41,7 +41,7 @@ func init() {
 // addCRDs is step 2.
 func addCRDs(t testing.TB) func(kube.Client) {
 	return func(c kube.Client) {
-		for _, crd := range []schema.GroupVersionResource{gvr.ListenerSet, gvr.BackendTLSPolicy} {
+		for _, crd := range []schema.GroupVersionResource{gvr.ListenerSet, gvr.BackendTLSPolicy, gvr.InferencePool} {
 			clienttest.MakeCRD(t, c, crd)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
+	"istio.io/istio/pilot/pkg/features"
 	"istio.io/istio/pilot/pkg/model"
 	configgen "istio.io/istio/pilot/pkg/networking/core"
 	"istio.io/istio/pilot/pkg/networking/util"
@@ -68,6 +69,7 @@ func New(t testing.TB, c *apiserver.Cluster) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
+	features.EnableGatewayAPIInferenceExtension = c.InferencePools
 	w.server = xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
 		KubernetesObjects: slices.Concat(c.Objects, serviceEntries(c)), Configs: configs, MeshConfig: m, KubeClientModifier: addCRDs(t),
 		DisableSecretAuthorization: true,
