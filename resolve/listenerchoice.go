@@ -26,6 +26,9 @@ type Dialled struct {
 func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 	ls := sc.listenersOn(d.Port)
 	if l := ls.byBind[d.Address.String()]; l != nil && !l.Wildcard && !d.Headless {
+		if l.Egress.address() != "" {
+			return l, []Step{NewStep(RuleListenerEgressBind, Matched, l.Egress.Ref, describeProtocol(l.OwnerPort.Protocol), l.Name)}
+		}
 		return l, []Step{NewStep(RuleListenerAddress, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
 	}
 	if l := sc.onEndpoint(ls, d); l != nil {
@@ -104,6 +107,8 @@ type Chain struct {
 	HTTP bool
 	// TCP are the chains that could take it, in order; several only for TLS, where the server name decides.
 	TCP []TCPChain
+	// Unsniffed is set where an HTTP chain takes what TCP leaves.
+	Unsniffed bool
 	// Range is the service port whose range of addresses decided; zero where none did.
 	Range Ref
 }
@@ -111,7 +116,8 @@ type Chain struct {
 // Chain returns what takes a connection of that payload: the chains of the narrowest
 // destination range first, then the server name, then the protocol, as Envoy matches
 // filter chains. A choice is never taken back: where a range holds the address, chains
-// of wider ones and of none are out, whatever else the narrow ones ask for.
+// of wider ones and of none are out, whatever else the narrow ones ask for. An HTTP chain that
+// asks for nothing is the default chain.
 // Source: Envoy, config.listener.v3.FilterChainMatch.
 func (l *OutboundListener) Chain(payload Payload, dest Address) Chain {
 	var ranged, open []TCPChain
@@ -129,15 +135,14 @@ func (l *OutboundListener) Chain(payload Payload, dest Address) Chain {
 	}
 	if len(ranged) > 0 {
 		first := ranged[0]
-		return Chain{TCP: forPayload(ranged, payload), Range: first.Service.Ref.At(first.Port.Field)}
+		ranged = forPayload(ranged, payload)
+		return Chain{HTTP: len(ranged) == 0 && l.Unsniffed, TCP: ranged, Unsniffed: l.Unsniffed, Range: first.Service.Ref.At(first.Port.Field)}
 	}
 	if payload == PayloadHTTP && l.RouteConfig != "" {
 		return Chain{HTTP: true}
 	}
-	if open = forPayload(open, payload); len(open) == 0 && l.Unsniffed {
-		return Chain{HTTP: true}
-	}
-	return Chain{TCP: open}
+	open = forPayload(open, payload)
+	return Chain{HTTP: len(open) == 0 && l.Unsniffed, TCP: open, Unsniffed: l.Unsniffed}
 }
 
 // forPayload drops the chains that demand a server name where the payload has none.

@@ -92,9 +92,9 @@ func inferPort(p *path, r *router, svc *resolve.Service) int {
 }
 
 // seesAllPorts reports whether a route's destination is looked up among all
-// services: on a gateway, and for tcp and tls routes.
+// services: on a gateway, on a listener of HTTP_PROXY, and for tcp and tls routes.
 // Source: pilot/pkg/networking/core/networkfilter.go, buildOutboundNetworkFiltersWithSingleDestination.
-func seesAllPorts(p *path, r *router) bool { return r.gateway || p.stream }
+func seesAllPorts(p *path, r *router) bool { return r.gateway || p.stream || r.allPorts }
 
 // toCluster applies DestinationRule and subset and picks endpoints.
 func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.Port, t target) {
@@ -116,6 +116,10 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		return
 	}
 	keepsAddress := cluster.Type == resolve.ClusterOriginalDst && !r.gateway
+	if keepsAddress && r.socket {
+		w.noOriginal(p, svc.Ref)
+		return
+	}
 	endpoints, steps := w.snapshot.Endpoints(r.workload, svc, port)
 	if keepsAddress && (svc.Resolution != resolve.Passthrough || dialsOther(r.dialled, svc, endpoints)) {
 		w.toDialled(p, r, cluster, endpoints)
