@@ -209,6 +209,8 @@ type tableCache struct {
 type portListeners struct {
 	byBind map[string]*OutboundListener
 	order  []*OutboundListener
+	// onPods are the services that have listeners on their endpoints, in the order in which istiod makes them.
+	onPods []podListener
 }
 
 const wildcardBind = "0.0.0.0"
@@ -257,6 +259,9 @@ func (sc *Scope) buildListeners(port int) *portListeners {
 			}
 			for _, bind := range sc.bindsFor(svc, p, e) {
 				ls.add(bind, svc, p, e)
+				if bind.perEndpoint {
+					ls.onPods = append(ls.onPods, podListener{svc, p, e})
+				}
 			}
 		}
 	}

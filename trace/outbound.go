@@ -259,7 +259,7 @@ func (w *walk) dialService(p *path, d resolve.Dialled, tls resolve.ClientTLS) {
 	p.note(steps...)
 	if d.Headless {
 		// A pod IP is dialled with the port as it is: there is no kube-proxy to translate it.
-		ready = othersOnly(w.snapshot.NamedEndpoints(svc, d.Pod, d.Port), p.sender, d)
+		ready = othersOnly(w.snapshot.Meant(d), p.sender, d)
 	}
 	if len(ready) == 0 {
 		o := w.refused(p, CodeNoEndpoints)

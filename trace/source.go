@@ -150,7 +150,38 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 	p.proxied = true
 	w.meshConfig(p)
 	p.note(scopeSteps...)
-	w.outbound(p, client, scope, dialled, socket)
+	if !dialled.Headless {
+		w.outbound(p, client, scope, dialled, socket)
+		return
+	}
+	w.toPods(p, client, scope, dialled)
+}
+
+// toPods is a connection to one of the pods of a headless Service, of which DNS gives any.
+func (w *walk) toPods(p *path, client *resolve.Workload, scope *resolve.Scope, dialled resolve.Resolved) {
+	pods := othersOnly(w.snapshot.Meant(dialled.Dialled), client, dialled.Dialled)
+	ways, all := scope.Ways(dialled.Dialled, pods), podCount(pods)
+	if len(pods) == 0 {
+		ways = []resolve.Dialled{dialled.Dialled}
+	}
+	for _, way := range ways {
+		branch, to := p, dialled
+		to.Dialled = way
+		if len(ways) > 1 {
+			some := podCount(way.Pods)
+			branch = p.fork(float64(some) / float64(all))
+			branch.note(resolve.NewStep(resolve.RuleListenerSomePods, resolve.Applied, way.Service.Ref, some, all, way.Service.Hostname))
+		}
+		w.outbound(branch, client, scope, to, false)
+	}
+}
+
+func podCount(pods []*resolve.Endpoint) int {
+	n := 0
+	for _, e := range pods {
+		n += max(e.Count, 1)
+	}
+	return n
 }
 
 // toSelf ends a request to the client's own address, unless its sidecar has a socket there.
