@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 
@@ -148,7 +149,7 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 	if svc := entryFor(sc, name); svc != nil {
 		return resolveEntry(out, sc, svc, w, s.Mesh, name)
 	}
-	if svc := s.hiddenService(name, w.Namespace); svc != nil {
+	if svc := cmp.Or(s.hiddenService(name, w.Namespace), s.hiddenPod(name, w.Namespace)); svc != nil {
 		return resolveHidden(out, svc, host)
 	}
 	if !strings.Contains(name, ".") || inClusterDomain(name, s.Mesh.Domain) {
@@ -241,6 +242,9 @@ func (s *Snapshot) resolveKube(out Resolved, w *Workload, svc *Service, host str
 func resolveHidden(out Resolved, svc *corev1.Service, host string) (Resolved, []Step) {
 	out.Unseen = true
 	at := "its ClusterIP"
+	if svc.Spec.ClusterIP == corev1.ClusterIPNone {
+		at = "its pods"
+	}
 	if ip, err := netip.ParseAddr(svc.Spec.ClusterIP); err == nil {
 		out.Address, at = singleAddress(ip), ip.String()
 	} else {

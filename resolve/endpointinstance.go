@@ -192,6 +192,8 @@ type endpointIndex struct {
 	services       map[destinationKey]*corev1.Service
 	// inline are the endpoints written in ServiceEntries.
 	inline map[addressKey][]inlineEndpoint
+	// machines are those of them that stand for a workload with a sidecar.
+	machines map[netip.Addr]*Workload
 	// cache holds an *instanceSet for each instanceKey that was asked for.
 	cache sync.Map
 	// byNumber holds an *instanceSet for each numberedPort that was asked for.
@@ -278,6 +280,7 @@ func indexEndpoints(s *Snapshot) *endpointIndex {
 		ix.services[destinationKey{svc.Namespace, svc.Name}] = svc
 	}
 	ix.indexInline(s.Services())
+	ix.indexMachines(s.ServiceEntries)
 	return ix
 }
 

@@ -155,6 +155,30 @@ func inlineWorkload(se *networking.ServiceEntry, we *api.WorkloadEntry, e *Endpo
 	return w
 }
 
+// MachineAt is the workload with a sidecar that an endpoint of a MESH_INTERNAL ServiceEntry says is at the address; nil
+// if none does.
+func (s *Snapshot) MachineAt(ip netip.Addr) *Workload { return s.index.endpoints().machines[ip] }
+
+// indexMachines finds them: of several at one address the oldest.
+func (ix *endpointIndex) indexMachines(all []*networking.ServiceEntry) {
+	ix.machines = map[netip.Addr]*Workload{}
+	for _, se := range all {
+		if se.Spec.GetLocation() != api.ServiceEntry_MESH_INTERNAL {
+			continue
+		}
+		for i, we := range se.Spec.GetEndpoints() {
+			ip, err := netip.ParseAddr(we.GetAddress())
+			mode := entryTLSMode(we.GetLabels(), we.GetServiceAccount())
+			if err != nil || mode != endpointTLSIstio || ix.machines[ip] != nil {
+				continue
+			}
+			ref := refOf("networking.istio.io", "ServiceEntry", se).At(pathIndex("spec.endpoints", i))
+			e := &Endpoint{Address: we.GetAddress(), Ref: ref, TLSMode: mode, Network: we.GetNetwork(), Locality: splitLocality(we.GetLocality())}
+			ix.machines[ip] = inlineWorkload(se, we, e)
+		}
+	}
+}
+
 // selectedByServiceEntry adds the pods and WorkloadEntries of the namespace that
 // the workloadSelector matches; an empty selector matches all. Pods must be
 // ready. Entries whose address is no IP count only for DNS.

@@ -156,6 +156,15 @@ func (s *Snapshot) hiddenService(name, namespace string) *corev1.Service {
 	return nil
 }
 
+// hiddenPod finds the headless Service, not known to istiod, of which the name is that of a pod.
+func (s *Snapshot) hiddenPod(name, namespace string) *corev1.Service {
+	_, parent, _ := strings.Cut(name, ".")
+	if svc := s.hiddenService(parent, namespace); svc != nil && svc.Spec.ClusterIP == corev1.ClusterIPNone {
+		return svc
+	}
+	return nil
+}
+
 // hiddenServiceAt finds a Kubernetes Service that has the ClusterIP and that istiod does not know.
 func (s *Snapshot) hiddenServiceAt(ip netip.Addr) *corev1.Service {
 	for _, h := range s.Hidden {

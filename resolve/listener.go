@@ -3,8 +3,6 @@ package resolve
 import (
 	"strconv"
 	"sync"
-
-	networking "istio.io/api/networking/v1alpha3"
 )
 
 // Rules of the outbound listeners of a sidecar.
@@ -79,8 +77,8 @@ var listenerRules = []Rule{
 	},
 	{
 		ID: RuleListenerNotHTTP, Stage: StageListener,
-		Says:     "The filter chain of a port of protocol HTTP_PROXY takes every connection: bytes that are not HTTP are not passed on but break it.",
-		Template: "port %d of %s is HTTP_PROXY: listener %s reads everything as HTTP, and gets %s",
+		Says:     "The filter chain of a port of protocol HTTP_PROXY, or of an HTTP port at an address that a Sidecar binds, takes every connection that no other chain takes: bytes that are not HTTP are not passed on but break it.",
+		Template: "port %d of %s is %s: what no other chain takes listener %s reads as HTTP, and it gets %s",
 		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener",
 	},
 	{
@@ -156,7 +154,7 @@ type OutboundListener struct {
 	// RouteConfig is the HTTP chain's route configuration; empty without an HTTP chain.
 	RouteConfig string
 	// Unsniffed is set where the HTTP chain asks for no protocol: it takes every connection that no
-	// other chain takes.
+	// other chain takes. So it is for HTTP_PROXY, and for HTTP on an address that a Sidecar names.
 	Unsniffed bool
 	// HTTPService is the service the HTTP chain belongs to where it belongs to only one.
 	HTTPService *Service
@@ -211,6 +209,8 @@ type tableCache struct {
 type portListeners struct {
 	byBind map[string]*OutboundListener
 	order  []*OutboundListener
+	// onPods are the services that have listeners on their endpoints, in the order in which istiod makes them.
+	onPods []podListener
 }
 
 const wildcardBind = "0.0.0.0"
@@ -233,7 +233,7 @@ func (sc *Scope) listenersOn(port int) *portListeners {
 // buildListeners makes the listeners of one port.
 //
 //  1. Egress listeners in order; the catch-all one adds nothing to listeners that
-//     a listener with a port has made. One with captureMode NONE stands on its bind, or 127.0.0.1.
+//     a listener with a port has made. Where they stand and what is on them: see egressbind.go.
 //  2. Services by age. Aliases and UDP ports make none.
 //  3. HTTP ports share 0.0.0.0_PORT. TCP, TLS and auto-detected ports listen on the
 //     service's addresses; on 0.0.0.0 if it has none or a CIDR; on each
@@ -253,15 +253,15 @@ func (sc *Scope) buildListeners(port int) *portListeners {
 			continue
 		}
 		for _, svc := range e.Services {
-			p, ok := svc.PortByNumber(port)
+			p, ok := e.portOf(svc, port)
 			if !ok {
 				continue
 			}
-			if e.Port() != 0 {
-				p.Protocol = ParseProtocol(e.Listener.GetPort().GetProtocol())
-			}
 			for _, bind := range sc.bindsFor(svc, p, e) {
 				ls.add(bind, svc, p, e)
+				if bind.perEndpoint {
+					ls.onPods = append(ls.onPods, podListener{svc, p, e})
+				}
 			}
 		}
 	}
@@ -280,11 +280,8 @@ func (sc *Scope) bindsFor(svc *Service, p Port, e *Egress) []bind {
 	if svc.Resolution == Alias || p.Protocol == ProtocolUDP {
 		return nil
 	}
-	if b := e.Listener.GetBind(); b != "" {
+	if b := e.address(); b != "" {
 		return []bind{{address: b}}
-	}
-	if e.Port() != 0 && e.Listener.GetCaptureMode() == networking.CaptureMode_NONE {
-		return []bind{{address: "127.0.0.1"}}
 	}
 	if p.Protocol.IsHTTP() {
 		if reservedPorts[p.Number] {
@@ -347,7 +344,7 @@ func (ls *portListeners) add(b bind, svc *Service, p Port, e *Egress) {
 	if old == nil || proxy || auto && old.state.IsHTTP() {
 		l := &OutboundListener{
 			Name: b.address + "_" + strconv.Itoa(p.Number), Port: p.Number, Wildcard: wildcard,
-			Owner: svc, OwnerPort: p, Egress: e, PerEndpoint: b.perEndpoint, Unsniffed: proxy, state: p.Protocol,
+			Owner: svc, OwnerPort: p, Egress: e, PerEndpoint: b.perEndpoint, Unsniffed: proxy || http && !wildcard, state: p.Protocol,
 		}
 		if http && wildcard && !proxy {
 			l.state = ProtocolUnsupported

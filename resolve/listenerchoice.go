@@ -1,10 +1,5 @@
 package resolve
 
-import (
-	"slices"
-	"strconv"
-)
-
 // Dialled is where the application's connection goes, as its DNS told it.
 type Dialled struct {
 	// Address is zero where it is not known from here (a name outside the cluster).
@@ -18,6 +13,16 @@ type Dialled struct {
 	Unseen bool
 	// Pod is the endpoint's own name, where the application looked that up.
 	Pod string
+	// Pods are those of a headless service's endpoints that are meant; nil for all that have the name.
+	Pods []*Endpoint
+}
+
+// Meant are the endpoints of a headless service of which the application dialled one.
+func (s *Snapshot) Meant(d Dialled) []*Endpoint {
+	if d.Pods != nil {
+		return d.Pods
+	}
+	return s.NamedEndpoints(d.Service, d.Pod, d.Port)
 }
 
 // Listener returns the listener that takes a captured connection: the one on
@@ -26,10 +31,13 @@ type Dialled struct {
 func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 	ls := sc.listenersOn(d.Port)
 	if l := ls.byBind[d.Address.String()]; l != nil && !l.Wildcard && !d.Headless {
+		if l.Egress.address() != "" {
+			return l, []Step{NewStep(RuleListenerEgressBind, Matched, l.Egress.Ref, describeProtocol(l.OwnerPort.Protocol), l.Name)}
+		}
 		return l, []Step{NewStep(RuleListenerAddress, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
 	}
 	if l := sc.onEndpoint(ls, d); l != nil {
-		return l, []Step{NewStep(RuleListenerHeadless, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
+		return l, append([]Step{NewStep(RuleListenerHeadless, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}, l.shadowedSteps(d)...)
 	}
 	if l := ls.byBind[wildcardBind]; l != nil {
 		owner, port := l.Owner, l.OwnerPort
@@ -39,12 +47,7 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 			}
 		}
 		steps := []Step{NewStep(wildcardRule(port.Protocol), Matched, owner.Ref.At(port.Field), d.Port, owner.Hostname, describeProtocol(port.Protocol), l.Name)}
-		for _, s := range l.shadowed {
-			if d.Service != nil && s.service.Ref == d.Service.Ref {
-				steps = append(steps, s.step)
-			}
-		}
-		return l, steps
+		return l, append(steps, l.shadowedSteps(d)...)
 	}
 	if len(ls.order) > 0 {
 		var names []string
@@ -69,33 +72,15 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 	return nil, []Step{NewStep(RuleListenerNone, None, Ref{}, d.Port)}
 }
 
-// onEndpoint finds the oldest listener that stands on the dialled endpoint itself.
-func (sc *Scope) onEndpoint(ls *portListeners, d Dialled) *OutboundListener {
-	var dialled []*Endpoint
-	if d.Headless {
-		dialled = sc.snapshot.NamedEndpoints(d.Service, d.Pod, d.Port)
+// shadowedSteps say why the service that was dialled has no filter chain here.
+func (l *OutboundListener) shadowedSteps(d Dialled) []Step {
+	var steps []Step
+	for _, s := range l.shadowed {
+		if d.Service != nil && s.service.Ref == d.Service.Ref {
+			steps = append(steps, s.step)
+		}
 	}
-	at := func(e *Endpoint) bool {
-		if !d.Headless {
-			return e.Address != "" && e.Address == d.Address.String()
-		}
-		return slices.ContainsFunc(dialled, func(o *Endpoint) bool { return o.Address == e.Address && o.Workload == e.Workload })
-	}
-	for _, l := range ls.order {
-		if !l.PerEndpoint {
-			continue
-		}
-		if !slices.ContainsFunc(sc.snapshot.indexed(l.Owner, l.Port).endpoints, at) {
-			continue
-		}
-		if d.Headless {
-			return l
-		}
-		own := *l
-		own.Name = d.Address.String() + "_" + strconv.Itoa(d.Port)
-		return &own
-	}
-	return nil
+	return steps
 }
 
 // Chain is the filter chain that takes a connection: HTTP, one service's TCP
@@ -104,6 +89,8 @@ type Chain struct {
 	HTTP bool
 	// TCP are the chains that could take it, in order; several only for TLS, where the server name decides.
 	TCP []TCPChain
+	// Unsniffed is set where an HTTP chain takes what TCP leaves.
+	Unsniffed bool
 	// Range is the service port whose range of addresses decided; zero where none did.
 	Range Ref
 }
@@ -111,7 +98,8 @@ type Chain struct {
 // Chain returns what takes a connection of that payload: the chains of the narrowest
 // destination range first, then the server name, then the protocol, as Envoy matches
 // filter chains. A choice is never taken back: where a range holds the address, chains
-// of wider ones and of none are out, whatever else the narrow ones ask for.
+// of wider ones and of none are out, whatever else the narrow ones ask for. An HTTP chain that
+// asks for nothing is the default chain.
 // Source: Envoy, config.listener.v3.FilterChainMatch.
 func (l *OutboundListener) Chain(payload Payload, dest Address) Chain {
 	var ranged, open []TCPChain
@@ -129,15 +117,14 @@ func (l *OutboundListener) Chain(payload Payload, dest Address) Chain {
 	}
 	if len(ranged) > 0 {
 		first := ranged[0]
-		return Chain{TCP: forPayload(ranged, payload), Range: first.Service.Ref.At(first.Port.Field)}
+		ranged = forPayload(ranged, payload)
+		return Chain{HTTP: len(ranged) == 0 && l.Unsniffed, TCP: ranged, Unsniffed: l.Unsniffed, Range: first.Service.Ref.At(first.Port.Field)}
 	}
 	if payload == PayloadHTTP && l.RouteConfig != "" {
 		return Chain{HTTP: true}
 	}
-	if open = forPayload(open, payload); len(open) == 0 && l.Unsniffed {
-		return Chain{HTTP: true}
-	}
-	return Chain{TCP: open}
+	open = forPayload(open, payload)
+	return Chain{HTTP: len(open) == 0 && l.Unsniffed, TCP: open, Unsniffed: l.Unsniffed}
 }
 
 // forPayload drops the chains that demand a server name where the payload has none.

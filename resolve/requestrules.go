@@ -22,6 +22,7 @@ const (
 	RuleApplicationOutside     RuleID = "application/outside-mesh"
 	RuleGatewayNotHTTP         RuleID = "gateway/not-http"
 	RulePathRefused            RuleID = "path/refused"
+	RulePathRelative           RuleID = "path/no-slash"
 	RuleGatewayAutoPassthrough RuleID = "gateway/auto-passthrough"
 	RuleTooManyHops            RuleID = "walk/too-many-hops"
 )
@@ -140,6 +141,12 @@ var walkRules = []Rule{
 		Says:     "An HTTP listener that gets other bytes answers 400 and closes the connection.",
 		Template: "the listener %[2]s expects HTTP and gets %[1]s",
 		Source:   "Envoy, HTTP connection manager (DPE)",
+	},
+	{
+		ID: RulePathRelative, Stage: StageListener,
+		Says:     "A path that a rewrite left without its first slash is no valid request to the next proxy: over HTTP/1.1 it answers 400, over HTTP/2 it breaks the stream. What becomes of it is not said for certain.",
+		Template: "the path %q does not begin with a slash: the proxy does not take such a request (400 over HTTP/1.1, a broken stream over HTTP/2)",
+		Source:   "Envoy, source/common/http/http1/codec_impl.cc, handlePath; RFC 9113, 8.3.1",
 	},
 	{
 		ID: RulePathRefused, Stage: StageListener,

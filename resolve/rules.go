@@ -60,7 +60,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	workloadRules,
 	injectionRules,
 	sidecarRules,
-	listenerRules,
+	listenerRules, podListenerRules, egressBindRules, egressProxyRules,
 	serviceEntryVisibilityRules,
 	ownPortRules,
 	virtualHostRules,

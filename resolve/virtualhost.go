@@ -139,6 +139,16 @@ type RouteTable struct {
 	suffixes []string
 	fates    map[*VirtualService]*fate
 	scope    *Scope
+	// chances are the VirtualServices whose place is left to chance, see fillProxy, and the ports they are for.
+	chances map[*VirtualService][]string
+}
+
+// Destined is the port of a destination that names none: the table's own, 0 where it has the services of all ports.
+func (t *RouteTable) Destined() (port int, all bool) {
+	if t.Egress.proxies() {
+		return 0, true
+	}
+	return t.Port, false
 }
 
 // fate is what became of one VirtualService on a table.
@@ -147,6 +157,15 @@ type fate struct {
 	steps  []Step
 	// owns are the virtual hosts it got, lost those it did not get because another had them.
 	owns, lost []string
+}
+
+// take notes whether the virtual host of that name was got.
+func (f *fate) take(name string, got bool) {
+	if got {
+		f.owns = append(f.owns, name)
+	} else {
+		f.lost = append(f.lost, name)
+	}
 }
 
 // RouteTable returns the route configuration of a listener's HTTP chain, made once for
@@ -213,30 +232,41 @@ func (sc *Scope) buildRouteTable(l *OutboundListener, w *Workload) *RouteTable {
 	e := sc.egressFor(l.Port)
 	t := &RouteTable{
 		Name: l.RouteConfig, Port: l.Port, Egress: e, scope: sc,
-		byDomain: map[string]*VirtualHost{}, fates: map[*VirtualService]*fate{},
+		byDomain: map[string]*VirtualHost{}, fates: map[*VirtualService]*fate{}, chances: map[*VirtualService][]string{},
 	}
+	if e.proxies() {
+		t.fillProxy(w)
+	} else {
+		t.fill(w)
+	}
+	slices.SortFunc(t.suffixes, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
+	if l.HTTPService != nil {
+		t.Single = t.byDomain[l.HTTPService.Hostname]
+		if t.Single == nil { // httproute.go, getVirtualHostsForSniffedServicePort
+			t.byDomain, t.suffixes = map[string]*VirtualHost{}, nil
+		}
+	}
+	return t
+}
+
+// fill makes the virtual hosts.
+func (t *RouteTable) fill(w *Workload) {
 	byName := map[string]*Service{}
-	for _, svc := range e.Services {
-		if p, ok := svc.PortByNumber(l.Port); ok && p.Protocol != ProtocolUDP {
+	for _, svc := range t.Egress.Services {
+		if p, ok := svc.PortByNumber(t.Port); ok && p.Protocol != ProtocolUDP {
 			byName[svc.Hostname] = withPorts(svc, []Port{p})
 		}
 	}
-	names := sortedKeys(byName)
-	var wildcards []string
-	for _, name := range names {
-		if IsWildcardHost(name) {
-			wildcards = append(wildcards, name)
-		}
-	}
+	names, wildcards := serviceNames(byName)
 	taken := map[string]bool{}
 	var owned []*VirtualHost
-	for _, vs := range e.VirtualServices {
-		if l.Port != 80 && !overlapsService(vs, byName, names, wildcards) {
+	for _, vs := range t.Egress.VirtualServices {
+		if t.Port != 80 && !overlapsService(vs, byName, names, wildcards) {
 			continue
 		}
 		f := &fate{}
 		t.fates[vs] = f
-		f.routes, f.steps = BuildRoutes(vs, l.Port, map[string]bool{"mesh": true}, w)
+		f.routes, f.steps = BuildRoutes(vs, t.Port, map[string]bool{"mesh": true}, w)
 		if len(f.routes) == 0 {
 			continue
 		}
@@ -270,14 +300,17 @@ func (sc *Scope) buildRouteTable(l *OutboundListener, w *Workload) *RouteTable {
 	for _, vh := range owned {
 		t.addDomains(vh, w, known, domains)
 	}
-	slices.SortFunc(t.suffixes, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
-	if l.HTTPService != nil {
-		t.Single = t.byDomain[l.HTTPService.Hostname]
-		if t.Single == nil { // httproute.go, getVirtualHostsForSniffedServicePort
-			t.byDomain, t.suffixes = map[string]*VirtualHost{}, nil
+}
+
+// serviceNames are the hosts of services in order, and those that are wildcards.
+func serviceNames(byName map[string]*Service) (names, wildcards []string) {
+	names = sortedKeys(byName)
+	for _, name := range names {
+		if IsWildcardHost(name) {
+			wildcards = append(wildcards, name)
 		}
 	}
-	return t
+	return names, wildcards
 }
 
 // overlapsService reports whether a VirtualService host is, or overlaps, a service of the port.
@@ -300,12 +333,10 @@ func overlapsService(vs *VirtualService, byName map[string]*Service, names, wild
 	return false
 }
 
-// hostsOf returns the virtual hosts a VirtualService gets: one for each service
-// it stands for, and one for each host that is no service, on port 80 or beside such services.
+// split tells the hosts of a VirtualService that are no services from the services it stands for; neither counts where
+// a route of the Gateway API is of neither the client's nor a service's namespace.
 // Source: pilot/pkg/networking/core/route/route.go, separateVSHostsAndServices.
-func (t *RouteTable) hostsOf(vs *VirtualService, f *fate, byName map[string]*Service, names []string, taken map[string]bool) []*VirtualHost {
-	var literal []string
-	var services []*Service
+func (t *RouteTable) split(vs *VirtualService, byName map[string]*Service, names []string) (literal []string, services []*Service) {
 	for _, h := range lowerHosts(vs) {
 		if IsWildcardHost(h) {
 			continue
@@ -337,16 +368,26 @@ func (t *RouteTable) hostsOf(vs *VirtualService, f *fate, byName map[string]*Ser
 	if vs.Semantics == SemanticsGateway && !slices.ContainsFunc(services, func(svc *Service) bool {
 		return svc.Namespace == vs.Ref.Namespace || t.scope.Namespace == vs.Ref.Namespace
 	}) {
-		return nil // neither the client's nor the service's namespace
+		return nil, nil
+	}
+	return literal, services
+}
+
+// hostsOf returns the virtual hosts a VirtualService gets: one for each service
+// it stands for, and one for each host that is no service, on port 80 or beside such services.
+// Source: pilot/pkg/networking/core/route/route.go, buildSidecarVirtualHostsForVirtualService.
+func (t *RouteTable) hostsOf(vs *VirtualService, f *fate, byName map[string]*Service, names []string, taken map[string]bool) []*VirtualHost {
+	literal, services := t.split(vs, byName, names)
+	if len(literal)+len(services) == 0 {
+		return nil
 	}
 	var out []*VirtualHost
 	take := func(name string, svc *Service) {
+		f.take(name, !taken[name])
 		if taken[name] {
-			f.lost = append(f.lost, name)
 			return
 		}
 		taken[name] = true
-		f.owns = append(f.owns, name)
 		out = append(out, &VirtualHost{Name: domainName(name, t.Port), Routes: f.routes, Service: svc})
 	}
 	httpServices := slices.DeleteFunc(slices.Clone(services), func(svc *Service) bool {

@@ -18,11 +18,16 @@ func (t *RouteTable) addDomains(vh *VirtualHost, w *Workload, known, taken map[s
 			continue
 		}
 		taken[d] = true
-		vh.Domains = append(vh.Domains, d)
-		t.byDomain[d] = vh
-		if IsWildcardHost(d) {
-			t.suffixes = append(t.suffixes, d[1:])
-		}
+		t.own(vh, d)
+	}
+}
+
+// own gives the virtual host a domain.
+func (t *RouteTable) own(vh *VirtualHost, d string) {
+	vh.Domains = append(vh.Domains, d)
+	t.byDomain[d] = vh
+	if IsWildcardHost(d) {
+		t.suffixes = append(t.suffixes, d[1:])
 	}
 }
 
@@ -69,6 +74,9 @@ func serviceDomains(svc *Service, namespace, clusterDomain string) (domains []st
 // networking/core/httproute.go, BuildSidecarOutboundVirtualHosts.
 func (t *RouteTable) Unsettled(hostname string) (Step, bool) {
 	vh := t.byDomain[hostname]
+	if step, open := t.byChance(vh, hostname); open {
+		return step, true
+	}
 	if t.Single != nil || vh == nil || vh.Service == nil || vh.Service.Registry == RegistryKubernetes || len(vh.Service.Addresses) < 2 {
 		return Step{}, false
 	}

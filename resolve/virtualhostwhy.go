@@ -151,6 +151,9 @@ func overlappingHost(vs *VirtualService, target string) string {
 
 // portHint names the ports on which the host is an HTTP service, for a host that is unknown on this one.
 func (t *RouteTable) portHint(hostname string) string {
+	if t.Egress.proxies() {
+		return " (of HTTP_PROXY, it has those whose port 80 comes first)"
+	}
 	svc := t.scope.byHost[hostname]
 	if svc == nil {
 		return ""

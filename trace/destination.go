@@ -92,9 +92,9 @@ func inferPort(p *path, r *router, svc *resolve.Service) int {
 }
 
 // seesAllPorts reports whether a route's destination is looked up among all
-// services: on a gateway, and for tcp and tls routes.
+// services: on a gateway, on a listener of HTTP_PROXY, and for tcp and tls routes.
 // Source: pilot/pkg/networking/core/networkfilter.go, buildOutboundNetworkFiltersWithSingleDestination.
-func seesAllPorts(p *path, r *router) bool { return r.gateway || p.stream }
+func seesAllPorts(p *path, r *router) bool { return r.gateway || p.stream || r.allPorts }
 
 // toCluster applies DestinationRule and subset and picks endpoints.
 func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.Port, t target) {
@@ -116,6 +116,10 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		return
 	}
 	keepsAddress := cluster.Type == resolve.ClusterOriginalDst && !r.gateway
+	if keepsAddress && r.socket {
+		w.noOriginal(p, svc.Ref)
+		return
+	}
 	endpoints, steps := w.snapshot.Endpoints(r.workload, svc, port)
 	if keepsAddress && (svc.Resolution != resolve.Passthrough || dialsOther(r.dialled, svc, endpoints)) {
 		w.toDialled(p, r, cluster, endpoints)
@@ -185,7 +189,7 @@ func isAddress(host string) bool {
 // of its own: where the address is one of the cluster's, whoever has it is meant.
 func (w *walk) whereDialled(endpoints []*resolve.Endpoint, svc *resolve.Service, d resolve.Dialled) []*resolve.Endpoint {
 	if d.Headless {
-		return w.snapshot.NamedEndpoints(svc, d.Pod, d.Port)
+		return w.snapshot.Meant(d)
 	}
 	if svc.Registry != resolve.RegistryKubernetes {
 		if ip := d.Address.Prefix.Addr(); len(endpoints) == 1 && d.Address.Prefix.IsSingleIP() && w.taken(ip) {
@@ -210,7 +214,7 @@ func (w *walk) whereDialled(endpoints []*resolve.Endpoint, svc *resolve.Service,
 
 // othersOnly leaves the client's own pod out of those of a headless Service: a pod that dials itself never comes here.
 func othersOnly(endpoints []*resolve.Endpoint, client *resolve.Workload, d resolve.Dialled) []*resolve.Endpoint {
-	if !d.Headless || client == nil {
+	if !d.Headless || client == nil || d.Pods != nil {
 		return endpoints
 	}
 	var out []*resolve.Endpoint
@@ -359,7 +363,7 @@ func (l likeness) String() string {
 // identity, port, TLS mode and data plane: whatever happens to one happens to all.
 func (w *walk) groupEndpoints(endpoints []*resolve.Endpoint) []*group {
 	if len(endpoints) == 1 {
-		return []*group{{first: endpoints[0], count: max(endpoints[0].Count, 1), part: 1}}
+		return []*group{{first: endpoints[0], key: w.likeness(endpoints[0]).String(), count: max(endpoints[0].Count, 1), part: 1}}
 	}
 	var groups []*group
 	alike := map[likeness]*group{}

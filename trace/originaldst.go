@@ -57,6 +57,10 @@ func (w *walk) connect(p *path, d resolve.Dialled, tls resolve.ClientTLS) {
 	case d.Service != nil && d.Service.Registry == resolve.RegistryKubernetes:
 		w.dialService(p, d, tls)
 	case w.known(p, d.Address.Prefix.Addr(), d.Port, tls):
+	case w.snapshot.MachineAt(d.Address.Prefix.Addr()) != nil:
+		there := w.snapshot.MachineAt(d.Address.Prefix.Addr())
+		p.dest.Workloads, p.dest.Endpoints = []resolve.Ref{there.Owner}, 1
+		w.receive(p, arrival{workload: there, port: d.Port, tls: tls})
 	default:
 		w.outside(p, &resolve.Endpoint{Address: p.dest.Host, Port: d.Port}, tls)
 	}

@@ -20,10 +20,15 @@ type router struct {
 	port int
 	// tls is set where the client's TLS was terminated here.
 	tls bool
+	// allPorts is set where routes look destinations up among services of all ports.
+	allPorts bool
+	// socket is set where the application connected to the sidecar itself.
+	socket bool
 }
 
-// outbound is the sidecar on the client's side: listener, filter chain, virtual host, route.
-func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope, resolved resolve.Resolved) {
+// outbound is the sidecar on the client's side: listener, filter chain, virtual host, route. With socket
+// the application connected to the sidecar itself.
+func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope, resolved resolve.Resolved, socket bool) {
 	r := &router{workload: client, scope: scope, dialled: resolved.Dialled, port: resolved.Port}
 	hop := p.hop()
 	p.note(w.snapshot.Extensions(client, resolve.SideOutbound)...)
@@ -46,7 +51,7 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 		w.unmatched(p, r, false)
 		return
 	}
-	hop.Envoy.Listener = listener.Name
+	hop.Envoy.Listener, r.socket = listener.Name, socket
 	if resolved.Assumed && !listener.Wildcard {
 		p.lower(Assumed)
 	}
@@ -61,10 +66,7 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 	chain := listener.Chain(p.payload(), resolved.Address)
 	switch {
 	case chain.HTTP && !p.speaksHTTP():
-		step := resolve.NewStep(resolve.RuleListenerNotHTTP, resolve.DeniedBy, listener.Owner.Ref.At(listener.OwnerPort.Field), listener.Port, listener.Owner.Hostname, listener.Name, string(p.payload()))
-		o := Outcome{Decision: Reset, Code: CodeProtocolError}
-		o.ResponseFlags, o.ResponseCodeDetails = closedBy(o.Code)
-		w.endAt(p, o, step)
+		w.notHTTP(p, listener)
 	case chain.HTTP:
 		hop.Envoy.RouteConfig = listener.RouteConfig
 		p.note(resolve.NewStep(resolve.RuleListenerHTTPChain, resolve.Matched, resolve.Ref{}, listener.RouteConfig))
@@ -76,6 +78,15 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 		p.note(resolve.NewStep(resolve.RuleListenerNoChain, resolve.None, chain.Range, string(p.payload()), listener.Name))
 		w.unmatched(p, r, false)
 	}
+}
+
+// notHTTP is a connection that a filter chain reads as HTTP and that is not.
+func (w *walk) notHTTP(p *path, listener *resolve.OutboundListener) {
+	step := resolve.NewStep(resolve.RuleListenerNotHTTP, resolve.DeniedBy, listener.Ref(),
+		listener.Port, listener.Title(), string(listener.OwnerPort.Protocol), listener.Name, describeBytes(p))
+	o := Outcome{Decision: Reset, Code: CodeProtocolError}
+	o.ResponseFlags, o.ResponseCodeDetails = closedBy(o.Code)
+	w.endAt(p, o, step)
 }
 
 // ownPort is a connection to a port of the proxy's own. A proxy that sent it there sees it close.
@@ -104,6 +115,9 @@ func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListene
 	}
 	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
 	table := r.scope.RouteTable(listener, r.workload)
+	if port, all := table.Destined(); all {
+		r.port, r.allPorts = port, true
+	}
 	host := p.http.Hostname()
 	vh := table.Lookup(host)
 	p.note(w.snapshot.HiddenVirtualServices(virtualHostNames(host, vh)...)...)
@@ -181,9 +195,22 @@ func (w *walk) unmatched(p *path, r *router, http bool) {
 		}
 		hop.Envoy.Cluster = "PassthroughCluster"
 		p.note(resolve.NewStep(resolve.RuleListenerPassthrough, resolve.None, ref, mode))
+		if r.socket {
+			w.noOriginal(p, ref)
+			return
+		}
 		p.via, p.by = CodePassthrough, ref
 		w.dial(p, r.dialled, w.request.Host)
 	}
+}
+
+// noOriginal is a cluster that keeps the address which the application dialled, where that is the sidecar's own.
+// Source: Envoy, docs, service discovery, original destination.
+func (w *walk) noOriginal(p *path, by resolve.Ref) {
+	step := resolve.NewStep(resolve.RuleListenerNoOriginal, resolve.None, by, p.hop().Envoy.Cluster)
+	p.note(step)
+	p.dest.EnvoyCluster = p.hop().Envoy.Cluster
+	w.unavailableBy(p, CodeNoEndpoints, "UH", "no_healthy_upstream", step, by)
 }
 
 // dial connects to the address of a host without Istio's routing: kube-proxy for a
@@ -235,7 +262,7 @@ func (w *walk) dialService(p *path, d resolve.Dialled, tls resolve.ClientTLS) {
 	p.note(steps...)
 	if d.Headless {
 		// A pod IP is dialled with the port as it is: there is no kube-proxy to translate it.
-		ready = othersOnly(w.snapshot.NamedEndpoints(svc, d.Pod, d.Port), p.sender, d)
+		ready = othersOnly(w.snapshot.Meant(d), p.sender, d)
 	}
 	if len(ready) == 0 {
 		o := w.refused(p, CodeNoEndpoints)

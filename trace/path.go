@@ -3,6 +3,7 @@ package trace
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -209,6 +210,10 @@ func (p *path) reachedBy(mode resolve.ClientTLSMode) HopTLS {
 // Source: pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager; Envoy,
 // source/common/http/conn_manager_utility.cc, maybeNormalizePath.
 func (w *walk) normalize(p *path) bool {
+	if !strings.HasPrefix(p.http.Path, "/") && len(p.hops) > 1 {
+		p.note(resolve.NewStep(resolve.RulePathRelative, resolve.Warned, p.by, p.http.Path))
+		p.lower(Undetermined)
+	}
 	mode := w.snapshot.Mesh.GetPathNormalization().GetNormalization()
 	if resolve.PathRefused(p.http.Path, mode) {
 		ref := w.snapshot.Mesh.Ref.At("pathNormalization")

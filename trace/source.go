@@ -134,25 +134,73 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 		w.end(p, Outcome{Decision: NotRouted, Code: CodeNameNotFound, Reason: last.Reason(), By: last.Ref})
 		return
 	}
-	own, step := w.snapshot.OwnAddress(client, dialled.Dialled)
-	if own != resolve.False {
+	own, socket := w.toSelf(p, client, scope, dialled.Dialled)
+	if own {
+		return
+	}
+	if !socket {
+		captured, step := w.snapshot.CapturesOutbound(client, dialled.Dialled, w.request.Scheme == UDP)
 		p.note(step)
-	}
-	if own == resolve.True {
-		hop.Proxy = resolve.DataplaneNone
-		p.dest = Destination{Host: hostOf(dialled.Dialled, w.request.Host), Port: dialled.Port, Workloads: []resolve.Ref{client.Owner}, Endpoints: 1}
-		w.deliver(p, arrival{workload: client, port: dialled.Port})
-		return
-	}
-	captured, step := w.snapshot.CapturesOutbound(client, dialled.Dialled, w.request.Scheme == UDP)
-	p.note(step)
-	if !captured {
-		hop.Proxy = resolve.DataplaneNone
-		w.dial(p, dialled.Dialled, w.request.Host)
-		return
+		if !captured {
+			hop.Proxy = resolve.DataplaneNone
+			w.dial(p, dialled.Dialled, w.request.Host)
+			return
+		}
 	}
 	p.proxied = true
 	w.meshConfig(p)
 	p.note(scopeSteps...)
-	w.outbound(p, client, scope, dialled)
+	if !dialled.Headless {
+		w.outbound(p, client, scope, dialled, socket)
+		return
+	}
+	w.toPods(p, client, scope, dialled)
+}
+
+// toPods is a connection to one of the pods of a headless Service, of which DNS gives any.
+func (w *walk) toPods(p *path, client *resolve.Workload, scope *resolve.Scope, dialled resolve.Resolved) {
+	pods := othersOnly(w.snapshot.Meant(dialled.Dialled), client, dialled.Dialled)
+	ways, all := scope.Ways(dialled.Dialled, pods), podCount(pods)
+	if len(pods) == 0 {
+		ways = []resolve.Dialled{dialled.Dialled}
+	}
+	for _, way := range ways {
+		branch, to := p, dialled
+		to.Dialled = way
+		if len(ways) > 1 {
+			some := podCount(way.Pods)
+			branch = p.fork(float64(some) / float64(all))
+			branch.note(resolve.NewStep(resolve.RuleListenerSomePods, resolve.Applied, way.Service.Ref, some, all, way.Service.Hostname))
+		}
+		w.outbound(branch, client, scope, to, false)
+	}
+}
+
+func podCount(pods []*resolve.Endpoint) int {
+	n := 0
+	for _, e := range pods {
+		n += max(e.Count, 1)
+	}
+	return n
+}
+
+// toSelf ends a request to the client's own address, unless its sidecar has a socket there.
+func (w *walk) toSelf(p *path, client *resolve.Workload, scope *resolve.Scope, d resolve.Dialled) (ended, socket bool) {
+	own, step := w.snapshot.OwnAddress(client, d)
+	if own == resolve.True {
+		if l, found := scope.Socket(d); l != nil {
+			p.note(found)
+			return false, true
+		}
+	}
+	if own != resolve.False {
+		p.note(step)
+	}
+	if own != resolve.True {
+		return false, false
+	}
+	p.hop().Proxy = resolve.DataplaneNone
+	p.dest = Destination{Host: hostOf(d, w.request.Host), Port: d.Port, Workloads: []resolve.Ref{client.Owner}, Endpoints: 1}
+	w.deliver(p, arrival{workload: client, port: d.Port})
+	return true, false
 }

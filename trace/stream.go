@@ -31,6 +31,10 @@ func (w *walk) stream(p *path, r *router, listener *resolve.OutboundListener, ch
 		w.toHost(p, r, target{host: c.Service.Hostname, port: c.Port.Number, ref: c.Service.Ref.At(c.Port.Field)})
 		return
 	}
+	if chain.Unsniffed {
+		w.notHTTP(p, listener)
+		return
+	}
 	p.hop().Envoy.FilterChain = "PassthroughFilterChain"
 	p.note(resolve.NewStep(resolve.RuleListenerNoChain, resolve.None, chain.Range, describeBytes(p), listener.Name))
 	w.unmatched(p, r, false)

@@ -183,6 +183,9 @@ func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, in *entry, anony
 		}
 		for _, o := range evaluator.Run(w, evaluator.Call{From: &from, To: netip.AddrPortFrom(ip, uint16(q.Port)), Bytes: bytes}) {
 			o.Share /= float64(len(to))
+			if len(to) > 1 && o.Endpoint == "" {
+				o.Endpoint = ip.String() // the name stands for several
+			}
 			out = append(out, o)
 		}
 	}

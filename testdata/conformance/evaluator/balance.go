@@ -51,6 +51,9 @@ type (
 // panic_threshold, locality_weight.
 func (k *walk) targets(v *visit, c *cluster.Cluster) ([]target, string) {
 	if c.GetType() == cluster.Cluster_ORIGINAL_DST {
+		if v.dialled { // https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/service_discovery, original destination
+			return nil, ""
+		}
 		to := v.destination
 		if o := c.GetOriginalDstLbConfig().GetUpstreamPortOverride().GetValue(); o != 0 {
 			to = netip.AddrPortFrom(to.Addr(), uint16(o))

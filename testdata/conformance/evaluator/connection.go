@@ -24,6 +24,8 @@ type visit struct {
 	// destination is where the connection was headed before it was captured.
 	destination netip.AddrPort
 	inbound     bool
+	// dialled is set where the client connected to the listener itself: no filter restored another address.
+	dialled bool
 	// sni, peer and terminated are what the handshake gave.
 	sni, peer string
 	// sniPort is where a dynamic forward proxy finds the host that sni names.

@@ -56,6 +56,17 @@ func bound(all []*listener.Listener, to netip.AddrPort) *listener.Listener {
 	return at(all, to, true)
 }
 
+// socket is the outbound listener that has a socket for an address of the pod itself.
+// Source: https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/listener/v3/listener.proto, bind_to_port.
+func socket(all []*listener.Listener, to netip.AddrPort) *listener.Listener {
+	l := bound(all, to)
+	if l == nil || l.GetTrafficDirection() != core.TrafficDirection_OUTBOUND || l.GetUseOriginalDst().GetValue() ||
+		l.GetBindToPort() != nil && !l.GetBindToPort().GetValue() {
+		return nil
+	}
+	return l
+}
+
 func at(all []*listener.Listener, to netip.AddrPort, wildcard bool) *listener.Listener {
 	for _, l := range all {
 		addresses := []*core.Address{l.GetAddress()}

@@ -3,6 +3,7 @@ package evaluator
 import (
 	"net/netip"
 
+	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 )
 
@@ -51,8 +52,10 @@ func (p *path) hop() *Hop { return &p.hops[len(p.hops)-1] }
 func Run(w World, c Call) []Outcome {
 	k := &walk{world: w}
 	p := &path{share: 1, from: c.From, peer: c.From.Address, bytes: c.Bytes.clone()}
-	switch {
-	case c.To.Addr() == c.From.Address:
+	switch self := c.To.Addr() == c.From.Address || c.To.Addr().IsLoopback(); {
+	case self && c.From.Proxy != nil && c.From.Proxy.Kind == "sidecar" && socket(c.From.Proxy.Listeners, c.To) != nil:
+		k.dialled(p, c.From, socket(c.From.Proxy.Listeners, c.To), c.To)
+	case self:
 		k.application(p, c.From.Name, c.To) // by the loopback device, where no rule captures what is not the proxy's
 		return k.outcomes
 	case c.From.Proxy == nil, c.From.Proxy.Kind == "gateway", !c.From.Iptables.outbound(c.To):
@@ -90,6 +93,12 @@ func (k *walk) outbound(p *path, m *Machine, to netip.AddrPort) {
 	l = originalDestination(m.Proxy.Listeners, l, to)
 	p.hops = append(p.hops, Hop{Machine: m.Name, Kind: m.Proxy.Kind, Direction: "outbound", Listener: l.GetName(), TLS: "plaintext"})
 	k.connection(p, &visit{machine: m, proxy: m.Proxy, listener: l, destination: to})
+}
+
+// dialled is a listener of the workload's own proxy to which it connects as such.
+func (k *walk) dialled(p *path, m *Machine, l *listener.Listener, to netip.AddrPort) {
+	p.hops = append(p.hops, Hop{Machine: m.Name, Kind: m.Proxy.Kind, Direction: "outbound", Listener: l.GetName(), TLS: "plaintext"})
+	k.connection(p, &visit{machine: m, proxy: m.Proxy, listener: l, destination: to, dialled: true})
 }
 
 // dial connects to an address without a proxy of one's own.

@@ -16,7 +16,6 @@ import (
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	"istio.io/istio/pilot/pkg/features"
 	"istio.io/istio/pilot/pkg/model"
-	configgen "istio.io/istio/pilot/pkg/networking/core"
 	"istio.io/istio/pilot/pkg/networking/util"
 	registrylabel "istio.io/istio/pilot/pkg/serviceregistry/util/label"
 	"istio.io/istio/pilot/test/xds"
@@ -28,7 +27,6 @@ import (
 	"istio.io/istio/pkg/kube/namespace"
 	proxymodel "istio.io/istio/pkg/model"
 	"istio.io/istio/pkg/spiffe"
-	"istio.io/istio/pkg/util/sets"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/evaluator"
@@ -162,9 +160,7 @@ func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
 		Listeners: w.server.Listeners(node),
 		Routes:    map[string]*route.RouteConfiguration{}, Clusters: map[string]*cluster.Cluster{}, Endpoints: map[string]*endpoint.ClusterLoadAssignment{},
 	}
-	// An Envoy asks for each name once.
-	names := sets.SortedList(sets.New(configgen.ExtractRoutesFromListeners(out.Listeners)...))
-	resources, _ := w.server.ConfigGen.BuildHTTPRoutes(node, &model.PushRequest{Push: w.server.PushContext()}, names)
+	resources, _ := w.server.ConfigGen.BuildHTTPRoutes(node, &model.PushRequest{Push: w.server.PushContext()}, routeNames(out.Listeners))
 	for _, r := range resources {
 		c := &route.RouteConfiguration{}
 		if err := r.GetResource().UnmarshalTo(c); err == nil {
