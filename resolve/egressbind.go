@@ -15,6 +15,7 @@ import networking "istio.io/api/networking/v1alpha3"
 // Rules of egress listeners that stand at an address of their own.
 const (
 	RuleListenerEgressBind   RuleID = "listener/egress-bind"
+	RuleListenerEgressOwner  RuleID = "listener/egress-service"
 	RuleListenerEgressSocket RuleID = "listener/egress-socket"
 	RuleListenerNoOriginal   RuleID = "listener/no-original-destination"
 )
@@ -22,8 +23,14 @@ const (
 var egressBindRules = []Rule{
 	{
 		ID: RuleListenerEgressBind, Stage: StageListener,
-		Says:     "An egress listener of a Sidecar stands at its bind, or with captureMode NONE at 127.0.0.1, for all the services that it has.",
+		Says:     "An egress listener of a Sidecar stands at its bind, or with captureMode NONE at 127.0.0.1, if a service is on it: one with its port, or for HTTP_PROXY any.",
 		Template: "this egress listener (%s) is %s",
+		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListeners",
+	},
+	{
+		ID: RuleListenerEgressOwner, Stage: StageListener, Detail: true,
+		Says:     "An egress listener stands if a service is on it; the first one names it.",
+		Template: "is on %s, which would not stand without a service",
 		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListeners",
 	},
 	{

@@ -20,10 +20,19 @@ import (
 // mergeAllVirtualHosts; route/route.go, buildSidecarVirtualHostsForVirtualService; Envoy, RouteConfiguration
 // ignore_port_in_host_matching.
 
-// RuleHostProxyPort is the second half of step 2.
-const RuleHostProxyPort RuleID = "host/proxy-port-by-chance"
+// Rules of step 1, and of the second half of step 2.
+const (
+	RuleHostProxyService RuleID = "host/proxy-service"
+	RuleHostProxyPort    RuleID = "host/proxy-port-by-chance"
+)
 
 var egressProxyRules = []Rule{
+	{
+		ID: RuleHostProxyService, Stage: StageHost, Detail: true,
+		Says:     "On a listener of HTTP_PROXY a VirtualService counts if one of its hosts is a service there.",
+		Template: "is a service on the egress listener, and so %s counts",
+		Source:   "pilot/pkg/networking/core/route/route.go, BuildSidecarVirtualHostWrapper",
+	},
 	{
 		ID: RuleHostProxyPort, Stage: StageHost,
 		Says:     "On a listener of HTTP_PROXY a host is found only if its port 80 comes first; of the ports of a VirtualService's services istiod happens on one.",

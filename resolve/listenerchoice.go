@@ -32,7 +32,10 @@ func (sc *Scope) Listener(d Dialled) (*OutboundListener, []Step) {
 	ls := sc.listenersOn(d.Port)
 	if l := ls.byBind[d.Address.String()]; l != nil && !l.Wildcard && !d.Headless {
 		if l.Egress.address() != "" {
-			return l, []Step{NewStep(RuleListenerEgressBind, Matched, l.Egress.Ref, describeProtocol(l.OwnerPort.Protocol), l.Name)}
+			return l, []Step{
+				NewStep(RuleListenerEgressBind, Matched, l.Egress.Ref, describeProtocol(l.OwnerPort.Protocol), l.Name),
+				NewStep(RuleListenerEgressOwner, Applied, l.Owner.Ref, l.Name),
+			}
 		}
 		return l, []Step{NewStep(RuleListenerAddress, Matched, l.Owner.Ref.At(l.OwnerPort.Field), d.Port, l.Owner.Hostname, describeProtocol(l.OwnerPort.Protocol), l.Name)}
 	}

@@ -30,6 +30,9 @@ func (t *RouteTable) ExplainHost(hostname string, vh *VirtualHost) []Step {
 	for _, vs := range t.scope.snapshot.virtualServicesOverlapping(names...) {
 		if vs == owner {
 			steps = append(steps, NewStep(RuleHostVirtualService, Matched, vs.At(hostField(vs, target)), target, t.Port))
+			if t.Egress.proxies() && vh != nil && vh.Service != nil {
+				steps = append(steps, NewStep(RuleHostProxyService, Applied, vh.Service.Ref, vs.Ref))
+			}
 			if f := t.fates[vs]; f != nil {
 				steps = append(steps, f.steps...)
 			}
