@@ -32,6 +32,7 @@ var withoutScenario = map[resolve.RuleID]string{
 
 	"credential/kept":            needsCluster,
 	"credential/not-read":        needsCluster,
+	"configmap/not-read":         needsCluster,
 	"endpoint/no-endpointslice":  needsCluster,
 	"injection/by-default":       needsCluster,
 	"injection/unknown-revision": needsCluster,

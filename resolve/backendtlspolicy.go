@@ -18,7 +18,7 @@ import (
 //     istio.io/ignore-policy-attachment nothing of the policy counts.
 //  2. Of several BackendTLSPolicies with the very same target the oldest counts, then the first by name.
 //  3. TLS is SIMPLE with the hostname as server name and the subjectAltNames. The CA is that of the first reference,
-//     which must be a ConfigMap, and is taken to be there; without any, and for System, that of the system. A CA that cannot be
+//     which must be a ConfigMap that has one (configmap.go); without any, and for System, that of the system. A CA that cannot be
 //     used is one that is never there.
 //  4. All policies of one target and host make one DestinationRule, in the target's namespace, without age.
 //  5. Where a user's DestinationRule has the same host the user's fields count, and the policies fill the gaps.
@@ -56,7 +56,7 @@ var backendPolicyRules = []Rule{
 	},
 	{
 		ID: RuleBackendPolicyCA, Stage: StageDestinationRule,
-		Says:     "The CA of a BackendTLSPolicy is the first of caCertificateRefs, which must be a ConfigMap; another kind is a certificate that is never there.",
+		Says:     "The CA of a BackendTLSPolicy is the first of caCertificateRefs, which must be a ConfigMap with ca.crt or cacert; without that, and of another kind, it is a certificate that is never there.",
 		Template: "the CA %s can not be used: %s",
 		Source:   "pilot/pkg/config/kube/gateway/backend_policies.go, getBackendTLSCredentialName",
 	},
@@ -125,10 +125,10 @@ func (s *Snapshot) backendTLSPolicies() *backendPolicies {
 	out := &backendPolicies{steps: map[Ref][]Step{}}
 	for _, o := range s.BackendTLSPolicies {
 		ref := refOf(k8sgateway.GroupName, "BackendTLSPolicy", o)
-		tls, ca := backendTLS(o, ref)
-		accepted, resolved := string(k8sgateway.PolicyReasonAccepted), string(k8sgateway.BackendTLSPolicyReasonResolvedRefs)
-		if len(ca) > 0 {
-			accepted, resolved = string(k8sgateway.BackendTLSPolicyReasonNoValidCACertificate), string(k8sgateway.BackendTLSPolicyReasonInvalidKind)
+		tls, resolved, ca := s.backendTLS(o, ref)
+		accepted := ""
+		if resolved != "" {
+			accepted = string(k8sgateway.BackendTLSPolicyReasonNoValidCACertificate)
 		}
 		for i, t := range o.Spec.TargetRefs {
 			at := ref.At(pathIndex("spec.targetRefs", i))
@@ -206,10 +206,10 @@ func (s *Snapshot) earlierTLSPolicy(o *k8sgateway.BackendTLSPolicy, target k8sga
 	return nil
 }
 
-// backendTLS is step 3.
-func backendTLS(o *k8sgateway.BackendTLSPolicy, ref Ref) (*networking.ClientTLSSettings, []Step) {
+// backendTLS is step 3; reason is what istiod publishes of a CA that can not be used.
+func (s *Snapshot) backendTLS(o *k8sgateway.BackendTLSPolicy, ref Ref) (tls *networking.ClientTLSSettings, reason string, steps []Step) {
 	v := o.Spec.Validation
-	tls := &networking.ClientTLSSettings{Mode: networking.ClientTLSSettings_SIMPLE, Sni: string(v.Hostname)}
+	tls = &networking.ClientTLSSettings{Mode: networking.ClientTLSSettings_SIMPLE, Sni: string(v.Hostname)}
 	for _, san := range v.SubjectAltNames {
 		switch san.Type {
 		case k8sgateway.HostnameSubjectAltNameType:
@@ -219,16 +219,22 @@ func backendTLS(o *k8sgateway.BackendTLSPolicy, ref Ref) (*networking.ClientTLSS
 		}
 	}
 	if v.WellKnownCACertificates != nil || len(v.CACertificateRefs) == 0 {
-		return tls, nil
+		return tls, "", nil
 	}
 	ca := v.CACertificateRefs[0]
+	wrong := "a " + string(ca.Kind) + " is no ConfigMap"
+	reason = string(k8sgateway.BackendTLSPolicyReasonInvalidKind)
 	if ca.Group == "" && ca.Kind == "ConfigMap" {
-		tls.CredentialName = "configmap://" + o.Namespace + "/" + string(ca.Name)
-		return tls, nil
+		a := s.authority(o.Namespace, string(ca.Name))
+		if a.wrong == "" || a.malformed {
+			tls.CredentialName = schemeConfigMap + o.Namespace + "/" + string(ca.Name)
+			return tls, "", a.steps
+		}
+		wrong, steps, reason = a.wrong, a.steps, string(k8sgateway.BackendTLSPolicyReasonInvalidCACertificateRef)
 	}
 	tls.CredentialName = schemeInvalid
 	at := ref.At("spec.validation.caCertificateRefs[0]")
-	return tls, []Step{NewStep(RuleBackendPolicyCA, Skipped, at, string(ca.Name), "a "+string(ca.Kind)+" is no ConfigMap")}
+	return tls, reason, append(steps, NewStep(RuleBackendPolicyCA, Skipped, at, string(ca.Name), wrong))
 }
 
 // backendDestinationRules is step 4; the steps, by target, are about policies that do not count.

@@ -196,7 +196,15 @@ func (s *Snapshot) ClientCertificates(proxy *Workload, c *Cluster, tls ClientTLS
 func (s *Snapshot) supply(c credential, u use) Supply {
 	// 1. What it is.
 	switch {
-	case c.scheme == schemeBuiltin, c.scheme == schemeExternal, c.scheme == schemeConfigMap && u.authority:
+	case c.scheme == schemeConfigMap && u.authority:
+		namespace, name, _ := strings.Cut(strings.TrimPrefix(c.written, schemeConfigMap), "/")
+		if ca := s.authority(namespace, name); ca.malformed {
+			denied := u.denied(RuleConfigMapMalformed, ca.wrong)
+			denied.Steps = append(ca.steps, denied.Steps...)
+			return denied
+		}
+		return given()
+	case c.scheme == schemeBuiltin, c.scheme == schemeExternal:
 		return given()
 	case c.scheme == schemeInvalid, c.scheme == schemeConfigMap, c.name == "":
 		return u.denied(RuleCredentialNone, c.written, "which names no certificate and key")

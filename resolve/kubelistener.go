@@ -70,7 +70,7 @@ var kubeListenerRules = []Rule{
 	},
 	{
 		ID: RuleKubeListenerClientCA, Stage: StageGateway,
-		Says:     "Client certificates are validated against one ConfigMap or Secret; several references, or one of another kind, leave the listener without traffic.",
+		Says:     "Client certificates are validated against one ConfigMap or Secret that has a certificate; several references, one of another kind, or one that is not there, leave the listener without traffic.",
 		Template: "%s: the listener takes no traffic",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildTLS, buildCaCertificateReference",
 	},
@@ -300,16 +300,33 @@ func (s *Snapshot) clientValidation(l *kubeListener, out *networking.ServerTLSSe
 	namespace := string(orElse(ref.Namespace, k8sgateway.Namespace(l.parent.Namespace)))
 	kind := kindRef{string(ref.Group), string(ref.Kind)}
 	scheme := map[kindRef]string{{"", "ConfigMap"}: "configmap", {"", "Secret"}: "kubernetes-gateway"}[kind]
+	var ca authority
+	switch {
+	case scheme == "configmap":
+		ca = s.authority(namespace, string(ref.Name))
+	case scheme != "" && s.secretAbsent(namespace, string(ref.Name)):
+		ca.wrong = "Secret " + namespace + "/" + string(ref.Name) + " does not exist" + butIn(s.secretNamespaces(string(ref.Name)))
+		ca.steps = s.secretsElsewhere(credential{namespace: namespace, name: string(ref.Name)})
+	}
+	for i := range ca.steps {
+		ca.steps[i].Stage = StageGateway
+	}
 	switch {
 	case scheme == "":
 		l.accepted, l.resolved = string(k8sgateway.ListenerReasonNoValidCACertificate), string(k8sgateway.ListenerReasonInvalidCACertificateKind)
 		l.reject(NewStep(RuleKubeListenerClientCA, Skipped, at, "the CA is a "+kind.kind+", not a ConfigMap or Secret"))
+		return
+	case ca.wrong != "":
+		l.accepted, l.resolved = string(k8sgateway.ListenerReasonNoValidCACertificate), string(k8sgateway.ListenerReasonInvalidCACertificateRef)
+		l.steps = append(l.steps, ca.steps...)
+		l.reject(NewStep(RuleKubeListenerClientCA, Skipped, at, ca.wrong))
 		return
 	case !s.listenerMayUse(l, kind, namespace, string(ref.Name)):
 		l.accepted, l.resolved = string(k8sgateway.ListenerReasonNoValidCACertificate), string(k8sgateway.ListenerReasonRefNotPermitted)
 		l.reject(NewStep(RuleKubeListenerGrant, Skipped, at, namespace, l.parent.Kind, l.parent.Namespace, kind.kind, string(ref.Name)))
 		return
 	}
+	l.notes = append(l.notes, ca.steps...)
 	out.Mode, out.InsecureSkipVerify = networking.ServerTLSSettings_MUTUAL, wrappers.Bool(false)
 	switch {
 	case mode == "OPTIONAL_MUTUAL":

@@ -52,7 +52,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	endpointRules,
 	listenerUnsettledRules,
 	clientTLSRules,
-	credentialRules,
+	credentialRules, configMapRules,
 	serverIdentityRules,
 	peerAuthenticationRules,
 	requestAuthenticationRules,

@@ -75,6 +75,8 @@ type Input struct {
 	// Secret asks a cluster for one Secret, when a trace needs it; nil for manifests.
 	// It answers the same to the same question, and is safe for concurrent use.
 	Secret func(namespace, name string) Secret
+	// ConfigMap asks for one ConfigMap, as Secret does.
+	ConfigMap func(namespace, name string) ConfigMap
 	// MeshConfig is the effective mesh configuration, Istio's defaults filled
 	// in; nil stands for the defaults alone.
 	MeshConfig *meshconfig.MeshConfig
@@ -153,6 +155,8 @@ type Snapshot struct {
 
 	// Secrets are those handed over, without their data; SecretOf knows of the others.
 	Secrets []*corev1.Secret
+	// ConfigMaps are those handed over, with nothing but the certificate of an authority.
+	ConfigMaps []*corev1.ConfigMap
 
 	// Others are resources of kinds the trace does not read, by kind.
 	Others map[schema.GroupKind]int
@@ -168,12 +172,13 @@ type Snapshot struct {
 	Offline  bool
 
 	// bundles are the versions of the Gateway API's CRDs, by the name of the CRD; see kubecrd.go.
-	bundles   map[string]string
-	origins   map[Ref]Origin
-	running   map[string]*runningCell
-	deferred  Deferred
-	askSecret func(namespace, name string) Secret
-	index     indexes
+	bundles      map[string]string
+	origins      map[Ref]Origin
+	running      map[string]*runningCell
+	deferred     Deferred
+	askSecret    func(namespace, name string) Secret
+	askConfigMap func(namespace, name string) ConfigMap
+	index        indexes
 }
 
 // Version is the Istio release whose behaviour is followed.
@@ -276,7 +281,7 @@ func NewSnapshot(in Input) *Snapshot {
 		origins:    make(map[Ref]Origin, len(in.Resources)+1),
 		running:    map[string]*runningCell{},
 		deferred:   in.Deferred,
-		askSecret:  in.Secret,
+		askSecret:  in.Secret, askConfigMap: in.ConfigMap,
 	}
 	if s.Version.Release == "" {
 		s.Version = Version{Release: NewestRelease, From: "default"}
@@ -398,6 +403,8 @@ func (s *Snapshot) add(r Sourced) {
 		s.IngressClasses = append(s.IngressClasses, o)
 	case *corev1.Secret:
 		s.Secrets = append(s.Secrets, NewSecret(o.Namespace, o.Name, string(o.Type)))
+	case *corev1.ConfigMap:
+		s.ConfigMaps = append(s.ConfigMaps, o)
 	default:
 		s.Others[r.GroupKind]++
 	}

@@ -42,7 +42,8 @@ func (clusterOrigin) Locate(string) string { return "cluster" }
 //  2. Each kind is listed; what is refused or fails is a gap.
 //  3. CRDs of the Gateway API tell their release.
 //  4. The control plane tells its revision, its release and its mesh config.
-//  5. A Secret that a trace needs is asked for by then, without its data (secretget.go).
+//  5. A Secret that a trace needs is asked for by then, without its data (secretget.go), and so is a ConfigMap with the
+//     certificate of an authority (configmap.go).
 //
 // A cluster of which nothing can be read is a [ClusterError]; an ended context is the context's error.
 func Cluster(ctx context.Context, config *rest.Config, opts ClusterOptions) (resolve.Input, error) {
@@ -62,7 +63,7 @@ func readCluster(ctx context.Context, c connection, kinds []kind, opts ClusterOp
 	if err != nil {
 		return resolve.Input{}, err
 	}
-	in := resolve.Input{Gaps: found.gaps, Notes: found.notes, Secret: secretsOf(ctx, c.secrets)}
+	in := resolve.Input{Gaps: found.gaps, Notes: found.notes, Secret: secretsOf(ctx, c.secrets), ConfigMap: configMapsOf(ctx, c.configMaps)}
 	listings, err := listAll(ctx, c, found.resources, fallbackNamespaces(opts))
 	if err != nil {
 		return resolve.Input{}, err

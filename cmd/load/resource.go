@@ -195,8 +195,8 @@ func (r *documentReader) list(items *yaml.Node, h header, within []string) {
 // 2. A kind that cannot be is a problem; one the trace does not read is counted.
 // 3. A missing namespace is the default one; a cluster-scoped kind has none.
 // 4. The ConfigMap "istio" (or istio-REVISION) with the key mesh is the mesh config.
-// 5. Of a Secret the type is kept (secretmanifest.go), of a CRD its release, of every other ConfigMap and kind not read
-// only the name.
+// 5. Of a Secret the type is kept (secretmanifest.go), of a CRD its release, of every other ConfigMap the certificate of an
+// authority (configmap.go), of a kind not read only the name.
 func (r *documentReader) resource(n *yaml.Node, h header, within []string) {
 	if h.gv.Group == "kustomize.config.k8s.io" {
 		r.kustomization(n, h)
@@ -226,6 +226,9 @@ func (r *documentReader) resource(n *yaml.Node, h header, within []string) {
 		r.resources = append(r.resources, from)
 	case h.groupKind() == secretGroupKind:
 		from.object = secret(n, h)
+		r.resources = append(r.resources, from)
+	case h.groupKind() == configMapGroupKind:
+		from.object = configMapManifest(n, h)
 		r.resources = append(r.resources, from)
 	case !known || !k.read():
 		from.object = metadataOnly(h)

@@ -70,33 +70,36 @@ func typeInTable(body []byte) (string, error) {
 
 // secretsOf answers the questions of a trace, each once.
 func secretsOf(ctx context.Context, from secretGetter) func(namespace, name string) resolve.Secret {
-	type answer struct {
-		once   sync.Once
-		secret resolve.Secret
-	}
-	var answers sync.Map
-	return func(namespace, name string) resolve.Secret {
-		at, _ := answers.LoadOrStore(resolve.Ref{Namespace: namespace, Name: name}, &answer{})
-		a, ok := at.(*answer)
-		if !ok {
+	return once(func(namespace, name string) resolve.Secret {
+		kind, err := from.secretType(ctx, namespace, name)
+		switch {
+		case err == nil:
+			return resolve.Secret{Found: true, Type: kind}
+		case apierrors.IsNotFound(err):
 			return resolve.Secret{}
 		}
-		a.once.Do(func() { a.secret = askSecret(ctx, from, namespace, name) })
-		return a.secret
+		return resolve.Secret{Unknown: gapOfOne(secretGroupKind, namespace, name, err)}
+	})
+}
+
+// once asks each question once, and may be asked by several at a time.
+func once[T any](ask func(namespace, name string) T) func(namespace, name string) T {
+	var answers sync.Map
+	return func(namespace, name string) T {
+		key := resolve.Ref{Namespace: namespace, Name: name}
+		answer, _ := answers.LoadOrStore(key, sync.OnceValue(func() T { return ask(namespace, name) }))
+		if answer, ok := answer.(func() T); ok {
+			return answer()
+		}
+		return ask(namespace, name)
 	}
 }
 
-func askSecret(ctx context.Context, from secretGetter, namespace, name string) resolve.Secret {
-	kind, err := from.secretType(ctx, namespace, name)
-	switch {
-	case err == nil:
-		return resolve.Secret{Found: true, Type: kind}
-	case apierrors.IsNotFound(err):
-		return resolve.Secret{}
-	}
-	gap := resolve.Gap{GroupKind: secretGroupKind, Namespace: namespace, Name: name, Reason: resolve.GapFailed, Detail: oneLine(err)}
+// gapOfOne is what an object that could not be read leaves unknown.
+func gapOfOne(kind schema.GroupKind, namespace, name string, err error) *resolve.Gap {
+	gap := &resolve.Gap{GroupKind: kind, Namespace: namespace, Name: name, Reason: resolve.GapFailed, Detail: oneLine(err)}
 	if apierrors.IsForbidden(err) {
 		gap.Reason = resolve.GapForbidden
 	}
-	return resolve.Secret{Unknown: &gap}
+	return gap
 }

@@ -6,12 +6,8 @@ import (
 	"slices"
 	"strconv"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
-
-	credentials "istio.io/istio/pilot/pkg/credentials/kube"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
@@ -25,7 +21,6 @@ import (
 
 func conditions(s *resolve.Snapshot, c *apiserver.Cluster, w *pilot.World) string {
 	var ours []string
-	unread := withoutCA(c.Objects)
 	ambient, inMap := map[resolve.Ref]bool{}, map[string]bool{}
 	for _, gw := range s.KubeGateways {
 		name := gw.Spec.GatewayClassName
@@ -35,7 +30,7 @@ func conditions(s *resolve.Snapshot, c *apiserver.Cluster, w *pilot.World) strin
 		ambient[resolve.Ref{Group: k8sgateway.GroupName, Kind: "Gateway", Namespace: gw.Namespace, Name: gw.Name}] = name == "istio-waypoint" || name == "istio-east-west"
 	}
 	for _, k := range s.KubeConditions() {
-		if ambient[k.Ref.Object()] || unread[k.Ref.Object()] {
+		if ambient[k.Ref.Object()] {
 			continue
 		}
 		ours = append(ours, conditionLine(k.Ref.String(), k.Type, string(k.Status), k.Reason))
@@ -63,8 +58,7 @@ func conditions(s *resolve.Snapshot, c *apiserver.Cluster, w *pilot.World) strin
 				p.route("TCPRoute", x, x.Spec.ParentRefs, st.Parents)
 			}
 		case *k8sgateway.BackendTLSPolicy:
-			ref := resolve.Ref{Group: k8sgateway.GroupName, Kind: "BackendTLSPolicy", Namespace: x.Namespace, Name: x.Name}
-			if st, ok := written[k8sgateway.PolicyStatus](p, "backendtlspolicies", x); ok && !unread[ref] {
+			if st, ok := written[k8sgateway.PolicyStatus](p, "backendtlspolicies", x); ok {
 				p.policy(x, st.Ancestors)
 			}
 		case *k8sgateway.Gateway:
@@ -115,27 +109,6 @@ func (p *published) policy(o *k8sgateway.BackendTLSPolicy, ancestors []k8sgatewa
 		}
 		i++
 	}
-}
-
-// withoutCA are the policies whose ConfigMap holds no certificate: the tracer reads no contents.
-func withoutCA(objects []runtime.Object) map[resolve.Ref]bool {
-	empty, out := map[string]bool{}, map[resolve.Ref]bool{}
-	for _, o := range objects {
-		if m, ok := o.(*corev1.ConfigMap); ok {
-			_, err := credentials.ExtractRootFromString(m.Data)
-			empty[m.Namespace+"/"+m.Name] = err != nil
-		}
-	}
-	for _, o := range objects {
-		if x, ok := o.(*k8sgateway.BackendTLSPolicy); ok {
-			for _, ref := range x.Spec.Validation.CACertificateRefs {
-				if empty[x.Namespace+"/"+string(ref.Name)] {
-					out[resolve.Ref{Group: k8sgateway.GroupName, Kind: "BackendTLSPolicy", Namespace: x.Namespace, Name: x.Name}] = true
-				}
-			}
-		}
-	}
-	return out
 }
 
 func (p *published) route(kind string, o metav1.Object, refs []k8sgateway.ParentReference, parents []k8sgateway.RouteParentStatus) {

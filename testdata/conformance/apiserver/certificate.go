@@ -17,7 +17,8 @@ import (
 )
 
 // Secrets and ConfigMaps that manifests name and leave out: people keep them elsewhere, and the tracer takes them to
-// be there and in order. They hold a certificate made for the test.
+// be there and in order. They hold a certificate made for the test. A Secret whose name is another namespace's is not made: the
+// tracer takes it not to be there.
 
 // pair is a certificate that signs itself, and its key.
 type pair struct{ certificate, key []byte }
@@ -51,10 +52,11 @@ func (c *Cluster) addCertificates() error {
 	if err != nil {
 		return err
 	}
-	there := map[string]bool{}
+	there, elsewhere := map[string]bool{}, map[string]bool{}
 	for _, o := range c.Objects {
 		switch x := o.(type) {
 		case *corev1.Secret:
+			elsewhere[x.Name] = true
 			there["Secret "+x.Namespace+"/"+x.Name] = true
 		case *corev1.ConfigMap:
 			there["ConfigMap "+x.Namespace+"/"+x.Name] = true
@@ -65,7 +67,7 @@ func (c *Cluster) addCertificates() error {
 			own = string(*namespace)
 		}
 		meta := metav1.ObjectMeta{Namespace: own, Name: string(name), CreationTimestamp: metav1.NewTime(created)}
-		if key := string(kind) + " " + own + "/" + string(name); there[key] {
+		if key := string(kind) + " " + own + "/" + string(name); there[key] || kind == "Secret" && elsewhere[string(name)] {
 			return
 		} else if there[key] = true; kind == "Secret" {
 			c.Objects = append(c.Objects, &corev1.Secret{

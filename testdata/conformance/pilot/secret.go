@@ -1,6 +1,8 @@
 package pilot
 
 import (
+	"crypto/x509"
+
 	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -14,7 +16,10 @@ import (
 )
 
 // secrets are those of the names in the proxy's listeners and clusters that the control plane supplies, each as
-// what it is asked for.
+// what it is asked for. Envoy refuses an authority that holds no certificate, and goes on without.
+//
+// Source: https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/transport_sockets/tls/v3/common.proto, trusted_ca;
+// https://www.envoyproxy.io/docs/envoy/latest/configuration/security/secret, update_rejected.
 func (w *World) secrets(node *model.Proxy, p *evaluator.Proxy) map[string]bool {
 	certificates, authorities := sets.New[string](), sets.New[string]()
 	for _, l := range p.Listeners {
@@ -36,7 +41,7 @@ func (w *World) secrets(node *model.Proxy, p *evaluator.Proxy) map[string]bool {
 	for _, r := range resources {
 		if s := secretOf(r); s != nil {
 			out[r.GetName()] = certificates.Contains(r.GetName()) && s.GetTlsCertificate() != nil ||
-				authorities.Contains(r.GetName()) && s.GetValidationContext() != nil
+				authorities.Contains(r.GetName()) && x509.NewCertPool().AppendCertsFromPEM(s.GetValidationContext().GetTrustedCa().GetInlineBytes())
 		}
 	}
 	return out
