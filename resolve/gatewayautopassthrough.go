@@ -11,7 +11,8 @@ import (
 //     UDP is a filter chain; so is each subset of the service's DestinationRule, on each port.
 //  2. A chain's server name is outbound_.PORT_.SUBSET_.HOST, and it is taken with an ALPN of Istio's alone.
 //  3. AuthorizationPolicies do not apply to these chains.
-//  4. Where there is no such service the server makes no chain, and a listener without one is not made.
+//  4. The name of a service with a wildcard host has the wildcard within it: Envoy rejects the whole listener.
+//  5. Where there is no such service the server makes no chain, and a listener without one is not made.
 //
 // Source: pilot/pkg/networking/core/gateway.go, builtAutoPassthroughFilterChains.
 
@@ -51,6 +52,18 @@ func (g *MergedGateway) autoPassthroughChains(s *GatewayServer) ([]*GatewayFilte
 		}
 	}
 	return nil, []Step{NewStep(RuleGatewayAutoPassthroughNone, None, s.At("hosts"), strings.Join(s.Hosts, ", "))}
+}
+
+// rejectWildcard is rule 4.
+func (l *GatewayListener) rejectWildcard(c *GatewayFilterChain) {
+	for _, svc := range l.gateway.snapshot.Services() {
+		p, ok := l.gateway.autoPassthroughPort(svc, 0)
+		if !ok || l.Rejected != nil || !IsWildcardHost(svc.Hostname) || !c.Server().takesService(svc) {
+			continue
+		}
+		step := NewStep(RuleGatewayListenerWildcard, DeniedBy, svc.Ref, l.Name, "outbound_."+strconv.Itoa(p.Number)+"_._."+svc.Hostname)
+		l.Rejected = &step
+	}
 }
 
 // autoPassthroughPort is the port of the number, or for 0 any, if the service has chains at all.

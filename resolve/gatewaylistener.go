@@ -226,6 +226,7 @@ func (l *GatewayListener) indexChains() {
 	for _, c := range l.Chains {
 		c.listener = l
 		if c.Kind == GatewayAutoPassthrough {
+			l.rejectWildcard(c)
 			for _, other := range l.auto {
 				if svc := l.gateway.passedByBoth(other.Server(), c.Server()); svc != nil {
 					l.clash = append(l.clash, NewStep(RuleGatewayListenerTwice, Applied, svc.Ref, other.Server().Ref, c.Server().Ref))

@@ -51,8 +51,8 @@ var gatewayTLSRules = []Rule{
 	},
 	{
 		ID: RuleGatewayForeignClient, Stage: StageTLS,
-		Says:     "ISTIO_MUTUAL trusts client certificates of the mesh's authority alone; those name a SPIFFE identity.",
-		Template: "mode ISTIO_MUTUAL trusts certificates of the mesh, and %s is none of its: the handshake is taken to fail",
+		Says:     "ISTIO_MUTUAL trusts client certificates of the mesh's authority alone, which name a SPIFFE identity; so do MUTUAL and OPTIONAL_MUTUAL where the server has no authority of its own.",
+		Template: "mode %s trusts certificates of the mesh here, and %s is none of its: the handshake is taken to fail",
 		Source:   "pilot/pkg/networking/core/listener.go, BuildListenerTLSContext; pilot/pkg/security/model/authentication.go, ApplyToCommonTLSContext",
 	},
 	{
@@ -106,7 +106,7 @@ func (c *GatewayFilterChain) Handshake(clientCertificate bool) (bool, []Step) {
 			secrets = append(secrets, credentialOf(name, c.listener.gateway.Workload.Namespace).String())
 		}
 		credential = strings.Join(secrets, ", ")
-	} else if c.TLSMode() == networking.ServerTLSSettings_ISTIO_MUTUAL.String() {
+	} else if c.showsMesh() {
 		credential = "the workload's own mesh certificate"
 	}
 	steps := []Step{NewStep(RuleGatewayTerminates, Applied, tls, c.TLSMode(), credential)}
@@ -137,19 +137,41 @@ func (c *GatewayFilterChain) TrustsClient(ofMesh bool, what string) (bool, []Ste
 		return true, nil
 	}
 	ref := c.Server().Ref
-	return false, []Step{NewStep(RuleGatewayForeignClient, DeniedBy, ref.At(ref.Field+".tls.mode"), what).Unlike("a SPIFFE identity of the mesh", what)}
+	return false, []Step{NewStep(RuleGatewayForeignClient, DeniedBy, ref.At(ref.Field+".tls.mode"), c.TLSMode(), what).Unlike("a SPIFFE identity of the mesh", what)}
 }
 
-// AsksOfMesh tells whether the server asks for a client certificate of the mesh's authority.
+// AsksOfMesh tells whether the server asks for a client certificate of the mesh's authority: with ISTIO_MUTUAL, and
+// where it has neither a credentialName nor caCertificates.
+// Source: pilot/pkg/security/model/authentication.go, ApplyToCommonTLSContext.
 func (c *GatewayFilterChain) AsksOfMesh() bool {
-	return c.Terminates() && c.Server().Spec.GetTls().GetMode() == networking.ServerTLSSettings_ISTIO_MUTUAL
+	tls := c.Server().Spec.GetTls()
+	if c.ClientCertificate() == ClientCertificateIgnored || tls.GetInsecureSkipVerify().GetValue() {
+		return false
+	}
+	_, names := c.credentials()
+	return tls.GetMode() == networking.ServerTLSSettings_ISTIO_MUTUAL || len(names) == 0 && tls.GetCaCertificates() == ""
+}
+
+// showsMesh tells whether the certificate that the server shows is the gateway's own of the mesh: with ISTIO_MUTUAL,
+// builtin://, and where it has neither a credentialName nor a file. That is so of a Gateway API listener with two
+// certificates of which the first cannot be used: istiod takes the first one's name, which is empty.
+// Source: pilot/pkg/config/kube/gateway/conversion.go, buildTLS; pilot/pkg/security/model/authentication.go, ApplyToCommonTLSContext.
+func (c *GatewayFilterChain) showsMesh() bool {
+	tls := c.Server().Spec.GetTls()
+	if tls.GetMode() == networking.ServerTLSSettings_ISTIO_MUTUAL {
+		return true
+	}
+	if _, names := c.credentials(); len(names) > 0 {
+		return strings.HasPrefix(names[0], schemeBuiltin)
+	}
+	return tls.GetServerCertificate() == "" && len(tls.GetTlsCertificates()) == 0
 }
 
 // MeshCertificate tells whether Istio mTLS of a client's proxy trusts the certificate that the
 // chain shows. What is in a Secret is not known here: it is taken to be no certificate of the mesh.
 func (c *GatewayFilterChain) MeshCertificate(client Ref) (bool, []Step) {
 	mode := c.TLSMode()
-	if !c.Terminates() || mode == networking.ServerTLSSettings_ISTIO_MUTUAL.String() || strings.HasPrefix(c.Server().Spec.GetTls().GetCredentialName(), schemeBuiltin) {
+	if !c.Terminates() || c.showsMesh() {
 		return true, nil
 	}
 	ref := c.Server().Ref

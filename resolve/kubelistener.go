@@ -35,6 +35,7 @@ const (
 	RuleKubeListenerCertificates RuleID = "kubelistener/certificates"
 	RuleKubeListenerGrant        RuleID = "kubelistener/certificate-not-granted"
 	RuleKubeListenerClientCA     RuleID = "kubelistener/client-ca"
+	RuleKubeListenerFirst        RuleID = "kubelistener/first-certificate"
 )
 
 var kubeListenerRules = []Rule{
@@ -66,6 +67,12 @@ var kubeListenerRules = []Rule{
 		ID: RuleKubeListenerGrant, Stage: StageGateway,
 		Says:     "A certificate of another namespace needs a ReferenceGrant there.",
 		Template: "no ReferenceGrant in namespace %s lets %ss of namespace %s use %s %s",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildTLS",
+	},
+	{
+		ID: RuleKubeListenerFirst, Stage: StageGateway,
+		Says:     "Of two certificates of a listener of which one can be used, istiod takes the first one's name. If that is the other, the listener has none of them: it shows the gateway's own certificate of the mesh, and trusts clients of the mesh alone.",
+		Template: "certificate %s cannot be used, and istiod takes no notice of %s, which can: the listener shows the gateway's own certificate of the mesh",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildTLS",
 	},
 	{
@@ -264,6 +271,9 @@ func (s *Snapshot) listenerCertificates(l *kubeListener, out *networking.ServerT
 		// No reference at all is no error of its own: pilot returns none.
 	case usable == 1:
 		out.CredentialName = names[0]
+		if names[0] == "" {
+			l.notes = append(l.notes, NewStep(RuleKubeListenerFirst, Applied, at.At(pathIndex(at.Field, 0)), string(refs[0].Name), string(refs[1].Name)))
+		}
 	default:
 		out.CredentialNames = names
 	}

@@ -151,7 +151,7 @@ func (k *walk) handshake(p *path, v *visit, chain *listener.FilterChain) bool {
 	case ctx.GetRequireClientCertificate().GetValue() && hello.Identity == "":
 		k.broken(p, Reset, noHandshake, "client certificate required")
 		return false
-	case mesh && ctx.GetRequireClientCertificate().GetValue() && !hello.Mesh && !strings.HasPrefix(hello.Identity, "spiffe://"):
+	case asksOfMesh(ctx.GetCommonTlsContext()) && hello.Identity != "" && !hello.Mesh && !strings.HasPrefix(hello.Identity, "spiffe://"):
 		k.broken(p, Reset, noHandshake, "client certificate is not the mesh's")
 		return false
 	}
@@ -183,6 +183,15 @@ func meshCertificate(c *tlsv3.CommonTlsContext) bool {
 		}
 	}
 	return false
+}
+
+// asksOfMesh reports whether a client's certificate, where it has one, has to be of the mesh's authority.
+// Source: https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/transport_sockets/tls/v3/common.proto,
+// CertificateValidationContext, trusted_ca and trust_chain_verification.
+func asksOfMesh(c *tlsv3.CommonTlsContext) bool {
+	v := c.GetCombinedValidationContext()
+	return v.GetValidationContextSdsSecretConfig().GetName() == "ROOTCA" &&
+		v.GetDefaultValidationContext().GetTrustChainVerification() != tlsv3.CertificateValidationContext_ACCEPT_UNTRUSTED
 }
 
 func accepts(list []*matcher.StringMatcher, identity string) bool {
