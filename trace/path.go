@@ -47,7 +47,11 @@ type path struct {
 	shown  int
 	// originate is what would make the sender's proxy use mTLS towards the current hop; nil where it does.
 	originate []resolve.Change
-	proto     forwardedProto
+	// declared is the port that gives the protocol where the current hop receives; zero for none.
+	declared resolve.Ref
+	// consumed is the token that a proxy on the way accepted and took off the request last; nil for none.
+	consumed *consumed
+	proto    forwardedProto
 	// clientCert is the identity in a client certificate of the caller's own.
 	clientCert string
 	certainty  Certainty
@@ -106,6 +110,7 @@ func (p *path) branch(part float64) *path {
 
 // enter opens a hop.
 func (p *path) enter(h Hop) *Hop {
+	p.declared = resolve.Ref{}
 	p.hops = append(p.hops, &h)
 	return &h
 }

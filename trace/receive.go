@@ -55,7 +55,7 @@ func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
 // outside hands the request to an address that is no workload of the mesh.
 func (w *walk) outside(p *path, e *resolve.Endpoint, tls resolve.ClientTLS) {
 	if tls.Mode == resolve.ClientMTLS {
-		w.broken(p, CodeMTLSRefused, "UF,URX", handshakeFailed,
+		w.refusesMTLS(p, tls, handshakeFailed,
 			resolve.NewStep(resolve.RuleMTLSOutside, resolve.Warned, tls.Step.Ref, e.Address))
 		return
 	}
@@ -100,12 +100,18 @@ func (w *walk) withoutProxy(p *path, a arrival) {
 		p.note(a.workload.DataplaneStep)
 	}
 	if a.tls.Mode == resolve.ClientMTLS {
-		o := w.brokenOutcome(p, CodeMTLSRefused, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error:|33554536:system_library:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end}")
-		o.Hint = tlsMode(a.tls.Step.Ref, "DISABLE")
-		w.endAt(p, o, resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, a.workload.Owner.String()))
+		w.refusesMTLS(p, a.tls, "upstream_reset_before_response_started{remote_connection_failure|TLS_error:|33554536:system_library:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end}",
+			resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, a.workload.Owner.String()))
 		return
 	}
 	w.deliver(p, a)
+}
+
+// refusesMTLS ends mTLS that the receiver does not speak; the hint is that the sender's DestinationRule asks for none.
+func (w *walk) refusesMTLS(p *path, tls resolve.ClientTLS, details string, step resolve.Step) {
+	o := w.brokenOutcome(p, CodeMTLSRefused, "UF,URX", details)
+	o.Hint = tlsMode(tls.Step.Ref, "DISABLE")
+	w.endAt(p, o, step)
 }
 
 // inbound is the sidecar on the server's side: capture, filter chain under the
@@ -117,8 +123,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
 		p.note(step)
 		if a.tls.Mode == resolve.ClientMTLS {
-			w.broken(p, CodeMTLSRefused, "UF,URX", handshakeFailed,
-				resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, step.Ref, server.Owner.String()))
+			w.refusesMTLS(p, a.tls, handshakeFailed, resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, step.Ref, server.Owner.String()))
 			return
 		}
 		w.deliver(p, a)
@@ -140,7 +145,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		if a.tls.Mode != resolve.ClientPlaintext {
 			// The chain opens no TLS: for the sender the handshake does not finish.
 			hop.Envoy.FilterChain, hop.Envoy.Cluster = own.FilterChain, "BlackHoleCluster"
-			w.broken(p, CodeMTLSRefused, "UF,URX", handshakeFailed, own.Step)
+			w.refusesMTLS(p, a.tls, handshakeFailed, own.Step)
 			return
 		}
 		w.ownPort(p, own)
@@ -148,6 +153,7 @@ func (w *walk) inbound(p *path, a arrival) {
 	}
 	port, steps := w.snapshot.Inbound(server, scope, a.port)
 	p.note(steps...)
+	p.declared = port.Ref
 	hop.Envoy.FilterChain = port.FilterChain
 	mtls := w.snapshot.EffectiveMTLS(server, a.port)
 	p.note(mtls.Steps...)
@@ -168,7 +174,9 @@ func (w *walk) inbound(p *path, a arrival) {
 		}
 		trusted, step := w.snapshot.TrustsPeer(hop.Peer)
 		if !trusted {
-			w.broken(p, CodeUntrustedPeer, "UF,URX", handshakeFailed, step)
+			o := w.brokenOutcome(p, CodeUntrustedPeer, "UF,URX", handshakeFailed)
+			o.Hint = trust(hop.Peer, w.snapshot.Mesh.Ref)
+			w.endAt(p, o, step)
 			return
 		}
 	}
@@ -201,6 +209,9 @@ func (w *walk) inbound(p *path, a arrival) {
 		connection.TLS = resolve.TLSPassedOn
 	}
 	p.originate = originate(p, a)
+	if mtls.Mode == resolve.MTLSDisable {
+		p.originate = append(p.originate, permit(mtls)...)
+	}
 	if !w.filters(p, server, connection, request) {
 		return
 	}
@@ -230,8 +241,7 @@ func (w *walk) undecrypted(p *path, a arrival, mtls resolve.MTLS) {
 	if culprit.IsZero() {
 		culprit = mtls.Ref
 	}
-	w.broken(p, CodeMTLSRefused, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}",
-		resolve.NewStep(resolve.RuleMTLSUndecrypted, resolve.None, culprit, a.workload.Owner.String()))
+	w.refusesMTLS(p, a.tls, handshakeFailed, resolve.NewStep(resolve.RuleMTLSUndecrypted, resolve.None, culprit, a.workload.Owner.String()))
 }
 
 // refusedByChain ends a connection that no filter chain takes, or whose bytes its
@@ -262,7 +272,10 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 			o.ResponseFlags, o.ResponseCodeDetails = noFilterChain()
 		}
 	}
-	if code == CodeMTLSRequired {
+	switch code {
+	case CodeMTLSRefused:
+		o.Hint = tlsMode(a.tls.Step.Ref, "DISABLE")
+	case CodeMTLSRequired:
 		o.Hint = w.withMTLS(p, a, mtls)
 		o.Reason = step.Reason() + "; " + whyPlaintext(p, a)
 	}
@@ -318,35 +331,35 @@ func (w *walk) filters(p *path, proxy *resolve.Workload, c *resolve.Connection, 
 		p.lower(Undetermined)
 		p.suppose("the external authorizer of "+check.Rule.Object().String()+" allows it", refusedByAuthorizer(check, request))
 	}
-	if request != nil && !w.authenticate(p, proxy, request) {
-		return false
+	var before *resolve.HTTPRequest
+	if request != nil {
+		before = request.Clone()
+		if !w.authenticate(p, proxy, c, request) {
+			return false
+		}
 	}
 	local := w.snapshot.AuthorizeLocal(proxy, c, request)
-	if local.Decision == resolve.AccessDenied && len(local.Hint) == 0 {
-		local.Hint = w.withIdentity(p, proxy, c, request, local.Policy)
+	if local.Decision == resolve.AccessDenied {
+		local.Hint = w.policyHint(p, proxy, c, request, before, local)
 	}
 	return w.authorized(p, local, request)
 }
 
 // authenticate runs the RequestAuthentications of a proxy; it reports whether the request goes on.
-func (w *walk) authenticate(p *path, proxy *resolve.Workload, request *resolve.HTTPRequest) bool {
+func (w *walk) authenticate(p *path, proxy *resolve.Workload, c *resolve.Connection, request *resolve.HTTPRequest) bool {
 	result := w.snapshot.RequestAuthentication(proxy, request)
 	p.note(result.Steps...)
-	for _, name := range result.Sanitized {
-		delete(request.Headers, name)
-	}
-	request.Reserved = append(request.Reserved, result.Sanitized...)
 	if result.Status != 0 {
-		w.rejected(p, Outcome{Decision: Denied, HTTPStatus: result.Status, ResponseCodeDetails: result.Details, Code: CodeJWTRejected, By: result.Rule}, result.Steps)
+		o := Outcome{Decision: Denied, HTTPStatus: result.Status, ResponseCodeDetails: result.Details, Code: CodeJWTRejected, By: result.Rule}
+		o.Hint = w.tokenHint(p, proxy, c, request)
+		result.Carry(request)
+		w.rejected(p, o, result.Steps)
 		return false
 	}
-	request.Token = result.Token
-	for name, value := range result.Headers {
-		request.Headers[name] = value
+	if len(result.Consumed) > 0 {
+		p.consumed = &consumed{place: result.Consumed[0], rule: result.Rule, before: request.Clone(), hop: len(p.hops)}
 	}
-	for _, place := range result.Consumed {
-		request.DropToken(place)
-	}
+	result.Carry(request)
 	return true
 }
 
@@ -368,7 +381,7 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 		}
 	}
 	o := Outcome{Decision: Denied, ResponseCodeDetails: result.Details, By: result.Policy, Code: CodePolicyDeny, Hint: result.Hint}
-	if result.EnvoyPolicy == "none" {
+	if result.EnvoyPolicy == resolve.NoPolicy {
 		o.Code = CodePolicyNoAllow
 	}
 	switch {
