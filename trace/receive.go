@@ -55,8 +55,7 @@ func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
 // outside hands the request to an address that is no workload of the mesh.
 func (w *walk) outside(p *path, e *resolve.Endpoint, tls resolve.ClientTLS) {
 	if tls.Mode == resolve.ClientMTLS {
-		w.refusesMTLS(p, tls, handshakeFailed,
-			resolve.NewStep(resolve.RuleMTLSOutside, resolve.Warned, tls.Step.Ref, e.Address))
+		w.refusesMTLS(p, tls, p.refusedTLS(), resolve.NewStep(resolve.RuleMTLSOutside, resolve.Warned, tls.Step.Ref, e.Address))
 		return
 	}
 	originated := originates(tls)
@@ -100,8 +99,7 @@ func (w *walk) withoutProxy(p *path, a arrival) {
 		p.note(a.workload.DataplaneStep)
 	}
 	if a.tls.Mode == resolve.ClientMTLS {
-		w.refusesMTLS(p, a.tls, "upstream_reset_before_response_started{remote_connection_failure|TLS_error:|33554536:system_library:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end}",
-			resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, a.workload.Owner.String()))
+		w.refusesMTLS(p, a.tls, p.refusedTLS(), resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, a.workload.Owner.String()))
 		return
 	}
 	w.deliver(p, a)
@@ -109,7 +107,7 @@ func (w *walk) withoutProxy(p *path, a arrival) {
 
 // refusesMTLS ends mTLS that the receiver does not speak; the hint is that the sender's DestinationRule asks for none.
 func (w *walk) refusesMTLS(p *path, tls resolve.ClientTLS, details string, step resolve.Step) {
-	o := w.brokenOutcome(p, CodeMTLSRefused, "UF,URX", details)
+	o := w.brokenOutcome(p, CodeMTLSRefused, "UF", details)
 	o.Hint = tlsMode(tls.Step.Ref, "DISABLE")
 	w.endAt(p, o, step)
 }
@@ -123,7 +121,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
 		p.note(step)
 		if a.tls.Mode == resolve.ClientMTLS {
-			w.refusesMTLS(p, a.tls, handshakeFailed, resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, step.Ref, server.Owner.String()))
+			w.refusesMTLS(p, a.tls, p.refusedTLS(), resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, step.Ref, server.Owner.String()))
 			return
 		}
 		w.deliver(p, a)
@@ -169,12 +167,12 @@ func (w *walk) inbound(p *path, a arrival) {
 		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
 		if accepted, step := w.snapshot.AcceptsServer(a.tls, server); !accepted {
 			hop.Peer, hop.Envoy.Cluster = "", "" // the client closes before it says who it is
-			w.broken(p, CodeUntrustedPeer, "UF,URX", handshakeFailed, step)
+			w.broken(p, CodeUntrustedPeer, "UF", handshakeFailed, step)
 			return
 		}
 		trusted, step := w.snapshot.TrustsPeer(hop.Peer)
 		if !trusted {
-			o := w.brokenOutcome(p, CodeUntrustedPeer, "UF,URX", handshakeFailed)
+			o := w.brokenOutcome(p, CodeUntrustedPeer, "UF", handshakeFailed)
 			o.Hint = trust(hop.Peer, w.snapshot.Mesh.Ref)
 			w.endAt(p, o, step)
 			return
@@ -241,14 +239,14 @@ func (w *walk) undecrypted(p *path, a arrival, mtls resolve.MTLS) {
 	if culprit.IsZero() {
 		culprit = mtls.Ref
 	}
-	w.refusesMTLS(p, a.tls, handshakeFailed, resolve.NewStep(resolve.RuleMTLSUndecrypted, resolve.None, culprit, a.workload.Owner.String()))
+	w.refusesMTLS(p, a.tls, p.refusedTLS(), resolve.NewStep(resolve.RuleMTLSUndecrypted, resolve.None, culprit, a.workload.Owner.String()))
 }
 
 // refusedByChain ends a connection that no filter chain takes, or whose bytes its
 // chain cannot read. The PeerAuthentication that asks for mTLS is the culprit where
 // plaintext is refused; else the client's TLS is.
 func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolve.MTLS, a arrival) {
-	code, flags, details := CodeNoFilterChain, "UC", "upstream_reset_before_response_started{connection_termination}"
+	code, flags, details := CodeNoFilterChain, "UC", closedByPeer
 	step := result.Step
 	switch {
 	case step.Rule == resolve.RuleInboundChainNotHTTP:
@@ -263,7 +261,10 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 		code = CodeProtocolError
 	}
 	if a.tls.Mode != resolve.ClientPlaintext && step.Rule != resolve.RuleInboundChainNotHTTP {
-		flags, details = "UF,URX", handshakeFailed
+		flags, details = "UF", handshakeFailed
+		if result.Fate == resolve.InboundProtocolError {
+			details = answeredInPlaintext
+		}
 	}
 	o := w.brokenOutcome(p, code, flags, details)
 	if result.Fate == resolve.InboundReset {
@@ -300,7 +301,7 @@ func originates(tls resolve.ClientTLS) bool {
 
 // twice ends TLS within TLS: the receiver ends the outer one, and closes on what it finds within.
 func (w *walk) twice(p *path, tls resolve.ClientTLS, receiver string) {
-	w.broken(p, CodeTLSTwice, "UC", "upstream_reset_before_response_started{connection_termination}",
+	w.broken(p, CodeTLSTwice, "UC", closedByPeer,
 		resolve.NewStep(resolve.RuleTLSTwice, resolve.Warned, tls.Step.Ref, receiver))
 }
 
