@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	meshconfig "istio.io/api/mesh/v1alpha1"
 	"google.golang.org/protobuf/proto"
+	meshconfig "istio.io/api/mesh/v1alpha1"
 )
 
 // What would turn a denial by a CUSTOM policy whose authorizer is never asked. What an authorizer answers that is asked

@@ -211,7 +211,7 @@ func (p *path) reachedBy(mode resolve.ClientTLSMode) HopTLS {
 }
 
 // normalize rewrites the path as an HTTP connection manager does before anything looks at it; where it can
-// not, it ends the request with 400. It reports whether the request goes on.
+// not, it ends the request with 400, and where it does not allow an upgrade with 403. It reports whether the request goes on.
 // Source: pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager; Envoy,
 // source/common/http/conn_manager_utility.cc, maybeNormalizePath.
 func (w *walk) normalize(p *path) bool {
@@ -227,6 +227,11 @@ func (w *walk) normalize(p *path) bool {
 		return false
 	}
 	p.http.Path = resolve.NormalizePath(p.http.Path, mode)
+	if protocol, refused := resolve.RefusedUpgrade(p.http); refused {
+		w.endAt(p, Outcome{Decision: NotRouted, HTTPStatus: 403, ResponseCodeDetails: "upgrade_failed", Code: CodeUpgradeRefused},
+			resolve.NewStep(resolve.RuleUpgradeRefused, resolve.None, resolve.Ref{}, protocol))
+		return false
+	}
 	return true
 }
 
