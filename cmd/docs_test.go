@@ -90,7 +90,27 @@ func TestDocsCodes(t *testing.T) {
 	for _, c := range trace.Codes() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Code, c.Decision, cell(c.Says))
 	}
+	b.WriteString("\n# Access logs\n\n`responseFlags` and `responseCodeDetails` of an outcome in `-o json`, as the access log of the proxy that decided has " +
+		"them; … is what\ndepends on the request. A TCP proxy logs no details: what its RBAC filter denies stands in\n`%CONNECTION_TERMINATION_DETAILS%`, " +
+		"the field after `%RESPONSE_CODE_DETAILS%` in Istio's format. A connection that no proxy takes,\nor that breaks within the receiver's own handshake, has neither. " +
+		"Flags stand in the order in which Envoy sets them. A test\nholds this list against every scenario: each has its line, and each line its scenario.\n\n" +
+		"| flags | details | meaning | source in Envoy |\n|---|---|---|---|\n")
+	for _, d := range trace.Details() {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", strings.Join(d.Flags, " or "), code(d.Details), cell(d.Says), cell(d.Source))
+	}
+	b.WriteString("\nWhat else Envoy can log, and why no outcome has it:\n\n| details | why not |\n|---|---|\n")
+	for _, d := range trace.DetailsElsewhere() {
+		fmt.Fprintf(&b, "| %s | %s |\n", cell(d.Details), cell(d.Says))
+	}
 	generated(t, "codes.md", b.String())
+}
+
+// code is a text in a table cell as code; a "|" in it is escaped.
+func code(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "`" + cell(text) + "`"
 }
 
 func TestDocsSamples(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protojson"
+	meshconfig "istio.io/api/mesh/v1alpha1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
@@ -30,20 +32,12 @@ func TestHintsHold(t *testing.T) {
 			if len(o.Hint) == 0 {
 				continue
 			}
-			changed := c
-			changed.request.Headers = maps.Clone(c.request.Headers)
-			resources := slices.Clone(c.input.Resources)
-			for _, h := range o.Hint {
-				if h.Op == resolve.ChangeSend {
-					name, value, _ := strings.Cut(h.Value, ": ")
-					changed.request.Headers[name] = value
-					continue
-				}
-				if resources, err = apply(resources, h); err != nil {
-					t.Errorf("%s: %s: %v", c.name, h, err)
-				}
+			changed, err := c.with(o.Hint)
+			if err != nil {
+				t.Errorf("%s: after %v: %v", c.name, o.Hint, err)
+				continue
 			}
-			after, err := changed.walk(resources)
+			after, err := changed.walk(changed.input.Resources)
 			if err != nil {
 				t.Errorf("%s: after %v: %v", c.name, o.Hint, err)
 				continue
@@ -57,6 +51,132 @@ func TestHintsHold(t *testing.T) {
 	if held < 50 {
 		t.Errorf("only %d hints were tried", held)
 	}
+}
+
+// with is the scenario after changes.
+func (c traced) with(changes []resolve.Change) (traced, error) {
+	c.request.Headers = maps.Clone(c.request.Headers)
+	c.input.Resources = slices.Clone(c.input.Resources)
+	token := findToken(&c.request)
+	for _, h := range changes {
+		switch h.Op {
+		case resolve.ChangeSend:
+			name, value, _ := strings.Cut(h.Value, ": ")
+			c.request.Headers[name] = value
+		case resolve.ChangeOmit:
+			if err := leaveOut(&c.request, h.Value); err != nil {
+				return c, err
+			}
+		case resolve.ChangeToken:
+			text, err := otherClaims(token, h.Value)
+			if err != nil {
+				return c, err
+			}
+			if token == "" {
+				token, c.request.Headers["authorization"] = text, "Bearer "+text
+				continue
+			}
+			for k, v := range c.request.Headers {
+				c.request.Headers[k] = strings.ReplaceAll(v, token, text)
+			}
+			c.request.Query = strings.ReplaceAll(c.request.Query, token, text)
+			token = text
+		case resolve.ChangePlace:
+			place(&c.request, strings.ReplaceAll(h.Value, "TOKEN", token))
+		case resolve.ChangeAdd, resolve.ChangeRemove, resolve.ChangeSet, resolve.ChangeDelete, resolve.ChangeCreate:
+			var err error
+			if h.Ref.Kind == "MeshConfig" {
+				c.input.MeshConfig, err = applyToMesh(c.input.MeshConfig, h)
+			} else {
+				c.input.Resources, err = apply(c.input.Resources, h)
+			}
+			if err != nil {
+				return c, err
+			}
+		}
+	}
+	return c, nil
+}
+
+// applyToMesh makes one change of the mesh config.
+func applyToMesh(m *meshconfig.MeshConfig, c resolve.Change) (*meshconfig.MeshConfig, error) {
+	data, err := protojson.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	if data, err = change(data, c); err != nil {
+		return nil, err
+	}
+	out := &meshconfig.MeshConfig{}
+	return out, protojson.Unmarshal(data, out)
+}
+
+// change makes one change of a JSON object.
+func change(data []byte, c resolve.Change) ([]byte, error) {
+	var fields, value any
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return nil, err
+	}
+	if err := yaml.Unmarshal([]byte(c.Value), &value); err != nil {
+		return nil, err
+	}
+	return json.Marshal(edit(fields, keys(c.Ref.Field), c.Op, value))
+}
+
+var tokenPattern = regexp.MustCompile(`[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.`)
+
+// findToken is the first token of a request.
+func findToken(q *trace.Request) string {
+	for _, name := range slices.Sorted(maps.Keys(q.Headers)) {
+		if token := tokenPattern.FindString(q.Headers[name]); token != "" {
+			if _, err := trace.ParseJWT(token); err == nil {
+				return token
+			}
+		}
+	}
+	return tokenPattern.FindString(q.Query)
+}
+
+// otherClaims is a token with some claims changed.
+func otherClaims(token, claims string) (string, error) {
+	all := map[string]any{}
+	if token != "" {
+		parsed, err := trace.ParseJWT(token)
+		if err != nil {
+			return "", err
+		}
+		all = parsed.Claims
+	}
+	if err := yaml.Unmarshal([]byte(claims), &all); err != nil {
+		return "", err
+	}
+	return (&resolve.Token{Claims: all}).Encode()
+}
+
+// leaveOut takes a header, parameter or cookie off a request.
+func leaveOut(q *trace.Request, where string) error {
+	kind, name, _ := strings.Cut(where, " ")
+	switch kind {
+	case "header":
+		delete(q.Headers, name)
+	case "parameter":
+		q.Query = regexp.MustCompile(`(^|&)`+regexp.QuoteMeta(name)+`=[^&]*`).ReplaceAllString(q.Query, "")
+	case "cookie":
+		q.Headers["cookie"] = regexp.MustCompile(`(^|; *)`+regexp.QuoteMeta(name)+`=[^;]*`).ReplaceAllString(q.Headers["cookie"], "")
+	default:
+		return fmt.Errorf("no such place: %s", where)
+	}
+	return nil
+}
+
+// place puts a token where the text says: "name: value" or "?name=value".
+func place(q *trace.Request, text string) {
+	if parameter, ok := strings.CutPrefix(text, "?"); ok {
+		q.Query = strings.TrimPrefix(q.Query+"&"+parameter, "&")
+		return
+	}
+	name, value, _ := strings.Cut(text, ": ")
+	q.Headers[strings.ToLower(name)] = value
 }
 
 // refusedShare is the share of requests that end as the outcome does, by the same resource.
@@ -90,15 +210,7 @@ func apply(resources []resolve.Sourced, c resolve.Change) ([]resolve.Sourced, er
 	if err != nil {
 		return nil, err
 	}
-	var fields any
-	if err := json.Unmarshal(data, &fields); err != nil {
-		return nil, err
-	}
-	var value any
-	if err := yaml.Unmarshal([]byte(c.Value), &value); err != nil {
-		return nil, err
-	}
-	if data, err = json.Marshal(edit(fields, keys(c.Ref.Field), c.Op, value)); err != nil {
+	if data, err = change(data, c); err != nil {
 		return nil, err
 	}
 	object := reflect.New(reflect.TypeOf(resources[i].Object).Elem()).Interface().(resolve.Object)
@@ -134,7 +246,7 @@ func edit(at any, path []any, op resolve.ChangeOp, value any) any {
 			return append(list, value)
 		case resolve.ChangeRemove:
 			return slices.DeleteFunc(list, func(v any) bool { return v == value })
-		case resolve.ChangeSet, resolve.ChangeDelete, resolve.ChangeCreate, resolve.ChangeSend:
+		case resolve.ChangeSet, resolve.ChangeDelete, resolve.ChangeCreate, resolve.ChangeSend, resolve.ChangeOmit, resolve.ChangeToken, resolve.ChangePlace:
 		}
 		return value
 	}

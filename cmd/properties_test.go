@@ -193,11 +193,12 @@ func citedBy(t *trace.Trace) map[resolve.Ref]bool {
 	return cited
 }
 
-// fates are the outcomes of a trace without the way there.
+// fates are the outcomes of a trace without the way there, and without hints: these look behind a refusal, where no
+// step has come. TestHintsHold tries them.
 func fates(t *trace.Trace) []trace.Outcome {
 	out := slices.Clone(t.Outcomes)
 	for i := range out {
-		out[i].Hops = nil
+		out[i].Hops, out[i].Hint = nil, nil
 	}
 	return out
 }

@@ -34,6 +34,8 @@ type attribute struct {
 	value func(*policyInput) string
 	// header is the request header looked at, where it is one.
 	header string
+	// claims are those of a token that a value would match; nil for what is no part of a token.
+	claims func(value string) map[string]any
 }
 
 // The attributes by the names of the fields of source and operation, and by when.key.

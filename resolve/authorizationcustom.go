@@ -70,6 +70,7 @@ func (s *Snapshot) AuthorizeCustom(w *Workload, c *Connection, q *HTTPRequest) A
 	policies := on.byAction[apisecurity.AuthorizationPolicy_CUSTOM]
 	a.PassedOver = on.passedOver
 	a.withoutRules(policies.enforced)
+	a.custom = slices.Concat(policies.enforced, policies.dryRun)
 	providers := providersOf(policies)
 	for _, name := range providers {
 		enforced, dryRun := ofProvider(policies.enforced, name), ofProvider(policies.dryRun, name)
@@ -99,6 +100,11 @@ func (s *Snapshot) AuthorizeCustom(w *Workload, c *Connection, q *HTTPRequest) A
 			}
 		}
 		if a.Decision == AccessDenied {
+			if fault == providerUsable && len(providers) == 1 {
+				a.Hint = notDryRun(dryRun)
+			} else {
+				a.Hint = a.customHint(enforced, name, providers)
+			}
 			break
 		}
 	}
@@ -212,9 +218,13 @@ func (s *Snapshot) serviceGaps() []Gap {
 // indexAuthorizers reads the external authorization providers of the mesh config.
 // Source: pilot/pkg/security/authz/builder/extauthz.go, processExtensionProvider.
 func indexAuthorizers(s *Snapshot) map[string]authorizer {
+	return readAuthorizers(s, s.Mesh.GetExtensionProviders())
+}
+
+func readAuthorizers(s *Snapshot, providers []*meshconfig.MeshConfig_ExtensionProvider) map[string]authorizer {
 	out := map[string]authorizer{}
 	var hosts map[string][]string
-	for _, p := range s.Mesh.GetExtensionProviders() {
+	for _, p := range providers {
 		if p.GetEnvoyExtAuthzHttp() == nil && p.GetEnvoyExtAuthzGrpc() == nil {
 			continue
 		}

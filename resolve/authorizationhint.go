@@ -16,9 +16,9 @@ import (
 //  2. A clause that fails is mended by adding what the request has to its values; a
 //     negated one by removing the values that match. A header that the request lacks can be sent,
 //     unless the proxy writes it itself.
-//  3. Where no ALLOW rule is left to mend, a rule for this request is added to the first policy.
-//  4. A DENY rule that matches is narrowed by excepting the peer where it has an
-//     identity; without one the rule goes.
+//  3. Where there is no ALLOW rule, or istiod leaves out all there are, a rule for this request is added to the first policy.
+//  4. A DENY rule that matches is narrowed by excepting the peer where it has an identity. Without one a rule that matches
+//     more than it says, its HTTP fields left out on a TCP port, loses the port, and any other rule goes.
 //  5. Where a clause cannot be mended, as for an identity that the peer has not
 //     got, there is no hint here.
 
@@ -153,13 +153,10 @@ func (a attribute) fitting(in *policyInput) (string, bool) {
 }
 
 // allowHint is what would let a request pass that no ALLOW rule matches.
-func (a *authorizing) allowHint(policies []*authorizationPolicy, rules []evaluated, first Ref) []Change {
+func (a *authorizing) allowHint(rules []evaluated, first Ref) []Change {
 	if n, ok := a.nearestRule(rules); ok {
 		changes, _ := n.mend(&a.in)
 		return changes
-	}
-	if anyRule(policies) {
-		return nil // what is there was left out on this port: a rule of its kind would be, too
 	}
 	return []Change{{Op: ChangeAdd, Ref: first.At("spec.rules"), Value: a.ruleForThis()}}
 }
@@ -179,7 +176,11 @@ func (a *authorizing) ruleForThis() string {
 func (a *authorizing) denyHint(rules []evaluated) []Change {
 	var out []Change
 	for _, r := range rules {
-		if r.truth == True {
+		switch {
+		case r.truth != True:
+		case a.in.conn.Peer == "" && len(r.vanished()) > 0:
+			out = append(out, a.leaveOut([]evaluated{r})...)
+		default:
 			out = append(out, r.except(&a.in)...)
 		}
 	}
@@ -243,11 +244,27 @@ func (a *authorizing) nearestText(policies []*authorizationPolicy, rules []evalu
 	case !ok && !anyRule(policies):
 		return " (without rules, ALLOW is the default deny)"
 	case !ok:
-		return ""
+		return a.droppedText(policies)
 	case len(rules) == 1:
 		return ": wanted " + n.text(&a.in)
 	}
 	return fmt.Sprintf("; nearest is %s of %s: wanted %s", n.rule.ref.Field, n.rule.ref.QualifiedName(), n.text(&a.in))
+}
+
+// droppedText tells why istiod leaves out a rule, where none is left.
+func (a *authorizing) droppedText(policies []*authorizationPolicy) string {
+	for _, p := range policies {
+		rules := p.http
+		if a.tcp {
+			rules = p.tcp
+		}
+		for _, r := range rules() {
+			if r.dropped != nil {
+				return fmt.Sprintf("; %s of %s: %s", r.ref.Field, r.ref.QualifiedName(), r.dropped.Reason())
+			}
+		}
+	}
+	return ""
 }
 
 func anyRule(policies []*authorizationPolicy) bool {

@@ -146,6 +146,7 @@ var requestPrincipalAttribute = attribute{
 		}
 		return requestPrincipal(in.token)
 	},
+	claims: principalClaims,
 }
 
 func requestPrincipalPatterns(value string) (iss, sub func(string) bool) {
@@ -226,5 +227,6 @@ func claimAttribute(path []string, err error) attribute {
 			}
 			return ""
 		},
+		claims: claimsAt(path),
 	}
 }

@@ -101,14 +101,14 @@ func (s *Snapshot) AuthorizeLocal(w *Workload, c *Connection, q *HTTPRequest) Au
 	a.dryRun(allow.dryRun, RuleAuthorizationDryRunAllow)
 	// What could not be read may deny what is allowed here, or allow what no rule
 	// allows; it takes nothing from a rule that denies.
-	if a.Decision != AccessDenied || a.EnvoyPolicy == nonePolicy {
+	if a.Decision != AccessDenied || a.EnvoyPolicy == NoPolicy {
 		a.unreadable()
 	}
 	return a.Authorization
 }
 
-// nonePolicy is what Envoy reports where no ALLOW rule matched.
-const nonePolicy = "none"
+// NoPolicy is what Envoy reports where no ALLOW rule matched.
+const NoPolicy = "none"
 
 // authorizing is one evaluation.
 type authorizing struct {
@@ -118,6 +118,8 @@ type authorizing struct {
 	who      string
 	tcp      bool
 	in       policyInput
+	// custom are the CUSTOM policies of the proxy.
+	custom []*authorizationPolicy
 	// undecided is set where a DENY rule could not be decided.
 	undecided Ref
 	// undecidedName is its name in Envoy.
@@ -255,8 +257,8 @@ func (a *authorizing) notAllowed(policies []*authorizationPolicy, rules []evalua
 		field = "spec"
 	}
 	// Whether an undecided DENY rule matches or not, the request is denied.
-	a.refuse(first.ref.At(field), nonePolicy)
-	a.Hint = a.allowHint(policies, rules, first.ref)
+	a.refuse(first.ref.At(field), NoPolicy)
+	a.Hint = a.allowHint(rules, first.ref)
 	a.Steps = append(a.Steps, NewStep(RuleAuthorizationNoAllowMatched, DeniedBy, a.Policy, a.who, strings.Join(names, ", "), a.nearestText(policies, rules)))
 }
 

@@ -2,7 +2,9 @@ package resolve
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
 	apisecurity "istio.io/api/security/v1beta1"
 )
@@ -56,6 +58,26 @@ func (s *Snapshot) findPolicies(w *Workload, custom bool) policiesOn {
 type evaluated struct {
 	*authorizationRule
 	ruleResult
+}
+
+// matchedText names the values by which a rule matched, and the fields that are not there to be looked at.
+func (e evaluated) matchedText(in *policyInput) string {
+	text := e.ruleResult.matchedText(in)
+	if fields := e.vanished(); len(fields) > 0 {
+		text += "; left out on this TCP port: " + strings.Join(fields, ", ")
+	}
+	return text
+}
+
+// vanished are the HTTP fields of a rule that do not exist on a TCP filter chain.
+func (r *authorizationRule) vanished() []string {
+	var out []string
+	for _, s := range r.narrowed {
+		if name := fmt.Sprint(s.Args...); s.Rule == RuleAuthorizationHTTPInTCP && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // evaluate evaluates all rules of the policies in the order in which Envoy tries

@@ -16,17 +16,23 @@ const (
 	ChangeDelete ChangeOp = "delete"
 	// ChangeCreate makes a resource that is not there.
 	ChangeCreate ChangeOp = "create"
-	// ChangeSend is about the request: it names no resource.
+	// ChangeSend is about the request: it names no resource. So does ChangeOmit, which leaves a place of it out.
 	ChangeSend ChangeOp = "send"
+	ChangeOmit ChangeOp = "omit"
+	// ChangeToken is about the claims of the end-user token, and ChangePlace about where in the request it stands;
+	// both name the jwtRule that would accept it.
+	ChangeToken ChangeOp = "token"
+	ChangePlace ChangeOp = "place"
 )
 
 // Change is one edit that would turn a verdict, alone or with others. The tool
 // names it and applies nothing.
 type Change struct {
 	Op ChangeOp
-	// Ref is the resource and field; zero for ChangeSend.
+	// Ref is the resource and field; zero for ChangeSend and ChangeOmit.
 	Ref Ref
-	// Value is what is added, removed or set, in YAML's flow style; for ChangeSend the header.
+	// Value is what is added, removed or set, in YAML's flow style; for ChangeSend the header, for ChangeOmit the place
+	// (header x-token), for ChangeToken the claims, for ChangePlace the place with TOKEN in it.
 	Value string
 }
 
@@ -49,6 +55,12 @@ func (c Change) String() string {
 		return "create " + of
 	case ChangeSend:
 		return "send the header " + c.Value
+	case ChangeOmit:
+		return "leave out " + c.Value
+	case ChangeToken:
+		return fmt.Sprintf("send a token with %s, which %s of %s accepts", c.Value, c.Ref.Field, of)
+	case ChangePlace:
+		return fmt.Sprintf("send the token as %s, where %s of %s reads it", c.Value, c.Ref.Field, of)
 	}
 	return ""
 }

@@ -87,6 +87,8 @@ type InboundPort struct {
 	Protocol Protocol
 	// Declared is false for a port that takes the passthrough chains.
 	Declared bool
+	// Ref is the port of the Service, or the listener of the Sidecar, that gives the protocol; zero if none does.
+	Ref Ref
 	// FilterChain, RouteConfig, VirtualHost and Cluster are Envoy's names.
 	FilterChain, RouteConfig, VirtualHost, Cluster string
 	// Endpoint is Sidecar.ingress's defaultEndpoint in words; empty for the pod port itself.
@@ -148,7 +150,7 @@ func (s *Snapshot) findInbound(w *Workload, sc *Scope, port int) (InboundPort, [
 			steps = append(steps, NewStep(RuleInboundSlice, Applied, t.Slice, w.Owner, svc.Ref.QualifiedName()))
 		}
 		out = InboundPort{
-			Port: port, Protocol: p.Protocol, Declared: true, TargetPort: port,
+			Port: port, Protocol: p.Protocol, Declared: true, TargetPort: port, Ref: svc.Ref.At(p.Field),
 			FilterChain: fmt.Sprintf("0.0.0.0_%d", port),
 			RouteConfig: fmt.Sprintf("inbound|%d||", port),
 			VirtualHost: fmt.Sprintf("inbound|http|%d", p.Number),
@@ -190,7 +192,7 @@ func inboundFromSidecar(sc *Scope, w *Workload, port int) (InboundPort, []Step) 
 		endpoint := ingressEndpoint(in, port)
 		step := NewStep(RuleInboundIngress, Matched, sc.Ref.At(fmt.Sprintf("spec.ingress[%d]", i)), port, describeProtocol(protocol), endpoint)
 		return InboundPort{
-			Port: port, Protocol: protocol, Declared: true, TargetPort: ingressPort(in, port),
+			Port: port, Protocol: protocol, Declared: true, TargetPort: ingressPort(in, port), Ref: step.Ref,
 			FilterChain: fmt.Sprintf("%s_%d", address, port),
 			RouteConfig: fmt.Sprintf("inbound|%d||", port),
 			VirtualHost: fmt.Sprintf("inbound|http|%d", port),

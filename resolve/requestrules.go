@@ -23,6 +23,7 @@ const (
 	RuleGatewayNotHTTP         RuleID = "gateway/not-http"
 	RulePathRefused            RuleID = "path/refused"
 	RulePathRelative           RuleID = "path/no-slash"
+	RuleUpgradeRefused         RuleID = "upgrade/refused"
 	RuleGatewayAutoPassthrough RuleID = "gateway/auto-passthrough"
 	RuleTooManyHops            RuleID = "walk/too-many-hops"
 )
@@ -153,6 +154,12 @@ var walkRules = []Rule{
 		Says:     "Where paths are normalized, one with an escaped NUL (%00) is answered with 400.",
 		Template: "path %s holds %%00, which can not be normalized: Envoy answers 400",
 		Source:   "pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager; Envoy, source/common/http/conn_manager_utility.cc, maybeNormalizePath",
+	},
+	{
+		ID: RuleUpgradeRefused, Stage: StageListener,
+		Says:     "A request may ask for an upgrade to websocket; one to another protocol is answered with 403, before any filter.",
+		Template: "asks for an upgrade to %s, and proxies of Istio allow websocket alone: Envoy answers 403",
+		Source:   "pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager; Envoy, source/common/http/conn_manager_impl.cc, createFilterChain",
 	},
 	{
 		ID: RuleGatewayAutoPassthrough, Stage: StageRoute,

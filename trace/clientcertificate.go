@@ -19,7 +19,7 @@ func (w *walk) certified(p *path, a arrival, mode resolve.MTLSMode) (resolve.Cli
 	}
 	trusted, steps := w.snapshot.TrustsCertificate(p.clientCert) // 2.
 	if !trusted {
-		w.broken(p, CodeUntrustedPeer, "UC", "upstream_reset_before_response_started{connection_termination}", steps[0])
+		w.broken(p, CodeUntrustedPeer, "UC", closedByPeer, steps[0])
 		return bytes, false
 	}
 	p.note(steps...)

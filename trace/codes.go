@@ -17,6 +17,7 @@ const (
 	CodeNoGatewayPort      Code = "NO_GATEWAY_PORT"
 	CodePortNotInService   Code = "PORT_NOT_IN_SERVICE"
 	CodePathRefused        Code = "PATH_REFUSED"
+	CodeUpgradeRefused     Code = "UPGRADE_REFUSED"
 	CodeNoVirtualHost      Code = "NO_VIRTUAL_HOST"
 	CodeNoRoute            Code = "NO_ROUTE"
 	CodeRouteInvalid       Code = "ROUTE_INVALID"
@@ -74,6 +75,7 @@ var codes = []CodeInfo{
 	{CodeNoGatewayPort, NotRouted, "nothing listens on that port of the gateway: connection refused"},
 	{CodePortNotInService, NotRouted, "the Service has no such port: the connection is refused or times out"},
 	{CodePathRefused, NotRouted, "the proxy can not normalize the path: 400"},
+	{CodeUpgradeRefused, NotRouted, "the request asks for an upgrade that the proxy does not allow: 403"},
 	{CodeNoVirtualHost, NotRouted, "no virtual host takes the Host header: 404"},
 	{CodeNoRoute, NotRouted, "no route of the virtual host matches: 404"},
 	{CodeRouteInvalid, Unavailable, "Envoy refuses a route of the table, and the whole table with it"},

@@ -2,14 +2,9 @@ package trace
 
 import "github.com/mesh-trace/kubectl-mesh-trace/resolve"
 
-// notSupplied are the details at a proxy that has no certificate, or no authority, for the TLS of its cluster.
-//
-// Source: Envoy, source/common/tls/ssl_socket.cc, NotReadySslSocket; Troubleshooting TLS, "Secret is not supplied by SDS".
-const notSupplied = "upstream_reset_before_response_started{remote_connection_failure|TLS_error:_Secret_is_not_supplied_by_SDS}"
-
 // originates reports whether a client's proxy has what the TLS of its cluster needs; without it the connection ends there.
 func (w *walk) originates(p *path, certificates resolve.Supply) bool {
-	return w.supplied(p, certificates, "UF,URX", notSupplied)
+	return w.supplied(p, certificates, "UF", notSupplied)
 }
 
 // supplied closes a path where a proxy is given no certificate; flags and details are those of the proxy that sends.

@@ -168,6 +168,9 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 			code = CodeTLSToPlaintext
 		}
 		flags, details := p.seenBySender()
+		if code == CodeTLSToPlaintext && p.wrapper != nil {
+			details = answeredInPlaintext
+		}
 		w.broken(p, code, flags, details, steps[len(steps)-1])
 		return
 	}
@@ -338,18 +341,6 @@ func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivin
 	p.wrapper = nil
 	return true
 }
-
-// seenBySender is how a connection that a gateway breaks looks to the proxy that sends: closed, or, where its
-// own handshake with the gateway is not finished, never made.
-func (p *path) seenBySender() (flags, details string) {
-	if p.wrapper != nil {
-		return "UF,URX", handshakeFailed
-	}
-	return "UC", "upstream_reset_before_response_started{connection_termination}"
-}
-
-// handshakeFailed are the details at a proxy whose TLS handshake with the next hop fails.
-const handshakeFailed = "upstream_reset_before_response_started{remote_connection_failure|TLS_error}"
 
 // sendFrom makes the gateway the sender of what follows: the next hop sees its identity and address.
 func (w *walk) sendFrom(p *path, gw *resolve.Workload) {

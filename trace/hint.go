@@ -2,13 +2,14 @@ package trace
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
-// What would give a request that arrives in plaintext an identity: the hint where
-// STRICT refuses it, or where policies ask for a principal.
+// What would give a request an identity that the receiver can verify and trusts: the hint where STRICT refuses
+// plaintext, or where policies ask for a principal.
 
 // originate are the changes by which the client's proxy would send mTLS; nil where
 // it does, or none is known.
@@ -61,6 +62,15 @@ func permit(mtls resolve.MTLS) []resolve.Change {
 	return []resolve.Change{{Op: resolve.ChangeSet, Ref: mtls.Ref, Value: string(resolve.MTLSPermissive)}}
 }
 
+// trust makes the trust domain of an identity one of the mesh's.
+func trust(peer string, mesh resolve.Ref) []resolve.Change {
+	domain, _, ok := strings.Cut(peer, "/")
+	if !ok {
+		return nil
+	}
+	return []resolve.Change{{Op: resolve.ChangeAdd, Ref: mesh.At("trustDomainAliases"), Value: strconv.Quote(domain)}}
+}
+
 // withMTLS is the hint where plaintext is refused.
 func (w *walk) withMTLS(p *path, a arrival, mtls resolve.MTLS) []resolve.Change {
 	hint := originate(p, a)
@@ -91,6 +101,35 @@ func (w *walk) withIdentity(p *path, proxy *resolve.Workload, c *resolve.Connect
 		return nil
 	}
 	return slices.Concat(p.originate, again.Hint)
+}
+
+// readAsHTTP is the hint where policies about HTTP refuse an HTTP request that the receiver's port takes for TCP: the
+// protocol of the port, if they let the request pass then.
+func (w *walk) readAsHTTP(p *path, proxy *resolve.Workload, c *resolve.Connection, local resolve.Authorization) []resolve.Change {
+	aboutHTTP := slices.ContainsFunc(local.Steps, func(s resolve.Step) bool {
+		return s.Rule == resolve.RuleAuthorizationHTTPInTCP || s.Rule == resolve.RuleAuthorizationHTTPInTCPAllow
+	})
+	if !aboutHTTP || !p.speaksHTTP() || p.declared.IsZero() {
+		return nil
+	}
+	request := p.http.Clone()
+	request.Path = resolve.NormalizePath(request.Path, w.snapshot.Mesh.GetPathNormalization().GetNormalization())
+	behind, ok := w.snapshot.Passes(proxy, c, request)
+	if !ok {
+		return nil
+	}
+	field, protocol := ".protocol", "HTTP"
+	if w.request.Scheme.IsGRPC() {
+		protocol = "GRPC"
+	}
+	switch p.declared.Kind {
+	case "Service":
+		field, protocol = ".appProtocol", strings.ToLower(protocol)
+	case "Sidecar":
+		field = ".port.protocol"
+	}
+	change := resolve.Change{Op: resolve.ChangeSet, Ref: p.declared.At(p.declared.Field + field), Value: protocol}
+	return append([]resolve.Change{change}, behind...)
 }
 
 // withSidecar is the hint for a client without a sidecar: that it gets one, and what

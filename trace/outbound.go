@@ -98,7 +98,7 @@ func (w *walk) ownPort(p *path, own *resolve.OwnPort) {
 	case hop.Direction == Outbound:
 		p.dest.EnvoyCluster = hop.Envoy.Cluster
 	case p.proxied:
-		o = p.failed(o, "UC", "upstream_reset_before_response_started{connection_termination}")
+		o = p.failed(o, "UC", closedByPeer)
 	}
 	w.endAt(p, o, own.Step)
 }
@@ -284,7 +284,7 @@ func (w *walk) refused(p *path, code Code) Outcome {
 	o := Outcome{Decision: NotRouted, Code: code}
 	if p.proxied {
 		o.Decision = Unavailable
-		o = p.failed(o, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure}")
+		o = p.failed(o, "UF", notConnected)
 	}
 	return o
 }

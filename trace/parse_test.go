@@ -339,3 +339,5 @@ func FuzzParseJWT(f *testing.F) {
 		}
 	})
 }
+
+func encodeSegment(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }

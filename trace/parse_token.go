@@ -93,14 +93,12 @@ func withoutSignatures(text string) string {
 
 // unsignedJWT encodes claims that were given one by one.
 func unsignedJWT(token *resolve.Token) (string, error) {
-	payload, err := json.Marshal(token.Claims)
+	text, err := token.Encode()
 	if err != nil {
 		return "", refuse(InputClaim, "can not be written as JSON: %v", err)
 	}
-	return encodeSegment([]byte(`{"alg":"none"}`)) + "." + encodeSegment(payload) + ".", nil
+	return text, nil
 }
-
-func encodeSegment(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
 
 // decodeSegment is lenient about padding, which some tools leave on.
 func decodeSegment(s string) ([]byte, error) {

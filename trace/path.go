@@ -47,7 +47,11 @@ type path struct {
 	shown  int
 	// originate is what would make the sender's proxy use mTLS towards the current hop; nil where it does.
 	originate []resolve.Change
-	proto     forwardedProto
+	// declared is the port that gives the protocol where the current hop receives; zero for none.
+	declared resolve.Ref
+	// consumed is the token that a proxy on the way accepted and took off the request last; nil for none.
+	consumed *consumed
+	proto    forwardedProto
 	// clientCert is the identity in a client certificate of the caller's own.
 	clientCert string
 	certainty  Certainty
@@ -106,6 +110,7 @@ func (p *path) branch(part float64) *path {
 
 // enter opens a hop.
 func (p *path) enter(h Hop) *Hop {
+	p.declared = resolve.Ref{}
 	p.hops = append(p.hops, &h)
 	return &h
 }
@@ -206,7 +211,7 @@ func (p *path) reachedBy(mode resolve.ClientTLSMode) HopTLS {
 }
 
 // normalize rewrites the path as an HTTP connection manager does before anything looks at it; where it can
-// not, it ends the request with 400. It reports whether the request goes on.
+// not, it ends the request with 400, and where it does not allow an upgrade with 403. It reports whether the request goes on.
 // Source: pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager; Envoy,
 // source/common/http/conn_manager_utility.cc, maybeNormalizePath.
 func (w *walk) normalize(p *path) bool {
@@ -222,6 +227,11 @@ func (w *walk) normalize(p *path) bool {
 		return false
 	}
 	p.http.Path = resolve.NormalizePath(p.http.Path, mode)
+	if protocol, refused := resolve.RefusedUpgrade(p.http); refused {
+		w.endAt(p, Outcome{Decision: NotRouted, HTTPStatus: 403, ResponseCodeDetails: "upgrade_failed", Code: CodeUpgradeRefused},
+			resolve.NewStep(resolve.RuleUpgradeRefused, resolve.None, resolve.Ref{}, protocol))
+		return false
+	}
 	return true
 }
 

@@ -55,8 +55,7 @@ func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
 // outside hands the request to an address that is no workload of the mesh.
 func (w *walk) outside(p *path, e *resolve.Endpoint, tls resolve.ClientTLS) {
 	if tls.Mode == resolve.ClientMTLS {
-		w.broken(p, CodeMTLSRefused, "UF,URX", handshakeFailed,
-			resolve.NewStep(resolve.RuleMTLSOutside, resolve.Warned, tls.Step.Ref, e.Address))
+		w.refusesMTLS(p, tls, p.refusedTLS(), resolve.NewStep(resolve.RuleMTLSOutside, resolve.Warned, tls.Step.Ref, e.Address))
 		return
 	}
 	originated := originates(tls)
@@ -100,12 +99,17 @@ func (w *walk) withoutProxy(p *path, a arrival) {
 		p.note(a.workload.DataplaneStep)
 	}
 	if a.tls.Mode == resolve.ClientMTLS {
-		o := w.brokenOutcome(p, CodeMTLSRefused, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error:|33554536:system_library:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end}")
-		o.Hint = tlsMode(a.tls.Step.Ref, "DISABLE")
-		w.endAt(p, o, resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, a.workload.Owner.String()))
+		w.refusesMTLS(p, a.tls, p.refusedTLS(), resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, a.workload.Owner.String()))
 		return
 	}
 	w.deliver(p, a)
+}
+
+// refusesMTLS ends mTLS that the receiver does not speak; the hint is that the sender's DestinationRule asks for none.
+func (w *walk) refusesMTLS(p *path, tls resolve.ClientTLS, details string, step resolve.Step) {
+	o := w.brokenOutcome(p, CodeMTLSRefused, "UF", details)
+	o.Hint = tlsMode(tls.Step.Ref, "DISABLE")
+	w.endAt(p, o, step)
 }
 
 // inbound is the sidecar on the server's side: capture, filter chain under the
@@ -117,8 +121,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
 		p.note(step)
 		if a.tls.Mode == resolve.ClientMTLS {
-			w.broken(p, CodeMTLSRefused, "UF,URX", handshakeFailed,
-				resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, step.Ref, server.Owner.String()))
+			w.refusesMTLS(p, a.tls, p.refusedTLS(), resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, step.Ref, server.Owner.String()))
 			return
 		}
 		w.deliver(p, a)
@@ -140,7 +143,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		if a.tls.Mode != resolve.ClientPlaintext {
 			// The chain opens no TLS: for the sender the handshake does not finish.
 			hop.Envoy.FilterChain, hop.Envoy.Cluster = own.FilterChain, "BlackHoleCluster"
-			w.broken(p, CodeMTLSRefused, "UF,URX", handshakeFailed, own.Step)
+			w.refusesMTLS(p, a.tls, handshakeFailed, own.Step)
 			return
 		}
 		w.ownPort(p, own)
@@ -148,6 +151,7 @@ func (w *walk) inbound(p *path, a arrival) {
 	}
 	port, steps := w.snapshot.Inbound(server, scope, a.port)
 	p.note(steps...)
+	p.declared = port.Ref
 	hop.Envoy.FilterChain = port.FilterChain
 	mtls := w.snapshot.EffectiveMTLS(server, a.port)
 	p.note(mtls.Steps...)
@@ -163,12 +167,14 @@ func (w *walk) inbound(p *path, a arrival) {
 		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
 		if accepted, step := w.snapshot.AcceptsServer(a.tls, server); !accepted {
 			hop.Peer, hop.Envoy.Cluster = "", "" // the client closes before it says who it is
-			w.broken(p, CodeUntrustedPeer, "UF,URX", handshakeFailed, step)
+			w.broken(p, CodeUntrustedPeer, "UF", handshakeFailed, step)
 			return
 		}
 		trusted, step := w.snapshot.TrustsPeer(hop.Peer)
 		if !trusted {
-			w.broken(p, CodeUntrustedPeer, "UF,URX", handshakeFailed, step)
+			o := w.brokenOutcome(p, CodeUntrustedPeer, "UF", handshakeFailed)
+			o.Hint = trust(hop.Peer, w.snapshot.Mesh.Ref)
+			w.endAt(p, o, step)
 			return
 		}
 	}
@@ -201,6 +207,9 @@ func (w *walk) inbound(p *path, a arrival) {
 		connection.TLS = resolve.TLSPassedOn
 	}
 	p.originate = originate(p, a)
+	if mtls.Mode == resolve.MTLSDisable {
+		p.originate = append(p.originate, permit(mtls)...)
+	}
 	if !w.filters(p, server, connection, request) {
 		return
 	}
@@ -230,15 +239,14 @@ func (w *walk) undecrypted(p *path, a arrival, mtls resolve.MTLS) {
 	if culprit.IsZero() {
 		culprit = mtls.Ref
 	}
-	w.broken(p, CodeMTLSRefused, "UF,URX", "upstream_reset_before_response_started{remote_connection_failure|TLS_error}",
-		resolve.NewStep(resolve.RuleMTLSUndecrypted, resolve.None, culprit, a.workload.Owner.String()))
+	w.refusesMTLS(p, a.tls, p.refusedTLS(), resolve.NewStep(resolve.RuleMTLSUndecrypted, resolve.None, culprit, a.workload.Owner.String()))
 }
 
 // refusedByChain ends a connection that no filter chain takes, or whose bytes its
 // chain cannot read. The PeerAuthentication that asks for mTLS is the culprit where
 // plaintext is refused; else the client's TLS is.
 func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolve.MTLS, a arrival) {
-	code, flags, details := CodeNoFilterChain, "UC", "upstream_reset_before_response_started{connection_termination}"
+	code, flags, details := CodeNoFilterChain, "UC", closedByPeer
 	step := result.Step
 	switch {
 	case step.Rule == resolve.RuleInboundChainNotHTTP:
@@ -253,7 +261,10 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 		code = CodeProtocolError
 	}
 	if a.tls.Mode != resolve.ClientPlaintext && step.Rule != resolve.RuleInboundChainNotHTTP {
-		flags, details = "UF,URX", handshakeFailed
+		flags, details = "UF", handshakeFailed
+		if result.Fate == resolve.InboundProtocolError {
+			details = answeredInPlaintext
+		}
 	}
 	o := w.brokenOutcome(p, code, flags, details)
 	if result.Fate == resolve.InboundReset {
@@ -262,7 +273,10 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 			o.ResponseFlags, o.ResponseCodeDetails = noFilterChain()
 		}
 	}
-	if code == CodeMTLSRequired {
+	switch code {
+	case CodeMTLSRefused:
+		o.Hint = tlsMode(a.tls.Step.Ref, "DISABLE")
+	case CodeMTLSRequired:
 		o.Hint = w.withMTLS(p, a, mtls)
 		o.Reason = step.Reason() + "; " + whyPlaintext(p, a)
 	}
@@ -287,7 +301,7 @@ func originates(tls resolve.ClientTLS) bool {
 
 // twice ends TLS within TLS: the receiver ends the outer one, and closes on what it finds within.
 func (w *walk) twice(p *path, tls resolve.ClientTLS, receiver string) {
-	w.broken(p, CodeTLSTwice, "UC", "upstream_reset_before_response_started{connection_termination}",
+	w.broken(p, CodeTLSTwice, "UC", closedByPeer,
 		resolve.NewStep(resolve.RuleTLSTwice, resolve.Warned, tls.Step.Ref, receiver))
 }
 
@@ -318,35 +332,35 @@ func (w *walk) filters(p *path, proxy *resolve.Workload, c *resolve.Connection, 
 		p.lower(Undetermined)
 		p.suppose("the external authorizer of "+check.Rule.Object().String()+" allows it", refusedByAuthorizer(check, request))
 	}
-	if request != nil && !w.authenticate(p, proxy, request) {
-		return false
+	var before *resolve.HTTPRequest
+	if request != nil {
+		before = request.Clone()
+		if !w.authenticate(p, proxy, c, request) {
+			return false
+		}
 	}
 	local := w.snapshot.AuthorizeLocal(proxy, c, request)
-	if local.Decision == resolve.AccessDenied && len(local.Hint) == 0 {
-		local.Hint = w.withIdentity(p, proxy, c, request, local.Policy)
+	if local.Decision == resolve.AccessDenied {
+		local.Hint = w.policyHint(p, proxy, c, request, before, local)
 	}
 	return w.authorized(p, local, request)
 }
 
 // authenticate runs the RequestAuthentications of a proxy; it reports whether the request goes on.
-func (w *walk) authenticate(p *path, proxy *resolve.Workload, request *resolve.HTTPRequest) bool {
+func (w *walk) authenticate(p *path, proxy *resolve.Workload, c *resolve.Connection, request *resolve.HTTPRequest) bool {
 	result := w.snapshot.RequestAuthentication(proxy, request)
 	p.note(result.Steps...)
-	for _, name := range result.Sanitized {
-		delete(request.Headers, name)
-	}
-	request.Reserved = append(request.Reserved, result.Sanitized...)
 	if result.Status != 0 {
-		w.rejected(p, Outcome{Decision: Denied, HTTPStatus: result.Status, ResponseCodeDetails: result.Details, Code: CodeJWTRejected, By: result.Rule}, result.Steps)
+		o := Outcome{Decision: Denied, HTTPStatus: result.Status, ResponseCodeDetails: result.Details, Code: CodeJWTRejected, By: result.Rule}
+		o.Hint = w.tokenHint(p, proxy, c, request)
+		result.Carry(request)
+		w.rejected(p, o, result.Steps)
 		return false
 	}
-	request.Token = result.Token
-	for name, value := range result.Headers {
-		request.Headers[name] = value
+	if len(result.Consumed) > 0 {
+		p.consumed = &consumed{place: result.Consumed[0], rule: result.Rule, before: request.Clone(), hop: len(p.hops)}
 	}
-	for _, place := range result.Consumed {
-		request.DropToken(place)
-	}
+	result.Carry(request)
 	return true
 }
 
@@ -368,7 +382,7 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 		}
 	}
 	o := Outcome{Decision: Denied, ResponseCodeDetails: result.Details, By: result.Policy, Code: CodePolicyDeny, Hint: result.Hint}
-	if result.EnvoyPolicy == "none" {
+	if result.EnvoyPolicy == resolve.NoPolicy {
 		o.Code = CodePolicyNoAllow
 	}
 	switch {

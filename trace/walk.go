@@ -2,7 +2,6 @@ package trace
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -104,59 +103,4 @@ func (w *walk) endAt(p *path, o Outcome, step resolve.Step) {
 		o.By = step.Ref
 	}
 	w.end(p, o)
-}
-
-// broken closes a path whose connection breaks: the Envoy that sends sees it
-// fail; where a client without one sends, the Envoy that receives closes it.
-func (w *walk) broken(p *path, code Code, flags, details string, step resolve.Step) {
-	w.endAt(p, w.brokenOutcome(p, code, flags, details), step)
-}
-
-func (w *walk) brokenOutcome(p *path, code Code, flags, details string) Outcome {
-	o := Outcome{Decision: Reset, Code: code}
-	if p.proxied {
-		o = p.failed(o, flags, details)
-	} else {
-		o.ResponseFlags, o.ResponseCodeDetails = closedBy(code)
-	}
-	return o
-}
-
-// closedBy is what a receiving Envoy logs of a connection that it closes.
-// Source: Envoy, source/common/listener_manager/active_stream_listener_base.cc; source/common/http/conn_manager_impl.cc.
-func closedBy(code Code) (flags, details string) {
-	switch {
-	case slices.Contains([]Code{CodeNoFilterChain, CodeMTLSRequired}, code):
-		return noFilterChain()
-	case slices.Contains([]Code{CodeTLSToPlaintext, CodeProtocolError}, code):
-		return "DPE", "http1.codec_error"
-	}
-	return "", "" // a handshake that fails
-}
-
-// noFilterChain is what a listener logs of a connection that none of its filter chains takes.
-func noFilterChain() (flags, details string) { return "NR", "filter_chain_not_found" }
-
-// failed is an outcome whose next connection can not be made or breaks. The first
-// proxy that reads HTTP answers 503, and logs URX where its route has tried again
-// in vain. A proxy that forwards bytes closes the connection: its log has no
-// details, and no flag for a peer that closes (UC).
-// Source: Envoy, source/common/router/router.cc; source/common/tcp_proxy/tcp_proxy.cc.
-func (p *path) failed(o Outcome, flags, details string) Outcome {
-	if p.routed {
-		o.HTTPStatus = 503
-	}
-	o.ResponseFlags, o.ResponseCodeDetails = flags, details
-	switch {
-	case p.stream:
-		o.ResponseCodeDetails = ""
-		if flags == "UC" {
-			o.ResponseFlags = ""
-		}
-	case flags == "UF,URX" && !p.retries.OnConnectFailure():
-		o.ResponseFlags = "UF"
-	case flags == "UC" && p.retries.OnReset():
-		o.ResponseFlags = "UC,URX"
-	}
-	return o
 }

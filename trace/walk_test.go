@@ -194,7 +194,7 @@ func TestWalk(t *testing.T) {
 		},
 		{
 			name: "plaintext to STRICT, tried again on 5xx", url: "reviews", manifests: strict + disable + virtualService("reviews", "http: [{retries: {attempts: 3, retryOn: 5xx}, route: [{destination: {host: reviews}}]}]"),
-			want: []string{"100% Reset | 503 | UC,URX | " + reset + " | MTLS_REQUIRED | certain | PeerAuthentication spec.mtls.mode"},
+			want: []string{"100% Reset | 503 | URX,UC | " + reset + " | MTLS_REQUIRED | certain | PeerAuthentication spec.mtls.mode"},
 		},
 		{
 			name: "a TCP port has no HTTP answer for HTTP bytes", url: "http://archive:6000",

@@ -28,7 +28,9 @@ import (
 //   - code, reason, by, steps and warnings are the trace's own words; pilot's configuration names no resource.
 //   - certainty: an assumption of the trace is one that the bench makes come true; where it says undetermined
 //     nothing is claimed.
-//   - what Envoy's documentation does not fix: the words after "|" in the details of a connection that fails.
+//   - the words after "|" in the details of a handshake that fails, where they come from the TLS library and the other
+//     side's: the trace then says TLS_error, the bench nothing. That a proxy has no certificate, and that its TLS is
+//     answered in plaintext, both know, and the whole string is compared.
 //   - the headers that Envoys write of themselves (x-forwarded-*, x-envoy-*), which forwarded does not list.
 //   - endpoints, where the cluster has no list of them but sends to the address that the client dialled.
 //   - addresses that no manifest gives stand for the same in both, and so do those of pods: of several behind a name

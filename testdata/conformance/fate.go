@@ -101,10 +101,7 @@ type answer struct {
 }
 
 func (a answer) key() string {
-	details, inner, failed := strings.Cut(a.details, "|")
-	if failed && strings.HasSuffix(inner, "}") {
-		details += "}"
-	}
+	details := strings.Replace(a.details, "|TLS_error}", "}", 1) // what the trace says of a handshake whose end is not known
 	return strings.Join(strings.Fields(fmt.Sprint(a.decision, " ", a.status, " ", a.flags, " ", details, " ", a.location, " → ", a.cluster, " port ", a.port, " ", a.forwarded)), " ")
 }
 

@@ -45,11 +45,27 @@ func (k *walk) broken(p *path, d Decision, f failure, why string) {
 		}
 	case f == refused, f == notSupplied, p.wrapped() && f != closed:
 		// The sender's handshake does not finish: for it the connection never was made.
-		o = p.failed(o, "UF", "remote_connection_failure")
+		o = p.failed(o, "UF", "remote_connection_failure"+transport(f))
 	default:
 		o = p.failed(o, "UC", "connection_termination")
 	}
 	k.end(p, o)
+}
+
+// transport is what a proxy knows of why its handshake failed, behind "|", spaces made "_": it has no certificate to begin
+// it with, or the other side reads HTTP and answers so. Other failures have their words from the TLS library.
+//
+// Sources: https://istio.io/latest/docs/ops/common-problems/network-issues, "WRONG_VERSION_NUMBER";
+// https://github.com/envoyproxy/envoy/blob/main/source/common/tls/ssl_socket.cc, drainErrorQueue, NotReadySslSocket.
+func transport(f failure) string {
+	switch f {
+	case notSupplied:
+		return "|TLS_error:_Secret_is_not_supplied_by_SDS"
+	case notHTTP:
+		return "|TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end"
+	case noChain, noHandshake, closed, refused, loop:
+	}
+	return ""
 }
 
 // failed is what a proxy logs of a connection that it can not make (UF), or that ends before the answer (UC).
@@ -68,7 +84,7 @@ func (p *path) failed(o Outcome, flag, reason string) Outcome {
 	}
 	o.Flag, o.Details = flag, "upstream_reset_before_response_started{"+reason+"}"
 	if retries(p.retry, flag) {
-		o.Flag += ",URX"
+		o.Flag = "URX," + o.Flag // flags stand in the order in which they are set (source/common/stream_info/stream_info_impl.h)
 	}
 	return o
 }

@@ -46,6 +46,7 @@ func TestFlagsAndDetails(t *testing.T) {
 	retrying := `{name: h, domains: [web], retry_policy: {retry_on: "connect-failure,reset"}, routes: [{match: {prefix: /}, route: {cluster: c}}]}`
 	const onceConnected = "upstream_reset_before_response_started{connection_termination}"
 	const notConnected = "upstream_reset_before_response_started{remote_connection_failure}"
+	const answeredInPlaintext = "upstream_reset_before_response_started{remote_connection_failure|TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end}"
 	for _, row := range []struct{ says, chain, cluster, want string }{
 		{"it arrives", http(toC), hosts(program, ""), "Delivered 0"},
 		{"NR: no virtual host", http(""), hosts(program, ""), "NotRouted 404 NR route_not_found"},
@@ -54,11 +55,11 @@ func TestFlagsAndDetails(t *testing.T) {
 		{"NC: no cluster", http(toC), `{name: other}`, "Unavailable 503 NC cluster_not_found"},
 		{"NC: no cluster, and the route says with which status", http(`{name: h, domains: [web], routes: [{match: {prefix: /}, route: {cluster: c, cluster_not_found_response_code: INTERNAL_SERVER_ERROR}}]}`), `{name: other}`, "Responded 500 NC cluster_not_found"},
 		{"UH: no endpoint", http(toC), `{name: c}`, "Unavailable 503 UH no_healthy_upstream"},
-		{"UF: the handshake does not finish", http(toC), hosts(program, meshTLS), "Reset 503 UF " + notConnected},
+		{"UF: the handshake does not finish", http(toC), hosts(program, meshTLS), "Reset 503 UF " + answeredInPlaintext},
 		{"UF: no one listens", http(toC), hosts(deaf, ""), "Unavailable 503 UF " + notConnected},
 		{"UC: the other side closes", http(toC), hosts(closes, ""), "Reset 503 UC " + onceConnected},
-		{"URX: a retry did not help", http(retrying), hosts(deaf, ""), "Unavailable 503 UF,URX " + notConnected},
-		{"URX: of a reset too", http(retrying), hosts(closes, ""), "Reset 503 UC,URX " + onceConnected},
+		{"URX: a retry did not help", http(retrying), hosts(deaf, ""), "Unavailable 503 URX,UF " + notConnected},
+		{"URX: of a reset too", http(retrying), hosts(closes, ""), "Reset 503 URX,UC " + onceConnected},
 		{"a direct response", http(`{name: h, domains: [web], routes: [{match: {prefix: /}, direct_response: {status: 204}}]}`), `{name: c}`, "Responded 204 direct_response"},
 		{"a redirect", http(`{name: h, domains: [web], routes: [{match: {prefix: /}, redirect: {host_redirect: b}}]}`), `{name: c}`, "Redirected 301 direct_response"},
 		{"all TLS: a redirect", http(`{name: h, domains: [web], require_tls: ALL}`), `{name: c}`, "Redirected 301 direct_response"},

@@ -57,6 +57,10 @@ func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 		return
 	}
 	x.q.Path = clean
+	if upgradeRefused(x.q, m) {
+		k.end(p, Outcome{Decision: NotRouted, Status: 403, Details: "upgrade_failed"})
+		return
+	}
 	k.forwarded(x, p)
 	x.host = chooseHost(x.config, x.q.Authority)
 	if x.host != nil {
@@ -135,6 +139,26 @@ func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 		}
 	}
 	k.unknown(p, "no router")
+}
+
+// upgradeRefused: a request for an upgrade that the manager does not list is answered before the filters. h2c is none: its
+// headers are taken off.
+// Sources: https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/http/upgrades;
+// https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/response_code_details, upgrade_failed.
+func upgradeRefused(q *Request, m *hcm.HttpConnectionManager) bool {
+	wanted, asked := strings.ToLower(strings.TrimSpace(q.Headers["upgrade"])), false
+	for word := range strings.SplitSeq(q.Headers["connection"], ",") {
+		asked = asked || strings.EqualFold(strings.TrimSpace(word), "upgrade")
+	}
+	if !asked || wanted == "" || wanted == "h2c" {
+		return false
+	}
+	for _, c := range m.GetUpgradeConfigs() {
+		if strings.EqualFold(c.GetUpgradeType(), wanted) {
+			return c.GetEnabled() != nil && !c.GetEnabled().GetValue()
+		}
+	}
+	return true
 }
 
 // perRoute is a filter's configuration on the route, else on the virtual host.

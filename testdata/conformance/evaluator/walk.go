@@ -171,7 +171,11 @@ func (k *walk) enter(p *path, m *Machine, to netip.AddrPort) {
 func (k *walk) application(p *path, name string, to netip.AddrPort) {
 	b := p.bytes
 	if b.TLS != nil && b.TLS.Mesh {
-		k.broken(p, Reset, noHandshake, "mesh certificates to a program")
+		f := noHandshake
+		if b.Inner != nil && b.Inner.HTTP != nil {
+			f = notHTTP // the program speaks HTTP, and answers TLS so
+		}
+		k.broken(p, Reset, f, "mesh certificates to a program")
 		return
 	}
 	if b.TLS != nil && b.Inner != nil && b.Inner.TLS != nil {
