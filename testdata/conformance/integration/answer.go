@@ -113,6 +113,9 @@ func (c *Call) response(d *render.Document, o render.Outcome) (echoclient.Respon
 	if o.HTTPStatus == 0 && o.Decision == string(trace.Denied) {
 		return r, fmt.Errorf("EOF: %s", o.Reason) // the filter closes the connection
 	}
+	if o.Code == string(trace.CodeUntrustedPeer) && c.Options.TLS.Cert != "" {
+		return r, fmt.Errorf("remote error: tls: unknown certificate: %s", o.Reason) // the alert that Envoy sends
+	}
 	if o.HTTPStatus == 0 {
 		return r, fmt.Errorf("%s: %s", o.Decision, o.Reason)
 	}
