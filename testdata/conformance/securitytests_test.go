@@ -18,9 +18,9 @@ const securitySuite = "istio.io/istio/tests/integration/security"
 
 // securityTests are the files whose calls are judged, beneath securitySuite.
 var securityTests = []string{
-	"authz_test.go", "ingress_test.go", "jwt_test.go", "normalization_test.go", "pass_through_filter_chain_test.go", "reachability_test.go",
+	"authz_test.go", "egress_gateway_origination_test.go", "egress_sidecar_tls_origination_test.go", "ingress_test.go", "jwt_test.go", "normalization_test.go", "pass_through_filter_chain_test.go", "reachability_test.go",
 	"ca_custom_root/secure_naming_test.go", "ca_custom_root/trust_domain_validation_test.go",
-	"external_ca/reachability_test.go", "https_jwt/https_jwt_test.go", "remote_jwks/remote_jwks_test.go",
+	"ecc_signature_algorithm/mtls_strict_test.go", "external_ca/reachability_test.go", "https_jwt/https_jwt_test.go", "remote_jwks/remote_jwks_test.go",
 }
 
 // Why a test of Istio's is not run.
@@ -52,14 +52,10 @@ var securityLeftOut = map[string]string{
 	"cacert_rotation/TestReachability":                               askedForRotation,
 	"filebased_tls_origination/TestDestinationRuleTlsSecretRotation": askedForRotation,
 
-	"TestMultiTlsGateway_InvalidSecret":      askedForCertificate,
-	"TestMultiMtlsGateway_InvalidSecret":     askedForCertificate,
-	"TestMtlsGateway_CRL":                    askedForCertificate,
-	"TestSidecarMutualTlsOrigination":        askedForCertificate,
-	"TestSimpleTlsOrigination":               askedForCertificate,
-	"TestMutualTlsOrigination":               askedForCertificate,
-	"crl/TestPluggedInCACRL":                 askedForCertificate,
-	"ecc_signature_algorithm/TestStrictMTLS": askedForCertificate,
+	"TestMultiTlsGateway_InvalidSecret":  askedForCertificate,
+	"TestMultiMtlsGateway_InvalidSecret": askedForCertificate,
+	"TestMtlsGateway_CRL":                askedForCertificate,
+	"crl/TestPluggedInCACRL":             askedForCertificate,
 
 	"ca_custom_root/TestTrustDomainAliasSecureNaming": askedForServer,
 	"ca_custom_root/TestMultiRootSetup":               askedForServer,

@@ -189,9 +189,15 @@ func (c *Call) beyond() string {
 		return "an expired token: the trace takes tokens for valid"
 	case c.hasToken("") && (foreignKeys.MatchString(c.Manifests["test.yaml"]) || c.keysOfNoService()):
 		return "no keys come from where the RequestAuthentication says: the trace takes keys as fetched"
+	case unsound.MatchString(c.Manifests["test.yaml"]):
+		return "a Secret holds no certificate that the other side accepts: the trace does not look into Secrets"
 	}
 	return ""
 }
+
+// unsound is a credential of which a test says that it is none: of another authority, without a certificate, or one that
+// revokes the other side's.
+var unsound = regexp.MustCompile(`credentialName: "?(fake-|tls-credential-simple|mtls-credential-crl|mtls-credential-generic-valid-crl)`)
 
 // hasToken reports whether the request has a token, or, where it is not empty, that token.
 func (c *Call) hasToken(token string) bool {
