@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strconv"
@@ -18,7 +19,9 @@ type authorizer struct {
 	grpc bool
 	// failOpen lets requests pass where the authorizer cannot be reached.
 	failOpen bool
-	fault    providerFault
+	// statusOnError is the answer where it cannot be reached; 0 where the provider does not say.
+	statusOnError int
+	fault         providerFault
 }
 
 // CustomCheck is a CUSTOM rule that matches, with the external authorizer that is asked.
@@ -28,6 +31,8 @@ type CustomCheck struct {
 	Provider string
 	// FailOpen lets the request pass where the authorizer cannot be reached; else it is denied.
 	FailOpen bool
+	// StatusOnError is the answer where the authorizer cannot be reached.
+	StatusOnError int
 }
 
 // providerFault is why a provider cannot be used. It is a closed list.
@@ -96,7 +101,7 @@ func (s *Snapshot) AuthorizeCustom(w *Workload, c *Connection, q *HTTPRequest) A
 			if a.Decision == AccessDenied {
 				a.citeProvider(name, provider.service)
 			} else {
-				a.ask(enforced, name, provider.service, provider.failOpen)
+				a.ask(enforced, name, provider)
 			}
 		}
 		if a.Decision == AccessDenied {
@@ -148,17 +153,19 @@ func (a *authorizing) customMayDeny(policies []*authorizationPolicy, provider st
 }
 
 // ask records the rules that have the external authorizer asked.
-func (a *authorizing) ask(policies []*authorizationPolicy, provider, service string, failOpen bool) {
+func (a *authorizing) ask(policies []*authorizationPolicy, name string, provider authorizer) {
 	for _, r := range a.evaluate(policies) {
 		if r.truth != True {
 			a.missed(RuleAuthorizationMissed, r)
 		}
 		if r.truth != False {
-			a.Custom = append(a.Custom, CustomCheck{Rule: r.ref, Provider: provider, FailOpen: failOpen})
+			a.Custom = append(a.Custom, CustomCheck{
+				Rule: r.ref, Provider: name, FailOpen: provider.failOpen, StatusOnError: cmp.Or(provider.statusOnError, 403),
+			})
 		}
 		if r.truth == True {
-			a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustom, Warned, r.ref, provider, service, r.matchedText(&a.in)))
-			a.citeProvider(provider, service)
+			a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustom, Warned, r.ref, name, provider.service, r.matchedText(&a.in)))
+			a.citeProvider(name, provider.service)
 		}
 	}
 }
@@ -257,6 +264,7 @@ func newAuthorizer(p *meshconfig.MeshConfig_ExtensionProvider) authorizer {
 		port, status = h.GetPort(), h.GetStatusOnError()
 	}
 	code, err := strconv.Atoi(status)
+	a.statusOnError = code
 	_, badPrefix := url.Parse(h.GetPathPrefix())
 	switch {
 	case port < 1 || port > 65535:

@@ -42,7 +42,7 @@ func TestAuthorizeCustom(t *testing.T) {
 		steps     []string
 	}{
 		{
-			name: "asked", manifests: extensionProviders(grpc) + authzService + authz("shop/c "+custom), request: path("/a"), decision: AccessAllowed, custom: []CustomCheck{{Rule: apRef("shop", "c", "spec.rules[0]"), Provider: "ext"}},
+			name: "asked", manifests: extensionProviders(grpc) + authzService + authz("shop/c "+custom), request: path("/a"), decision: AccessAllowed, custom: []CustomCheck{{Rule: apRef("shop", "c", "spec.rules[0]"), Provider: "ext", StatusOnError: 403}},
 			steps: []string{"warning authorizationpolicy/custom shop/c spec.rules[0]: external authorizer \"ext\" (" + host + ") is asked: paths /a", "applied authorizationpolicy/custom-service auth/authz: is the service of external authorizer \"ext\""},
 		},
 		{
@@ -50,7 +50,7 @@ func TestAuthorizeCustom(t *testing.T) {
 			steps: []string{"skipped authorizationpolicy/rule-missed shop/c spec.rules[0].to[0].operation.paths: spec.rules[0] does not match: paths is /b (want /a, got /b)"},
 		},
 		{name: "claims are not known yet", manifests: extensionProviders(grpc) + authzService + authz("shop/c {action: CUSTOM, provider: {name: ext}, rules: [{from: [{source: {requestPrincipals: [\"*\"]}}]}]}"), request: path("/a"), decision: AccessAllowed},
-		{name: "maybe asked", manifests: extensionProviders(grpc) + authzService + authz("shop/c {action: CUSTOM, provider: {name: ext}, rules: [{from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]}"), request: path("/a"), decision: AccessAllowed, custom: []CustomCheck{{Rule: apRef("shop", "c", "spec.rules[0]"), Provider: "ext"}}},
+		{name: "maybe asked", manifests: extensionProviders(grpc) + authzService + authz("shop/c {action: CUSTOM, provider: {name: ext}, rules: [{from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]}"), request: path("/a"), decision: AccessAllowed, custom: []CustomCheck{{Rule: apRef("shop", "c", "spec.rules[0]"), Provider: "ext", StatusOnError: 403}}},
 		{
 			name: "without rules", manifests: extensionProviders(grpc) + authzService + authz("shop/c {action: CUSTOM, provider: {name: ext}}"), request: path("/a"), decision: AccessAllowed,
 			steps: []string{"skipped authorizationpolicy/matches-nothing shop/c spec: CUSTOM policy without rules: matches nothing"},
@@ -86,7 +86,7 @@ func TestAuthorizeCustom(t *testing.T) {
 			steps: []string{"applied authorizationpolicy/custom-http-provider-on-tcp shop/c spec.provider.name: provider \"ext\" speaks HTTP and is not asked on this TCP port: no protection here", "applied authorizationpolicy/custom-service auth/authz: is the service of external authorizer \"ext\""},
 		},
 		{
-			name: "a gRPC provider is, for every connection", manifests: extensionProviders(grpc) + authzService + authz("shop/c "+custom), decision: AccessAllowed, custom: []CustomCheck{{Rule: apRef("shop", "c", "spec.rules[0]"), Provider: "ext"}},
+			name: "a gRPC provider is, for every connection", manifests: extensionProviders(grpc) + authzService + authz("shop/c "+custom), decision: AccessAllowed, custom: []CustomCheck{{Rule: apRef("shop", "c", "spec.rules[0]"), Provider: "ext", StatusOnError: 403}},
 			steps: []string{
 				"applied authorizationpolicy/http-field-vanishes shop/c spec.rules[0].to[0].operation.paths: paths needs HTTP and vanishes on this TCP port: the rest of the rule matches more than it says",
 				"warning authorizationpolicy/custom shop/c spec.rules[0]: external authorizer \"ext\" (" + host + ") is asked: every request",

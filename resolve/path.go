@@ -3,12 +3,10 @@ package resolve
 import (
 	"slices"
 	"strings"
-
-	meshconfig "istio.io/api/mesh/v1alpha1"
 )
 
 // NormalizePath is a request path (a query stays as it is) as routes and policies
-// see it, after the mesh's pathNormalization.
+// see it, after the mesh's pathNormalization; connectionSettings may say otherwise of slashes (RequestCleaning).
 //
 // 1. A fragment is cut off, whatever the mode.
 // 2. NONE leaves the rest as it was sent.
@@ -30,30 +28,21 @@ import (
 // Source: pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager;
 // Envoy, source/common/http/path_utility.cc, and the googleurl it is built with (the
 // parameters since Envoy 1.39.1, runtime guard strip_dotdot_segments_with_parameters).
-func NormalizePath(path string, mode meshconfig.MeshConfig_ProxyPathNormalization_NormalizationType) string {
+func NormalizePath(path string, c RequestCleaning) string {
 	path, _, _ = strings.Cut(path, "#")
 	if before, query, ok := strings.Cut(path, "?"); ok {
-		return NormalizePath(before, mode) + "?" + query
+		return NormalizePath(before, c) + "?" + query
 	}
-	switch mode {
-	case meshconfig.MeshConfig_ProxyPathNormalization_NONE:
-		return path
-	case meshconfig.MeshConfig_ProxyPathNormalization_DECODE_AND_MERGE_SLASHES:
+	if c.slashes == slashesDecoded || c.slashes == slashesRedirected {
 		path = escapedSlashes.Replace(path)
-		return mergeSlashes(canonicalPath(path))
-	case meshconfig.MeshConfig_ProxyPathNormalization_MERGE_SLASHES:
-		return mergeSlashes(canonicalPath(path))
-	case meshconfig.MeshConfig_ProxyPathNormalization_BASE, meshconfig.MeshConfig_ProxyPathNormalization_DEFAULT:
 	}
-	return canonicalPath(path)
-}
-
-// PathRefused reports whether Envoy answers 400 instead of normalizing the
-// path: it holds an escaped NUL, and the mode is not NONE. The query is not looked at.
-func PathRefused(path string, mode meshconfig.MeshConfig_ProxyPathNormalization_NormalizationType) bool {
-	path, _, _ = strings.Cut(path, "?")
-	path, _, _ = strings.Cut(path, "#")
-	return mode != meshconfig.MeshConfig_ProxyPathNormalization_NONE && strings.Contains(path, "%00")
+	if c.normalize {
+		path = canonicalPath(path)
+	}
+	if c.mergeSlashes {
+		path = mergeSlashes(path)
+	}
+	return path
 }
 
 var escapedSlashes = strings.NewReplacer("%2F", "/", "%2f", "/", "%5C", `\`, "%5c", `\`)

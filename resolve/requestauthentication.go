@@ -351,7 +351,11 @@ func (f *jwtFilter) write(header, value string) {
 // accepted records the rule that lets the request pass.
 func (f *jwtFilter) accepted(rule jwtRule) {
 	f.Rule = rule.ref
-	f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationAccepted, Allowed, rule.ref, rule.spec.GetIssuer(), requestPrincipal(f.Token)))
+	issuer, _ := f.Token.Claims["iss"].(string)
+	f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationAccepted, Allowed, rule.ref, issuer, requestPrincipal(f.Token)))
+	if from := fetchedKeys(rule.spec); from != "" {
+		f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationKeys, Warned, rule.ref, from))
+	}
 	for _, name := range []string{"exp", "nbf"} {
 		if at, ok := f.Token.Claims[name].(float64); ok {
 			f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationTime, Warned, rule.ref, name, moment(at)))
@@ -360,6 +364,17 @@ func (f *jwtFilter) accepted(rule jwtRule) {
 	if !rule.spec.GetForwardOriginalToken() {
 		f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationConsumed, Applied, rule.ref.At(rule.ref.Field+".forwardOriginalToken")))
 	}
+}
+
+// fetchedKeys is where istiod fetches the keys of a rule; empty where the rule holds them.
+func fetchedKeys(rule *apisecurity.JWTRule) string {
+	switch {
+	case rule.GetJwks() != "":
+		return ""
+	case rule.GetJwksUri() != "":
+		return rule.GetJwksUri()
+	}
+	return "the jwks_uri of " + strings.TrimSuffix(rule.GetIssuer(), "/") + "/.well-known/openid-configuration"
 }
 
 // outputHeaders are the headers that a rule sets, by lower-case name.

@@ -43,7 +43,7 @@ func encoded(t *testing.T, token *Token) string {
 }
 
 func TestRequestAuthentication(t *testing.T) {
-	idp := requestAuth("shop/r {jwtRules: [{issuer: idp}]}")
+	idp := requestAuth("shop/r {jwtRules: [{issuer: idp, jwksUri: \"https://idp/keys\"}]}")
 	issuers := requestAuth("shop/r {jwtRules: [{issuer: other}, {issuer: idp}]}")
 	tests := []struct {
 		name     string
@@ -65,6 +65,7 @@ func TestRequestAuthentication(t *testing.T) {
 			name: "valid token", policies: idp, token: token(), want: JWTResult{Rule: jwtRef("shop", "r", 0), Token: token(), Consumed: authorization},
 			steps: []string{
 				"allowed requestauthentication/accepted shop/r spec.jwtRules[0]: token of issuer \"idp\" accepted; request principal idp/jason",
+				"warning requestauthentication/keys-fetched shop/r spec.jwtRules[0]: the token is taken as signed by a key from https://idp/keys: should istiod not be able to fetch it, every token is answered with 401",
 				"applied requestauthentication/token-removed shop/r spec.jwtRules[0].forwardOriginalToken: forwardOriginalToken is not set: the token is removed, the next hop sees none",
 			},
 		},
@@ -220,6 +221,7 @@ func TestRequestAuthentication(t *testing.T) {
 			want: JWTResult{Rule: jwtRef("shop", "r", 0), Token: token("exp", 4102444800.0, "nbf", 1.0)},
 			steps: []string{
 				"allowed requestauthentication/accepted shop/r spec.jwtRules[0]: token of issuer \"idp\" accepted; request principal idp/jason",
+				"warning requestauthentication/keys-fetched shop/r spec.jwtRules[0]: the token is taken as signed by a key from the jwks_uri of idp/.well-known/openid-configuration: should istiod not be able to fetch it, every token is answered with 401",
 				"warning requestauthentication/time-not-checked shop/r spec.jwtRules[0]: the token's exp is 2100-01-01T00:00:00Z; it is taken as valid now",
 				"warning requestauthentication/time-not-checked shop/r spec.jwtRules[0]: the token's nbf is 1970-01-01T00:00:01Z; it is taken as valid now",
 			},

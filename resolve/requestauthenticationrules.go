@@ -13,6 +13,7 @@ const (
 	RuleRequestAuthenticationAccepted    RuleID = "requestauthentication/accepted"
 	RuleRequestAuthenticationRefused     RuleID = "requestauthentication/refused"
 	RuleRequestAuthenticationTime        RuleID = "requestauthentication/time-not-checked"
+	RuleRequestAuthenticationKeys        RuleID = "requestauthentication/keys-fetched"
 	RuleRequestAuthenticationConsumed    RuleID = "requestauthentication/token-removed"
 	RuleRequestAuthenticationPartly      RuleID = "requestauthentication/partly-good"
 	RuleRequestAuthenticationCleared     RuleID = "requestauthentication/header-cleared"
@@ -83,6 +84,11 @@ var requestAuthenticationRules = []Rule{
 		ID: RuleRequestAuthenticationTime, Stage: StageRequestAuthentication, Source: "this tool",
 		Says:     "exp and nbf are not compared with a clock, so that the same input gives the same answer.",
 		Template: "the token's %s is %s; it is taken as valid now",
+	},
+	{
+		ID: RuleRequestAuthenticationKeys, Stage: StageRequestAuthentication, Source: "pilot/pkg/model/jwks_resolver.go, BuildLocalJwks",
+		Says:     "Keys that a rule does not hold itself are fetched by istiod; where it cannot, it puts a key in their place that nobody can sign with: every token is answered with 401, and requests without one pass.",
+		Template: "the token is taken as signed by a key from %s: should istiod not be able to fetch it, every token is answered with 401",
 	},
 	{
 		ID: RuleRequestAuthenticationConsumed, Stage: StageRequestAuthentication, Source: jwtFilterSource, Detail: true,

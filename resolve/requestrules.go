@@ -21,8 +21,6 @@ const (
 	RuleApplicationDelivered   RuleID = "application/delivered"
 	RuleApplicationOutside     RuleID = "application/outside-mesh"
 	RuleGatewayNotHTTP         RuleID = "gateway/not-http"
-	RulePathRefused            RuleID = "path/refused"
-	RulePathRelative           RuleID = "path/no-slash"
 	RuleUpgradeRefused         RuleID = "upgrade/refused"
 	RuleGatewayAutoPassthrough RuleID = "gateway/auto-passthrough"
 	RuleTooManyHops            RuleID = "walk/too-many-hops"
@@ -142,18 +140,6 @@ var walkRules = []Rule{
 		Says:     "An HTTP listener that gets other bytes answers 400 and closes the connection.",
 		Template: "the listener %[2]s expects HTTP and gets %[1]s",
 		Source:   "Envoy, HTTP connection manager (DPE)",
-	},
-	{
-		ID: RulePathRelative, Stage: StageListener,
-		Says:     "A path that a rewrite left without its first slash is no valid request to the next proxy: over HTTP/1.1 it answers 400, over HTTP/2 it breaks the stream. What becomes of it is not said for certain.",
-		Template: "the path %q does not begin with a slash: the proxy does not take such a request (400 over HTTP/1.1, a broken stream over HTTP/2)",
-		Source:   "Envoy, source/common/http/http1/codec_impl.cc, handlePath; RFC 9113, 8.3.1",
-	},
-	{
-		ID: RulePathRefused, Stage: StageListener,
-		Says:     "Where paths are normalized, one with an escaped NUL (%00) is answered with 400.",
-		Template: "path %s holds %%00, which can not be normalized: Envoy answers 400",
-		Source:   "pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager; Envoy, source/common/http/conn_manager_utility.cc, maybeNormalizePath",
 	},
 	{
 		ID: RuleUpgradeRefused, Stage: StageListener,

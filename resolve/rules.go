@@ -68,6 +68,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	dnsRules,
 	captureRules, ownAddressRules,
 	walkRules,
+	cleaningRules,
 	grpcRules,
 	extensionRules,
 	gapRules,

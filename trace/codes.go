@@ -17,6 +17,8 @@ const (
 	CodeNoGatewayPort      Code = "NO_GATEWAY_PORT"
 	CodePortNotInService   Code = "PORT_NOT_IN_SERVICE"
 	CodePathRefused        Code = "PATH_REFUSED"
+	CodePathRedirect       Code = "PATH_REDIRECT"
+	CodeHeaderRefused      Code = "HEADER_REFUSED"
 	CodeUpgradeRefused     Code = "UPGRADE_REFUSED"
 	CodeNoVirtualHost      Code = "NO_VIRTUAL_HOST"
 	CodeNoRoute            Code = "NO_ROUTE"
@@ -75,6 +77,8 @@ var codes = []CodeInfo{
 	{CodeNoGatewayPort, NotRouted, "nothing listens on that port of the gateway: connection refused"},
 	{CodePortNotInService, NotRouted, "the Service has no such port: the connection is refused or times out"},
 	{CodePathRefused, NotRouted, "the proxy can not normalize the path: 400"},
+	{CodePathRedirect, Redirected, "the proxy sends the client to the path with its escaped slashes decoded"},
+	{CodeHeaderRefused, NotRouted, "the proxy does not take a header with an underscore in its name: 400"},
 	{CodeUpgradeRefused, NotRouted, "the request asks for an upgrade that the proxy does not allow: 403"},
 	{CodeNoVirtualHost, NotRouted, "no virtual host takes the Host header: 404"},
 	{CodeNoRoute, NotRouted, "no route of the virtual host matches: 404"},

@@ -26,7 +26,7 @@ func (w *walk) dynamicDNS(p *path, r *router, ref resolve.Ref) {
 	p.readsHTTP()
 	if hop.Envoy.Listener == "virtualOutbound" {
 		hop.Envoy.RouteConfig, hop.Envoy.FilterChain = "allow_any_dynamic_dns", "virtualOutbound-catchall-tcp-http"
-		if !w.normalize(p) {
+		if !w.cleaned(p, r.workload) {
 			return
 		}
 	}

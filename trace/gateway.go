@@ -207,7 +207,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	}
 	hop.Envoy.RouteConfig = chain.RouteConfig
 	p.readsHTTP()
-	if !w.normalize(p) {
+	if !w.cleaned(p, gw) {
 		return
 	}
 	trusted := w.snapshot.TrustedProxies(gw)

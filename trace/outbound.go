@@ -110,7 +110,7 @@ func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListene
 	if p.http.Scheme != "http" {
 		p.note(resolve.NewStep(resolve.RuleSchemeForwarded, resolve.Applied, resolve.Ref{}, p.http.Scheme, "http"))
 	}
-	if !w.normalize(p) {
+	if !w.cleaned(p, r.workload) {
 		return
 	}
 	p.note(w.snapshot.GapSteps(resolve.StageHost)...)

@@ -210,29 +210,61 @@ func (p *path) reachedBy(mode resolve.ClientTLSMode) HopTLS {
 	return TLSPlaintext
 }
 
-// normalize rewrites the path as an HTTP connection manager does before anything looks at it; where it can
-// not, it ends the request with 400, and where it does not allow an upgrade with 403. It reports whether the request goes on.
+// cleaned has the proxy's HTTP connection manager look at the request before anything else does: headers with
+// underscores, then the path, then an upgrade that is asked for. It reports whether the request goes on.
 // Source: pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager; Envoy,
 // source/common/http/conn_manager_utility.cc, maybeNormalizePath.
-func (w *walk) normalize(p *path) bool {
+func (w *walk) cleaned(p *path, proxy *resolve.Workload) bool {
 	if !strings.HasPrefix(p.http.Path, "/") && len(p.hops) > 1 {
 		p.note(resolve.NewStep(resolve.RulePathRelative, resolve.Warned, p.by, p.http.Path))
 		p.lower(Undetermined)
 	}
-	mode := w.snapshot.Mesh.GetPathNormalization().GetNormalization()
-	if resolve.PathRefused(p.http.Path, mode) {
-		ref := w.snapshot.Mesh.Ref.At("pathNormalization")
-		w.endAt(p, Outcome{Decision: NotRouted, HTTPStatus: 400, ResponseCodeDetails: "path_normalization_failed", Code: CodePathRefused, By: ref},
-			resolve.NewStep(resolve.RulePathRefused, resolve.None, ref, p.http.Path))
-		return false
+	cleaning := w.snapshot.RequestCleaning(proxy)
+	names, steps := cleaning.Underscores(p.http.Headers)
+	for i, name := range names {
+		if steps[i].Verdict == resolve.None {
+			w.underscoreRefused(p, steps[i])
+			return false
+		}
+		p.note(steps[i])
+		delete(p.http.Headers, name)
 	}
-	p.http.Path = resolve.NormalizePath(p.http.Path, mode)
-	if protocol, refused := resolve.RefusedUpgrade(p.http); refused {
-		w.endAt(p, Outcome{Decision: NotRouted, HTTPStatus: 403, ResponseCodeDetails: "upgrade_failed", Code: CodeUpgradeRefused},
-			resolve.NewStep(resolve.RuleUpgradeRefused, resolve.None, resolve.Ref{}, protocol))
-		return false
+	clean, step := cleaning.Clean(p.http.Path)
+	if step == nil {
+		p.http.Path = clean
+		return w.upgrades(p)
 	}
-	return true
+	o := Outcome{Decision: NotRouted, HTTPStatus: 400, ResponseCodeDetails: "path_normalization_failed", Code: CodePathRefused}
+	if step.Verdict == resolve.Applied {
+		p.http.Path = clean
+		o.Decision, o.HTTPStatus, o.Code, o.Location = Redirected, 307, CodePathRedirect, p.http.PathAndQuery()
+	}
+	w.endAt(p, o, *step)
+	return false
+}
+
+// upgrades ends a request for an upgrade that the connection manager does not know; it reports whether the request goes on.
+func (w *walk) upgrades(p *path) bool {
+	protocol, refused := resolve.RefusedUpgrade(p.http)
+	if !refused {
+		return true
+	}
+	w.endAt(p, Outcome{Decision: NotRouted, HTTPStatus: 403, ResponseCodeDetails: "upgrade_failed", Code: CodeUpgradeRefused},
+		resolve.NewStep(resolve.RuleUpgradeRefused, resolve.None, resolve.Ref{}, protocol))
+	return false
+}
+
+// underscoreRefused ends a request with a header that the codec does not take.
+// Source: Envoy, headers_with_underscores_action; source/common/http/http1/codec_impl.cc, http2/codec_impl.cc.
+func (w *walk) underscoreRefused(p *path, step resolve.Step) {
+	o := Outcome{Decision: NotRouted, HTTPStatus: 400, ResponseCodeDetails: "http1.unexpected_underscore", Code: CodeHeaderRefused}
+	if w.request.Scheme.IsGRPC() {
+		o.HTTPStatus, o.ResponseCodeDetails = 0, "http2.unexpected_underscore"
+		if p.proxied {
+			o = p.failed(o, "UR", "upstream_reset_before_response_started{remote_reset}")
+		}
+	}
+	w.endAt(p, o, step)
 }
 
 // forwarded is what differs from the request as it was sent.

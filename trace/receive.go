@@ -189,7 +189,7 @@ func (w *walk) inbound(p *path, a arrival) {
 	p.note(w.snapshot.Extensions(server, resolve.SideInbound)...)
 	var request *resolve.HTTPRequest
 	if result.Fate == resolve.InboundHTTP {
-		if hop.Envoy.RouteConfig = port.RouteConfig; !w.normalize(p) {
+		if hop.Envoy.RouteConfig = port.RouteConfig; !w.cleaned(p, server) {
 			return
 		}
 		p.readsScheme(result.Verified, true, w.request.Scheme.IsGRPC())
@@ -402,13 +402,18 @@ func (w *walk) authorized(p *path, result resolve.Authorization, request *resolv
 func refusedByAuthorizer(check resolve.CustomCheck, request *resolve.HTTPRequest) Alternative {
 	a := Alternative{
 		Decision: Denied, ResponseFlags: "UAEX", ResponseCodeDetails: "ext_authz_denied", Code: CodeAuthorizerDenied, By: check.Rule,
-		Reason: "external authorizer " + strconv.Quote(check.Provider) + " refuses, or cannot be reached (ext_authz_error)",
 	}
-	if check.FailOpen {
-		a.Reason = "external authorizer " + strconv.Quote(check.Provider) + " refuses (one that cannot be reached lets it pass: failOpen)"
-	}
+	who := "external authorizer " + strconv.Quote(check.Provider)
 	if request != nil {
 		a.HTTPStatus = 403
+	}
+	switch {
+	case check.FailOpen:
+		a.Reason = who + " refuses (one that cannot be reached lets it pass: failOpen)"
+	case request != nil && check.StatusOnError != a.HTTPStatus:
+		a.Reason = who + " refuses, or cannot be reached (then " + strconv.Itoa(check.StatusOnError) + " ext_authz_error: statusOnError)"
+	default:
+		a.Reason = who + " refuses, or cannot be reached (ext_authz_error)"
 	}
 	return a
 }

@@ -6,19 +6,16 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
-
-// securityTests are those of Istio's whose calls are judged. Left out are those that turn a feature flag or
-// read the Gateway API, and those that ask what is in a certificate or a key set: no manifest tells.
-var securityTests = []string{
-	"authz_test.go", "jwt_test.go", "normalization_test.go", "pass_through_filter_chain_test.go", "reachability_test.go",
-	"ca_custom_root/secure_naming_test.go",
-}
 
 const securityStandIn = "github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/integration/security"
 
@@ -31,6 +28,9 @@ func TestIstiosSecurityTests(t *testing.T) {
 	judged := begin(t, "Istio's security tests: trace against pilot")
 	worlds := &worlds{t: t}
 	t.Cleanup(worlds.close)
+	for _, name := range slices.Sorted(maps.Keys(securityLeftOut)) {
+		checked.record(t, name, name, "", skipped{"left out: " + securityLeftOut[name]})
+	}
 	var manifests map[string]string
 	for len(calls) > 0 {
 		name, n := calls[0].group(), 0
@@ -80,19 +80,53 @@ func (c recorded) asPilotDoes(w *worlds, manifests map[string]string) (diff stri
 	return outcome(b, c.Args)
 }
 
+// withOurs replaces the packages by which Istio's tests reach a cluster.
+var withOurs = strings.NewReplacer(
+	`"istio.io/istio/tests/integration/security/util/cert"`, `"`+securityStandIn+`/cert"`,
+	`"istio.io/istio/pkg/test/framework"`, `"`+securityStandIn+`/framework"`,
+	`"istio.io/istio/pkg/test/framework/components/echo/deployment"`, `"`+securityStandIn+`/deployment"`,
+)
+
+// inOneSuite has the tests of other packages, each with a cluster of its own, find what is set up for the one suite.
+var inOneSuite = strings.NewReplacer(
+	"package cacustomroot", "package security", "package eccsignaturealgorithm", "package security",
+	"package externalca", "package security", "package remotejwks", "package security",
+	"apps.EchoNamespace", "apps.Ns1", "apps.Naked", "apps.Ns1.Naked", "apps.All.Instances()", "apps.Ns1.All.Instances()",
+	"./testdata/remotehttps", "./https_jwt/testdata/remotehttps", "./testdata/requestauthn-", "./remote_jwks/testdata/requestauthn-",
+)
+
+var testOfGo = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+
+// asOneSuite is a file of Istio's as a part of the one suite. The tests have the names of their directories with them,
+// and those that are left out are no tests.
+func asOneSuite(name, text string) string {
+	dir := path.Dir(name)
+	text = withOurs.Replace(text)
+	if dir != "." {
+		text = inOneSuite.Replace(text)
+	}
+	if dir == "ca_custom_root" { // which has other trust domains, besides
+		text = strings.ReplaceAll(text, "framework.NewTest(", "integration.NewTestOfTrustDomains(")
+		text = strings.Replace(text, "import (", "import (\n\t\""+path.Dir(securityStandIn)+"\"", 1)
+	}
+	return testOfGo.ReplaceAllStringFunc(text, func(f string) string {
+		test := testOfGo.FindStringSubmatch(f)[1]
+		if _, out := securityLeftOut[path.Join(dir, test)]; out {
+			return "func leftOut" + test + "("
+		}
+		if dir != "." {
+			test += "_" + dir
+		}
+		return "func " + test + "("
+	})
+}
+
 // securityCalls lets Istio's tests run in a process of their own, and reads what they wrote down.
 func securityCalls(t *testing.T) []recorded {
 	t.Helper()
-	// Secure naming is tested by a package of its own, with one of the two namespaces.
-	replace := strings.NewReplacer(
-		"package cacustomroot", "package security", "apps.EchoNamespace", "apps.Ns1",
-		`"istio.io/istio/tests/integration/security/util/cert"`, `"`+securityStandIn+`/cert"`,
-		`"istio.io/istio/pkg/test/framework"`, `"`+securityStandIn+`/framework"`,
-		`"istio.io/istio/pkg/test/framework/components/echo/deployment"`, `"`+securityStandIn+`/deployment"`,
-	)
-	path := overlay(t, "istio.io/istio/tests/integration/security", securityTests, replace, "integration/security")
+	overlaid := overlay(t, securitySuite, securityTests, asOneSuite, "integration/security")
 	file := filepath.Join(t.TempDir(), "calls.json")
-	run := exec.Command("go", "test", "-count=1", "-vet=off", "-tags", "integ", "-overlay", path, "./integration/security")
+	run := exec.Command("go", "test", "-count=1", "-vet=off", "-tags", "integ", "-overlay", overlaid, "./integration/security")
 	run.Env = append(os.Environ(), RecordFile+"="+file)
 	if out, err := run.CombinedOutput(); err != nil {
 		t.Fatalf("Istio's security tests: %v\n%s", err, last(out, 4000))

@@ -67,7 +67,8 @@ func evaluated(c simulation.Case) string {
 // situations lets Istio's tests run with the stand-ins, and reads what they wrote down.
 func situations(t *testing.T) []simulation.Case {
 	t.Helper()
-	path := overlay(t, "istio.io/istio/pilot/pkg/networking/core", simulations, rewritten, "simulation/core")
+	edit := func(_, text string) string { return rewritten.Replace(text) }
+	path := overlay(t, "istio.io/istio/pilot/pkg/networking/core", simulations, edit, "simulation/core")
 	file := filepath.Join(t.TempDir(), "situations.json")
 	run := exec.Command("go", "test", "-count=1", "-vet=off", "-overlay", path, "./simulation/core")
 	run.Env = append(os.Environ(), simulation.File+"="+file)
@@ -83,28 +84,25 @@ func situations(t *testing.T) []simulation.Case {
 
 // overlay is a file that has the go command find tests of Istio's in a folder here, with some of
 // their text replaced. The tests are read from the module.
-func overlay(t *testing.T, from string, names []string, replace *strings.Replacer, to string) string {
+func overlay(t *testing.T, from string, names []string, edit func(name, text string) string, to string) string {
 	t.Helper()
-	dir := t.TempDir()
-	out, err := exec.Command("go", "list", "-e", "-find", "-f", "{{.Dir}}", from).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir, source := t.TempDir(), directoryOf(t, from)
 	here, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
 	files := struct{ Replace map[string]string }{map[string]string{}}
 	for _, name := range names {
-		text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), name))
+		text, err := os.ReadFile(filepath.Join(source, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join(dir, filepath.Base(name))
-		if err := os.WriteFile(path, []byte(replace.Replace(string(text))), 0o600); err != nil {
+		file := strings.ReplaceAll(name, "/", "_")
+		path := filepath.Join(dir, file)
+		if err := os.WriteFile(path, []byte(edit(name, string(text))), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		files.Replace[filepath.Join(here, filepath.FromSlash(to), filepath.Base(name))] = path
+		files.Replace[filepath.Join(here, filepath.FromSlash(to), file)] = path
 	}
 	text, err := json.Marshal(files)
 	if err != nil {
@@ -115,6 +113,16 @@ func overlay(t *testing.T, from string, names []string, replace *strings.Replace
 		t.Fatal(err)
 	}
 	return path
+}
+
+// directoryOf is where a package of Istio's lies.
+func directoryOf(t *testing.T, pkg string) string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-e", "-find", "-f", "{{.Dir}}", pkg).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 func last(b []byte, n int) []byte {

@@ -2,8 +2,6 @@ package evaluator
 
 import (
 	"net/netip"
-	"net/url"
-	"regexp"
 	"strings"
 
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -51,9 +49,12 @@ func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 		x.config = s.RouteConfig
 		p.hop().RouteConfig = s.RouteConfig.GetName()
 	}
-	clean, ok := normalize(x.q.Path, m)
-	if !ok {
-		k.end(p, Outcome{Decision: NotRouted, Status: 400, Details: "path_normalization_failed"})
+	if !k.underscores(x, p) {
+		return
+	}
+	clean, end := cleanPath(x.q.Path, m)
+	if end != nil {
+		k.end(p, *end)
 		return
 	}
 	x.q.Path = clean
@@ -217,78 +218,4 @@ func (k *walk) forwarded(x *exchange, p *path) {
 	default:
 		x.q.Scheme = proto
 	}
-}
-
-// normalize cleans a path as the manager's options ask; ok is false where it can not.
-func normalize(path string, m *hcm.HttpConnectionManager) (clean string, ok bool) {
-	path, query, hasQuery := strings.Cut(path, "?")
-	if m.GetPathWithEscapedSlashesAction() == hcm.HttpConnectionManager_UNESCAPE_AND_FORWARD {
-		path = strings.NewReplacer("%2f", "/", "%2F", "/", "%5c", `\`, "%5C", `\`).Replace(path)
-	}
-	if m.GetNormalizePath().GetValue() {
-		if strings.Contains(path, "%00") {
-			return "", false
-		}
-		path = removeDots(decodeUnreserved(strings.ReplaceAll(withoutDotParameters(path), `\`, "/")))
-	}
-	if m.GetMergeSlashes() {
-		for strings.Contains(path, "//") {
-			path = strings.ReplaceAll(path, "//", "/")
-		}
-	}
-	if hasQuery {
-		return path + "?" + query, true
-	}
-	return path, true
-}
-
-// dotParameters are parameters of segments that are dots.
-var dotParameters = regexp.MustCompile(`(^|/)(\.\.?);[^/]*`)
-
-// withoutDotParameters takes the parameters off dot segments.
-// Source: https://github.com/envoyproxy/envoy/security/advisories/GHSA-2w8w-rfw7-8gg4.
-func withoutDotParameters(path string) string { return dotParameters.ReplaceAllString(path, "$1$2") }
-
-func decodeUnreserved(path string) string {
-	var b strings.Builder
-	for i := 0; i < len(path); i++ {
-		if path[i] == '%' && i+2 < len(path) {
-			if c, err := url.PathUnescape(path[i : i+3]); err == nil && len(c) == 1 && unreserved(c[0]) {
-				b.WriteByte(c[0])
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(path[i])
-	}
-	return b.String()
-}
-
-func unreserved(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0
-}
-
-// removeDots resolves . and .. segments.
-func removeDots(path string) string {
-	segments := strings.Split(path, "/")
-	out := []string{}
-	for i, s := range segments {
-		last := i == len(segments)-1
-		switch s {
-		case ".":
-			if last {
-				out = append(out, "")
-			}
-		case "..":
-			if len(out) > 1 {
-				out = out[:len(out)-1]
-			}
-			if last {
-				out = append(out, "")
-			}
-		default:
-			out = append(out, s)
-		}
-	}
-	return strings.Join(out, "/")
 }

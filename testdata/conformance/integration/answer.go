@@ -19,6 +19,7 @@ import (
 	"istio.io/istio/pkg/test/echo/common/scheme"
 	"istio.io/istio/pkg/test/framework/components/echo"
 
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
 )
@@ -43,7 +44,21 @@ func (c *Call) Check(d *render.Document) (echoclient.Responses, error) {
 	if m := untoldField.FindStringSubmatch(about); m != nil {
 		return responses, Untraceable{"the check asks for " + m[1]}
 	}
+	if secretTaken(d) {
+		return responses, Untraceable{"the trace says that it takes a Secret for there, and given to the proxy: manifests do not tell"}
+	}
 	return responses, failed
+}
+
+// secretTaken reports whether the trace says of a Secret that it assumes it.
+func secretTaken(d *render.Document) bool {
+	said := []string{string(resolve.RuleCredentialAssumed), string(resolve.RuleCredentialAuthorized)}
+	for _, h := range d.Hops {
+		if slices.ContainsFunc(h.Steps, func(s render.Step) bool { return slices.Contains(said, s.Rule) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // untold stands for what a trace does not say.
@@ -99,6 +114,7 @@ func (c *Call) response(d *render.Document, o render.Outcome) (echoclient.Respon
 		RequestURL: c.URL(), Cluster: c.suite.cluster.Name(), ResponseHeaders: http.Header{},
 		Protocol: untold("the HTTP version that arrives"), Alpn: untold("the ALPN that arrives"), SNI: untold("the SNI that arrives"),
 		RawContent: untold("the body"), ProxyProtocol: untold("the PROXY protocol"), Version: untold("the version"), IP: untold("the client's address"),
+		ClientCertSubject: untold("the subject of the client's certificate"),
 	}
 	for _, k := range []string{"Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Max-Age"} {
 		r.ResponseHeaders.Set(k, untold("headers of the response"))
@@ -112,6 +128,9 @@ func (c *Call) response(d *render.Document, o render.Outcome) (echoclient.Respon
 	}
 	if o.HTTPStatus == 0 && o.Decision == string(trace.Denied) {
 		return r, fmt.Errorf("EOF: %s", o.Reason) // the filter closes the connection
+	}
+	if o.Code == string(trace.CodeUntrustedPeer) && c.Options.TLS.Cert != "" {
+		return r, fmt.Errorf("remote error: tls: unknown certificate: %s", o.Reason) // the alert that Envoy sends
 	}
 	if o.HTTPStatus == 0 {
 		return r, fmt.Errorf("%s: %s", o.Decision, o.Reason)

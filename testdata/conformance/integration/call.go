@@ -3,6 +3,8 @@
 package integration
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"net"
 	"net/http"
 	"net/url"
@@ -78,7 +80,10 @@ func (c *Call) Args() ([]string, error) {
 		path = "/proto.EchoTestService/Echo"
 	}
 	address := o.Address
-	args := []string{"--from", "external", "--gateway", systemNamespace + "/" + gatewayName}
+	args := []string{"--from", "external"}
+	if g, ok := c.From.(*gateway); ok {
+		args = append(args, "--gateway", g.name().String())
+	}
 	if c.caller != nil {
 		args = []string{"--from", c.caller.from, "-n", c.caller.instance.NamespaceName()}
 	} else if host != "" {
@@ -90,7 +95,17 @@ func (c *Call) Args() ([]string, error) {
 	if o.HTTP.Method != "" {
 		args = append(args, "-X", o.HTTP.Method)
 	}
+	if o.Scheme == scheme.TCP && o.TLS.Cert != "" {
+		o.Scheme = scheme.TLS // a client with a certificate opens TLS
+	}
 	if o.Scheme == scheme.HTTPS || o.Scheme == scheme.TLS {
+		identity, err := identityIn(o.TLS.Cert)
+		if err != nil {
+			return nil, err
+		}
+		if identity != "" {
+			args = append(args, "--client-cert", identity)
+		}
 		name := o.TLS.ServerName
 		if name == "" {
 			name = withoutPort(host)
@@ -99,10 +114,28 @@ func (c *Call) Args() ([]string, error) {
 			args = append(args, "--sni", name)
 		}
 	}
-	if o.Scheme != scheme.TCP {
+	if o.Scheme != scheme.TCP && o.Scheme != scheme.TLS {
 		args = append(args, headerArgs(o.HTTP.Headers)...)
 	}
 	return append(args, string(o.Scheme)+"://"+net.JoinHostPort(address, strconv.Itoa(o.Port.ServicePort))+path), nil
+}
+
+// identityIn is the identity that a certificate names; empty without one.
+func identityIn(text string) (string, error) {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return "", nil
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	switch {
+	case err != nil:
+		return "", err
+	case len(c.URIs) > 0:
+		return c.URIs[0].String(), nil
+	case len(c.DNSNames) > 0:
+		return c.DNSNames[0], nil
+	}
+	return c.Subject.CommonName, nil
 }
 
 // Follow is the call that a client makes after a redirect.
@@ -136,8 +169,6 @@ func (c *Call) URL() string {
 func (c *Call) beyond() string {
 	o := c.Options
 	switch {
-	case c.throughGatewayAPI():
-		return "a gateway of the Gateway API: the trace does not evaluate these"
 	case c.proxyless():
 		return "proxyless gRPC: there is no Envoy"
 	case o.Scheme == scheme.DNS:
@@ -156,11 +187,17 @@ func (c *Call) beyond() string {
 		return "the client sends the PROXY protocol"
 	case c.hasToken(jwt.TokenExpired):
 		return "an expired token: the trace takes tokens for valid"
-	case c.hasToken("") && foreignKeys.MatchString(c.Manifests["test.yaml"]):
+	case c.hasToken("") && (foreignKeys.MatchString(c.Manifests["test.yaml"]) || c.keysOfNoService()):
 		return "no keys come from where the RequestAuthentication says: the trace takes keys as fetched"
+	case unsound.MatchString(c.Manifests["test.yaml"]):
+		return "a Secret holds no certificate that the other side accepts: the trace does not look into Secrets"
 	}
 	return ""
 }
+
+// unsound is a credential of which a test says that it is none: of another authority, without a certificate, or one that
+// revokes the other side's.
+var unsound = regexp.MustCompile(`credentialName: "?(fake-|tls-credential-simple|mtls-credential-crl|mtls-credential-generic-valid-crl)`)
 
 // hasToken reports whether the request has a token, or, where it is not empty, that token.
 func (c *Call) hasToken(token string) bool {
@@ -175,10 +212,13 @@ func (c *Call) hasToken(token string) bool {
 // not there, or that takes longer than the RequestAuthentication waits.
 var foreignKeys = regexp.MustCompile(`jwksUri: "?[^"\s]*(not-exist|delay=)`)
 
-func (c *Call) throughGatewayAPI() bool {
-	g, ok := c.From.(*gateway)
-	return ok && g.deployed
+// keysOfNoService reports whether keys come from a host that Envoy finds no service for: the tests have Envoy fetch them.
+func (c *Call) keysOfNoService() bool {
+	m := keysByHTTP.FindStringSubmatch(c.Manifests["test.yaml"])
+	return m != nil && !strings.Contains(c.Manifests["test.yaml"], "\n  - "+m[1]+"\n")
 }
+
+var keysByHTTP = regexp.MustCompile(`jwksUri: "?http://(example\.com)[:/]`)
 
 func (c *Call) proxyless() bool {
 	if c.caller != nil && c.caller.instance.cfg.IsProxylessGRPC() {

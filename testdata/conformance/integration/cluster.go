@@ -24,6 +24,7 @@ func newCluster(s *suite) *oneCluster {
 	c := &oneCluster{CLIClient: kube.NewFakeClient()}
 	if clients, ok := c.Kube().(*fake.Clientset); ok {
 		clients.PrependReactor("create", "services", s.createService)
+		clients.PrependReactor("*", "secrets", s.keepSecret)
 	}
 	return c
 }
@@ -46,6 +47,26 @@ func (s *suite) createService(action clienttesting.Action) (bool, runtime.Object
 		return true, nil, err
 	}
 	s.base = append(s.base, string(text))
+	return false, nil, nil // the client keeps it as well
+}
+
+// keepSecret has a Secret that a test creates by the API among the manifests for as long as the client has it.
+func (s *suite) keepSecret(action clienttesting.Action) (bool, runtime.Object, error) {
+	switch a := action.(type) {
+	case clienttesting.CreateAction: // an update is one, too
+		secret, ok := a.GetObject().(*corev1.Secret)
+		if !ok {
+			return false, nil, nil
+		}
+		secret.APIVersion, secret.Kind = "v1", "Secret"
+		text, err := yaml.Marshal(secret)
+		if err != nil {
+			return true, nil, err
+		}
+		s.secrets[secret.Namespace+"/"+secret.Name] = string(text)
+	case clienttesting.DeleteAction:
+		delete(s.secrets, a.GetNamespace()+"/"+a.GetName())
+	}
 	return false, nil, nil // the client keeps it as well
 }
 

@@ -23,16 +23,16 @@ func (i *install) Ingresses() ingress.Instances { return ingress.Instances{&gate
 func (i *install) IngressFor(cluster.Cluster) ingress.Instance { return &gateway{suite: i.suite} }
 
 // CustomIngressFor is the gateway that istiod would deploy for a Gateway of the Gateway API.
-func (i *install) CustomIngressFor(cluster.Cluster, types.NamespacedName, string) ingress.Instance {
-	return &gateway{suite: i.suite, deployed: true}
+func (i *install) CustomIngressFor(_ cluster.Cluster, service types.NamespacedName, _ string) ingress.Instance {
+	return &gateway{suite: i.suite, deployed: service}
 }
 
 // gateway is the ingress gateway; a call by it comes from outside the cluster.
 type gateway struct {
 	ingress.Instance
 	suite *suite
-	// deployed by istiod, for the Gateway API.
-	deployed bool
+	// deployed is what istiod makes for a Gateway of the Gateway API; zero for the one that is installed.
+	deployed types.NamespacedName
 }
 
 // CallOrFail hands the call over, with the ports that the schemes have at the gateway.
@@ -66,8 +66,8 @@ func (g *gateway) CallOrFail(t test.Failer, o echo.CallOptions) echo.CallResult 
 }
 
 func (g *gateway) Cluster() cluster.Cluster          { return g.suite.cluster }
-func (g *gateway) ServiceName() string               { return gatewayName }
-func (g *gateway) Namespace() string                 { return systemNamespace }
+func (g *gateway) ServiceName() string               { return g.name().Name }
+func (g *gateway) Namespace() string                 { return g.name().Namespace }
 func (g *gateway) HTTPAddresses() ([]string, []int)  { return g.AddressesForPort(80) }
 func (g *gateway) HTTPSAddresses() ([]string, []int) { return g.AddressesForPort(443) }
 func (g *gateway) TCPAddresses() ([]string, []int)   { return g.AddressesForPort(31400) }
@@ -78,4 +78,11 @@ func (g *gateway) AddressesForPort(port int) ([]string, []int) {
 // DiscoveryAddresses is where istiod would be reached from outside.
 func (g *gateway) DiscoveryAddresses() []netip.AddrPort {
 	return []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr(gatewayAddress), 15012)}
+}
+
+func (g *gateway) name() types.NamespacedName {
+	if g.deployed.Name != "" {
+		return g.deployed
+	}
+	return types.NamespacedName{Namespace: systemNamespace, Name: gatewayName}
 }

@@ -16,13 +16,16 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"istio.io/istio/pkg/config/constants"
+	"istio.io/istio/pkg/config/protocol"
 	"istio.io/istio/pkg/test/env"
 	"istio.io/istio/pkg/test/framework"
 	"istio.io/istio/pkg/test/framework/components/authz"
+	"istio.io/istio/pkg/test/framework/components/echo"
 	"istio.io/istio/pkg/test/framework/components/echo/common/deployment"
 	"istio.io/istio/pkg/test/framework/components/istio"
 	"istio.io/istio/pkg/test/framework/components/jwt"
 	"istio.io/istio/pkg/test/framework/components/namespace"
+	ingressutil "istio.io/istio/tests/integration/security/sds_ingress/util"
 	"istio.io/istio/tests/integration/security/util/cert"
 )
 
@@ -34,6 +37,8 @@ type Security struct {
 	Apps                          deployment.TwoNamespaceView
 	JWTServer                     jwt.Server
 	AuthzServer, LocalAuthzServer authz.Server
+	// Client and Server are workloads that the tests of trust domains have besides.
+	Client, Server echo.Instances
 }
 
 const servers = "servers"
@@ -51,6 +56,39 @@ var current *suite
 // NewTest begins one of the security tests.
 func NewTest(t *testing.T) framework.Test {
 	return &subTest{parent: &testContext{T: t, suite: current}}
+}
+
+// trustDomains is the part of the mesh config of the tests of trust domains that no other test has.
+const trustDomains = `
+trustDomainAliases: [some-other, trust-domain-foo]
+`
+
+// NewTestOfTrustDomains begins one of the tests of trust domains.
+// Source: istio.io/istio/tests/integration/security/ca_custom_root/main_test.go, setupConfig.
+func NewTestOfTrustDomains(t *testing.T) framework.Test {
+	ctx := &testContext{T: t, suite: current}
+	current.istio.PatchMeshConfigOrFail(ctx, trustDomains)
+	return &subTest{parent: ctx}
+}
+
+// clientAndServer are the workloads that the tests of trust domains have besides.
+// Source: istio.io/istio/tests/integration/security/ca_custom_root/main_test.go, SetupApps.
+func (s *suite) clientAndServer(ns namespace.Instance) (client, server echo.Instances, err error) {
+	port := func(name string, p protocol.Instance, number int) echo.Port {
+		return echo.Port{Name: name, Protocol: p, ServicePort: number, WorkloadPort: number}
+	}
+	b := &builder{suite: s}
+	b.WithConfig(echo.Config{Namespace: ns, Service: "client"})
+	b.WithConfig(echo.Config{Namespace: ns, Service: "server", ServiceAccount: true, Ports: []echo.Port{
+		port("http-plaintext", protocol.HTTP, 8090), port("http-mtls", protocol.HTTP, 8091),
+		port("tcp-plaintext", protocol.TCP, 8092), port("tcp-mtls", protocol.TCP, 8093),
+		{Name: "tcp-wl", Protocol: protocol.TCP, WorkloadPort: 9000},
+	}})
+	all, err := b.Build()
+	if err != nil {
+		return nil, nil, err
+	}
+	return all[:1], all[1:], nil
 }
 
 // SetUpSecurity makes the cluster of the security tests as their own main does, and goes to where
@@ -89,6 +127,12 @@ func SetUpSecurity(judge Judge) (*Security, error) {
 		return nil, err
 	}
 	out.Apps = echos.TwoNamespaceView()
+	if out.Client, out.Server, err = s.clientAndServer(one); err != nil {
+		return nil, err
+	}
+	if err := ingressutil.SetInstances(out.Apps.Ns1.All); err != nil {
+		return nil, err
+	}
 	return out, os.Chdir(filepath.Join(env.IstioSrc, "tests/integration/security"))
 }
 

@@ -4,6 +4,7 @@ package integration
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -39,6 +40,7 @@ type suite struct {
 	// base are the manifests of the deployments; applied those that hold for now.
 	base               []string
 	applied            []*plan
+	secrets            map[string]string
 	workloads          []*workload
 	podIPs, clusterIPs int
 }
@@ -61,7 +63,7 @@ func Run(t *testing.T, judge Judge) {
 // newSuite is a cluster with Istio and namespaces.
 func newSuite(judge Judge, namespaces ...namespaceNamed) (*suite, error) {
 	scopes.Framework.SetOutputLevel(log.ErrorLevel)
-	s := &suite{judge: judge, settings: resource.DefaultSettings(), namespaces: namespaces}
+	s := &suite{judge: judge, settings: resource.DefaultSettings(), namespaces: namespaces, secrets: map[string]string{}}
 	s.settings.IPFamilies = resource.ArrayFlags{"IPv4"}
 	s.settings.Image = resource.ImageSettings{Hub: "docker.io/istio", Tag: "latest"}
 	s.cluster = newCluster(s)
@@ -125,6 +127,9 @@ func (s *suite) manifests() map[string]string {
 			at[d.object] = len(config)
 			config = append(config, d.text)
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.secrets)) {
+		config = append(config, s.secrets[name])
 	}
 	out := map[string]string{"echo.yaml": strings.Join(s.base, "\n---\n"), "mesh-config.yaml": s.istio.meshConfig}
 	if len(config) > 0 {

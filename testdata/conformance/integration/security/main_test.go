@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"istio.io/istio/pkg/test/framework/components/authz"
+	"istio.io/istio/pkg/test/framework/components/echo"
 	"istio.io/istio/pkg/test/framework/components/echo/common/deployment"
 	"istio.io/istio/pkg/test/framework/components/istio"
 	"istio.io/istio/pkg/test/framework/components/jwt"
@@ -26,6 +27,8 @@ var (
 	jwtServer                     jwt.Server
 
 	i istio.Instance
+
+	client, server echo.Instances
 )
 
 // TestMain sets up what Istio's own would, and has every call written down.
@@ -51,5 +54,6 @@ func run(m *testing.M) int {
 	}
 	echo1NS, echo2NS, externalNS, serverNS = s.Echo1, s.Echo2, s.External, s.Servers
 	apps, authzServer, localAuthzServer, jwtServer, i = s.Apps, s.AuthzServer, s.LocalAuthzServer, s.JWTServer, s.Istio
+	client, server = s.Client, s.Server
 	return m.Run()
 }
