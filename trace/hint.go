@@ -113,7 +113,7 @@ func (w *walk) readAsHTTP(p *path, proxy *resolve.Workload, c *resolve.Connectio
 		return nil
 	}
 	request := p.http.Clone()
-	request.Path = resolve.NormalizePath(request.Path, w.snapshot.Mesh.GetPathNormalization().GetNormalization())
+	request.Path = resolve.NormalizePath(request.Path, w.snapshot.RequestCleaning(proxy))
 	behind, ok := w.snapshot.Passes(proxy, c, request)
 	if !ok {
 		return nil
