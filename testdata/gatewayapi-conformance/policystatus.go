@@ -23,13 +23,12 @@ func (c *Cluster) publishPolicies(ctx context.Context, s *resolve.Snapshot, v ve
 		if err := write(ctx, c, client.ObjectKeyFromObject(policy), &k8sgateway.BackendTLSPolicy{}, func(o *k8sgateway.BackendTLSPolicy) {
 			before := o.Status.Ancestors
 			o.Status.Ancestors = nil
-			add := func(of k8sgateway.ParentReference, by k8sgateway.GatewayController, told map[string]string) {
+			add := func(of k8sgateway.ParentReference, by k8sgateway.GatewayController, told []resolve.KubeCondition) {
 				one := k8sgateway.PolicyAncestorStatus{AncestorRef: of, ControllerName: by}
 				if i := len(o.Status.Ancestors); i < len(before) {
 					one.Conditions = before[i].Conditions
 				}
-				condition(&one.Conditions, o.Generation, "Accepted", told["Accepted"] == "Accepted", told["Accepted"])
-				condition(&one.Conditions, o.Generation, "ResolvedRefs", told["ResolvedRefs"] == "ResolvedRefs", told["ResolvedRefs"])
+				say(&one.Conditions, o.Generation, told)
 				o.Status.Ancestors = append(o.Status.Ancestors, one)
 			}
 			var gateways []string

@@ -17,17 +17,33 @@ import (
 // controller is the name of istiod in conditions.
 const controller = k8sgateway.GatewayController("istio.io/gateway-controller")
 
-// verdicts are the tracer's, by field.
-type verdicts map[resolve.Ref]map[string]string
+// verdicts are the tracer's, by object or field.
+type verdicts map[resolve.Ref][]resolve.KubeCondition
+
+// of is one of them; zero for none.
+func (v verdicts) of(ref resolve.Ref, kind string) resolve.KubeCondition {
+	for _, k := range v[ref] {
+		if k.Type == kind {
+			return k
+		}
+	}
+	return resolve.KubeCondition{}
+}
+
+// say writes what the tracer says of an object or field.
+func say(all *[]metav1.Condition, generation int64, told []resolve.KubeCondition) {
+	for _, k := range told {
+		if k.Status != "" { // a count has none
+			condition(all, generation, k.Type, k.Status == metav1.ConditionTrue, k.Reason)
+		}
+	}
+}
 
 // publish writes into the status of the objects what the tracer says istiod would.
 func (c *Cluster) publish(ctx context.Context, w *world) error {
 	v := verdicts{}
 	for _, k := range w.snapshot.KubeConditions() {
-		if v[k.Ref] == nil {
-			v[k.Ref] = map[string]string{}
-		}
-		v[k.Ref][k.Type] = k.Reason
+		v[k.Ref] = append(v[k.Ref], k)
 	}
 	for _, step := range []func(context.Context, *resolve.Snapshot, verdicts) error{c.publishClasses, c.publishGateways, c.publishListenerSets, c.publishRoutes, c.publishPolicies} {
 		if err := step(ctx, w.snapshot, v); err != nil {
@@ -74,6 +90,7 @@ func (c *Cluster) publishGateways(ctx context.Context, s *resolve.Snapshot, v ve
 			o.Status.Addresses = []k8sgateway.GatewayStatusAddress{{Type: &ip, Value: c.addressOf(o)}}
 			condition(&o.Status.Conditions, o.Generation, "Accepted", true, "Accepted")
 			condition(&o.Status.Conditions, o.Generation, "Programmed", true, "Programmed")
+			say(&o.Status.Conditions, o.Generation, v[ref])
 			if t := o.Spec.TLS; t != nil && t.Frontend != nil && insecure(t.Frontend) {
 				condition(&o.Status.Conditions, o.Generation, string(k8sgateway.GatewayConditionInsecureFrontendValidationMode), true, string(k8sgateway.GatewayReasonConfigurationChanged))
 			}
@@ -102,7 +119,7 @@ func insecure(f *k8sgateway.FrontendTLSConfig) bool {
 
 func anyAccepted(v verdicts, set resolve.Ref, listeners int) bool {
 	for i := range listeners {
-		if v[at(set, "spec.listeners", i)]["Accepted"] == "Accepted" {
+		if v.of(at(set, "spec.listeners", i), "Accepted").Status == metav1.ConditionTrue {
 			return true
 		}
 	}
@@ -148,31 +165,16 @@ func (c *Cluster) publishListenerSets(ctx context.Context, s *resolve.Snapshot, 
 func listenerStatuses(listeners []k8sgateway.Listener, before []k8sgateway.ListenerStatus, generation int64, parent resolve.Ref, v verdicts) []k8sgateway.ListenerStatus {
 	var out []k8sgateway.ListenerStatus
 	for i, l := range listeners {
-		told := v[at(parent, "spec.listeners", i)]
+		ref := at(parent, "spec.listeners", i)
 		one := k8sgateway.ListenerStatus{Name: l.Name, SupportedKinds: supportedKinds(l)}
 		for _, b := range before {
 			if b.Name == l.Name {
 				one.Conditions = b.Conditions
 			}
 		}
-		routes, _ := strconv.Atoi(told["attachedRoutes"])
+		routes, _ := strconv.Atoi(v.of(ref, "attachedRoutes").Reason)
 		one.AttachedRoutes = int32(routes)
-		accepted := told["Accepted"] == "Accepted"
-		condition(&one.Conditions, generation, "Accepted", accepted, told["Accepted"])
-		condition(&one.Conditions, generation, "Conflicted", told["Conflicted"] != "NoConflicts", told["Conflicted"])
-		resolved := told["ResolvedRefs"]
-		if resolved == "" {
-			resolved = "ResolvedRefs"
-		}
-		condition(&one.Conditions, generation, "ResolvedRefs", resolved == "ResolvedRefs", resolved)
-		switch {
-		case told["Conflicted"] != "NoConflicts":
-			condition(&one.Conditions, generation, "Programmed", false, told["Conflicted"])
-		case !accepted || resolved != "ResolvedRefs" && resolved != "InvalidRouteKinds":
-			condition(&one.Conditions, generation, "Programmed", false, "Invalid")
-		default:
-			condition(&one.Conditions, generation, "Programmed", true, "Programmed")
-		}
+		say(&one.Conditions, generation, v[ref])
 		out = append(out, one)
 	}
 	return out
@@ -247,8 +249,7 @@ func routeStatus(parents []k8sgateway.ParentReference, before k8sgateway.RouteSt
 		if i < len(before.Parents) {
 			one.Conditions = before.Parents[i].Conditions
 		}
-		condition(&one.Conditions, generation, "Accepted", told["Accepted"] == "Accepted", told["Accepted"])
-		condition(&one.Conditions, generation, "ResolvedRefs", told["ResolvedRefs"] == "ResolvedRefs", told["ResolvedRefs"])
+		say(&one.Conditions, generation, told)
 		out.Parents = append(out.Parents, one)
 	}
 	return out

@@ -44,7 +44,7 @@ func (c *Cluster) World(ctx context.Context) (*world, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the command refuses the manifests: %w", err)
 	}
-	in.Secret = c.secret
+	in.Secret, in.ConfigMap = c.secret, c.configMap
 	w := &world{snapshot: resolve.NewSnapshot(in)}
 	if err := c.publish(ctx, w); err != nil {
 		return nil, err
@@ -60,6 +60,15 @@ func (c *Cluster) secret(namespace, name string) resolve.Secret {
 		return resolve.Secret{}
 	}
 	return resolve.Secret{Found: true, Type: string(secret.Type)}
+}
+
+// configMap does so of a ConfigMap, of which the command reads the authority.
+func (c *Cluster) configMap(namespace, name string) resolve.ConfigMap {
+	m := &corev1.ConfigMap{}
+	if !c.read(namespace, name, m) {
+		return resolve.ConfigMap{}
+	}
+	return resolve.ConfigMapOf(resolve.NewConfigMap(namespace, name, m.Data))
 }
 
 // read gets an object as it is; it reports whether it is there.
