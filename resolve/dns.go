@@ -126,7 +126,9 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 	out := Resolved{Found: true, Dialled: Dialled{Port: port}}
 	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		out.Address = singleAddress(ip)
-		out.Service = s.serviceAt(ip)
+		if out.Service = s.serviceAt(ip); out.Service == nil && sc != nil && sc.captured {
+			out.Service = s.index.services().byAllocated[ip]
+		}
 		note := ""
 		if out.Service != nil {
 			note = " of Service " + out.Service.Ref.QualifiedName()
@@ -147,7 +149,7 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 		return s.resolveKube(out, w, svc, host)
 	}
 	if svc := entryFor(sc, name); svc != nil {
-		return resolveEntry(out, sc, svc, w, s.Mesh, name)
+		return resolveEntry(out, sc, svc, s.Mesh, name)
 	}
 	if svc := cmp.Or(s.hiddenService(name, w.Namespace), s.hiddenPod(name, w.Namespace)); svc != nil {
 		return resolveHidden(out, svc, host)
@@ -285,9 +287,19 @@ func entryFor(sc *Scope, name string) *Service {
 	return sc.byHost[best]
 }
 
+// addresses are what the proxy takes for a service's: those that istiod gave a ServiceEntry's host, where the proxy
+// answers DNS queries and the host has no others.
+// Source: pilot/pkg/model/service.go, GetAddressForProxy, nodeUsesAutoallocatedIPs.
+func (sc *Scope) addresses(svc *Service) []Address {
+	if len(svc.Addresses) == 0 && sc.captured {
+		return svc.Allocated
+	}
+	return svc.Addresses
+}
+
 // ipOf is the first address of a service that is no range.
-func ipOf(svc *Service) Address {
-	for _, a := range svc.Addresses {
+func (sc *Scope) ipOf(svc *Service) Address {
+	for _, a := range sc.addresses(svc) {
 		if !a.IsCIDR() {
 			return a
 		}
@@ -297,12 +309,12 @@ func ipOf(svc *Service) Address {
 
 // entryWithIP is the ServiceEntry host itself, or another ServiceEntry of the same host that has an IP where it has none.
 func (sc *Scope) entryWithIP(svc *Service) *Service {
-	if ipOf(svc).Prefix.IsValid() {
+	if sc.ipOf(svc).Prefix.IsValid() {
 		return svc
 	}
 	for _, e := range sc.Egress {
 		for _, other := range e.byHost[svc.Hostname] {
-			if ipOf(other).Prefix.IsValid() {
+			if sc.ipOf(other).Prefix.IsValid() {
 				return other
 			}
 		}
@@ -310,38 +322,21 @@ func (sc *Scope) entryWithIP(svc *Service) *Service {
 	return svc
 }
 
-func resolveEntry(out Resolved, sc *Scope, svc *Service, w *Workload, mesh *Mesh, name string) (Resolved, []Step) {
-	out.Service, out.Address = svc, ipOf(svc)
-	if capturesDNS(w, mesh) {
+func resolveEntry(out Resolved, sc *Scope, svc *Service, mesh *Mesh, name string) (Resolved, []Step) {
+	out.Service, out.Address = svc, sc.ipOf(svc)
+	if sc.captured {
 		return out, []Step{NewStep(RuleDNSCapture, Matched, svc.Ref, name, svc.Ref.QualifiedName())}
 	}
 	if !strings.Contains(name, ".") || inClusterDomain(name, mesh.Domain) {
 		out.Found = false
 		return out, []Step{NewStep(RuleDNSNotFound, None, svc.Ref, name, name, " (without DNS capture no DNS server answers for a ServiceEntry)")}
 	}
-	if with := sc.entryWithIP(svc); ipOf(with).Prefix.IsValid() {
-		out.Assumed, out.Address = true, ipOf(with)
+	if with := sc.entryWithIP(svc); sc.ipOf(with).Prefix.IsValid() {
+		out.Assumed, out.Address = true, sc.ipOf(with)
 		return out, []Step{NewStep(RuleDNSEntryAddress, None, with.Ref.At("spec.addresses[0]"), name, out.Address)}
 	}
 	out.Assumed = true
 	return out, []Step{NewStep(RuleDNSExternal, None, svc.Ref, name)}
-}
-
-// capturesDNS reports whether the sidecar answers the application's DNS queries.
-func capturesDNS(w *Workload, mesh *Mesh) bool {
-	if w.Dataplane != DataplaneSidecar {
-		return false
-	}
-	if own, ok := proxyConfigOf(w).GetProxyMetadata()["ISTIO_META_DNS_CAPTURE"]; ok {
-		return own == "true" || own == "1"
-	}
-	return dnsCaptured(mesh)
-}
-
-// dnsCaptured reports whether the mesh config has sidecars answer DNS queries.
-func dnsCaptured(mesh *Mesh) bool {
-	v := mesh.GetDefaultConfig().GetProxyMetadata()["ISTIO_META_DNS_CAPTURE"]
-	return v == "true" || v == "1"
 }
 
 // serviceAt finds the service that has the address: the Kubernetes Service, whose ClusterIP it is, before a

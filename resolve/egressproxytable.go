@@ -103,7 +103,7 @@ func (t *RouteTable) fillProxy(w *Workload) {
 	}
 	domains := map[string]bool{}
 	for _, h := range hosts {
-		t.addProxyDomains(h, w, known, domains)
+		t.addProxyDomains(h, known, domains)
 	}
 }
 
@@ -114,10 +114,10 @@ type proxyHost struct {
 }
 
 // addProxyDomains is steps 2 and 3.
-func (t *RouteTable) addProxyDomains(h proxyHost, w *Workload, known, taken map[string]bool) {
+func (t *RouteTable) addProxyDomains(h proxyHost, known, taken map[string]bool) {
 	domains, short := []string{strings.TrimSuffix(h.Name, fmt.Sprintf(":%d", h.port))}, map[string]bool{}
 	if h.Service != nil {
-		bare, alternatives := serviceDomains(h.Service, w.Namespace, t.scope.snapshot.Mesh.Domain)
+		bare, alternatives := t.scope.serviceDomains(h.Service)
 		domains = nil
 		for _, d := range bare {
 			full := fmt.Sprintf("%s:%d", d, h.port)

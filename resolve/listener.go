@@ -292,11 +292,12 @@ func (sc *Scope) bindsFor(svc *Service, p Port, e *Egress) []bind {
 	if e.Port() == 0 && sc.listensPerEndpoint(svc, p) {
 		return []bind{{address: headlessBind(svc), perEndpoint: true}}
 	}
-	if len(svc.Addresses) == 0 {
+	addresses := sc.addresses(svc)
+	if len(addresses) == 0 {
 		return []bind{{address: wildcardBind}}
 	}
 	var out []bind
-	for _, a := range svc.Addresses {
+	for _, a := range addresses {
 		if a.IsCIDR() {
 			out = append(out, bind{address: wildcardBind, cidrs: []Address{a}})
 		} else {
@@ -307,7 +308,7 @@ func (sc *Scope) bindsFor(svc *Service, p Port, e *Egress) []bind {
 }
 
 func (sc *Scope) listensPerEndpoint(svc *Service, p Port) bool {
-	if svc.Resolution != Passthrough || len(svc.Addresses) > 0 {
+	if svc.Resolution != Passthrough || len(sc.addresses(svc)) > 0 {
 		return false
 	}
 	if svc.Registry == RegistryKubernetes || len(svc.Selector) > 0 {

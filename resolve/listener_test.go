@@ -187,7 +187,7 @@ func TestListenerChoice(t *testing.T) {
 			l, _ := sc.Listener(resolved.Dialled)
 			got := "virtualOutbound"
 			if l != nil {
-				chain := l.Chain(tt.payload, resolved.Address)
+				chain := l.Chain(tt.payload, resolved.Address, clientIn("shop", nil))
 				switch {
 				case chain.HTTP:
 					got = l.Name + " http"

@@ -103,8 +103,9 @@ type Chain struct {
 // filter chains. A choice is never taken back: where a range holds the address, chains
 // of wider ones and of none are out, whatever else the narrow ones ask for. An HTTP chain that
 // asks for nothing is the default chain.
+// The chains of tcp and tls rules with destinationSubnets have ranges as well.
 // Source: Envoy, config.listener.v3.FilterChainMatch.
-func (l *OutboundListener) Chain(payload Payload, dest Address) Chain {
+func (l *OutboundListener) Chain(payload Payload, dest Address, proxy *Workload) Chain {
 	var ranged, open []TCPChain
 	narrowest := -1
 	for _, c := range l.TCP {
@@ -122,6 +123,9 @@ func (l *OutboundListener) Chain(payload Payload, dest Address) Chain {
 		first := ranged[0]
 		ranged = forPayload(ranged, payload)
 		return Chain{HTTP: len(ranged) == 0 && l.Unsniffed, TCP: ranged, Unsniffed: l.Unsniffed, Range: first.Service.Ref.At(first.Port.Field)}
+	}
+	if tcp, within := l.subnetChains(dest, proxy); within && payload == PayloadHTTP {
+		return Chain{HTTP: len(tcp) == 0 && l.Unsniffed, TCP: tcp, Unsniffed: l.Unsniffed}
 	}
 	if payload == PayloadHTTP && l.RouteConfig != "" {
 		return Chain{HTTP: true}

@@ -19,6 +19,56 @@ func proxyConfigOf(w *Workload) *meshconfig.ProxyConfig {
 	return config
 }
 
+// metadata is what the workload's proxy has of the name in its environment, ISTIO_META_NAME.
+//
+//  1. What the container istio-proxy says.
+//  2. Else what the injector gives it: by the oldest ProxyConfig of the namespace whose selector fits, the annotation
+//     proxy.istio.io/config, the oldest ProxyConfig without selector of the namespace, that of the root namespace, and
+//     the mesh's defaultConfig; who comes first has the word on the name.
+//
+// Source: pilot/pkg/model/proxy_config.go, EffectiveProxyConfig.
+func (s *Snapshot) metadata(w *Workload, name string) string {
+	for _, c := range w.Containers {
+		for _, e := range c.Env {
+			if c.Name == proxyContainer && e.Name == name {
+				return e.Value
+			}
+		}
+	}
+	for _, environment := range []map[string]string{
+		s.proxyEnvironment(w.Namespace, func(selector map[string]string) bool { return len(selector) > 0 && Selects(selector, w.Labels) }),
+		proxyConfigOf(w).GetProxyMetadata(),
+		s.proxyEnvironment(w.Namespace, nil),
+		s.proxyEnvironment(s.Mesh.GetRootNamespace(), nil),
+		s.Mesh.GetDefaultConfig().GetProxyMetadata(),
+	} {
+		if v, ok := environment[name]; ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// proxyEnvironment are the variables of the oldest ProxyConfig of the namespace whose selector fits; nil for one
+// without selector.
+func (s *Snapshot) proxyEnvironment(namespace string, fits func(selector map[string]string) bool) map[string]string {
+	for _, c := range s.ProxyConfigs {
+		if c.Namespace != namespace {
+			continue
+		}
+		if selector := c.Spec.GetSelector(); fits == nil && selector == nil || fits != nil && fits(selector.GetMatchLabels()) {
+			return c.Spec.GetEnvironmentVariables()
+		}
+	}
+	return nil
+}
+
+// capturesDNS reports whether the workload's sidecar answers the application's DNS queries.
+func (s *Snapshot) capturesDNS(w *Workload) bool {
+	v := s.metadata(w, "ISTIO_META_DNS_CAPTURE")
+	return w.Dataplane == DataplaneSidecar && (v == "true" || v == "1")
+}
+
 // TrustedProxies is how many proxies before a gateway may write X-Forwarded-For:
 // the pod's annotation proxy.istio.io/config before the mesh's defaultConfig.
 // Source: istio.io/api/mesh/v1alpha1, Topology.num_trusted_proxies.

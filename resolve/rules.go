@@ -48,7 +48,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	gatewayRules,
 	kubeGatewayRules, routeAttachmentRules, kubeBackendRules, kubeRouteWhyRules, kubePublishedRules, inferencePoolRules, featureRules, backendPolicyRules, ingressRules, referenceGrantRules,
 	destinationRuleRules,
-	clusterRules,
+	clusterRules, clusterCrashRules,
 	endpointRules,
 	listenerUnsettledRules,
 	clientTLSRules,

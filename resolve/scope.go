@@ -29,8 +29,8 @@ type Egress struct {
 	bestVirtualService map[string]*VirtualService
 	// byHost are Services by their hostname.
 	byHost map[string][]*Service
-	// asksLabels is set where a VirtualService asks for labels of the caller.
-	asksLabels bool
+	// asksLabels is set where a VirtualService asks for labels of the caller, subnets where one has destinationSubnets.
+	asksLabels, subnets bool
 }
 
 // imports reports whether a service is among those of the listener.
@@ -48,6 +48,8 @@ type Scope struct {
 	Namespace string
 	// Gateway scopes ignore Sidecar resources.
 	Gateway bool
+	// captured is set where the proxy answers DNS queries.
+	captured bool
 	// Sidecar is nil where none applies.
 	Sidecar *networking.Sidecar
 	Ref     Ref
@@ -55,10 +57,12 @@ type Scope struct {
 
 	snapshot *Snapshot
 	byHost   map[string]*Service
+	// dynamic are the hosts of resolution DYNAMIC_DNS among them.
+	dynamic []string
 	tables   tableCache
 }
 
-// scopeCache holds one scope for each namespace and Sidecar.
+// scopeCache holds one scope for each namespace and Sidecar, with DNS capture and without.
 type scopeCache struct {
 	sync.Mutex
 	scopes map[scopeKey]*Scope
@@ -67,11 +71,11 @@ type scopeCache struct {
 type scopeKey struct {
 	namespace string
 	gateway   bool
+	captured  bool
 	sidecar   Ref
 }
 
-func (s *Snapshot) scopeOf(namespace string, sc *networking.Sidecar, gateway bool) *Scope {
-	key := scopeKey{namespace: namespace, gateway: gateway}
+func (s *Snapshot) scopeOf(key scopeKey, sc *networking.Sidecar) *Scope {
 	if sc != nil {
 		key.sidecar = refOf("networking.istio.io", "Sidecar", sc)
 	}
@@ -91,7 +95,7 @@ func (s *Snapshot) scopeOf(namespace string, sc *networking.Sidecar, gateway boo
 
 func (s *Snapshot) newScope(key scopeKey, sc *networking.Sidecar) *Scope {
 	scope := &Scope{
-		Namespace: key.namespace, Gateway: key.gateway, Sidecar: sc, Ref: key.sidecar,
+		Namespace: key.namespace, Gateway: key.gateway, captured: key.captured, Sidecar: sc, Ref: key.sidecar,
 		snapshot: s, byHost: map[string]*Service{},
 	}
 	ix := s.index.services()
@@ -123,9 +127,15 @@ func (s *Snapshot) newScope(key scopeKey, sc *networking.Sidecar) *Scope {
 			e.byHost[svc.Hostname] = append(e.byHost[svc.Hostname], svc)
 		}
 		e.asksLabels = slices.ContainsFunc(e.VirtualServices, (*VirtualService).asksLabels)
+		e.subnets = slices.ContainsFunc(e.VirtualServices, (*VirtualService).hasSubnets)
 		scope.Egress = append(scope.Egress, e)
 	}
 	scope.collectImported()
+	for _, host := range sortedKeys(scope.byHost) {
+		if scope.byHost[host].Resolution == DynamicDNS {
+			scope.dynamic = append(scope.dynamic, host)
+		}
+	}
 	return scope
 }
 

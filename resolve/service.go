@@ -49,7 +49,9 @@ type Service struct {
 	Created  time.Time
 	// Addresses are the VIPs; empty for headless services and ServiceEntries
 	// without addresses, which listen on the wildcard address.
-	Addresses  []Address
+	Addresses []Address
+	// Allocated are those that istiod gave the host of a ServiceEntry without addresses; see Scope.addresses.
+	Allocated  []Address
 	Resolution Resolution
 	// MeshExternal services never get auto mTLS.
 	MeshExternal bool

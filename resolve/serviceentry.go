@@ -44,8 +44,8 @@ func convertServiceEntry(se *networking.ServiceEntry, index int, mesh *Mesh) []*
 			ExportTo:     NewExportTo(se.Spec.GetExportTo(), se.Namespace, mesh.GetDefaultServiceExportTo()),
 			Index:        index,
 		}
-		if allocates(se) && dnsCaptured(mesh) {
-			svc.Addresses = allocated(se, host)
+		if allocates(se) {
+			svc.Allocated = allocated(se, host)
 		}
 		if sel := se.Spec.GetWorkloadSelector(); sel != nil {
 			svc.Selector = sel.GetLabels()

@@ -20,6 +20,8 @@ type serviceIndex struct {
 	unselected map[string][]*Service
 	// byAddress holds the Kubernetes Service of an address, else the oldest ServiceEntry.
 	byAddress map[netip.Addr]*Service
+	// byAllocated holds the ServiceEntry to whose host istiod gave the address.
+	byAllocated map[netip.Addr]*Service
 	// exported holds services visible in a namespace by name, public those visible everywhere.
 	exported map[string][]*Service
 	public   []*Service
@@ -30,8 +32,8 @@ func indexServices(s *Snapshot) *serviceIndex {
 		byHost:     map[string]map[string]*Service{},
 		bySelector: map[string][]*Service{},
 		unselected: map[string][]*Service{},
-		byAddress:  map[netip.Addr]*Service{},
-		exported:   map[string][]*Service{},
+		byAddress:  map[netip.Addr]*Service{}, byAllocated: map[netip.Addr]*Service{},
+		exported: map[string][]*Service{},
 	}
 	for i, svc := range s.KubeServices {
 		ix.all = append(ix.all, convertKubeService(svc, i, s.Mesh))
@@ -60,6 +62,11 @@ func indexServices(s *Snapshot) *serviceIndex {
 		for _, a := range svc.Addresses {
 			if old := ix.byAddress[a.Prefix.Addr()]; a.Prefix.IsValid() && a.Prefix.IsSingleIP() && (old == nil || old.Registry != RegistryKubernetes && svc.Registry == RegistryKubernetes) {
 				ix.byAddress[a.Prefix.Addr()] = svc
+			}
+		}
+		for _, a := range svc.Allocated {
+			if ix.byAllocated[a.Prefix.Addr()] == nil {
+				ix.byAllocated[a.Prefix.Addr()] = svc
 			}
 		}
 		if svc.ExportTo.Public() {

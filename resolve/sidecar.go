@@ -115,10 +115,10 @@ type scopeAnswer struct {
 
 func (s *Snapshot) findScope(w *Workload) scopeAnswer {
 	if w.Dataplane == DataplaneGateway {
-		return scopeAnswer{scope: s.scopeOf(w.Namespace, nil, true)}
+		return scopeAnswer{scope: s.scopeOf(scopeKey{namespace: w.Namespace, gateway: true}, nil)}
 	}
 	chosen, steps := s.sidecarOf(w)
-	return scopeAnswer{s.scopeOf(w.Namespace, chosen, false), slices.Clip(steps)}
+	return scopeAnswer{s.scopeOf(scopeKey{namespace: w.Namespace, captured: s.capturesDNS(w)}, chosen), slices.Clip(steps)}
 }
 
 func (s *Snapshot) sidecarOf(w *Workload) (*networking.Sidecar, []Step) {

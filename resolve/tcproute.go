@@ -2,6 +2,8 @@ package resolve
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
 )
@@ -48,6 +50,38 @@ func MatchTCPRoute(vss []*VirtualService, q L4Query) L4Match {
 	m := choose(chains, q, "tcp", steps)
 	m.Exclusive = last != nil
 	return m
+}
+
+// subnetChains are the listener's TCP chains of which a tcp rule takes the address by destinationSubnets; within is set
+// where a tls rule does, too. HTTP that goes there is not told by its protocol: Envoy looks at the address first.
+// Source: Envoy, config.listener.v3.FilterChainMatch.
+func (l *OutboundListener) subnetChains(dest Address, proxy *Workload) (tcp []TCPChain, within bool) {
+	if !l.Egress.subnets || !dest.Prefix.IsValid() || !dest.Prefix.IsSingleIP() {
+		return nil, false
+	}
+	ip := dest.Prefix.Addr()
+	for _, c := range l.TCP {
+		q := L4Query{Host: c.Service.Hostname, Port: c.Port.Number, Gateways: map[string]bool{"mesh": true}, Proxy: proxy, DestinationIP: ip}
+		if !c.Port.Protocol.IsTLS() {
+			if m := MatchTCPRoute(l.Egress.VirtualServices, q); m.Route != nil && len(m.Route.Subnets) > 0 {
+				tcp, within = append(tcp, c), true
+			}
+			continue
+		}
+		for _, chain := range tlsChainsOf(l.Egress.VirtualServices, q).chains {
+			within = within || len(chain.Subnets) > 0 && listsAddress(strings.Join(chain.Subnets, ","), dest.Prefix)
+		}
+	}
+	return tcp, within
+}
+
+// hasSubnets reports whether a tcp or tls rule asks for destinationSubnets.
+func (vs *VirtualService) hasSubnets() bool {
+	return slices.ContainsFunc(vs.Spec.GetTcp(), func(r *networking.TCPRoute) bool {
+		return slices.ContainsFunc(r.GetMatch(), func(m *networking.L4MatchAttributes) bool { return len(m.GetDestinationSubnets()) > 0 })
+	}) || slices.ContainsFunc(vs.Spec.GetTls(), func(r *networking.TLSRoute) bool {
+		return slices.ContainsFunc(r.GetMatch(), func(m *networking.TLSMatchAttributes) bool { return len(m.GetDestinationSubnets()) > 0 })
+	})
 }
 
 // tcpChain is the chain that one tcp rule makes; terminal if it takes every address.

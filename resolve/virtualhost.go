@@ -298,7 +298,7 @@ func (t *RouteTable) fill(w *Workload) {
 	}
 	domains := map[string]bool{}
 	for _, vh := range owned {
-		t.addDomains(vh, w, known, domains)
+		t.addDomains(vh, known, domains)
 	}
 }
 

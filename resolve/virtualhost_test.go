@@ -137,7 +137,7 @@ func TestServiceDomains(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			domains, _ := serviceDomains(tt.service, tt.namespace, "cluster.local")
+			domains, _ := (&Scope{Namespace: tt.namespace, snapshot: &Snapshot{Mesh: &Mesh{Domain: "cluster.local"}}}).serviceDomains(tt.service)
 			if diff := cmp.Diff(tt.want, strings.Join(domains, " ")); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

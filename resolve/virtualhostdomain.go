@@ -8,10 +8,10 @@ import (
 
 // addDomains gives a virtual host its domains, without those an earlier one has.
 // Source: pilot/pkg/networking/core/httproute.go, generateVirtualHostDomains, dedupeDomains.
-func (t *RouteTable) addDomains(vh *VirtualHost, w *Workload, known, taken map[string]bool) {
+func (t *RouteTable) addDomains(vh *VirtualHost, known, taken map[string]bool) {
 	domains, short := []string{strings.TrimSuffix(vh.Name, fmt.Sprintf(":%d", t.Port))}, map[string]bool{}
 	if vh.Service != nil {
-		domains, short = serviceDomains(vh.Service, w.Namespace, t.scope.snapshot.Mesh.Domain)
+		domains, short = t.scope.serviceDomains(vh.Service)
 	}
 	for _, d := range domains {
 		if taken[d] || short[d] && known[d] {
@@ -41,7 +41,7 @@ func (t *RouteTable) own(vh *VirtualHost, d string) {
 //	ServiceEntry       one of its VIPs, see Unsettled
 //
 // Source: pilot/pkg/networking/core/httproute.go, generateVirtualHostDomains, GenerateAltVirtualHosts.
-func serviceDomains(svc *Service, namespace, clusterDomain string) (domains []string, short map[string]bool) {
+func (sc *Scope) serviceDomains(svc *Service) (domains []string, short map[string]bool) {
 	short = map[string]bool{}
 	hosts := []string{svc.Hostname}
 	for _, a := range svc.Aliases {
@@ -49,7 +49,7 @@ func serviceDomains(svc *Service, namespace, clusterDomain string) (domains []st
 	}
 	for _, h := range hosts {
 		domains = append(domains, h)
-		for _, a := range shortForms(h, namespace, clusterDomain) {
+		for _, a := range shortForms(h, sc.Namespace, sc.snapshot.Mesh.Domain) {
 			short[a] = true
 			domains = append(domains, a)
 		}
@@ -59,7 +59,7 @@ func serviceDomains(svc *Service, namespace, clusterDomain string) (domains []st
 			domains = append(domains, "*."+d)
 		}
 	}
-	for _, a := range svc.Addresses {
+	for _, a := range sc.addresses(svc) {
 		if a.Prefix.IsValid() {
 			domains = append(domains, bracketIPv6(a.String()))
 		}

@@ -205,7 +205,7 @@ func (w *walk) whereDialled(endpoints []*resolve.Endpoint, svc *resolve.Service,
 	for _, e := range endpoints {
 		if e.Address == d.Address.String() {
 			there := *e
-			there.Health = resolve.Healthy // no one asks whether it is
+			there.Health, there.Port = resolve.Healthy, d.Port // no one asks whether it is, nor for another port
 			return []*resolve.Endpoint{&there}
 		}
 	}

@@ -39,6 +39,10 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 	for _, svc := range services {
 		p.note(scope.ExplainService(svc, resolved.Port)...)
 	}
+	if step, crashes := w.snapshot.CrashOfClusters(client, scope); crashes {
+		p.note(step)
+		p.lower(Undetermined)
+	}
 	listener, steps := scope.Listener(resolved.Dialled)
 	own := w.snapshot.OwnOutboundPort(resolved.Port)
 	if listener == nil && own != nil {
@@ -63,7 +67,7 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 		p.note(step)
 		p.lower(Undetermined)
 	}
-	chain := listener.Chain(p.payload(), resolved.Address)
+	chain := listener.Chain(p.payload(), resolved.Address, client)
 	switch {
 	case chain.HTTP && !p.speaksHTTP():
 		w.notHTTP(p, listener)

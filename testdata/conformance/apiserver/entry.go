@@ -13,9 +13,10 @@ import (
 
 // Entry is the machine outside the cluster that a WorkloadEntry, or an endpoint of a MESH_INTERNAL
 // ServiceEntry, says is at the address. It runs a sidecar where istiod expects one: see
-// security.istio.io/tlsMode, and serviceAccount where that label is missing.
-func (c *Cluster) Entry(ip netip.Addr) *Pod {
-	for _, cfg := range c.Configs {
+// security.istio.io/tlsMode, and serviceAccount where that label is missing. What istiod does not know of says nothing:
+// known are the configurations that it does.
+func Entry(known []config.Config, ip netip.Addr) *Pod {
+	for _, cfg := range known {
 		switch spec := cfg.Spec.(type) {
 		case *networking.WorkloadEntry:
 			if spec.GetAddress() == ip.String() {

@@ -113,7 +113,11 @@ func (k *walk) dial(p *path, to netip.AddrPort) {
 			return
 		}
 		for _, b := range backends {
-			k.arrive(p.fork(1/float64(len(backends))), b)
+			branch := p.fork(1 / float64(len(backends)))
+			if len(backends) > 1 {
+				branch.endpoint = b.String()
+			}
+			k.arrive(branch, b)
 		}
 		return
 	}

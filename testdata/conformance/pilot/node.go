@@ -10,24 +10,34 @@ import (
 
 	"istio.io/api/annotation"
 	meshconfig "istio.io/api/mesh/v1alpha1"
+	"istio.io/istio/pilot/pkg/config/memory"
 	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pkg/config/mesh"
+	"istio.io/istio/pkg/config/schema/collections"
+	"istio.io/istio/pkg/config/schema/gvk"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/evaluator"
 )
 
-// proxyConfig is what the pod's agent is configured with: the mesh's defaults, and the pod's annotation over them.
+// proxyConfig is what the pod's agent is configured with, as the injector merges it: the mesh's defaults, ProxyConfigs,
+// and the pod's annotation.
 func (w *World) proxyConfig(p *apiserver.Pod) (*meshconfig.ProxyConfig, error) {
-	text, ok := p.Annotations[annotation.ProxyConfig.Name]
-	if !ok {
-		return w.mesh.GetDefaultConfig(), nil
+	if text, ok := p.Annotations[annotation.ProxyConfig.Name]; ok {
+		if _, err := mesh.ApplyProxyConfig(text, w.mesh); err != nil {
+			return nil, apiserver.Unjudged{Reason: "the injector does not take " + annotation.ProxyConfig.Name + ": " + err.Error()}
+		}
 	}
-	m, err := mesh.ApplyProxyConfig(text, w.mesh)
-	if err != nil {
-		return nil, apiserver.Unjudged{Reason: "the injector does not take " + annotation.ProxyConfig.Name + ": " + err.Error()}
+	store := memory.Make(collections.Pilot)
+	for _, c := range w.cluster.Configs {
+		if c.GroupVersionKind == gvk.ProxyConfig {
+			if _, err := store.Create(c); err != nil {
+				return nil, err
+			}
+		}
 	}
-	return m.GetDefaultConfig(), nil
+	all := model.GetProxyConfigs(store, w.mesh)
+	return all.EffectiveProxyConfig(&model.NodeMetadata{Namespace: p.Namespace, Labels: p.Labels, Annotations: p.Annotations}, w.mesh), nil
 }
 
 // metadata is what the pod's agent tells istiod of itself: what its environment says (ISTIO_META_*), and what

@@ -38,6 +38,8 @@ type World struct {
 	server  *xds.FakeDiscoveryServer
 	mesh    *meshconfig.MeshConfig
 	byIP    map[netip.Addr]*evaluator.Machine
+	// known are the configurations that istiod discovers.
+	known []config.Config
 }
 
 // New starts the control plane; it stops when the test ends.
@@ -63,13 +65,13 @@ func New(t testing.TB, c *apiserver.Cluster) (*World, error) {
 			return nil, err
 		}
 	}
-	configs, err := discovered(t, c, m)
-	if err != nil {
+	var err error
+	if w.known, err = discovered(t, c, m); err != nil {
 		return nil, err
 	}
 	features.EnableGatewayAPIInferenceExtension = c.InferencePools
 	w.server = xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
-		KubernetesObjects: slices.Concat(c.Objects, serviceEntries(c)), Configs: configs, MeshConfig: m, KubeClientModifier: addCRDs(t),
+		KubernetesObjects: slices.Concat(c.Objects, serviceEntries(c)), Configs: w.known, MeshConfig: m, KubeClientModifier: addCRDs(t),
 		DisableSecretAuthorization: true,
 	})
 	return w, nil
@@ -117,7 +119,7 @@ func (w *World) At(ip netip.Addr) *evaluator.Machine {
 			return w.Machine(p)
 		}
 	}
-	if p := w.cluster.Entry(ip); p != nil {
+	if p := apiserver.Entry(w.known, ip); p != nil {
 		return w.Machine(p)
 	}
 	return nil
