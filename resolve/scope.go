@@ -59,7 +59,7 @@ type Scope struct {
 	byHost   map[string]*Service
 	// dynamic are the hosts of resolution DYNAMIC_DNS among them.
 	dynamic []string
-	tables   tableCache
+	tables  tableCache
 }
 
 // scopeCache holds one scope for each namespace and Sidecar, with DNS capture and without.

@@ -75,6 +75,21 @@ func (l *OutboundListener) subnetChains(dest Address, proxy *Workload) (tcp []TC
 	return tcp, within
 }
 
+// SubnetsUnknown reports whether a tcp rule could take HTTP from the listener by an address that is not known.
+func (l *OutboundListener) SubnetsUnknown(dest Address, proxy *Workload) (Step, bool) {
+	if !l.Egress.subnets || dest.Prefix.IsValid() || l.RouteConfig == "" {
+		return Step{}, false
+	}
+	for _, c := range l.TCP {
+		q := L4Query{Host: c.Service.Hostname, Port: c.Port.Number, Gateways: map[string]bool{"mesh": true}, Proxy: proxy}
+		m := MatchTCPRoute(l.Egress.VirtualServices, q)
+		if i := slices.IndexFunc(m.Steps, func(s Step) bool { return s.Rule == RuleL4SubnetUnknown }); i >= 0 && !c.Port.Protocol.IsTLS() {
+			return m.Steps[i], true
+		}
+	}
+	return Step{}, false
+}
+
 // hasSubnets reports whether a tcp or tls rule asks for destinationSubnets.
 func (vs *VirtualService) hasSubnets() bool {
 	return slices.ContainsFunc(vs.Spec.GetTcp(), func(r *networking.TCPRoute) bool {

@@ -59,14 +59,7 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 	if resolved.Assumed && !listener.Wildcard {
 		p.lower(Assumed)
 	}
-	if step, rejected := listener.Rejected(client); rejected {
-		p.note(step)
-		p.lower(Undetermined)
-	}
-	if step, open := listener.Unsettled(resolved.Address); open {
-		p.note(step)
-		p.lower(Undetermined)
-	}
+	unsure(p, listener, client, resolved.Address)
 	chain := listener.Chain(p.payload(), resolved.Address, client)
 	switch {
 	case chain.HTTP && !p.speaksHTTP():
@@ -81,6 +74,25 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 		hop.Envoy.FilterChain = "PassthroughFilterChain"
 		p.note(resolve.NewStep(resolve.RuleListenerNoChain, resolve.None, chain.Range, string(p.payload()), listener.Name))
 		w.unmatched(p, r, false)
+	}
+}
+
+// unsure notes what leaves open where the listener sends a connection.
+func unsure(p *path, listener *resolve.OutboundListener, client *resolve.Workload, address resolve.Address) {
+	for _, question := range []func() (resolve.Step, bool){
+		func() (resolve.Step, bool) { return listener.Rejected(client) },
+		func() (resolve.Step, bool) { return listener.Unsettled(address) },
+		func() (resolve.Step, bool) {
+			if p.payload() != resolve.PayloadHTTP {
+				return resolve.Step{}, false // a stream asks for itself
+			}
+			return listener.SubnetsUnknown(address, client)
+		},
+	} {
+		if step, open := question(); open {
+			p.note(step)
+			p.lower(Undetermined)
+		}
 	}
 }
 
