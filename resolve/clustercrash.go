@@ -15,8 +15,18 @@ var clusterCrashRules = []Rule{{
 	Source:   "pilot/pkg/networking/core/cluster_traffic_policy.go, applyOutlierDetection",
 }}
 
-// CrashOfClusters reports whether istiod panics while it makes the clusters of the client's proxy.
-func (s *Snapshot) CrashOfClusters(client *Workload, sc *Scope) (Step, bool) {
+// findDynamic finds the hosts of resolution DYNAMIC_DNS.
+func (sc *Scope) findDynamic() {
+	for _, host := range sortedKeys(sc.byHost) {
+		if sc.byHost[host].Resolution == DynamicDNS {
+			sc.dynamic = append(sc.dynamic, host)
+		}
+	}
+}
+
+// CrashOfClusters reports whether istiod panics while it makes the clusters of a proxy.
+func (s *Snapshot) CrashOfClusters(client *Workload) (Step, bool) {
+	sc, _ := s.Scope(client)
 	for _, host := range sc.dynamic {
 		svc := sc.byHost[host]
 		for _, p := range svc.Ports {

@@ -103,6 +103,7 @@ func (s *Snapshot) newScope(key scopeKey, sc *networking.Sidecar) *Scope {
 		for _, svc := range ix.exportedTo(key.namespace) {
 			scope.addService(svc)
 		}
+		scope.findDynamic()
 		return scope
 	}
 	for i, listener := range egressListeners(sc) {
@@ -131,11 +132,7 @@ func (s *Snapshot) newScope(key scopeKey, sc *networking.Sidecar) *Scope {
 		scope.Egress = append(scope.Egress, e)
 	}
 	scope.collectImported()
-	for _, host := range sortedKeys(scope.byHost) {
-		if scope.byHost[host].Resolution == DynamicDNS {
-			scope.dynamic = append(scope.dynamic, host)
-		}
-	}
+	scope.findDynamic()
 	return scope
 }
 

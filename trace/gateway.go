@@ -105,6 +105,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	w.meshConfig(p)
 	p.note(w.snapshot.GapSteps(resolve.StageGateway)...)
 	p.note(w.snapshot.HiddenGateways(gw)...)
+	w.crashes(p, gw)
 	merged := w.snapshot.MergedGateway(gw)
 	if len(merged.Crashes) > 0 {
 		p.note(merged.Crashes...)

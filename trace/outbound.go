@@ -39,10 +39,7 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 	for _, svc := range services {
 		p.note(scope.ExplainService(svc, resolved.Port)...)
 	}
-	if step, crashes := w.snapshot.CrashOfClusters(client, scope); crashes {
-		p.note(step)
-		p.lower(Undetermined)
-	}
+	w.crashes(p, client)
 	listener, steps := scope.Listener(resolved.Dialled)
 	own := w.snapshot.OwnOutboundPort(resolved.Port)
 	if listener == nil && own != nil {
@@ -74,6 +71,14 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 		hop.Envoy.FilterChain = "PassthroughFilterChain"
 		p.note(resolve.NewStep(resolve.RuleListenerNoChain, resolve.None, chain.Range, string(p.payload()), listener.Name))
 		w.unmatched(p, r, false)
+	}
+}
+
+// crashes notes that istiod cannot make the proxy's configuration.
+func (w *walk) crashes(p *path, proxy *resolve.Workload) {
+	if step, crashes := w.snapshot.CrashOfClusters(proxy); crashes {
+		p.note(step)
+		p.lower(Undetermined)
 	}
 }
 

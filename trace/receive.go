@@ -128,6 +128,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		return
 	}
 	hop := p.enter(Hop{Proxy: resolve.DataplaneSidecar, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
+	w.crashes(p, server)
 	hop.Envoy.Listener = "virtualInbound"
 	switch s := server.DataplaneStep; {
 	case s.Verdict == resolve.Warned:
