@@ -98,7 +98,8 @@ spec: {type: ExternalName, externalName: loop.shop.svc.cluster.local}
 			if tt.capture {
 				w.Annotations = map[string]string{"proxy.istio.io/config": "proxyMetadata: {ISTIO_META_DNS_CAPTURE: \"true\"}"}
 			}
-			resolved, _ := s.ResolveName(w, scopeIn(s, "shop"), tt.host, 80)
+			sc, _ := s.Scope(w)
+			resolved, _ := s.ResolveName(w, sc, tt.host, 80)
 			got := answer{Found: resolved.Found, Assumed: resolved.Assumed, Headless: resolved.Headless, Address: resolved.Address.String()}
 			if resolved.Service != nil {
 				got.Service = resolved.Service.Ref.QualifiedName()
