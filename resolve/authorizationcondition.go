@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -15,7 +16,12 @@ type policyInput struct {
 	q *HTTPRequest
 	// token is nil where no claims are known, as for CUSTOM policies, which run before JWT authentication.
 	token *Token
+	// noToken is why there is none; empty where the request has none that was verified.
+	noToken string
 }
+
+// withoutToken is what conditions on claims find where no token is known.
+func (in *policyInput) withoutToken() string { return cmp.Or(in.noToken, noToken) }
 
 // predicate is one value of a condition.
 type predicate func(*policyInput) Truth

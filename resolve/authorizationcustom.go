@@ -71,6 +71,7 @@ const (
 // pilot/pkg/security/authz/builder/extauthz.go.
 func (s *Snapshot) AuthorizeCustom(w *Workload, c *Connection, q *HTTPRequest) Authorization {
 	a := s.authorizer(w, c, q)
+	a.in.noToken = noTokenYet
 	on := s.policiesOn(w, true)
 	policies := on.byAction[apisecurity.AuthorizationPolicy_CUSTOM]
 	a.PassedOver = on.passedOver

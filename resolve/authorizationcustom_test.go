@@ -89,7 +89,7 @@ func TestAuthorizeCustom(t *testing.T) {
 			name: "a gRPC provider is, for every connection", manifests: extensionProviders(grpc) + authzService + authz("shop/c "+custom), decision: AccessAllowed, custom: []CustomCheck{{Rule: apRef("shop", "c", "spec.rules[0]"), Provider: "ext", StatusOnError: 403}},
 			steps: []string{
 				"applied authorizationpolicy/http-field-vanishes shop/c spec.rules[0].to[0].operation.paths: paths needs HTTP and vanishes on this TCP port: the rest of the rule matches more than it says",
-				"warning authorizationpolicy/custom shop/c spec.rules[0]: external authorizer \"ext\" (" + host + ") is asked: every request",
+				"warning authorizationpolicy/custom shop/c spec.rules[0]: external authorizer \"ext\" (" + host + ") is asked: every request; left out on this TCP port: paths",
 				"applied authorizationpolicy/custom-service auth/authz: is the service of external authorizer \"ext\"",
 			},
 		},

@@ -139,7 +139,12 @@ var requestPrincipalAttribute = attribute{
 			return TruthOf(ok1 && ok2 && matchIss(iss) && matchSub(sub))
 		}, nil
 	},
-	actual: func(in *policyInput) string { return requestPrincipal(in.token) },
+	actual: func(in *policyInput) string {
+		if in.token == nil {
+			return in.withoutToken()
+		}
+		return requestPrincipal(in.token)
+	},
 	value: func(in *policyInput) string {
 		if in.token == nil {
 			return ""
@@ -205,7 +210,7 @@ func claimAttribute(path []string, err error) attribute {
 		},
 		actual: func(in *policyInput) string {
 			if in.token == nil {
-				return noToken
+				return in.withoutToken()
 			}
 			claim, ok := claimAt(in.token.Claims, path)
 			switch claim.(type) {

@@ -87,6 +87,9 @@ func (s *Snapshot) AuthorizeLocal(w *Workload, c *Connection, q *HTTPRequest) Au
 	if q != nil {
 		a.in.token = q.Token
 	}
+	if len(s.jwtRulesOf(w)) == 0 {
+		a.in.noToken = noTokenRule
+	}
 	on := s.policiesOn(w, false)
 	policies := on.byAction
 	a.PassedOver = on.passedOver

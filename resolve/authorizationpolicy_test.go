@@ -155,7 +155,7 @@ func TestAuthorize(t *testing.T) {
 			want: Authorization{Decision: AccessDenied, Policy: apRef("shop", "a", "spec.rules"), EnvoyPolicy: "none", Details: "rbac_access_denied_matched_policy[none]"},
 			steps: []string{
 				"skipped authorizationpolicy/unknown-key shop/a spec.rules[0].when[0].key: the rule is left out: Istio knows no condition \"source.color\"",
-				"denied authorizationpolicy/no-allow-matched shop/a spec.rules: denied: ALLOW policies apply to Deployment shop/web (shop/a) and no rule of them matches",
+				"denied authorizationpolicy/no-allow-matched shop/a spec.rules: denied: ALLOW policies apply to Deployment shop/web (shop/a) and no rule of them matches; spec.rules[0] of shop/a: the rule is left out: Istio knows no condition \"source.color\"",
 			},
 		},
 		{name: "unknown key drops a DENY rule", policies: authz("shop/d {action: DENY, rules: [{when: [{key: source.color, notValues: [red]}]}]}"), request: get("/"), want: Authorization{Decision: AccessAllowed}},
@@ -164,7 +164,7 @@ func TestAuthorize(t *testing.T) {
 			want: Authorization{Decision: AccessDenied, Policy: apRef("shop", "a", "spec.rules"), EnvoyPolicy: "none", Details: "rbac_access_denied_matched_policy[none]"},
 			steps: []string{
 				"skipped authorizationpolicy/bad-value-drops-allow-rule shop/a spec.rules[0].from[0].source.notIpBlocks: the rule is left out: \"bad\" cannot be read",
-				"denied authorizationpolicy/no-allow-matched shop/a spec.rules: denied: ALLOW policies apply to Deployment shop/web (shop/a) and no rule of them matches",
+				"denied authorizationpolicy/no-allow-matched shop/a spec.rules: denied: ALLOW policies apply to Deployment shop/web (shop/a) and no rule of them matches; spec.rules[0] of shop/a: the rule is left out: \"bad\" cannot be read",
 			},
 		},
 		{
@@ -184,7 +184,7 @@ func TestAuthorize(t *testing.T) {
 			want: Authorization{Decision: AccessDenied, Policy: apRef("shop", "a", "spec.rules"), EnvoyPolicy: "none", Details: "rbac_access_denied_matched_policy[none]"},
 			steps: []string{
 				"skipped authorizationpolicy/http-field-drops-allow-rule shop/a spec.rules[0].from[1].source.requestPrincipals: the rule is left out on this TCP port: requestPrincipals needs HTTP",
-				"denied authorizationpolicy/no-allow-matched shop/a spec.rules: denied: ALLOW policies apply to Deployment shop/web (shop/a) and no rule of them matches",
+				"denied authorizationpolicy/no-allow-matched shop/a spec.rules: denied: ALLOW policies apply to Deployment shop/web (shop/a) and no rule of them matches; spec.rules[0] of shop/a: the rule is left out on this TCP port: requestPrincipals needs HTTP",
 			},
 		},
 		{
@@ -196,7 +196,7 @@ func TestAuthorize(t *testing.T) {
 			want: Authorization{Decision: AccessDenied, Policy: apRef("shop", "d", "spec.rules[0]"), EnvoyPolicy: "ns[shop]-policy[d]-rule[0]", Details: "rbac_access_denied_matched_policy[ns[shop]-policy[d]-rule[0]]"},
 			steps: []string{
 				"applied authorizationpolicy/http-field-vanishes shop/d spec.rules[0].to[0].operation.methods: methods needs HTTP and vanishes on this TCP port: the rest of the rule matches more than it says",
-				"denied authorizationpolicy/deny shop/d spec.rules[0]: DENY matches: every request",
+				"denied authorizationpolicy/deny shop/d spec.rules[0]: DENY matches: every request; left out on this TCP port: methods",
 			},
 		},
 		{name: "DENY by port and method denies the port", policies: authz("shop/d {action: DENY, rules: [{to: [{operation: {ports: [\"80\"], methods: [GET]}}]}]}"), conn: Connection{DestinationPort: 80}, want: Authorization{Decision: AccessDenied, Policy: apRef("shop", "d", "spec.rules[0]"), EnvoyPolicy: "ns[shop]-policy[d]-rule[0]", Details: "rbac_access_denied_matched_policy[ns[shop]-policy[d]-rule[0]]"}},

@@ -269,6 +269,9 @@ func (r ruleResult) matchedText(in *policyInput) string {
 	parts := make([]string, len(r.matched))
 	for i, c := range r.matched {
 		parts[i] = c.short + " " + c.attribute.actual(in)
+		if c.negated {
+			parts[i] = fmt.Sprintf("%s %s (got %s)", c.short, strings.Join(c.values, ", "), c.attribute.actual(in))
+		}
 	}
 	return strings.Join(parts, ", ")
 }

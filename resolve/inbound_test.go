@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -62,7 +63,12 @@ status: {podIP: 10.1.0.5, podIPs: [{ip: 10.1.0.5}]}
 `)
 			w := s.Workloads()[0]
 			sc, _ := s.Scope(w)
-			got, _ := s.Inbound(w, sc, 8080)
+			got, steps := s.Inbound(w, sc, 8080)
+			at := slices.IndexFunc(steps, func(s Step) bool { return s.Rule == RuleInboundPort || s.Rule == RuleInboundIngress })
+			if got.Declared != (at >= 0) || got.Declared && got.Ref != steps[at].Ref {
+				t.Errorf("declared by %s, and the steps are %v", got.Ref, stepLines(steps))
+			}
+			got.Ref = Ref{}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -85,7 +85,7 @@ func (s *Snapshot) RequestAuthentication(w *Workload, q *HTTPRequest) JWTResult 
 		return r
 	}
 	if isPreflight(q) {
-		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationPreflight, Allowed, Ref{}))
+		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationPreflight, Allowed, known.rules[0].ref))
 		return r
 	}
 	f := jwtFilter{JWTResult: r, q: q.Clone()}
@@ -127,7 +127,7 @@ func (f *jwtFilter) run(rules []jwtRule) {
 		f.Steps = append(f.Steps, f.partly...)
 		return
 	case jwtMissed:
-		f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationNoToken, None, Ref{}))
+		f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationNoToken, None, rules[0].ref))
 		return
 	}
 	// 7. Refused.

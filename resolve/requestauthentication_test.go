@@ -59,7 +59,7 @@ func TestRequestAuthentication(t *testing.T) {
 		},
 		{
 			name: "no token", policies: idp, want: JWTResult{},
-			steps: []string{"none requestauthentication/no-token: no token at the places the RequestAuthentications read: passes, with no request principal"},
+			steps: []string{"none requestauthentication/no-token shop/r spec.jwtRules[0]: no token at the places the RequestAuthentications read: passes, with no request principal"},
 		},
 		{
 			name: "valid token", policies: idp, token: token(), want: JWTResult{Rule: jwtRef("shop", "r", 0), Token: token(), Consumed: authorization},
@@ -143,7 +143,7 @@ func TestRequestAuthentication(t *testing.T) {
 			want: JWTResult{},
 			steps: []string{
 				"skipped requestauthentication/other-location shop/r spec.jwtRules[0]: reads tokens from header x-jwt, parameter t, cookie c only, not from Authorization: Bearer (want header x-jwt, parameter t, cookie c, got header Authorization: Bearer)",
-				"none requestauthentication/no-token: no token at the places the RequestAuthentications read: passes, with no request principal",
+				"none requestauthentication/no-token shop/r spec.jwtRules[0]: no token at the places the RequestAuthentications read: passes, with no request principal",
 			},
 		},
 		{
@@ -209,7 +209,7 @@ func TestRequestAuthentication(t *testing.T) {
 		{
 			name: "CORS preflight", policies: idp, token: token("iss", "evil"), want: JWTResult{},
 			request: HTTPRequest{Method: "OPTIONS", Headers: map[string]string{"origin": "o", "access-control-request-method": "GET"}},
-			steps:   []string{"allowed requestauthentication/cors-preflight: a CORS preflight passes without a look at its token"},
+			steps:   []string{"allowed requestauthentication/cors-preflight shop/r spec.jwtRules[0]: a CORS preflight passes without a look at its token"},
 		},
 		{
 			name: "OPTIONS without origin is no preflight", policies: idp, token: token("iss", "evil"),

@@ -84,4 +84,8 @@ func requestPrincipal(t *Token) string {
 }
 
 // noToken is what conditions on claims find where no token was verified.
-const noToken = "none: no verified token"
+const (
+	noToken     = "none: no verified token"
+	noTokenYet  = "none: tokens are verified after CUSTOM policies"
+	noTokenRule = "none: no RequestAuthentication here verifies tokens"
+)
