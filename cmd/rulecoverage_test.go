@@ -11,6 +11,7 @@ import (
 const (
 	needsRefusal = "needs an API server that refuses a kind: cmd/clusterpath_test.go, trace/gap_test.go and the concept's own tests follow it"
 	needsCluster = "is followed on a live cluster only: the concept's own tests follow it"
+	needsRelease = "needs --istio-version, which is no part of the input: kubeinert/release.txtar follows it"
 	noTrace      = "ends the command before there is a trace"
 	notWalked    = "the walk does not run waypoints"
 	neverStored  = "an API server refuses such an object"
@@ -38,6 +39,8 @@ var withoutScenario = map[resolve.RuleID]string{
 	"injection/unknown-revision": needsCluster,
 
 	"gatewayentry/unknown-name": noTrace,
+
+	"kubeinert/release": needsRelease,
 
 	"authorizationpolicy/waypoint-selector":   notWalked,
 	"requestauthentication/waypoint-selector": notWalked,

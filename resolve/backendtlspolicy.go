@@ -10,8 +10,8 @@ import (
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
-// BackendTLSPolicies become DestinationRules. XBackendTrafficPolicies would too, but for
-// PILOT_ENABLE_ALPHA_GATEWAY_API, which is off by default, and say nothing that decides about a request.
+// BackendTLSPolicies become DestinationRules. XBackendTrafficPolicies would too, with
+// PILOT_ENABLE_ALPHA_GATEWAY_API, and say nothing that decides about a request (kubeinert.go).
 //
 //  1. targetRefs name Services or ServiceEntries of the policy's namespace; sectionName is the name of a port.
 //     A target that does not exist, or has no such port, has no effect. With the annotation
@@ -122,7 +122,7 @@ type backendPolicies struct {
 
 // backendTLSPolicies are steps 1 to 3.
 func (s *Snapshot) backendTLSPolicies() *backendPolicies {
-	out := &backendPolicies{steps: map[Ref][]Step{}}
+	out := &backendPolicies{steps: s.trafficPolicies()}
 	for _, o := range s.BackendTLSPolicies {
 		ref := refOf(k8sgateway.GroupName, "BackendTLSPolicy", o)
 		tls, resolved, ca := s.backendTLS(o, ref)

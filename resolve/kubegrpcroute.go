@@ -23,6 +23,7 @@ func (s *Snapshot) convertGRPCRoute(o *k8sgateway.GRPCRoute, ref Ref, mesh bool)
 
 func (c *ruleConversion) grpcRule(rule k8sgateway.GRPCRouteRule, i int) *networking.HTTPRoute {
 	out := &networking.HTTPRoute{Name: c.ruleName(rule.Name, i)}
+	c.sessions(rule.SessionPersistence)
 	for j, f := range rule.Filters {
 		if c.httpFilter(out, grpcFilter(f), c.at("filters[%d]", j)); c.refused != nil {
 			return nil

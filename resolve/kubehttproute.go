@@ -105,6 +105,7 @@ func (c *ruleConversion) ruleName(name *k8sgateway.SectionName, i int) string {
 // httpRule is the rule without its matches.
 func (c *ruleConversion) httpRule(rule k8sgateway.HTTPRouteRule, i int) *networking.HTTPRoute {
 	out := &networking.HTTPRoute{Name: c.ruleName(rule.Name, i)}
+	c.sessions(rule.SessionPersistence)
 	for j, f := range rule.Filters {
 		if c.httpFilter(out, f, c.at("filters[%d]", j)); c.refused != nil {
 			return nil

@@ -149,7 +149,7 @@ func (s *Snapshot) StatusAtGateway(w *Workload, podPort int, host string) []Step
 		whole := map[Ref][]Step{g.ref: published{
 			about: g.ref, at: g.ref.At("status.conditions"), generation: g.object.Generation, conditions: withoutProgrammed(g.object.Status.Conditions),
 		}.compare(StageGateway, g.conditions())}
-		steps = append(steps, whole[g.ref]...)
+		steps = append(append(steps, s.kubeRelease(g.ref, StageGateway)...), whole[g.ref]...)
 		for _, l := range g.listeners {
 			there := slices.ContainsFunc(targets, func(t ServiceTarget) bool { return t.Port.Number == int(l.spec.Port) && t.TargetPort == podPort })
 			if !there || host != "" && !HostSubsetOf(host, strings.ToLower(listenerHostname(l.spec))) {
@@ -228,7 +228,10 @@ func (s *Snapshot) StatusOfMeshRoutes(svc *Service) []Step {
 		return nil
 	}
 	var steps []Step
-	for _, p := range s.index.kube().byParent[svc.Ref] {
+	for i, p := range s.index.kube().byParent[svc.Ref] {
+		if i == 0 {
+			steps = s.kubeRelease(p.route.ref, StageHost)
+		}
 		steps = append(steps, p.route.compareStatus(p.index)...)
 	}
 	return steps

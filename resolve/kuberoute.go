@@ -32,6 +32,8 @@ type kubeRoute struct {
 	// generation is that of the object, and status what controllers have written about its parents.
 	generation int64
 	status     []k8sgateway.RouteParentStatus
+	// defaulted is set where it asks for the default Gateways.
+	defaulted bool
 	// attachments are what came of each parent and listener, in istiod's order.
 	attachments []*routeAttachment
 	// convert reads the rules for gateways or for the mesh.
@@ -84,7 +86,7 @@ func (s *Snapshot) kubeRoutes() []*kubeRoute {
 		r := &kubeRoute{
 			ref: refOf(k8sgateway.GroupName, kind, o), created: o.GetCreationTimestamp().Time,
 			parents: spec.ParentRefs, hostnames: hostnames(hosts),
-			generation: o.GetGeneration(), status: status.Parents,
+			generation: o.GetGeneration(), status: status.Parents, defaulted: spec.UseDefaultGateways != "",
 		}
 		r.convert = func(mesh bool) ruleSet { return convert(r.ref, mesh) }
 		out = append(out, r)

@@ -99,6 +99,11 @@ func (t *GatewayRouteTable) routesApart(hostname string, found bool) []Step {
 		if attached {
 			steps = append(steps, r.dropped(false)...)
 		}
+		if r.defaulted && !found {
+			step := NewStep(RuleKubeInertField, Skipped, r.ref.At("spec.useDefaultGateways"), "useDefaultGateways")
+			step.Stage = StageHost
+			steps = append(steps, step)
+		}
 	}
 	return steps
 }

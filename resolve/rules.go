@@ -46,7 +46,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	routeRules,
 	routeActionRules,
 	gatewayRules,
-	kubeGatewayRules, routeAttachmentRules, kubeBackendRules, kubeRouteWhyRules, kubePublishedRules, inferencePoolRules, featureRules, backendPolicyRules, ingressRules, referenceGrantRules,
+	kubeGatewayRules, routeAttachmentRules, kubeBackendRules, kubeRouteWhyRules, kubePublishedRules, kubeInertRules, inferencePoolRules, featureRules, backendPolicyRules, ingressRules, referenceGrantRules,
 	destinationRuleRules,
 	clusterRules, clusterCrashRules,
 	endpointRules,

@@ -32,6 +32,7 @@ func (w *walk) enterGateway(p *path) error {
 	p.unserved = whyNotServed(steps)
 	if entry.PodPort == 0 {
 		p.note(w.snapshot.ServiceGaps(entry.Workload.Namespace)...)
+		p.note(w.snapshot.UDPRoutesAt(entry.Workload, w.request.Port)...)
 		p.dest = Destination{Host: host, Port: w.request.Port}
 		w.end(p, Outcome{Decision: NotRouted, Code: CodeNoGatewayPort, Reason: lastReason(entry.Steps) + p.orOther(), By: entry.Service})
 		return nil
@@ -231,6 +232,7 @@ var hostMissed = []resolve.RuleID{
 	resolve.RuleRouteOtherPort, resolve.RuleRouteOtherSection, resolve.RuleRouteIsolated, resolve.RuleRouteNoTraffic, resolve.RuleKubeGatewayByVS,
 	resolve.RuleGatewayHostReference, resolve.RuleGatewayHostOtherHosts, resolve.RuleGatewayHostNotServed, resolve.RuleGatewayHostNotExported,
 	resolve.RuleGatewayHostNoRoutes, resolve.RuleGatewayHostMeshOnly, resolve.RuleGatewayHostElsewhere, resolve.RuleKubeRouteListener, resolve.RuleRouteNoParent,
+	resolve.RuleKubeInertField,
 }
 
 // whyHostMissing is the step that best tells why a host has no virtual host; nil if no VirtualService names it.
