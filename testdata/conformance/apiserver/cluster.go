@@ -212,9 +212,6 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		if m.GetNamespace() == "" {
 			m.SetNamespace("default")
 		}
-		if policy, ok := o.(*k8sgateway.BackendTLSPolicy); ok && policy.UID == "" { // by which istiod tells them apart
-			policy.UID = types.UID(policy.Namespace + "/" + policy.Name)
-		}
 	}
 	objects = applied(objects)
 	owned := map[string]bool{}
