@@ -138,6 +138,10 @@ func (s *Snapshot) backendTLSPolicies() *backendPolicies {
 			case why != nil:
 				out.steps[named] = append(out.steps[named], *why)
 				accepted = publishedReasons[why.Rule] // istiod writes it of the targets that follow, too
+				for _, other := range s.namesakes(named, *why) {
+					out.steps[other] = append(out.steps[other], NewStep(RuleBackendPolicyTarget, Skipped, at, named,
+						"does not exist: a policy is for its own namespace "+o.Namespace+", not for "+other.Namespace))
+				}
 			default:
 				out.steps[named] = append(out.steps[named], ca...)
 			}
@@ -174,6 +178,30 @@ func (s *Snapshot) tlsPolicyTarget(o *k8sgateway.BackendTLSPolicy, t k8sgateway.
 		return skip(RuleBackendPolicyConflict, refOf(k8sgateway.GroupName, "BackendTLSPolicy", first))
 	}
 	return target, port, nil
+}
+
+// namesakes are the Services or ServiceEntries of other namespaces that have the name of a target that does not exist:
+// whoever wrote the policy may have meant one of them.
+func (s *Snapshot) namesakes(missing Ref, why Step) []Ref {
+	if _, there := s.backendTarget(missing.Group, missing.Kind, missing.Namespace, missing.Name); there || why.Rule != RuleBackendPolicyTarget {
+		return nil
+	}
+	var out []Ref
+	switch (kindRef{missing.Group, missing.Kind}) {
+	case kindRef{"", "Service"}:
+		for _, svc := range s.KubeServices {
+			if svc.Name == missing.Name {
+				out = append(out, refOf("", "Service", svc))
+			}
+		}
+	case kindRef{istioNetworking, "ServiceEntry"}:
+		for _, o := range s.ServiceEntries {
+			if o.Name == missing.Name {
+				out = append(out, refOf(istioNetworking, "ServiceEntry", o))
+			}
+		}
+	}
+	return out
 }
 
 // section is the port that a sectionName names.

@@ -6,7 +6,7 @@ import (
 
 // Converted is a resource that istiod makes of Gateway API objects and keeps to itself, under istiod's name for it.
 type Converted struct {
-	// Kind is Gateway or VirtualService.
+	// Kind is Gateway, VirtualService or DestinationRule.
 	Kind, Namespace, Name string
 	Spec                  proto.Message
 	// Services are those that a Gateway is bound to.
@@ -15,7 +15,7 @@ type Converted struct {
 	From Ref
 }
 
-// Converted are the Gateways and VirtualServices that istiod makes of the Gateway API objects.
+// Converted are the Gateways, VirtualServices and DestinationRules that istiod makes of the Gateway API objects.
 func (s *Snapshot) Converted() []Converted {
 	ix := s.index.kube()
 	var out []Converted
@@ -24,6 +24,10 @@ func (s *Snapshot) Converted() []Converted {
 	}
 	for _, vs := range ix.virtualServices {
 		out = append(out, Converted{Kind: "VirtualService", Namespace: vs.Ref.Namespace, Name: vs.name, Spec: vs.Spec, From: vs.Ref})
+	}
+	made, _ := s.backendDestinationRules()
+	for _, d := range made {
+		out = append(out, Converted{Kind: "DestinationRule", Namespace: d.ref.Namespace, Name: d.name, Spec: d.spec, From: d.ref})
 	}
 	return out
 }

@@ -12,6 +12,7 @@ const (
 	RuleKubeRouteRefused   RuleID = "kuberoute/rules-dropped"
 	RuleKubeRouteListener  RuleID = "kuberoute/other-listener"
 	RuleKubeRouteElsewhere RuleID = "kuberoute/namespace-apart"
+	RuleKubeRouteWildcard  RuleID = "kuberoute/wildcard-host"
 	RuleKubeGatewayByVS    RuleID = "kubegateway/named-by-virtual-service"
 )
 
@@ -33,6 +34,12 @@ var kubeRouteWhyRules = []Rule{
 		Says:     "A route with a Service as parent is for clients of the route's own namespace, or for all if it is in the Service's namespace.",
 		Template: "is of namespace %s, which is neither the client's (%s) nor the service's: it has no effect here",
 		Source:   "pilot/pkg/networking/core/route/route.go, buildSidecarVirtualHostsForVirtualService",
+	},
+	{
+		ID: RuleKubeRouteWildcard, Stage: StageHost,
+		Says:     "Of a ServiceEntry that is a route's parent, hosts with a wildcard have no part in the route.",
+		Template: "its parent's host %s is a wildcard, with which a route has no effect",
+		Source:   "pilot/pkg/networking/core/route/route.go, separateVSHostsAndServices, buildSidecarVirtualHostsForVirtualService",
 	},
 	{
 		ID: RuleKubeGatewayByVS, Stage: StageHost,

@@ -100,7 +100,8 @@ func (r *Route) matchedLength(path string) int {
 //
 // 1. uriRegexRewrite counts before uri. It replaces each match within the path.
 // 2. uri replaces the prefix that matched; after an exact or regex match, the
-// whole path. Prefixes are plain strings: /foo to / makes //bar of /foo/bar.
+// whole path. Prefixes are plain strings: /foo to / makes //bar of /foo/bar. In a route of the Gateway API "/" takes
+// the prefix of whole segments away, with the slash behind it, and nothing of a path that matched otherwise.
 // 3. A rewrite changes neither the virtual host, nor the route, nor the destination.
 //
 // Source: pilot/pkg/networking/core/route/route.go, applyHTTPRouteDestination.
@@ -118,11 +119,16 @@ func Rewrite(r *Route, q *HTTPRequest) (*HTTPRequest, []Step) {
 			steps = append(steps, NewStep(RuleRewriteRegex, Applied, at, q.Path, out.Path, regex.GetMatch()))
 		}
 	} else if uri := in.GetUri(); uri != "" {
-		rest := q.Path[r.matchedLength(q.Path):]
+		n := r.matchedLength(q.Path)
 		if uri == "/" && r.VirtualService != nil && r.VirtualService.Semantics == SemanticsGateway {
-			rest = strings.TrimPrefix(rest, "/") // the Gateway API removes the prefix and keeps one slash
+			if !r.segmentPrefix() {
+				n = 0
+			}
+			if strings.HasPrefix(q.Path[n:], "/") {
+				n++
+			}
 		}
-		out.Path = uri + rest
+		out.Path = uri + q.Path[n:]
 		steps = append(steps, NewStep(RuleRewriteURI, Applied, r.FieldRef("rewrite.uri"), q.Path, out.Path))
 	}
 	if host := in.GetAuthority(); host != "" {

@@ -85,6 +85,8 @@ func (t *RouteTable) whyNot(vs, owner *VirtualService, target string) []Step {
 		return skip(RuleHostNotExported, "spec.exportTo", sc.Namespace)
 	case !slices.Contains(t.Egress.VirtualServices, vs):
 		return []Step{NewStep(RuleHostNotImported, Skipped, vs.Ref, sc.Ref.QualifiedName(), vs.Ref.Namespace)}
+	case vs.Semantics == SemanticsGateway && IsWildcardHost(host):
+		return skip(RuleKubeRouteWildcard, "spec.gateways", host)
 	case vs.Semantics == SemanticsGateway && f != nil && len(f.routes) > 0 && len(f.owns)+len(f.lost) == 0:
 		return skip(RuleKubeRouteElsewhere, "spec.gateways", vs.Ref.Namespace, sc.Namespace)
 	case f == nil:

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
@@ -40,23 +41,10 @@ func conditions(s *resolve.Snapshot, c *apiserver.Cluster, w *pilot.World) strin
 		p.written[r.Resource+" "+r.Namespace+"/"+r.Name] = status
 	}
 	for _, o := range c.Objects {
+		if r, ok := routeOf(o); ok {
+			p.route(r)
+		}
 		switch x := o.(type) {
-		case *k8sgateway.HTTPRoute:
-			if st, ok := written[k8sgateway.HTTPRouteStatus](p, "httproutes", x); ok {
-				p.route("HTTPRoute", x, x.Spec.ParentRefs, st.Parents)
-			}
-		case *k8sgateway.GRPCRoute:
-			if st, ok := written[k8sgateway.GRPCRouteStatus](p, "grpcroutes", x); ok {
-				p.route("GRPCRoute", x, x.Spec.ParentRefs, st.Parents)
-			}
-		case *k8sgateway.TLSRoute:
-			if st, ok := written[k8sgateway.TLSRouteStatus](p, "tlsroutes", x); ok {
-				p.route("TLSRoute", x, x.Spec.ParentRefs, st.Parents)
-			}
-		case *k8sgateway.TCPRoute:
-			if st, ok := written[k8sgateway.TCPRouteStatus](p, "tcproutes", x); ok {
-				p.route("TCPRoute", x, x.Spec.ParentRefs, st.Parents)
-			}
 		case *k8sgateway.BackendTLSPolicy:
 			if st, ok := written[k8sgateway.PolicyStatus](p, "backendtlspolicies", x); ok {
 				p.policy(x, st.Ancestors)
@@ -111,15 +99,16 @@ func (p *published) policy(o *k8sgateway.BackendTLSPolicy, ancestors []k8sgatewa
 	}
 }
 
-func (p *published) route(kind string, o metav1.Object, refs []k8sgateway.ParentReference, parents []k8sgateway.RouteParentStatus) {
-	for _, parent := range parents {
-		at := slices.IndexFunc(refs, func(r k8sgateway.ParentReference) bool { return reflect.DeepEqual(r, parent.ParentRef) })
+func (p *published) route(r kubeRoute) {
+	name := r.namespace + "/" + r.name
+	for _, parent := range routeParents(p.written[strings.ToLower(r.kind)+"s "+name]) {
+		at := slices.IndexFunc(r.parents, func(ref k8sgateway.ParentReference) bool { return reflect.DeepEqual(ref, parent.ParentRef) })
 		if at < 0 || parent.ControllerName != "istio.io/gateway-controller" {
 			continue
 		}
 		for _, c := range parent.Conditions {
 			if c.Type == "Accepted" || c.Type == "ResolvedRefs" {
-				p.lines = append(p.lines, conditionLine(fmt.Sprintf("%s %s/%s spec.parentRefs[%d]", kind, o.GetNamespace(), o.GetName(), at), c.Type, string(c.Status), c.Reason))
+				p.lines = append(p.lines, conditionLine(fmt.Sprintf("%s %s spec.parentRefs[%d]", r.kind, name, at), c.Type, string(c.Status), c.Reason))
 			}
 		}
 	}

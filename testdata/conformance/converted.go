@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,34 +18,26 @@ import (
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/pilot"
 )
 
-// What istiod makes of Gateway API objects, held against what the tracer makes of them: the Gateways and VirtualServices
-// under their internal names, with every field but cipherSuites, which are nothing to a request. DestinationRules are not compared: of those only BackendTLSPolicies make any.
+// What istiod makes of Gateway API objects, held against what the tracer makes of them: the Gateways, VirtualServices
+// and DestinationRules under their internal names, with every field but cipherSuites, which are nothing to a request. The order of
+// portLevelSettings is not compared: istiod takes it from a map.
 
 // conversion is empty where both parties make the same; else both forms of each resource that differs.
 func conversion(s *resolve.Snapshot, w *pilot.World) string {
 	pilots, ours := map[string]string{}, map[string]string{}
 	for _, c := range w.Converted() {
-		if c.GroupVersionKind == gvk.DestinationRule {
-			continue
-		}
 		services := ""
-		spec := proto.Clone(c.Spec.(proto.Message))
-		if gw, ok := spec.(*networking.Gateway); ok {
+		if c.GroupVersionKind == gvk.Gateway {
 			services = "services " + c.Annotations[model.InternalGatewayServiceAnnotation] + "\n"
-			for _, server := range gw.GetServers() {
-				if server.GetTls() != nil {
-					server.Tls.CipherSuites = nil
-				}
-			}
 		}
-		pilots[fmt.Sprintf("%s %s/%s", c.GroupVersionKind.Kind, c.Namespace, c.Name)] += services + text(spec)
+		pilots[fmt.Sprintf("%s %s/%s", c.GroupVersionKind.Kind, c.Namespace, c.Name)] += services + text(comparedPart(c.Spec.(proto.Message)))
 	}
 	for _, c := range s.Converted() {
 		services := ""
 		if c.Kind == "Gateway" {
 			services = "services " + strings.Join(c.Services, ",") + "\n"
 		}
-		ours[fmt.Sprintf("%s %s/%s", c.Kind, c.Namespace, c.Name)] += services + text(c.Spec)
+		ours[fmt.Sprintf("%s %s/%s", c.Kind, c.Namespace, c.Name)] += services + text(comparedPart(c.Spec))
 	}
 	var out strings.Builder
 	names := map[string]bool{}
@@ -59,6 +52,24 @@ func conversion(s *resolve.Snapshot, w *pilot.World) string {
 		}
 	}
 	return out.String()
+}
+
+// comparedPart is a resource without what is not compared.
+func comparedPart(spec proto.Message) proto.Message {
+	spec = proto.Clone(spec)
+	switch x := spec.(type) {
+	case *networking.Gateway:
+		for _, server := range x.GetServers() {
+			if server.GetTls() != nil {
+				server.Tls.CipherSuites = nil
+			}
+		}
+	case *networking.DestinationRule:
+		slices.SortFunc(x.GetTrafficPolicy().GetPortLevelSettings(), func(a, b *networking.TrafficPolicy_PortTrafficPolicy) int {
+			return cmp.Compare(a.GetPort().GetNumber(), b.GetPort().GetNumber())
+		})
+	}
+	return spec
 }
 
 func lines(text string) []string {

@@ -21,6 +21,7 @@ import (
 //  2. From outside: each host of each server of each Gateway, at the port of the standard ingress gateway's Service
 //     that leads there.
 //  3. There, what each match of each route of the host asks for, and a request that none was made for.
+//  4. What routes of the Gateway API and Ingresses suggest.
 
 // derived are those requests, as command lines.
 func derived(c *apiserver.Cluster) [][]string {
@@ -37,7 +38,7 @@ func derived(c *apiserver.Cluster) [][]string {
 			out = append(out, try.args(a, []string{"--from", "external"}))
 		}
 	}
-	return out
+	return append(out, derivedFromRoutes(c)...)
 }
 
 // address is where a request goes.
@@ -252,11 +253,18 @@ func example(m *networking.StringMatch) string {
 	case m.GetPrefix() != "":
 		return m.GetPrefix()
 	case m.GetRegex() != "":
-		if re, err := syntax.Parse(m.GetRegex(), syntax.Perl); err == nil {
-			return shortest(re.Simplify())
-		}
+		return exampleOf(m.GetRegex())
 	}
 	return ""
+}
+
+// exampleOf is a string that the regex takes; empty if it is none.
+func exampleOf(regex string) string {
+	re, err := syntax.Parse(regex, syntax.Perl)
+	if err != nil {
+		return ""
+	}
+	return shortest(re.Simplify())
 }
 
 // shortest is a short string that the expression takes.

@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -52,7 +53,8 @@ func gatewayFixtures(t *testing.T) map[string]map[string]string {
 
 var fixtureHost = regexp.MustCompile(`Hostname:\s+"([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.domain\.suffix"`)
 
-// fixtureServices are the Services; those that have no name of the cluster are ServiceEntries.
+// fixtureServices are the Services, with one workload in each namespace behind all of them, and the gateway; those that have no
+// name of the cluster are ServiceEntries.
 func fixtureServices(source string) string {
 	var docs []string
 	for _, m := range fixtureHost.FindAllStringSubmatch(source, -1) {
@@ -60,11 +62,27 @@ func fixtureServices(source string) string {
 		if m[1] == "istio-ingressgateway" {
 			https = ", {name: https, port: 443}"
 		}
-		docs = append(docs, object("v1", "Service", m[2], m[1], "spec: {ports: [{name: http, port: 80}"+https+", {name: tcp, port: 34000}, {name: tcp-other, port: 34001}]}"))
+		app := "any"
+		if m[1] == "istio-ingressgateway" {
+			app = "gateway"
+		}
+		docs = append(docs, object("v1", "Service", m[2], m[1], "spec: {selector: {app: "+app+"}, ports: [{name: http, port: 80}"+https+", {name: tcp, port: 34000}, {name: tcp-other, port: 34001}]}"))
 	}
+	workloads := map[string]string{}
+	for _, m := range fixtureHost.FindAllStringSubmatch(source, -1) {
+		workloads[m[2]] = object("apps/v1", "Deployment", m[2], "any", "spec: {selector: {matchLabels: {app: any}}, template: {metadata: {labels: {app: any}}, spec: {containers: [{name: app, image: app}]}}}")
+	}
+	for _, namespace := range slices.Sorted(maps.Keys(workloads)) {
+		docs = append(docs, workloads[namespace])
+	}
+	docs = append(docs, object("apps/v1", "Deployment", "istio-system", "istio-ingressgateway",
+		"spec: {selector: {matchLabels: {app: gateway}}, template: {metadata: {labels: {app: gateway, istio: ingressgateway}}, spec: {containers: [{name: istio-proxy, image: istio/proxyv2:1.31.0, args: [proxy, router]}]}}}"))
 	for _, e := range []struct{ host, namespace string }{{"example.com", "istio-system"}, {"google.com", "default"}} {
 		docs = append(docs, object("networking.istio.io/v1", "ServiceEntry", e.namespace, strings.ReplaceAll(e.host, ".", "-"),
 			"spec: {hosts: ["+e.host+"], ports: [{name: http, number: 80, protocol: HTTP}, {name: tcp, number: 34000, protocol: TCP}, {name: tcp-other, number: 34001, protocol: TCP}], resolution: DNS}"))
+	}
+	for i, d := range docs { // of two of one age istiod takes whichever it has read first: these are younger than the fixtures
+		docs[i] = strings.Replace(d, "}\n", ", creationTimestamp: \"2026-06-01T00:00:00Z\"}\n", 1)
 	}
 	return strings.Join(docs, "---\n")
 }
@@ -167,22 +185,18 @@ func fixtureNamespaces(fixture, beside string) string {
 		if !slices.Contains(names, m[1]) && !strings.Contains(fixture, "kind: Namespace\nmetadata:\n  name: "+m[1]+"\n") {
 			names = append(names, m[1])
 			first, _, _ := strings.Cut(m[1], "-")
-			docs = append(docs, fmt.Sprintf("apiVersion: v1\nkind: Namespace\nmetadata: {name: %s, labels: {istio.io/test-name-part: %s}}\n", m[1], first))
+			docs = append(docs, fmt.Sprintf("apiVersion: v1\nkind: Namespace\nmetadata: {name: %s, labels: {istio-injection: enabled, istio.io/test-name-part: %s}}\n", m[1], first))
 		}
 	}
 	return strings.Join(docs, "---\n")
 }
 
-// TestGatewayFixtures holds what the tracer makes of the inputs of Istio's tests against what pilot makes of them.
+// TestGatewayFixtures holds what the tracer makes of the inputs of Istio's tests, and of requests that they suggest,
+// against what pilot makes of them.
 func TestGatewayFixtures(t *testing.T) {
-	c := begin(t, "Istio's tests of Gateway API conversion")
+	c, requests := begin(t, "Istio's tests of Gateway API conversion"), begin(t, "Istio's tests of Gateway API conversion: requests")
 	fixtures := gatewayFixtures(t)
-	names := make([]string, 0, len(fixtures))
-	for name := range fixtures {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(fixtures)) {
 		t.Run(name, func(t *testing.T) {
 			diff := ""
 			b, err := newBench(t, t.TempDir(), fixtures[name], "default")
@@ -190,6 +204,58 @@ func TestGatewayFixtures(t *testing.T) {
 				diff, err = b.conversion()
 			}
 			c.record(t, name, name, diff, err)
+			if err != nil {
+				return
+			}
+			for _, args := range derivedFromRoutes(b.mesh.cluster) {
+				diff, err := outcome(b, args)
+				requests.record(t, name, strings.Join(args, " "), diff, err)
+			}
 		})
 	}
+}
+
+// TestIngressFixtures holds requests that the inputs of Istio's tests of its Ingress controller suggest against pilot.
+func TestIngressFixtures(t *testing.T) {
+	c := begin(t, "Istio's tests of Ingress conversion: requests")
+	paths, err := filepath.Glob(filepath.Join(samplesFolder(t), "..", "pilot", "pkg", "config", "kube", "ingress", "testdata", "*.yaml"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no fixtures: %v", err)
+	}
+	for _, path := range paths {
+		name := strings.TrimSuffix(filepath.Base(path), ".yaml")
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := newBench(t, t.TempDir(), map[string]string{"fixture.yaml": string(text), "mesh-config.yaml": "ingressControllerMode: DEFAULT", "beside.yaml": ingressServices(string(text))}, "default")
+			if err != nil {
+				c.record(t, name, name, "", err)
+				return
+			}
+			for _, args := range derivedFromRoutes(b.mesh.cluster) {
+				diff, err := outcome(b, args)
+				c.record(t, name, strings.Join(args, " "), diff, err)
+			}
+		})
+	}
+}
+
+var ingressService = regexp.MustCompile(`name: (service[0-9]+)`)
+
+// ingressServices are the Services that the Ingresses name, with every port that they name.
+func ingressServices(fixture string) string {
+	var ports []string
+	for i := range 12 {
+		ports = append(ports, fmt.Sprintf("{name: http-%d, port: %d}", i, 4200+i))
+	}
+	docs := []string{
+		"apiVersion: v1\nkind: Namespace\nmetadata: {name: ns, labels: {istio-injection: enabled}}\n",
+		object("apps/v1", "Deployment", "ns", "any", "spec: {selector: {matchLabels: {app: any}}, template: {metadata: {labels: {app: any}}, spec: {containers: [{name: app, image: app}]}}}"),
+	}
+	for _, m := range ingressService.FindAllStringSubmatch(fixture, -1) {
+		docs = append(docs, object("v1", "Service", "ns", m[1], "spec: {selector: {app: any}, ports: "+list(ports)+"}"))
+	}
+	return strings.Join(distinct(docs), "---\n")
 }

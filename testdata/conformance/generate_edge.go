@@ -50,16 +50,7 @@ func (e *edge) mesh() []string {
 		"apiVersion: v1\nkind: Namespace\nmetadata: {name: edge, labels: {istio-injection: enabled}}\n",
 		"apiVersion: v1\nkind: Namespace\nmetadata: {name: istio-system}\n",
 	}
-	for _, d := range []struct{ namespace, name, labels string }{
-		{"shop", "web", "{app: web}"},
-		{"shop", "a-v1", "{app: a, version: v1}"},
-		{"shop", "a-v2", "{app: a, version: v2}"},
-		{"shop", "b", "{app: b}"},
-		{"team", "c", "{app: c}"},
-	} {
-		docs = append(docs, object("apps/v1", "Deployment", d.namespace, d.name,
-			fmt.Sprintf("spec: {selector: {matchLabels: %s}, template: {metadata: {labels: %s}, spec: {containers: [{name: app, image: app, ports: [{name: api, containerPort: 8080}]}]}}}", d.labels, d.labels)))
-	}
+	docs = append(docs, applications()...)
 	docs = append(docs, e.services()...)
 	docs = append(docs, e.backends()...)
 	docs = append(docs, e.workloads()...)
@@ -93,6 +84,22 @@ func (e *edge) mesh() []string {
 	}
 	e.Shuffle(len(docs)-4, func(i, j int) { docs[i+4], docs[j+4] = docs[j+4], docs[i+4] })
 	return e.age(distinct(docs))
+}
+
+// applications are the workloads that are no gateways.
+func applications() []string {
+	var docs []string
+	for _, d := range []struct{ namespace, name, labels string }{
+		{"shop", "web", "{app: web}"},
+		{"shop", "a-v1", "{app: a, version: v1}"},
+		{"shop", "a-v2", "{app: a, version: v2}"},
+		{"shop", "b", "{app: b}"},
+		{"team", "c", "{app: c}"},
+	} {
+		docs = append(docs, object("apps/v1", "Deployment", d.namespace, d.name,
+			fmt.Sprintf("spec: {selector: {matchLabels: %s}, template: {metadata: {labels: %s}, spec: {containers: [{name: app, image: app, ports: [{name: api, containerPort: 8080}]}]}}}", d.labels, d.labels)))
+	}
+	return docs
 }
 
 // backends are destinations other than ordinary Services.

@@ -14,8 +14,8 @@ func (k *kube) parentRefs(namespace string) string {
 			if k.chance(40) {
 				name, of = k.one("c", "b"), k.one("team", "shop")
 			}
-			if k.chance(8) {
-				return "{group: networking.istio.io, kind: ServiceEntry, name: " + k.one("se0", "se1") + ", namespace: " + k.one("shop", "team", "istio-system") + "}"
+			if k.chance(18) {
+				return "{group: networking.istio.io, kind: ServiceEntry, name: " + k.one("se0", "se0", "se1") + ", namespace: " + k.one("shop", "team", "istio-system") + k.when(20, ", port: "+k.one("80", "443")) + "}"
 			}
 			return fields("group: ''", "kind: Service", "name: "+name, "namespace: "+of, k.when(30, "port: "+k.one("80", "9000", "443")))
 		}

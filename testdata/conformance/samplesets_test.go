@@ -4,6 +4,7 @@ const (
 	bookinfo = "bookinfo/platform/kube/bookinfo"
 	traffic  = "bookinfo/networking/"
 	subsets  = traffic + "destination-rule-all"
+	versions = "bookinfo/platform/kube/bookinfo-versions"
 	front    = traffic + "bookinfo-gateway"
 )
 
@@ -39,7 +40,7 @@ var sampleSets = [][]string{
 	{bookinfo, "bookinfo/platform/kube/bookinfo-ratings-v2-mysql", "bookinfo/platform/kube/bookinfo-mysql", subsets, traffic + "virtual-service-ratings-mysql"},
 	{bookinfo, "bookinfo/platform/kube/bookinfo-ratings-v2-mysql-vm", subsets, traffic + "virtual-service-ratings-mysql-vm"},
 	{bookinfo, traffic + "egress-rule-google-apis"},
-	{bookinfo, "bookinfo/platform/kube/bookinfo-versions", front},
+	{bookinfo, versions, front},
 	{bookinfo, "bookinfo/platform/kube/productpage-nodeport"},
 	{"bookinfo/platform/kube/bookinfo-psa", subsets, front},
 	{"bookinfo/platform/kube/bookinfo-dualstack", subsets, front},
@@ -79,6 +80,20 @@ var sampleSets = [][]string{
 	{"open-telemetry/otel", "httpbin/httpbin"},
 	{"open-telemetry/loki/otel", "open-telemetry/loki/telemetry", "open-telemetry/tracing/telemetry", "httpbin/httpbin"},
 	{"security/spire/curl-spire", "security/spire/sleep-spire", "httpbin/httpbin"},
+	{bookinfo, "bookinfo/gateway-api/bookinfo-gateway"},
+	{bookinfo, front, "bookinfo/gateway-api/bookinfo-gateway"},
+	{bookinfo, versions, "bookinfo/gateway-api/route-all-v1"},
+	{bookinfo, versions, "bookinfo/gateway-api/bookinfo-gateway", "bookinfo/gateway-api/route-reviews-v1"},
+	{bookinfo, versions, "bookinfo/gateway-api/bookinfo-gateway", "bookinfo/gateway-api/route-reviews-v3"},
+	{bookinfo, versions, "bookinfo/gateway-api/route-reviews-50-v3"},
+	{bookinfo, versions, subsets, traffic + "virtual-service-all-v1", "bookinfo/gateway-api/route-reviews-90-10"},
+	{bookinfo, "bookinfo/gateway-api/route-reviews-90-10"},
+	{bookinfo, "bookinfo/platform/kube/bookinfo-ingress"},
+	{bookinfo, front, "bookinfo/platform/kube/bookinfo-ingress"},
+	{"helloworld/helloworld", "helloworld/gateway-api/helloworld-gateway", "helloworld/gateway-api/helloworld-route", "helloworld/gateway-api/helloworld-versions", "curl/curl"},
+	{"httpbin/httpbin", "httpbin/gateway-api/httpbin-gateway", "curl/curl"},
+	{"tcp-echo/tcp-echo-services", "tcp-echo/gateway-api/tcp-echo-all-v1", "curl/curl"},
+	{"tcp-echo/tcp-echo-services", "tcp-echo/gateway-api/tcp-echo-all-v1", "tcp-echo/gateway-api/tcp-echo-20-v2", "curl/curl"},
 	{"addons/prometheus", "addons/grafana", "addons/kiali", "addons/jaeger", "addons/loki", "curl/curl"},
 	{"addons/extras/prometheus-secure-metrics", "addons/extras/skywalking", "addons/extras/zipkin"},
 }
@@ -92,13 +107,9 @@ var notJudged = []notJudgedSample{
 	{"ambient-argo", "ambient mode and Argo CD"},
 	{"bookinfo/demo-profile-no-gateways", "options of the installation"},
 	{"bookinfo/swagger", "a description of an API"},
-	{"bookinfo/gateway-api", "Gateway API"},
 	{"bookinfo/platform/kube/bookinfo-certificate", "resources of cert-manager"},
-	{"bookinfo/platform/kube/bookinfo-ingress", "Ingress"},
 	{"bookinfo/policy/productpage_envoy_ratelimit", "an EnvoyFilter"},
 	{"cicd/skaffold", "configuration of Skaffold"},
-	{"helloworld/gateway-api", "Gateway API"},
-	{"httpbin/gateway-api", "Gateway API"},
 	{"open-telemetry/loki/iop", "options of the installation"},
 	{"proxy-coredump", "a DaemonSet that sets options of the kernel"},
 	{"ratelimit/local-rate-limit-service", "an EnvoyFilter"},
@@ -107,5 +118,4 @@ var notJudged = []notJudgedSample{
 	{"security/spire/istio-spire-config", "options of the installation"},
 	{"security/spire/spire-quickstart", "the installation of SPIRE"},
 	{"security/spire-trust-domain-federation", "the installation of SPIRE"},
-	{"tcp-echo/gateway-api", "Gateway API"},
 }

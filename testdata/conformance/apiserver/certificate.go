@@ -46,63 +46,82 @@ var throwaway = sync.OnceValues(func() (pair, error) {
 	}, nil
 })
 
-// addCertificates makes what listeners refer to.
+// certificateRef is what a listener or policy refers to.
+type certificateRef struct{ kind, namespace, name string }
+
+// addCertificates makes what listeners and policies refer to; the Secrets get their certificates from secrets.
 func (c *Cluster) addCertificates() error {
 	made, err := throwaway()
 	if err != nil {
 		return err
 	}
-	there, elsewhere := map[string]bool{}, map[string]bool{}
+	there, elsewhere := map[certificateRef]bool{}, map[string]bool{}
 	for _, o := range c.Objects {
 		switch x := o.(type) {
 		case *corev1.Secret:
-			elsewhere[x.Name] = true
-			there["Secret "+x.Namespace+"/"+x.Name] = true
+			there[certificateRef{"Secret", x.Namespace, x.Name}], elsewhere[x.Name] = true, true
 		case *corev1.ConfigMap:
-			there["ConfigMap "+x.Namespace+"/"+x.Name] = true
+			there[certificateRef{"ConfigMap", x.Namespace, x.Name}] = true
 		}
 	}
-	add := func(kind k8sgateway.Kind, own string, namespace *k8sgateway.Namespace, name k8sgateway.ObjectName) {
-		if namespace != nil {
-			own = string(*namespace)
+	for _, ref := range c.certificateRefs() {
+		if there[ref] || ref.kind == "Secret" && elsewhere[ref.name] {
+			continue
 		}
-		meta := metav1.ObjectMeta{Namespace: own, Name: string(name), CreationTimestamp: metav1.NewTime(created)}
-		if key := string(kind) + " " + own + "/" + string(name); there[key] || kind == "Secret" && elsewhere[string(name)] {
-			return
-		} else if there[key] = true; kind == "Secret" {
-			c.Objects = append(c.Objects, &corev1.Secret{
-				TypeMeta: metav1.TypeMeta{Kind: "Secret", APIVersion: "v1"}, ObjectMeta: meta, Type: corev1.SecretTypeTLS,
-				Data: map[string][]byte{"tls.crt": made.certificate, "tls.key": made.key, "ca.crt": made.certificate},
-			})
-		} else if kind == "ConfigMap" {
+		there[ref] = true
+		meta := metav1.ObjectMeta{Namespace: ref.namespace, Name: ref.name, CreationTimestamp: metav1.NewTime(created)}
+		switch ref.kind {
+		case "Secret":
+			c.Objects = append(c.Objects, &corev1.Secret{TypeMeta: metav1.TypeMeta{Kind: "Secret", APIVersion: "v1"}, ObjectMeta: meta, Type: corev1.SecretTypeTLS})
+		case "ConfigMap":
 			c.Objects = append(c.Objects, &corev1.ConfigMap{
 				TypeMeta: metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"}, ObjectMeta: meta, Data: map[string]string{"ca.crt": string(made.certificate)},
 			})
+		}
+	}
+	return nil
+}
+
+// certificateRefs are the references of Gateways, ListenerSets and BackendTLSPolicies.
+func (c *Cluster) certificateRefs() []certificateRef {
+	var out []certificateRef
+	add := func(kind k8sgateway.Kind, own string, namespace *k8sgateway.Namespace, name k8sgateway.ObjectName) {
+		out = append(out, certificateRef{string(kind), namespaceOr(namespace, own), string(name)})
+	}
+	listener := func(own string, tls *k8sgateway.ListenerTLSConfig) {
+		if tls == nil {
+			return
+		}
+		for _, ref := range tls.CertificateRefs {
+			kind := k8sgateway.Kind("Secret")
+			if ref.Kind != nil {
+				kind = *ref.Kind
+			}
+			add(kind, own, ref.Namespace, ref.Name)
+		}
+	}
+	frontend := func(own string, gw *k8sgateway.Gateway) {
+		for _, v := range frontendValidations(gw) {
+			for _, ref := range v.CACertificateRefs {
+				add(ref.Kind, own, ref.Namespace, ref.Name)
+			}
 		}
 	}
 	for _, o := range c.Objects {
 		switch x := o.(type) {
 		case *k8sgateway.Gateway:
 			for _, l := range x.Spec.Listeners {
-				addListenerCertificates(add, x.Namespace, l.TLS)
+				listener(x.Namespace, l.TLS)
 			}
-			if x.Spec.TLS != nil && x.Spec.TLS.Frontend != nil {
-				validations := []*k8sgateway.FrontendTLSValidation{x.Spec.TLS.Frontend.Default.Validation}
-				for _, p := range x.Spec.TLS.Frontend.PerPort {
-					validations = append(validations, p.TLS.Validation)
-				}
-				for _, v := range validations {
-					if v == nil {
-						continue
-					}
-					for _, ref := range v.CACertificateRefs {
-						add(ref.Kind, x.Namespace, ref.Namespace, ref.Name)
-					}
-				}
-			}
+			frontend(x.Namespace, x)
 		case *k8sgateway.ListenerSet:
 			for _, l := range x.Spec.Listeners {
-				addListenerCertificates(add, x.Namespace, l.TLS)
+				listener(x.Namespace, l.TLS)
+			}
+			for _, p := range c.Objects { // istiod looks for the authorities of the Gateway in the set's namespace
+				if gw, ok := p.(*k8sgateway.Gateway); ok && gw.Name == string(x.Spec.ParentRef.Name) && gw.Namespace == namespaceOr(x.Spec.ParentRef.Namespace, x.Namespace) {
+					frontend(x.Namespace, gw)
+				}
 			}
 		case *k8sgateway.BackendTLSPolicy:
 			for _, ref := range x.Spec.Validation.CACertificateRefs {
@@ -110,18 +129,21 @@ func (c *Cluster) addCertificates() error {
 			}
 		}
 	}
-	return nil
+	return out
 }
 
-func addListenerCertificates(add func(k8sgateway.Kind, string, *k8sgateway.Namespace, k8sgateway.ObjectName), namespace string, tls *k8sgateway.ListenerTLSConfig) {
-	if tls == nil {
-		return
+func frontendValidations(gw *k8sgateway.Gateway) []*k8sgateway.FrontendTLSValidation {
+	if gw.Spec.TLS == nil || gw.Spec.TLS.Frontend == nil {
+		return nil
 	}
-	for _, ref := range tls.CertificateRefs {
-		kind := k8sgateway.Kind("Secret")
-		if ref.Kind != nil {
-			kind = *ref.Kind
+	var out []*k8sgateway.FrontendTLSValidation
+	if v := gw.Spec.TLS.Frontend.Default.Validation; v != nil {
+		out = append(out, v)
+	}
+	for _, p := range gw.Spec.TLS.Frontend.PerPort {
+		if p.TLS.Validation != nil {
+			out = append(out, p.TLS.Validation)
 		}
-		add(kind, namespace, ref.Namespace, ref.Name)
 	}
+	return out
 }

@@ -190,6 +190,9 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		if at := m.GetCreationTimestamp(); at.IsZero() {
 			m.SetCreationTimestamp(metav1.NewTime(created))
 		}
+		if m.GetUID() == "" { // istiod takes objects of one UID for the same
+			m.SetUID(types.UID(fmt.Sprintf("%T %s/%s", o, m.GetNamespace(), m.GetName())))
+		}
 		switch x := o.(type) {
 		case *corev1.Namespace:
 			c.namespaces[x.Name] = x
@@ -208,9 +211,6 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		}
 		if m.GetNamespace() == "" {
 			m.SetNamespace("default")
-		}
-		if policy, ok := o.(*k8sgateway.BackendTLSPolicy); ok && policy.UID == "" { // by which istiod tells them apart
-			policy.UID = types.UID(policy.Namespace + "/" + policy.Name)
 		}
 	}
 	objects = applied(objects)
@@ -251,9 +251,6 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 			continue
 		}
 		c.Objects = append(c.Objects, o)
-	}
-	if err := c.addCertificates(); err != nil {
-		return err
 	}
 	c.deployGateways()
 	c.InferencePools = readsInferencePools(objects)

@@ -7,12 +7,15 @@ import (
 	"slices"
 	"strings"
 
+	networkingk8s "k8s.io/api/networking/v1"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	networking "istio.io/api/networking/v1alpha3"
 	"istio.io/istio/pkg/config"
+	"istio.io/istio/pkg/config/mesh"
 )
 
 // gateways adds the gateway workloads that manifests with Istio Gateways leave out, as the
@@ -21,7 +24,7 @@ import (
 func (c *Cluster) gateways() {
 	standard := map[string]string{"istio": "ingressgateway", "app": "istio-ingressgateway"}
 	byLabels := map[string]*corev1.Service{}
-	configs, there := slices.Clone(c.Configs), slices.Clone(c.Pods)
+	configs, there := append(c.ingressGateways(), c.Configs...), slices.Clone(c.Pods)
 	slices.SortStableFunc(configs, func(a, b config.Config) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp), cmp.Compare(a.Name+"."+a.Namespace, b.Name+"."+b.Namespace))
 	})
@@ -48,6 +51,33 @@ func (c *Cluster) gateways() {
 			}
 		}
 	}
+}
+
+// ingressGateways are the Gateways that istiod makes of Ingresses, as far as workloads go: what they select, and
+// their ports. They have no age.
+func (c *Cluster) ingressGateways() []config.Config {
+	m, err := mesh.ApplyMeshConfig(c.MeshConfig, mesh.DefaultMeshConfig())
+	if err != nil {
+		return nil // the control plane refuses it
+	}
+	service := m.GetIngressService()
+	if service == "istio-ingressgateway" {
+		service = ""
+	}
+	label := cmp.Or(m.GetIngressSelector(), service, "ingressgateway")
+	var out []config.Config
+	for _, o := range c.Objects {
+		in, ok := o.(*networkingk8s.Ingress)
+		if !ok {
+			continue
+		}
+		spec := &networking.Gateway{Selector: map[string]string{"istio": label}, Servers: []*networking.Server{{Port: &networking.Port{Number: 80}}}}
+		if len(in.Spec.TLS) > 0 {
+			spec.Servers = append(spec.Servers, &networking.Server{Port: &networking.Port{Number: 443}})
+		}
+		out = append(out, config.Config{Meta: config.Meta{Name: in.Name, Namespace: "istio-system"}, Spec: spec})
+	}
+	return out
 }
 
 func anyPod(pods []*Pod, selector map[string]string) bool {

@@ -3,9 +3,11 @@ package apiserver
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -20,7 +22,8 @@ import (
 
 // Objects of the Gateway API as the API server hands them to istiod: in the version that istiod watches,
 // with what the schemas of the CRDs, experimental ones among them, fill in. What the schemas refuse is refused; what their
-// rules (CEL) would refuse is let in, for istiod has an answer to it.
+// rules (CEL) would refuse is let in, for istiod has an answer to it, but for filters without the settings of their type, which istiod
+// does not survive.
 
 // watched is the version of a kind of the Gateway API that istiod watches.
 func watched(kind string) string {
@@ -54,8 +57,41 @@ func defaulted(raw []byte, gvk schema.GroupVersionKind) ([]byte, error) {
 	if err := validation.ValidateCustomResource(nil, o, s.validator).ToAggregate(); err != nil {
 		return nil, Unjudged{"the API server refuses " + gvk.Kind + ": " + err.Error()}
 	}
+	if kind := withoutSettings(o); kind != "" {
+		return nil, Unjudged{"the API server refuses " + gvk.Kind + ": " + kind + " without its settings"}
+	}
 	o["apiVersion"] = gvk.GroupVersion().String()
 	return json.Marshal(o)
+}
+
+// settingsOf are the fields that filters, and paths in them, of a type must have.
+var settingsOf = map[string]string{
+	"RequestHeaderModifier": "requestHeaderModifier", "ResponseHeaderModifier": "responseHeaderModifier", "RequestMirror": "requestMirror",
+	"RequestRedirect": "requestRedirect", "URLRewrite": "urlRewrite", "CORS": "cors", "ExtensionRef": "extensionRef",
+	"ReplaceFullPath": "replaceFullPath", "ReplacePrefixMatch": "replacePrefixMatch",
+}
+
+// withoutSettings is the type of what, anywhere in the object, lacks its settings; empty where all have them.
+func withoutSettings(v any) string {
+	var parts []any
+	switch x := v.(type) {
+	case []any:
+		parts = x
+	case map[string]any:
+		kind, _ := x["type"].(string)
+		if field := settingsOf[kind]; field != "" && x[field] == nil {
+			return kind
+		}
+		for _, name := range slices.Sorted(maps.Keys(x)) {
+			parts = append(parts, x[name])
+		}
+	}
+	for _, part := range parts {
+		if kind := withoutSettings(part); kind != "" {
+			return kind
+		}
+	}
+	return ""
 }
 
 // crdSchema is one version of a CRD.

@@ -1,7 +1,6 @@
 package apiserver
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -18,14 +17,22 @@ import (
 )
 
 // secrets adds the Secrets that a credentialName asks for and that the manifests have in no namespace: they are
-// taken to be in that of each proxy. Those that the manifests have are given a certificate, and those that istiod's
-// watch leaves out go: the fake API server does not select by field.
+// taken to be in that of each proxy; and what listeners and policies refer to. Those that the manifests have are given
+// a certificate, and those that istiod's watch leaves out go: the fake API server does not select by field.
 func (c *Cluster) secrets() error {
 	watched, err := fields.ParseSelector(kube.SecretsFieldSelector)
 	if err != nil {
 		return err
 	}
 	given := map[string]bool{}
+	for _, o := range c.Objects {
+		if s, ok := o.(*corev1.Secret); ok {
+			given[s.Name] = true
+		}
+	}
+	if err := c.addCertificates(); err != nil {
+		return err
+	}
 	var kept []runtime.Object
 	for _, o := range c.Objects {
 		s, ok := o.(*corev1.Secret)
@@ -33,7 +40,6 @@ func (c *Cluster) secrets() error {
 			kept = append(kept, o)
 			continue
 		}
-		given[s.Name] = true
 		if watched.Matches(fields.Set{"type": string(s.Type)}) {
 			if s, err = certified(s); err != nil {
 				return err
@@ -47,6 +53,11 @@ func (c *Cluster) secrets() error {
 		namespaces[p.Namespace] = true
 	}
 	made := map[string]bool{}
+	for _, o := range c.Objects {
+		if s, ok := o.(*corev1.Secret); ok {
+			made[s.Namespace+"/"+s.Name] = true
+		}
+	}
 	for _, name := range c.credentialNames() {
 		namespace, name, fixed := strings.Cut(name, "/")
 		if !fixed {
@@ -56,7 +67,7 @@ func (c *Cluster) secrets() error {
 			continue
 		}
 		for _, in := range slices.Sorted(maps.Keys(namespaces)) {
-			key := fmt.Sprint(in, "/", name)
+			key := in + "/" + name
 			if fixed && in != namespace || made[key] {
 				continue
 			}
