@@ -19,6 +19,7 @@ const (
 	RuleDNSNoServiceThere RuleID = "dns/no-service-in-namespace"
 	RuleDNSNotFound       RuleID = "dns/not-found"
 	RuleDNSCapture        RuleID = "dns/proxy"
+	RuleDNSCaptureBy      RuleID = "dns/proxy-config"
 	RuleDNSNoEndpoints    RuleID = "dns/headless-empty"
 	RuleDNSOtherSpace     RuleID = "dns/other-namespace"
 	RuleDNSLocalhost      RuleID = "dns/localhost"
@@ -100,6 +101,12 @@ var dnsRules = []Rule{
 		Says:     "With DNS capture the sidecar answers for every host it knows, also for those no DNS server has.",
 		Template: "DNS capture is on: the sidecar resolves %s for ServiceEntry %s",
 		Source:   "pkg/dns/server/name_table.go, BuildNameTable",
+	},
+	{
+		ID: RuleDNSCaptureBy, Stage: StageDNS, Detail: true,
+		Says:     "A ProxyConfig can turn DNS capture on and off for its namespace, or the pods that it selects.",
+		Template: "ISTIO_META_DNS_CAPTURE: DNS capture is %s for this proxy",
+		Source:   "pilot/pkg/model/proxy_config.go, EffectiveProxyConfig",
 	},
 }
 

@@ -31,6 +31,7 @@ const (
 	RuleKubeRouteHeader     RuleID = "kuberoute/header-value"
 	RuleKubeRouteMatchType  RuleID = "kuberoute/match-type"
 	RuleKubeRouteMirror     RuleID = "kuberoute/mirror-left-out"
+	RuleKubeRouteMirrorKept RuleID = "kuberoute/mirror-exists"
 	RuleKubeRouteNoBackends RuleID = "kuberoute/no-backends"
 	RuleKubeRouteNoShare    RuleID = "kuberoute/no-backends-for-connections"
 )
@@ -102,6 +103,12 @@ var kubeBackendRules = []Rule{
 		Says:     "A rule of a TCPRoute or TLSRoute without a backend that has weight leads to a cluster that is never there: the connection is closed.",
 		Template: "no backend has weight: the connection is sent to a cluster that is never there, and closed",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, convertTCPRoute",
+	},
+	{
+		ID: RuleKubeRouteMirrorKept, Stage: StageRoute, Detail: true,
+		Says:     "The rules of a GRPCRoute count only while the Services of its mirrors exist.",
+		Template: "exists and gets copies: without it %s would lose all its rules",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, convertGRPCRoute",
 	},
 	{
 		ID: RuleKubeRouteMirror, Stage: StageRoute,

@@ -134,6 +134,17 @@ func (c *ruleConversion) mirror(out *networking.HTTPRoute, f *k8sgateway.HTTPReq
 	}
 	c.fields[pathIndex("mirrors", len(out.Mirrors))] = ref
 	out.Mirrors = append(out.Mirrors, m)
+	if svc, ok := c.snapshot.mirrored(f.BackendRef, c.route); ok && c.route.Kind == "GRPCRoute" {
+		c.granted = append(c.granted, NewStep(RuleKubeRouteMirrorKept, Applied, svc.Ref, c.route))
+	}
+}
+
+// mirrored is the Service of a mirror, if that is one.
+func (s *Snapshot) mirrored(b k8sgateway.BackendObjectReference, route Ref) (*Service, bool) {
+	if orElse(b.Kind, "Service") != "Service" {
+		return nil, false
+	}
+	return s.KubeService(string(orElse(b.Namespace, k8sgateway.Namespace(route.Namespace))), string(b.Name))
 }
 
 // kubeRedirect is step 2.

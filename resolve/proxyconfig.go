@@ -19,7 +19,8 @@ func proxyConfigOf(w *Workload) *meshconfig.ProxyConfig {
 	return config
 }
 
-// metadata is what the workload's proxy has of the name in its environment, ISTIO_META_NAME.
+// metadata is what the workload's proxy has of the name in its environment, ISTIO_META_NAME, and the ProxyConfig that
+// says so; zero for another source.
 //
 //  1. What the container istio-proxy says.
 //  2. Else what the injector gives it: by the oldest ProxyConfig of the namespace whose selector fits, the annotation
@@ -27,46 +28,55 @@ func proxyConfigOf(w *Workload) *meshconfig.ProxyConfig {
 //     the mesh's defaultConfig; who comes first has the word on the name.
 //
 // Source: pilot/pkg/model/proxy_config.go, EffectiveProxyConfig.
-func (s *Snapshot) metadata(w *Workload, name string) string {
+func (s *Snapshot) metadata(w *Workload, name string) (string, Ref) {
 	for _, c := range w.Containers {
 		for _, e := range c.Env {
 			if c.Name == proxyContainer && e.Name == name {
-				return e.Value
+				return e.Value, Ref{}
 			}
 		}
 	}
-	for _, environment := range []map[string]string{
+	for _, e := range []proxyEnvironment{
 		s.proxyEnvironment(w.Namespace, func(selector map[string]string) bool { return len(selector) > 0 && Selects(selector, w.Labels) }),
-		proxyConfigOf(w).GetProxyMetadata(),
+		{variables: proxyConfigOf(w).GetProxyMetadata()},
 		s.proxyEnvironment(w.Namespace, nil),
 		s.proxyEnvironment(s.Mesh.GetRootNamespace(), nil),
-		s.Mesh.GetDefaultConfig().GetProxyMetadata(),
+		{variables: s.Mesh.GetDefaultConfig().GetProxyMetadata()},
 	} {
-		if v, ok := environment[name]; ok {
-			return v
+		if v, ok := e.variables[name]; ok {
+			return v, e.ref
 		}
 	}
-	return ""
+	return "", Ref{}
 }
 
-// proxyEnvironment are the variables of the oldest ProxyConfig of the namespace whose selector fits; nil for one
-// without selector.
-func (s *Snapshot) proxyEnvironment(namespace string, fits func(selector map[string]string) bool) map[string]string {
+// proxyEnvironment are variables of proxies, and the ProxyConfig that has them.
+type proxyEnvironment struct {
+	variables map[string]string
+	ref       Ref
+}
+
+// proxyEnvironment is that of the oldest ProxyConfig of the namespace whose selector fits; nil for one without selector.
+func (s *Snapshot) proxyEnvironment(namespace string, fits func(selector map[string]string) bool) proxyEnvironment {
 	for _, c := range s.ProxyConfigs {
 		if c.Namespace != namespace {
 			continue
 		}
 		if selector := c.Spec.GetSelector(); fits == nil && selector == nil || fits != nil && fits(selector.GetMatchLabels()) {
-			return c.Spec.GetEnvironmentVariables()
+			return proxyEnvironment{c.Spec.GetEnvironmentVariables(), refOf("networking.istio.io", "ProxyConfig", c).At("spec.environmentVariables")}
 		}
 	}
-	return nil
+	return proxyEnvironment{}
 }
 
-// capturesDNS reports whether the workload's sidecar answers the application's DNS queries.
-func (s *Snapshot) capturesDNS(w *Workload) bool {
-	v := s.metadata(w, "ISTIO_META_DNS_CAPTURE")
-	return w.Dataplane == DataplaneSidecar && (v == "true" || v == "1")
+// capturesDNS reports whether the workload's sidecar answers the application's DNS queries, and by which ProxyConfig.
+func (s *Snapshot) capturesDNS(w *Workload) (bool, []Step) {
+	v, ref := s.metadata(w, "ISTIO_META_DNS_CAPTURE")
+	captured := w.Dataplane == DataplaneSidecar && (v == "true" || v == "1")
+	if ref.IsZero() || w.Dataplane != DataplaneSidecar {
+		return captured, nil
+	}
+	return captured, []Step{NewStep(RuleDNSCaptureBy, Applied, ref, map[bool]string{true: "on", false: "off"}[captured])}
 }
 
 // TrustedProxies is how many proxies before a gateway may write X-Forwarded-For:

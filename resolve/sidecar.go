@@ -118,7 +118,8 @@ func (s *Snapshot) findScope(w *Workload) scopeAnswer {
 		return scopeAnswer{scope: s.scopeOf(scopeKey{namespace: w.Namespace, gateway: true}, nil)}
 	}
 	chosen, steps := s.sidecarOf(w)
-	return scopeAnswer{s.scopeOf(scopeKey{namespace: w.Namespace, captured: s.capturesDNS(w)}, chosen), slices.Clip(steps)}
+	captured, by := s.capturesDNS(w)
+	return scopeAnswer{s.scopeOf(scopeKey{namespace: w.Namespace, captured: captured}, chosen), slices.Clip(slices.Concat(by, steps))}
 }
 
 func (s *Snapshot) sidecarOf(w *Workload) (*networking.Sidecar, []Step) {
