@@ -7,6 +7,7 @@ import (
 	"time"
 
 	networking "istio.io/api/networking/v1alpha3"
+	"k8s.io/utils/ptr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -225,7 +226,7 @@ func (s *Snapshot) earlierTLSPolicy(o *k8sgateway.BackendTLSPolicy, target k8sga
 		}
 		same := slices.ContainsFunc(other.Spec.TargetRefs, func(t k8sgateway.LocalPolicyTargetReferenceWithSectionName) bool {
 			return t.LocalPolicyTargetReference == target.LocalPolicyTargetReference &&
-				(t.SectionName == nil) == (target.SectionName == nil) && orElse(t.SectionName, "") == orElse(target.SectionName, "")
+				(t.SectionName == nil) == (target.SectionName == nil) && ptr.Deref(t.SectionName, "") == ptr.Deref(target.SectionName, "")
 		})
 		if same && cmp.Or(compareTimes(other.CreationTimestamp.Time, o.CreationTimestamp.Time), cmp.Compare(other.Name, o.Name)) < 0 {
 			return other

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 	inference "sigs.k8s.io/gateway-api-inference-extension/api/v1"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
@@ -109,14 +110,14 @@ func (s *Snapshot) referredTo(o *inference.InferencePool) bool {
 	return slices.ContainsFunc(s.HTTPRoutes, func(r *k8sgateway.HTTPRoute) bool {
 		return len(r.Spec.ParentRefs) > 0 && slices.ContainsFunc(r.Spec.Rules, func(rule k8sgateway.HTTPRouteRule) bool {
 			return slices.ContainsFunc(rule.BackendRefs, func(b k8sgateway.HTTPBackendRef) bool {
-				return isInferencePool(b.BackendRef) && string(b.Name) == o.Name && string(orElse(b.Namespace, k8sgateway.Namespace(r.Namespace))) == o.Namespace
+				return isInferencePool(b.BackendRef) && string(b.Name) == o.Name && string(ptr.Deref(b.Namespace, k8sgateway.Namespace(r.Namespace))) == o.Namespace
 			})
 		})
 	})
 }
 
 func isInferencePool(b k8sgateway.BackendRef) bool {
-	return orElse(b.Group, "") == inferenceGroup && orElse(b.Kind, "") == "InferencePool"
+	return ptr.Deref(b.Group, "") == inferenceGroup && ptr.Deref(b.Kind, "") == "InferencePool"
 }
 
 // inferenceService is step 2.

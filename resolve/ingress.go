@@ -10,6 +10,7 @@ import (
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	networking "istio.io/api/networking/v1alpha3"
 	networkingk8s "k8s.io/api/networking/v1"
+	"k8s.io/utils/ptr"
 )
 
 // Ingresses become Gateways and VirtualServices.
@@ -267,7 +268,7 @@ func (s *Snapshot) ingressPaths(ix *ingressIndex, o *networkingk8s.Ingress, i in
 
 // ingressMatch is what a path becomes; nil for every path.
 func ingressMatch(path networkingk8s.HTTPIngressPath) *networking.StringMatch {
-	switch orElse(path.PathType, networkingk8s.PathTypeImplementationSpecific) {
+	switch ptr.Deref(path.PathType, networkingk8s.PathTypeImplementationSpecific) {
 	case networkingk8s.PathTypeExact:
 		return exactMatch(path.Path)
 	case networkingk8s.PathTypePrefix:

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
+	"k8s.io/utils/ptr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -130,7 +131,7 @@ func (c *ruleConversion) destinations(backends []backend) []*networking.HTTPRout
 	var out []*networking.HTTPRouteDestination
 	c.pools = nil // those of mirrors have no picker
 	for _, b := range backends {
-		weight := orElse(b.Weight, 1)
+		weight := ptr.Deref(b.Weight, 1)
 		if weight == 0 {
 			continue
 		}
@@ -156,8 +157,8 @@ func (c *ruleConversion) destinations(backends []backend) []*networking.HTTPRout
 
 // destination is steps 2 to 5.
 func (c *ruleConversion) destination(b k8sgateway.BackendRef, ref Ref) *networking.Destination {
-	s, kind := c.snapshot, kindRef{string(orElse(b.Group, "")), string(orElse(b.Kind, "Service"))}
-	namespace, name := string(orElse(b.Namespace, k8sgateway.Namespace(c.route.Namespace))), string(b.Name)
+	s, kind := c.snapshot, kindRef{string(ptr.Deref(b.Group, "")), string(ptr.Deref(b.Kind, "Service"))}
+	namespace, name := string(ptr.Deref(b.Namespace, k8sgateway.Namespace(c.route.Namespace))), string(b.Name)
 	soft := func(rule RuleID, args ...any) {
 		c.steps, c.unresolved = append(c.steps, NewStep(rule, Skipped, ref, args...)), publishedReasons[rule]
 	}

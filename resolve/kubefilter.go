@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	wrappers "google.golang.org/protobuf/types/known/wrapperspb"
 	networking "istio.io/api/networking/v1alpha3"
+	"k8s.io/utils/ptr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -128,7 +129,7 @@ func (c *ruleConversion) mirror(out *networking.HTTPRoute, f *k8sgateway.HTTPReq
 	m := &networking.HTTPMirrorPolicy{Destination: d}
 	switch {
 	case f.Fraction != nil:
-		m.Percentage = &networking.Percent{Value: 100 * float64(f.Fraction.Numerator) / float64(orElse(f.Fraction.Denominator, 100))}
+		m.Percentage = &networking.Percent{Value: 100 * float64(f.Fraction.Numerator) / float64(ptr.Deref(f.Fraction.Denominator, 100))}
 	case f.Percent != nil:
 		m.Percentage = &networking.Percent{Value: float64(*f.Percent)}
 	}
@@ -141,10 +142,10 @@ func (c *ruleConversion) mirror(out *networking.HTTPRoute, f *k8sgateway.HTTPReq
 
 // mirrored is the Service of a mirror, if that is one.
 func (s *Snapshot) mirrored(b k8sgateway.BackendObjectReference, route Ref) (*Service, bool) {
-	if orElse(b.Kind, "Service") != "Service" {
+	if ptr.Deref(b.Kind, "Service") != "Service" {
 		return nil, false
 	}
-	return s.KubeService(string(orElse(b.Namespace, k8sgateway.Namespace(route.Namespace))), string(b.Name))
+	return s.KubeService(string(ptr.Deref(b.Namespace, k8sgateway.Namespace(route.Namespace))), string(b.Name))
 }
 
 // kubeRedirect is step 2.
@@ -153,7 +154,7 @@ func kubeRedirect(f *k8sgateway.HTTPRequestRedirectFilter) *networking.HTTPRedir
 		return nil
 	}
 	out := &networking.HTTPRedirect{
-		RedirectCode: uint32(orElse(f.StatusCode, 0)), Authority: string(orElse(f.Hostname, "")), Scheme: orElse(f.Scheme, ""),
+		RedirectCode: uint32(ptr.Deref(f.StatusCode, 0)), Authority: string(ptr.Deref(f.Hostname, "")), Scheme: ptr.Deref(f.Scheme, ""),
 	}
 	switch {
 	case f.Port != nil:
@@ -166,9 +167,9 @@ func kubeRedirect(f *k8sgateway.HTTPRequestRedirectFilter) *networking.HTTPRedir
 	if f.Path != nil {
 		switch f.Path.Type {
 		case k8sgateway.FullPathHTTPPathModifier:
-			out.Uri = orElse(f.Path.ReplaceFullPath, "")
+			out.Uri = ptr.Deref(f.Path.ReplaceFullPath, "")
 		case k8sgateway.PrefixMatchHTTPPathModifier:
-			out.PrefixRewrite = orElse(f.Path.ReplacePrefixMatch, "")
+			out.PrefixRewrite = ptr.Deref(f.Path.ReplacePrefixMatch, "")
 		}
 	}
 	return out
@@ -179,15 +180,15 @@ func kubeRewrite(f *k8sgateway.HTTPURLRewriteFilter) *networking.HTTPRewrite {
 	if f == nil {
 		return nil
 	}
-	out := &networking.HTTPRewrite{Authority: string(orElse(f.Hostname, ""))}
+	out := &networking.HTTPRewrite{Authority: string(ptr.Deref(f.Hostname, ""))}
 	if f.Path != nil {
 		switch f.Path.Type {
 		case k8sgateway.PrefixMatchHTTPPathModifier:
-			if out.Uri = strings.TrimSuffix(orElse(f.Path.ReplacePrefixMatch, ""), "/"); out.Uri == "" {
+			if out.Uri = strings.TrimSuffix(ptr.Deref(f.Path.ReplacePrefixMatch, ""), "/"); out.Uri == "" {
 				out.Uri = "/"
 			}
 		case k8sgateway.FullPathHTTPPathModifier:
-			out.UriRegexRewrite = &networking.RegexRewrite{Match: "/.*", Rewrite: orElse(f.Path.ReplaceFullPath, "")}
+			out.UriRegexRewrite = &networking.RegexRewrite{Match: "/.*", Rewrite: ptr.Deref(f.Path.ReplaceFullPath, "")}
 		}
 	}
 	if out.Uri == "" && out.UriRegexRewrite == nil && out.Authority == "" {
@@ -218,7 +219,7 @@ func kubeCORS(f *k8sgateway.HTTPCORSFilter) *networking.CorsPolicy {
 			out.AllowOrigins = append(out.AllowOrigins, regexMatch("^"+strings.ReplaceAll(regexp.QuoteMeta(o), `\*`, ".*")+"$"))
 		}
 	}
-	if orElse(f.AllowCredentials, false) {
+	if ptr.Deref(f.AllowCredentials, false) {
 		out.AllowCredentials = wrappers.Bool(true)
 	}
 	for _, m := range f.AllowMethods {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	networking "istio.io/api/networking/v1alpha3"
+	"k8s.io/utils/ptr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -122,13 +123,13 @@ func (s *Snapshot) kubeGateways() map[Ref]*kubeGateway {
 func (g *kubeGateway) bind(domain string) {
 	spec := g.object.Spec
 	g.managed = len(spec.Addresses) == 0 ||
-		len(spec.Addresses) == 1 && orElse(spec.Addresses[0].Type, k8sgateway.IPAddressType) == k8sgateway.IPAddressType
+		len(spec.Addresses) == 1 && ptr.Deref(spec.Addresses[0].Type, k8sgateway.IPAddressType) == k8sgateway.IPAddressType
 	if g.managed {
 		g.services = []string{g.deployedName() + "." + g.ref.Namespace + ".svc." + domain}
 		return
 	}
 	for i, a := range spec.Addresses {
-		if orElse(a.Type, k8sgateway.HostnameAddressType) != k8sgateway.HostnameAddressType {
+		if ptr.Deref(a.Type, k8sgateway.HostnameAddressType) != k8sgateway.HostnameAddressType {
 			at := g.ref.At(pathIndex("spec.addresses", i))
 			g.steps = append(g.steps, NewStep(RuleKubeGatewayAddress, Skipped, at, a.Value, "it is of type "+string(*a.Type)))
 			continue

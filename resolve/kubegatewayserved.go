@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"k8s.io/utils/ptr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -93,7 +94,7 @@ func (s *Snapshot) KubeListenersWithoutTraffic(w *Workload, podPort int, host st
 	for _, g := range s.gatewaysServedBy(w) {
 		for _, l := range g.listeners {
 			there := slices.ContainsFunc(targets, func(t ServiceTarget) bool { return t.Port.Number == int(l.spec.Port) && t.TargetPort == podPort })
-			if there && (host == "" || HostSubsetOf(host, strings.ToLower(cmp.Or(string(orElse(l.spec.Hostname, "")), "*")))) {
+			if there && (host == "" || HostSubsetOf(host, strings.ToLower(cmp.Or(string(ptr.Deref(l.spec.Hostname, "")), "*")))) {
 				steps = append(steps, l.steps...)
 			}
 		}
@@ -104,7 +105,7 @@ func (s *Snapshot) KubeListenersWithoutTraffic(w *Workload, podPort int, host st
 // takes reports whether a listener of the Gateway is for the host; an empty host is for every one.
 func (g *kubeGateway) takes(host string) bool {
 	return slices.ContainsFunc(g.object.Spec.Listeners, func(l k8sgateway.Listener) bool {
-		own := strings.ToLower(cmp.Or(string(orElse(l.Hostname, "")), "*"))
+		own := strings.ToLower(cmp.Or(string(ptr.Deref(l.Hostname, "")), "*"))
 		return host == "" || HostSubsetOf(host, own)
 	})
 }

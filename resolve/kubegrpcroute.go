@@ -2,6 +2,7 @@ package resolve
 
 import (
 	networking "istio.io/api/networking/v1alpha3"
+	"k8s.io/utils/ptr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -33,7 +34,7 @@ func (c *ruleConversion) grpcRule(rule k8sgateway.GRPCRouteRule, i int) *network
 	var weight int32
 	var several []backend
 	for j, b := range rule.BackendRefs {
-		weight += orElse(b.Weight, 1)
+		weight += ptr.Deref(b.Weight, 1)
 		one := backend{BackendRef: b.BackendRef, ref: c.at("backendRefs[%d]", j)}
 		for _, f := range b.Filters {
 			one.filters = append(one.filters, grpcFilter(f))
@@ -71,7 +72,7 @@ func (c *ruleConversion) grpcMatch(m k8sgateway.GRPCRouteMatch, ref Ref) (*netwo
 	clauses := writtenAs{"uri": at("method")}
 	out := &networking.HTTPMatchRequest{Uri: c.grpcPath(m.Method, at("method"))}
 	for i, h := range m.Headers {
-		c.named(&out.Headers, clauses, "headers", string(h.Name), string(orElse(h.Type, k8sgateway.GRPCHeaderMatchExact)), h.Value, at(pathIndex("headers", i)))
+		c.named(&out.Headers, clauses, "headers", string(h.Name), string(ptr.Deref(h.Type, k8sgateway.GRPCHeaderMatchExact)), h.Value, at(pathIndex("headers", i)))
 	}
 	return out, clauses
 }
@@ -80,8 +81,8 @@ func (c *ruleConversion) grpcPath(m *k8sgateway.GRPCMethodMatch, ref Ref) *netwo
 	if m == nil {
 		return nil
 	}
-	service, method := orElse(m.Service, ""), orElse(m.Method, "")
-	switch how := orElse(m.Type, k8sgateway.GRPCMethodMatchExact); {
+	service, method := ptr.Deref(m.Service, ""), ptr.Deref(m.Method, "")
+	switch how := ptr.Deref(m.Type, k8sgateway.GRPCMethodMatchExact); {
 	case m.Service == nil && m.Method == nil:
 		c.refuse(RuleKubeRouteMatchType, ref, "a match without service and method")
 	case how != k8sgateway.GRPCMethodMatchExact && how != k8sgateway.GRPCMethodMatchRegularExpression:

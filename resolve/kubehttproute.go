@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 	networking "istio.io/api/networking/v1alpha3"
+	"k8s.io/utils/ptr"
 	inference "sigs.k8s.io/gateway-api-inference-extension/api/v1"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
@@ -116,7 +117,7 @@ func (c *ruleConversion) httpRule(rule k8sgateway.HTTPRouteRule, i int) *network
 	c.fields["route"] = c.at("backendRefs")
 	var weight int32
 	for _, b := range rule.BackendRefs {
-		weight += orElse(b.Weight, 1)
+		weight += ptr.Deref(b.Weight, 1)
 	}
 	if weight == 0 && out.Redirect == nil {
 		out.DirectResponse = &networking.HTTPDirectResponse{Status: 500}
@@ -137,9 +138,9 @@ func (c *ruleConversion) httpMatch(m k8sgateway.HTTPRouteMatch, ref Ref) (*netwo
 	at := func(field string) Ref { return ref.At(ref.Field + "." + field) }
 	clauses := writtenAs{"uri": at("path"), "method": at("method")}
 	out := &networking.HTTPMatchRequest{}
-	path := orElse(m.Path, k8sgateway.HTTPPathMatch{})
-	value := orElse(path.Value, "/")
-	switch orElse(path.Type, k8sgateway.PathMatchPathPrefix) {
+	path := ptr.Deref(m.Path, k8sgateway.HTTPPathMatch{})
+	value := ptr.Deref(path.Value, "/")
+	switch ptr.Deref(path.Type, k8sgateway.PathMatchPathPrefix) {
 	case k8sgateway.PathMatchPathPrefix:
 		if value != "/" {
 			value = strings.TrimSuffix(value, "/")
@@ -153,10 +154,10 @@ func (c *ruleConversion) httpMatch(m k8sgateway.HTTPRouteMatch, ref Ref) (*netwo
 		c.refuse(RuleKubeRouteMatchType, at("path.type"), string(*path.Type))
 	}
 	for i, h := range m.Headers {
-		c.named(&out.Headers, clauses, "headers", string(h.Name), string(orElse(h.Type, k8sgateway.HeaderMatchExact)), h.Value, at(pathIndex("headers", i)))
+		c.named(&out.Headers, clauses, "headers", string(h.Name), string(ptr.Deref(h.Type, k8sgateway.HeaderMatchExact)), h.Value, at(pathIndex("headers", i)))
 	}
 	for i, q := range m.QueryParams {
-		c.named(&out.QueryParams, clauses, "queryParams", string(q.Name), string(orElse(q.Type, k8sgateway.QueryParamMatchExact)), q.Value, at(pathIndex("queryParams", i)))
+		c.named(&out.QueryParams, clauses, "queryParams", string(q.Name), string(ptr.Deref(q.Type, k8sgateway.QueryParamMatchExact)), q.Value, at(pathIndex("queryParams", i)))
 	}
 	if m.Method != nil {
 		out.Method = exactMatch(string(*m.Method))
@@ -202,7 +203,7 @@ func (c *ruleConversion) retry(out *networking.HTTPRoute, in *k8sgateway.HTTPRou
 	for _, code := range in.Codes {
 		on = append(on, strconv.Itoa(int(code)))
 	}
-	out.Retries = &networking.HTTPRetry{Attempts: int32(orElse(in.Attempts, 2)), RetryOn: strings.Join(on, ",")}
+	out.Retries = &networking.HTTPRetry{Attempts: int32(ptr.Deref(in.Attempts, 2)), RetryOn: strings.Join(on, ",")}
 	if out.Retries.Attempts == 0 {
 		out.Retries.RetryOn = ""
 	}
@@ -218,7 +219,7 @@ func (c *ruleConversion) timeouts(out *networking.HTTPRoute, in *k8sgateway.HTTP
 		return
 	}
 	parse := func(d *k8sgateway.Duration) time.Duration {
-		v, _ := time.ParseDuration(string(orElse(d, "0s")))
+		v, _ := time.ParseDuration(string(ptr.Deref(d, "0s")))
 		return v
 	}
 	if d := parse(in.Request); d != 0 {

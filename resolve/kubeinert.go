@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"k8s.io/utils/ptr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -90,9 +91,9 @@ func (s *Snapshot) udpRoutes(l *kubeListener) []Step {
 	for _, o := range s.UDPRoutes {
 		ref := refOf(k8sgateway.GroupName, "UDPRoute", o)
 		for i, p := range o.Spec.ParentRefs {
-			same := string(orElse(p.Kind, "Gateway")) == l.parent.Kind && string(p.Name) == l.parent.Name &&
-				string(orElse(p.Namespace, k8sgateway.Namespace(o.Namespace))) == l.parent.Namespace
-			if same && orElse(p.SectionName, l.spec.Name) == l.spec.Name && orElse(p.Port, l.spec.Port) == l.spec.Port {
+			same := string(ptr.Deref(p.Kind, "Gateway")) == l.parent.Kind && string(p.Name) == l.parent.Name &&
+				string(ptr.Deref(p.Namespace, k8sgateway.Namespace(o.Namespace))) == l.parent.Namespace
+			if same && ptr.Deref(p.SectionName, l.spec.Name) == l.spec.Name && ptr.Deref(p.Port, l.spec.Port) == l.spec.Port {
 				steps = append(steps, NewStep(RuleKubeInertUDPRoute, Skipped, ref.At(pathIndex("spec.parentRefs", i)), l.ref))
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	networking "istio.io/api/networking/v1alpha3"
+	"k8s.io/utils/ptr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -43,7 +44,7 @@ func (s *Snapshot) convertTLSRoute(o *k8sgateway.TLSRoute, ref Ref, mesh bool) r
 func weightless(refs []k8sgateway.BackendRef) bool {
 	var sum int32
 	for _, b := range refs {
-		sum += orElse(b.Weight, 1)
+		sum += ptr.Deref(b.Weight, 1)
 	}
 	return sum == 0
 }
@@ -59,7 +60,7 @@ func (c *ruleConversion) l4Destinations(refs []k8sgateway.BackendRef) []*network
 	}
 	var out []*networking.RouteDestination
 	for i, b := range refs {
-		weight := orElse(b.Weight, 1)
+		weight := ptr.Deref(b.Weight, 1)
 		if weight == 0 {
 			continue
 		}

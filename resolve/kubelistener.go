@@ -9,6 +9,7 @@ import (
 	wrappers "google.golang.org/protobuf/types/known/wrapperspb"
 	networking "istio.io/api/networking/v1alpha3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -117,7 +118,7 @@ func (s *Snapshot) readListener(l *kubeListener) {
 
 // listenerHosts is step 2.
 func (s *Snapshot) listenerHosts(l *kubeListener) []string {
-	host := string(orElse(l.spec.Hostname, "*"))
+	host := string(ptr.Deref(l.spec.Hostname, "*"))
 	var out []string
 	for _, ns := range s.allowedNamespaces(l) {
 		out = append(out, ns+"/"+host)
@@ -130,7 +131,7 @@ func (s *Snapshot) listenerHosts(l *kubeListener) []string {
 
 func (s *Snapshot) allowedNamespaces(l *kubeListener) []string {
 	allowed := l.spec.AllowedRoutes
-	if allowed == nil || allowed.Namespaces == nil || orElse(allowed.Namespaces.From, k8sgateway.NamespacesFromSame) == k8sgateway.NamespacesFromSame {
+	if allowed == nil || allowed.Namespaces == nil || ptr.Deref(allowed.Namespaces.From, k8sgateway.NamespacesFromSame) == k8sgateway.NamespacesFromSame {
 		return []string{l.parent.Namespace}
 	}
 	if *allowed.Namespaces.From == k8sgateway.NamespacesFromAll || allowed.Namespaces.Selector == nil {
@@ -174,7 +175,7 @@ func listenerKinds(l k8sgateway.Listener) []kindRef {
 		supported = []kindRef{gatewayKind("TCPRoute")}
 	case k8sgateway.TLSProtocolType:
 		supported = []kindRef{gatewayKind("TLSRoute")}
-		if l.TLS != nil && orElse(l.TLS.Mode, "") == k8sgateway.TLSModeTerminate {
+		if l.TLS != nil && ptr.Deref(l.TLS.Mode, "") == k8sgateway.TLSModeTerminate {
 			supported = append(supported, gatewayKind("TCPRoute"))
 		}
 	}
@@ -183,7 +184,7 @@ func listenerKinds(l k8sgateway.Listener) []kindRef {
 	}
 	return slices.DeleteFunc(supported, func(k kindRef) bool {
 		return !slices.ContainsFunc(l.AllowedRoutes.Kinds, func(a k8sgateway.RouteGroupKind) bool {
-			return k == kindRef{string(orElse(a.Group, k8sgateway.GroupName)), string(a.Kind)}
+			return k == kindRef{string(ptr.Deref(a.Group, k8sgateway.GroupName)), string(a.Kind)}
 		})
 	})
 }
@@ -202,7 +203,7 @@ func (s *Snapshot) listenerTLS(l *kubeListener) *networking.ServerTLSSettings {
 	}
 	out := &networking.ServerTLSSettings{}
 	mode := string(tls.Options[terminateModeOption])
-	switch orElse(tls.Mode, k8sgateway.TLSModeTerminate) {
+	switch ptr.Deref(tls.Mode, k8sgateway.TLSModeTerminate) {
 	case k8sgateway.TLSModeTerminate:
 		out.Mode = networking.ServerTLSSettings_SIMPLE
 		switch mode {
@@ -241,8 +242,8 @@ func (s *Snapshot) listenerCertificates(l *kubeListener, out *networking.ServerT
 	names, usable := make([]string, len(refs)), 0
 	var why []string
 	for i, ref := range refs {
-		namespace := string(orElse(ref.Namespace, k8sgateway.Namespace(l.parent.Namespace)))
-		kind := kindRef{string(orElse(ref.Group, "")), string(orElse(ref.Kind, "Secret"))}
+		namespace := string(ptr.Deref(ref.Namespace, k8sgateway.Namespace(l.parent.Namespace)))
+		kind := kindRef{string(ptr.Deref(ref.Group, "")), string(ptr.Deref(ref.Kind, "Secret"))}
 		switch {
 		case kind != kindRef{"", "Secret"}:
 			l.resolved = cmp.Or(l.resolved, string(k8sgateway.ListenerReasonInvalidCertificateRef))
@@ -307,7 +308,7 @@ func (s *Snapshot) clientValidation(l *kubeListener, out *networking.ServerTLSSe
 		return
 	}
 	ref := config.Validation.CACertificateRefs[0]
-	namespace := string(orElse(ref.Namespace, k8sgateway.Namespace(l.parent.Namespace)))
+	namespace := string(ptr.Deref(ref.Namespace, k8sgateway.Namespace(l.parent.Namespace)))
 	kind := kindRef{string(ref.Group), string(ref.Kind)}
 	scheme := map[kindRef]string{{"", "ConfigMap"}: "configmap", {"", "Secret"}: "kubernetes-gateway"}[kind]
 	var ca authority

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -257,8 +258,8 @@ func (r *kubeRoute) compareStatus(index int) []Step {
 // Source: pilot/pkg/config/kube/gateway/conversion.go, parentRefString.
 func sameParent(a, b k8sgateway.ParentReference, namespace string) bool {
 	full := func(p k8sgateway.ParentReference) string {
-		return fmt.Sprintf("%s/%s/%s/%s/%d.%s", orElse(p.Group, k8sgateway.GroupName), orElse(p.Kind, "Gateway"), p.Name,
-			orElse(p.SectionName, ""), orElse(p.Port, 0), orElse(p.Namespace, k8sgateway.Namespace(namespace)))
+		return fmt.Sprintf("%s/%s/%s/%s/%d.%s", ptr.Deref(p.Group, k8sgateway.GroupName), ptr.Deref(p.Kind, "Gateway"), p.Name,
+			ptr.Deref(p.SectionName, ""), ptr.Deref(p.Port, 0), ptr.Deref(p.Namespace, k8sgateway.Namespace(namespace)))
 	}
 	return full(a) == full(b)
 }

@@ -3,6 +3,8 @@ package resolve
 import (
 	"slices"
 	"strings"
+
+	"k8s.io/utils/ptr"
 )
 
 // Why a Gateway API route has no part in a table.
@@ -155,7 +157,7 @@ func (t *GatewayRouteTable) barredListeners(r *kubeRoute, index int) []Step {
 	}
 	var steps []Step
 	for _, l := range g.listeners {
-		if section := orElse(parent.SectionName, l.spec.Name); l.parent == target && l.server == nil && section == l.spec.Name && int(l.spec.Port) != t.Servers[0].Port() {
+		if section := ptr.Deref(parent.SectionName, l.spec.Name); l.parent == target && l.server == nil && section == l.spec.Name && int(l.spec.Port) != t.Servers[0].Port() {
 			steps = append(steps, l.steps...)
 		}
 	}

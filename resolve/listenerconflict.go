@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"k8s.io/utils/ptr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -72,7 +73,7 @@ func isHTTPLike(p k8sgateway.ProtocolType) bool {
 }
 
 func listenerHostname(l k8sgateway.Listener) string {
-	return cmp.Or(string(orElse(l.Hostname, "")), "*")
+	return cmp.Or(string(ptr.Deref(l.Hostname, "")), "*")
 }
 
 // listenerWord is the protocol and name, as in "HTTPS listener web".

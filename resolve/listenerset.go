@@ -6,6 +6,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/ptr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -72,12 +73,12 @@ func (s *Snapshot) listenerSetListeners(g *kubeGateway) []*kubeListener {
 // listenerSetParent is the Gateway a ListenerSet belongs to; zero if it names something else.
 func listenerSetParent(o *k8sgateway.ListenerSet) Ref {
 	p := o.Spec.ParentRef
-	if string(orElse(p.Group, k8sgateway.GroupName)) != k8sgateway.GroupName || orElse(p.Kind, "Gateway") != "Gateway" {
+	if string(ptr.Deref(p.Group, k8sgateway.GroupName)) != k8sgateway.GroupName || ptr.Deref(p.Kind, "Gateway") != "Gateway" {
 		return Ref{}
 	}
 	return Ref{
 		Group: k8sgateway.GroupName, Kind: "Gateway",
-		Namespace: string(orElse(p.Namespace, k8sgateway.Namespace(o.Namespace))), Name: string(p.Name),
+		Namespace: string(ptr.Deref(p.Namespace, k8sgateway.Namespace(o.Namespace))), Name: string(p.Name),
 	}
 }
 
@@ -110,7 +111,7 @@ func (s *Snapshot) allowsListeners(o *k8sgateway.Gateway, namespace string) bool
 		return false
 	}
 	allowed := o.Spec.AllowedListeners.Namespaces
-	switch orElse(allowed.From, k8sgateway.NamespacesFromSelector) {
+	switch ptr.Deref(allowed.From, k8sgateway.NamespacesFromSelector) {
 	case k8sgateway.NamespacesFromAll:
 		return true
 	case k8sgateway.NamespacesFromSame:

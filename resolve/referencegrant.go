@@ -59,11 +59,3 @@ func (s *Snapshot) granted(from kindRef, fromNamespace string, to kindRef, names
 
 // gatewayKind is a kind of the Gateway API's own group.
 func gatewayKind(kind string) kindRef { return kindRef{k8sgateway.GroupName, kind} }
-
-// orElse is what a pointer leads to, or the default.
-func orElse[T any](p *T, otherwise T) T {
-	if p == nil {
-		return otherwise
-	}
-	return *p
-}

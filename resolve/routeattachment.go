@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/utils/ptr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -125,10 +126,10 @@ func (r *kubeRoute) accepted() []*routeAttachment {
 // attach compares the route with all of its parents.
 func (s *Snapshot) attach(r *kubeRoute, gateways map[Ref]*kubeGateway) {
 	for i, parent := range r.parents {
-		kind := kindRef{string(orElse(parent.Group, k8sgateway.GroupName)), string(orElse(parent.Kind, "Gateway"))}
+		kind := kindRef{string(ptr.Deref(parent.Group, k8sgateway.GroupName)), string(ptr.Deref(parent.Kind, "Gateway"))}
 		target := Ref{
 			Group: kind.group, Kind: kind.kind,
-			Namespace: string(orElse(parent.Namespace, k8sgateway.Namespace(r.ref.Namespace))), Name: string(parent.Name),
+			Namespace: string(ptr.Deref(parent.Namespace, k8sgateway.Namespace(r.ref.Namespace))), Name: string(parent.Name),
 		}
 		a := routeAttachment{route: r, index: i, parent: parent, target: target}
 		switch kind {
@@ -147,7 +148,7 @@ func (s *Snapshot) attach(r *kubeRoute, gateways map[Ref]*kubeGateway) {
 // Source: pilot/pkg/config/kube/gateway/conversion.go, parentRefString.
 func (a *routeAttachment) sortKey() string {
 	return fmt.Sprintf("%s/%s/%s/%s/%d.%s", a.target.Group, a.target.Kind, a.target.Name,
-		orElse(a.parent.SectionName, ""), orElse(a.parent.Port, 0), a.target.Namespace)
+		ptr.Deref(a.parent.SectionName, ""), ptr.Deref(a.parent.Port, 0), a.target.Namespace)
 }
 
 func (a *routeAttachment) refuse(rule RuleID, args ...any) {
@@ -221,9 +222,9 @@ func (s *Snapshot) attachToListeners(r *kubeRoute, a routeAttachment, gateways m
 	}
 	for _, l := range listeners {
 		one := a
-		one.listener, one.gateway, one.listenerHost = l, l.parent.Namespace+"/"+l.internalName(), string(orElse(l.spec.Hostname, ""))
+		one.listener, one.gateway, one.listenerHost = l, l.parent.Namespace+"/"+l.internalName(), string(ptr.Deref(l.spec.Hostname, ""))
 		for _, other := range listeners {
-			if host := string(orElse(other.spec.Hostname, "")); other != l && other.spec.Port == l.spec.Port &&
+			if host := string(ptr.Deref(other.spec.Hostname, "")); other != l && other.spec.Port == l.spec.Port &&
 				other.spec.Protocol == l.spec.Protocol && host != one.listenerHost {
 				one.others = append(one.others, host)
 			}
@@ -275,11 +276,11 @@ func lastOf(steps []Step) string {
 // compare is step 3.
 func (a *routeAttachment) compare(r *kubeRoute) {
 	l := a.listener
-	if port := orElse(a.parent.Port, 0); port != 0 && port != l.spec.Port {
+	if port := ptr.Deref(a.parent.Port, 0); port != 0 && port != l.spec.Port {
 		a.refuse(RuleRouteOtherPort, port, l.ref, l.spec.Port)
 		return
 	}
-	if section := orElse(a.parent.SectionName, ""); section != "" && section != l.spec.Name {
+	if section := ptr.Deref(a.parent.SectionName, ""); section != "" && section != l.spec.Name {
 		a.refuse(RuleRouteOtherSection, string(section), l.ref, string(l.spec.Name))
 		return
 	}
