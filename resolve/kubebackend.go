@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"slices"
 	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
@@ -25,6 +26,7 @@ import (
 const (
 	RuleBackendNotGranted   RuleID = "kubebackend/not-granted"
 	RuleBackendMissing      RuleID = "kubebackend/not-found"
+	RuleBackendElsewhere    RuleID = "kubebackend/host-of-another-namespace"
 	RuleBackendKind         RuleID = "kubebackend/kind"
 	RuleBackendInvalid      RuleID = "kubebackend/invalid"
 	RuleBackendInference    RuleID = "kubebackend/inference-pool"
@@ -55,6 +57,12 @@ var kubeBackendRules = []Rule{
 		ID: RuleBackendMissing, Stage: StageRoute,
 		Says:     "A backend that does not exist keeps its share of the requests, which is answered 500, or of the connections, which are closed.",
 		Template: "backend %s does not exist (BackendNotFound)",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
+	},
+	{
+		ID: RuleBackendElsewhere, Stage: StageRoute,
+		Says:     "A backend of kind Hostname is looked for in the route's namespace, for the status alone; the requests go to the service of that host that the proxy sees, if there is one.",
+		Template: "namespace %s has no service of host %s (BackendNotFound); the requests go to that of another namespace where the proxy sees one",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
 	},
 	{
@@ -187,8 +195,11 @@ func (c *ruleConversion) destination(b k8sgateway.BackendRef, ref Ref) *networki
 			return nil
 		}
 		host = name
-		if !s.hasServiceIn(host, namespace) {
+		switch services := s.ServicesForHost(host); {
+		case len(services) == 0:
 			soft(RuleBackendMissing, host)
+		case !slices.ContainsFunc(services, func(svc *Service) bool { return svc.Namespace == namespace }):
+			soft(RuleBackendElsewhere, namespace, host)
 		}
 	case kindRef{inferenceGroup, "InferencePool"}:
 		if strings.Contains(name, ".") && s.feature(featureInference).on {
@@ -213,14 +224,4 @@ func (c *ruleConversion) share() string {
 		return shareClosed
 	}
 	return answered500
-}
-
-// hasServiceIn reports whether the namespace has a service of that host.
-func (s *Snapshot) hasServiceIn(host, namespace string) bool {
-	for _, svc := range s.ServicesForHost(host) {
-		if svc.Namespace == namespace {
-			return true
-		}
-	}
-	return false
 }

@@ -58,7 +58,8 @@ var publishedReasons = map[RuleID]string{
 	RuleRouteNoParent: string(k8sgateway.RouteReasonNoMatchingParent),
 
 	RuleBackendNotGranted: string(k8sgateway.RouteReasonRefNotPermitted), RuleBackendMissing: string(k8sgateway.RouteReasonBackendNotFound),
-	RuleBackendKind: string(k8sgateway.RouteReasonInvalidKind), RuleBackendInference: string(k8sgateway.RouteReasonInvalidKind),
+	RuleBackendElsewhere: string(k8sgateway.RouteReasonBackendNotFound),
+	RuleBackendKind:      string(k8sgateway.RouteReasonInvalidKind), RuleBackendInference: string(k8sgateway.RouteReasonInvalidKind),
 	RuleBackendInvalid: "InvalidDestination", RuleKubeRouteFilter: "InvalidFilter", RuleKubeRouteHeader: "InvalidFilter",
 	RuleKubeRouteMatchType: "InvalidConfiguration",
 
