@@ -18,6 +18,7 @@ const (
 	RuleEndpointFQDNSlice      RuleID = "endpoint/fqdn-slice"
 	RuleEndpointHealthCheck    RuleID = "endpoint/workloadentry-health"
 	RuleEndpointNotIP          RuleID = "endpoint/not-an-ip"
+	RuleEndpointNoAddress      RuleID = "endpoint/without-address"
 	RuleEndpointDNSHost        RuleID = "endpoint/dns-host"
 	RuleEndpointRoundRobin     RuleID = "endpoint/dns-round-robin"
 	RuleEndpointPooled         RuleID = "endpoint/pooled"
@@ -121,6 +122,12 @@ var endpointRules = append(append([]Rule{
 		Says:     "An address that is not an IP is left out unless the service resolves by DNS.",
 		Template: "address %s is not an IP, and %s does not resolve by DNS: left out",
 		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, BuildClusterLoadAssignment; serviceregistry/serviceentry/conversion.go, services",
+	},
+	{
+		ID: RuleEndpointNoAddress, Stage: StageLoadBalance,
+		Says:     "A WorkloadEntry, or an endpoint written in a ServiceEntry, that has a network and no address is reached by the gateways of that network. Without one Envoy gets an endpoint without address, and refuses it with all the others.",
+		Template: "has no address: taken to be reached by a gateway of network %q; without one Envoy refuses all the endpoints of %s",
+		Source:   "pilot/pkg/xds/endpoints/ep_filters.go, EndpointsByNetworkFilter; Envoy, core.v3.SocketAddress",
 	},
 	{
 		ID: RuleEndpointDNSHost, Stage: StageLoadBalance,

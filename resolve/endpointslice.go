@@ -231,7 +231,7 @@ func containerPorts(w *Workload) string {
 // selectedWorkloadEntries adds the WorkloadEntries of the namespace that a
 // ClusterIP Service's selector matches.
 //
-//  1. Only Services with a selector and a ClusterIP; only entries whose address is an IP.
+//  1. Only Services with a selector and a ClusterIP; only entries whose address is an IP, or is left out.
 //  2. The port: see entryTargetPort. A named targetPort that the entry lacks makes it no endpoint.
 //
 // Source: pilot/pkg/serviceregistry/kube/controller/controller.go, serviceInstancesFromWorkloadInstances.
@@ -248,8 +248,8 @@ func (s *Snapshot) selectedWorkloadEntries(set *instanceSet, svc *Service, port 
 		if we == nil || !set.healthy(we, w) {
 			continue
 		}
-		if !isIP(we.Spec.GetAddress()) {
-			set.skip(RuleEndpointNotIP, w.Owner.At("spec.address"), we.Spec.GetAddress(), svc.Hostname)
+		if address := we.Spec.GetAddress(); address != "" && !isIP(address) {
+			set.skip(RuleEndpointNotIP, w.Owner.At("spec.address"), address, svc.Hostname)
 			continue
 		}
 		// 2.
@@ -259,6 +259,14 @@ func (s *Snapshot) selectedWorkloadEntries(set *instanceSet, svc *Service, port 
 			continue
 		}
 		set.add(entryEndpoint(we, w, number))
+		set.warnUnreachable(we.Spec.GetAddress(), we.Spec.GetNetwork(), w.Owner, svc.Hostname)
+	}
+}
+
+// warnUnreachable tells of an endpoint without address.
+func (i *instanceSet) warnUnreachable(address, network string, ref Ref, host string) {
+	if address == "" {
+		i.say(NewStep(RuleEndpointNoAddress, Warned, ref, network, host))
 	}
 }
 

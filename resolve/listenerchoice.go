@@ -25,6 +25,21 @@ func (s *Snapshot) Meant(d Dialled) []*Endpoint {
 	return s.NamedEndpoints(d.Service, d.Pod, d.Port)
 }
 
+// OnPort is the same on another port.
+func (d Dialled) OnPort(port int) Dialled {
+	d.Port = port
+	pods := make([]*Endpoint, len(d.Pods))
+	for i, e := range d.Pods {
+		pod := *e
+		pod.Port = port
+		pods[i] = &pod
+	}
+	if d.Pods != nil {
+		d.Pods = pods
+	}
+	return d
+}
+
 // Listener returns the listener that takes a captured connection: the one on
 // the very address, then 0.0.0.0_PORT, or nil for virtualOutbound.
 // Source: Envoy, listener manager (original destination); routing by use_original_dst.

@@ -34,7 +34,7 @@ func (w *walk) toDialled(p *path, r *router, cluster *resolve.Cluster, endpoints
 	d, svc := r.dialled, cluster.Service
 	p.note(resolve.NewStep(resolve.RuleOriginalDestination, resolve.Applied, svc.Ref, svc.Hostname, hostOf(d, w.request.Host)))
 	if svc.Registry != resolve.RegistryKubernetes && svc.Resolution == resolve.Passthrough && cluster.Port.TargetPort != 0 {
-		d.Port = cluster.Port.TargetPort
+		d = d.OnPort(cluster.Port.TargetPort)
 	}
 	p.dest = Destination{Host: hostOf(d, w.request.Host), Port: d.Port, Subset: p.dest.Subset, EnvoyCluster: p.dest.EnvoyCluster}
 	_, steps := w.snapshot.SubsetEndpoints(cluster, endpoints)
