@@ -66,9 +66,12 @@ func (l *GatewayListener) rejectWildcard(c *GatewayFilterChain) {
 	}
 }
 
-// autoPassthroughPort is the port of the number, or for 0 any, if the service has chains at all.
+// autoPassthroughPort is the port of the number, or for 0 any, if the service has chains at all: of several of one host the
+// one that the gateway sees.
+// Source: pilot/pkg/model/sidecar.go, DefaultSidecarScopeForGateway, appendSidecarServices.
 func (g *MergedGateway) autoPassthroughPort(svc *Service, number int) (Port, bool) {
-	if svc.MeshExternal || !svc.ExportTo.VisibleIn(g.Workload.Namespace) {
+	scope, _ := g.snapshot.Scope(g.Workload)
+	if seen := scope.byHost[svc.Hostname]; svc.MeshExternal || seen == nil || seen.Ref != svc.Ref {
 		return Port{}, false
 	}
 	for _, p := range svc.Ports {

@@ -27,6 +27,7 @@ const (
 	RuleBackendNotGranted   RuleID = "kubebackend/not-granted"
 	RuleBackendMissing      RuleID = "kubebackend/not-found"
 	RuleBackendElsewhere    RuleID = "kubebackend/host-of-another-namespace"
+	RuleBackendHostOf       RuleID = "kubebackend/has-the-host"
 	RuleBackendKind         RuleID = "kubebackend/kind"
 	RuleBackendInvalid      RuleID = "kubebackend/invalid"
 	RuleBackendInference    RuleID = "kubebackend/inference-pool"
@@ -57,6 +58,12 @@ var kubeBackendRules = []Rule{
 		ID: RuleBackendMissing, Stage: StageRoute,
 		Says:     "A backend that does not exist keeps its share of the requests, which is answered 500, or of the connections, which are closed.",
 		Template: "backend %s does not exist (BackendNotFound)",
+		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
+	},
+	{
+		ID: RuleBackendHostOf, Stage: StageRoute, Detail: true,
+		Says:     "The host of a backend of kind Hostname can be that of a service of another namespace.",
+		Template: "has the host %s",
 		Source:   "pilot/pkg/config/kube/gateway/conversion.go, buildDestination",
 	},
 	{
@@ -199,6 +206,7 @@ func (c *ruleConversion) destination(b k8sgateway.BackendRef, ref Ref) *networki
 		case len(services) == 0:
 			soft(RuleBackendMissing, host)
 		case !slices.ContainsFunc(services, func(svc *Service) bool { return svc.Namespace == namespace }):
+			c.granted = append(c.granted, NewStep(RuleBackendHostOf, Applied, services[0].Ref, host))
 			soft(RuleBackendElsewhere, namespace, host)
 		}
 	case kindRef{inferenceGroup, "InferencePool"}:

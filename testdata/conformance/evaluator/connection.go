@@ -39,7 +39,11 @@ type visit struct {
 // connection picks the filter chain, does the handshake and runs the network filters.
 func (k *walk) connection(p *path, v *visit) {
 	if why := rejected(v.listener); why != "" {
-		k.broken(p, Reset, closed, why+": the listener is rejected")
+		how := closed
+		if p.wrapped() {
+			how = noHandshake
+		}
+		k.broken(p, Reset, how, why+": the listener is rejected")
 		return
 	}
 	s := sniff(v.listener, p.bytes, v.destination, p.peer)
