@@ -21,6 +21,7 @@ const (
 	RuleGatewayALPN                  RuleID = "gatewaylistener/istio-alpn"
 	RuleGatewayAutoPassthroughNone   RuleID = "gatewaylistener/auto-passthrough-no-service"
 	RuleGatewayAutoPassthroughSubset RuleID = "gatewaylistener/auto-passthrough-subset"
+	RuleGatewayAutoPassthroughPort   RuleID = "gatewaylistener/auto-passthrough-no-port"
 )
 
 var gatewayAutoPassthroughRules = []Rule{
@@ -35,6 +36,12 @@ var gatewayAutoPassthroughRules = []Rule{
 		Says:     "A chain of an AUTO_PASSTHROUGH server is taken only with an ALPN of Istio's mutual TLS.",
 		Template: "taken only if the client sends an ALPN of Istio's mutual TLS, as proxies of the mesh do",
 		Source:   "pilot/pkg/networking/core/gateway.go, builtAutoPassthroughFilterChains",
+	},
+	{
+		ID: RuleGatewayAutoPassthroughPort, Stage: StageTLS,
+		Says:     "An AUTO_PASSTHROUGH server has a filter chain for each port of the service that its gateway sees by the host; a Kubernetes Service hides a ServiceEntry of the same host.",
+		Template: "is what the gateway sees by host %s, and there is no filter chain for port %s of it",
+		Source:   "pilot/pkg/networking/core/gateway.go, builtAutoPassthroughFilterChains; pilot/pkg/model/sidecar.go, appendSidecarServices",
 	},
 	{
 		ID: RuleGatewayAutoPassthroughNone, Stage: StageListener,
@@ -110,6 +117,20 @@ func (l *GatewayListener) autoPassthrough(sni string) *GatewayFilterChain {
 		}
 	}
 	return nil
+}
+
+// withoutPassthrough tells why a server name that spells a service has no chain of an AUTO_PASSTHROUGH server.
+func (l *GatewayListener) withoutPassthrough(sni string) []Step {
+	parts := strings.SplitN(sni, "_.", 4)
+	if len(l.auto) == 0 || len(parts) != 4 {
+		return nil
+	}
+	scope, _ := l.gateway.snapshot.Scope(l.gateway.Workload)
+	seen := scope.byHost[parts[3]]
+	if seen == nil {
+		return nil
+	}
+	return []Step{NewStep(RuleGatewayAutoPassthroughPort, Skipped, seen.Ref, parts[3], parts[1])}
 }
 
 // SpelledService is the service of the mesh, and its port, whose cluster a server name of Istio's mTLS

@@ -117,7 +117,7 @@ func (l *GatewayListener) chainFor(tls bool, sni string) (*GatewayFilterChain, [
 		candidates = append(candidates, candidate{"*", l.any})
 	}
 	if len(candidates) == 0 {
-		return nil, []Step{l.noFilterChain(tls, sni)}
+		return nil, append(l.withoutPassthrough(sni), l.noFilterChain(tls, sni))
 	}
 	chosen := candidates[0]
 	var steps []Step

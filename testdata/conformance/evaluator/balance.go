@@ -113,6 +113,9 @@ func levelsOf(assignment *endpoint.ClusterLoadAssignment, once bool, lookUp func
 			if a == nil {
 				return nil, "endpoint without a socket address"
 			}
+			if a.GetAddress() == "" { // https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/core/v3/address.proto: at least one character
+				return nil, "an endpoint without address: the assignment is refused"
+			}
 			h := host{healthy: healthy(e), weight: weightOf(e)}
 			h.metadata = e.GetMetadata()
 			ips := []netip.Addr{{}}
