@@ -130,7 +130,11 @@ func (l *GatewayListener) withoutPassthrough(sni string) []Step {
 	if seen == nil {
 		return nil
 	}
-	return []Step{NewStep(RuleGatewayAutoPassthroughPort, Skipped, seen.Ref, parts[3], parts[1])}
+	what := parts[1]
+	if parts[2] != "" {
+		what += ", subset " + parts[2] + ","
+	}
+	return []Step{NewStep(RuleGatewayAutoPassthroughPort, Skipped, seen.Ref, parts[3], what)}
 }
 
 // SpelledService is the service of the mesh, and its port, whose cluster a server name of Istio's mTLS
