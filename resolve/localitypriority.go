@@ -67,25 +67,30 @@ func (b *balancer) balance() ([]*Endpoint, []Step) {
 }
 
 // onNetwork keeps the endpoints of the client's network, where the network is what is compared first: no
-// difference of localities outweighs it.
+// difference of localities outweighs it. If too few of them are healthy, the others get the rest of the requests.
 func (b *balancer) onNetwork(labels []string, healthy []*Endpoint) ([]*Endpoint, []Step) {
 	if len(labels) == 0 || labels[0] != topologyNetwork {
 		return healthy, nil
 	}
 	mine, _ := proxyLabels(b.client).get(topologyNetwork)
+	farther := make([]int, len(b.eps))
 	var near []*Endpoint
 	var steps []Step
-	for _, e := range healthy {
-		if theirs, _ := endpointLabels(e).get(topologyNetwork); theirs == mine {
+	for i, e := range b.eps {
+		theirs, _ := endpointLabels(e).get(topologyNetwork)
+		switch {
+		case theirs == mine:
 			near = append(near, e)
-		} else {
+			continue
+		case e.Health != Unhealthy:
 			steps = append(steps, NewStep(RuleLocalityOtherNetwork, Skipped, e.Ref, e.name(), cmp.Or(theirs, "none"), cmp.Or(mine, "none")))
 		}
+		farther[i] = 1
 	}
-	if len(near) == 0 {
-		return healthy, nil
+	if availability(near) < 1 {
+		return b.spread(farther)
 	}
-	return near, steps
+	return healthyOf(near), steps
 }
 
 // localities names the nodes that say where the client and the endpoints are.
