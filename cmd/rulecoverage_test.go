@@ -66,7 +66,6 @@ var withoutScenario = map[resolve.RuleID]string{
 	"endpoint/workloadentry-health":             tableOnly,
 	"loadbalance/gateway-passthrough":           tableOnly,
 	"loadbalance/no-locality-left":              tableOnly,
-	"locality/unknown":                          tableOnly,
 	"locality/zone-aware":                       tableOnly,
 	"route/header-computed":                     tableOnly,
 	"route/retries-mesh":                        tableOnly,
