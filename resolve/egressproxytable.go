@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -164,14 +165,6 @@ func sortedPorts(byPort map[int][]*Service) []int {
 	for port := range byPort {
 		out = append(out, port)
 	}
-	slices.SortFunc(out, func(a, b int) int {
-		switch {
-		case a == 80:
-			return -1
-		case b == 80:
-			return 1
-		}
-		return a - b
-	})
+	slices.SortFunc(out, func(a, b int) int { return cmp.Or(boolFirst(a == 80)-boolFirst(b == 80), cmp.Compare(a, b)) })
 	return out
 }

@@ -117,9 +117,12 @@ func (s *Snapshot) UDPRoutesAt(w *Workload, port int) []Step {
 // trafficPolicies is step 2: what is told of XBackendTrafficPolicies, by what they name as target.
 func (s *Snapshot) trafficPolicies() map[Ref][]Step {
 	steps := map[Ref][]Step{}
+	if len(s.BackendTrafficPolicies) == 0 {
+		return steps
+	}
+	alpha := s.feature(featureAlphaGatewayAPI)
 	for _, o := range s.BackendTrafficPolicies {
 		ref := refOf("gateway.networking.x-k8s.io", "XBackendTrafficPolicy", o)
-		alpha := s.feature(featureAlphaGatewayAPI)
 		for i, t := range o.Spec.TargetRefs {
 			named := Ref{Group: string(t.Group), Kind: string(t.Kind), Namespace: o.Namespace, Name: string(t.Name)}
 			at := ref.At(pathIndex("spec.targetRefs", i))

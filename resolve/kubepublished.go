@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -244,7 +243,7 @@ func (r *kubeRoute) compareStatus(index int) []Step {
 	p := published{about: about, at: about, generation: r.generation}
 	for i, status := range r.status {
 		switch {
-		case !sameParent(status.ParentRef, r.parents[index], r.ref.Namespace):
+		case parentKey(status.ParentRef, r.ref.Namespace) != parentKey(r.parents[index], r.ref.Namespace):
 		case status.ControllerName != controllerGateway:
 			p.others = append(p.others, string(status.ControllerName))
 		default:
@@ -252,14 +251,4 @@ func (r *kubeRoute) compareStatus(index int) []Step {
 		}
 	}
 	return p.compare(StageHost, r.conditions(index))
-}
-
-// sameParent compares two parentRefs as istiod does.
-// Source: pilot/pkg/config/kube/gateway/conversion.go, parentRefString.
-func sameParent(a, b k8sgateway.ParentReference, namespace string) bool {
-	full := func(p k8sgateway.ParentReference) string {
-		return fmt.Sprintf("%s/%s/%s/%s/%d.%s", ptr.Deref(p.Group, k8sgateway.GroupName), ptr.Deref(p.Kind, "Gateway"), p.Name,
-			ptr.Deref(p.SectionName, ""), ptr.Deref(p.Port, 0), ptr.Deref(p.Namespace, k8sgateway.Namespace(namespace)))
-	}
-	return full(a) == full(b)
 }

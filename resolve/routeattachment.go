@@ -140,15 +140,15 @@ func (s *Snapshot) attach(r *kubeRoute, gateways map[Ref]*kubeGateway) {
 		}
 	}
 	slices.SortStableFunc(r.attachments, func(a, b *routeAttachment) int {
-		return strings.Compare(a.sortKey(), b.sortKey())
+		return strings.Compare(parentKey(a.parent, r.ref.Namespace), parentKey(b.parent, r.ref.Namespace))
 	})
 }
 
-// sortKey is the parentRef as istiod writes it to compare.
+// parentKey is the parentRef of an object of the namespace as istiod writes it to compare.
 // Source: pilot/pkg/config/kube/gateway/conversion.go, parentRefString.
-func (a *routeAttachment) sortKey() string {
-	return fmt.Sprintf("%s/%s/%s/%s/%d.%s", a.target.Group, a.target.Kind, a.target.Name,
-		ptr.Deref(a.parent.SectionName, ""), ptr.Deref(a.parent.Port, 0), a.target.Namespace)
+func parentKey(p k8sgateway.ParentReference, namespace string) string {
+	return fmt.Sprintf("%s/%s/%s/%s/%d.%s", ptr.Deref(p.Group, k8sgateway.GroupName), ptr.Deref(p.Kind, "Gateway"), p.Name,
+		ptr.Deref(p.SectionName, ""), ptr.Deref(p.Port, 0), ptr.Deref(p.Namespace, k8sgateway.Namespace(namespace)))
 }
 
 func (a *routeAttachment) refuse(rule RuleID, args ...any) {

@@ -24,10 +24,8 @@ type Secret struct {
 
 // SecretOf is what is known of the Secret of that name.
 func (s *Snapshot) SecretOf(namespace, name string) Secret {
-	for _, secret := range s.Secrets {
-		if secret.Namespace == namespace && secret.Name == name {
-			return Secret{Found: true, Type: string(secret.Type)}
-		}
+	if secret, given := objectNamed(s.Secrets, namespace, name); given {
+		return Secret{Found: true, Type: string(secret.Type)}
 	}
 	if s.askSecret != nil {
 		return s.askSecret(namespace, name)
