@@ -88,12 +88,12 @@ func sourcesOf(s *resolve.Snapshot, namespace string) []string {
 	each("workloadentry", s.WorkloadEntries, add)
 	for _, ns := range s.RunningNamespaces() {
 		running := s.RunningIn(ns)
-		each("deployment", running.Deployments, add)
-		each("statefulset", running.StatefulSets, add)
-		each("daemonset", running.DaemonSets, add)
-		each("cronjob", running.CronJobs, add)
-		each("serviceaccount", running.ServiceAccounts, add)
-		for _, pod := range running.Pods {
+		each("deployment", running.Deployments(), add)
+		each("statefulset", running.StatefulSets(), add)
+		each("daemonset", running.DaemonSets(), add)
+		each("cronjob", running.CronJobs(), add)
+		each("serviceaccount", running.ServiceAccounts(), add)
+		for _, pod := range running.Pods() {
 			if metav1.GetControllerOf(pod) == nil {
 				add("pod", pod)
 			}
@@ -125,7 +125,7 @@ func namespacesOf(s *resolve.Snapshot, _ string) []string {
 	add := func(_ string, o metav1.Object) { names = append(names, o.GetNamespace()) }
 	each("", s.KubeServices, add)
 	for _, ns := range s.RunningNamespaces() {
-		each("", s.RunningIn(ns).Deployments, add)
+		each("", s.RunningIn(ns).Deployments(), add)
 	}
 	each("", s.RawVirtualServices, add)
 	return sorted(names)

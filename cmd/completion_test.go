@@ -12,7 +12,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingk8s "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/kubernetes/scheme"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
@@ -20,10 +23,20 @@ import (
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 )
 
+// typesOfMesh knows the kinds of the objects that the tests make.
+var typesOfMesh = func() *runtime.Scheme {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, networking.AddToScheme, k8sgateway.Install} {
+		utilruntime.Must(add(s))
+	}
+	return s
+}()
+
 func inputOf(objects ...resolve.Object) resolve.Input {
 	var in resolve.Input
 	for _, o := range objects {
-		in.Resources = append(in.Resources, resolve.Sourced{Object: o})
+		gvks, _, _ := typesOfMesh.ObjectKinds(o)
+		in.Resources = append(in.Resources, resolve.Sourced{Object: o, GroupKind: gvks[0].GroupKind()})
 	}
 	return in
 }

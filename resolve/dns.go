@@ -3,6 +3,7 @@ package resolve
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -358,36 +359,24 @@ func (s *Snapshot) ClusterIPAt(ip netip.Addr) *Service {
 	return nil
 }
 
-// WorkloadAt finds the pod or WorkloadEntry that has the address.
-func (s *Snapshot) WorkloadAt(ip netip.Addr) *Workload { return s.index.addresses()[ip] }
-
-// indexAddresses holds the first pod of each address, or the first WorkloadEntry. A pod that istiod does not
-// see has its address all the same.
-func indexAddresses(s *Snapshot) map[netip.Addr]*Workload {
-	out := map[netip.Addr]*Workload{}
-	add := func(w *Workload) {
-		for _, ip := range w.Addresses {
-			if out[ip] == nil && !w.HostNetwork {
-				out[ip] = w
-			}
+// WorkloadAt finds the pod or WorkloadEntry that has the address: the oldest pod, else the first WorkloadEntry. A pod
+// that istiod does not see has its address all the same.
+func (s *Snapshot) WorkloadAt(ip netip.Addr) *Workload {
+	return s.index.addresses.of(ip, func() *Workload {
+		namespaces, _ := s.runningWith(Sought{Kind: podKind, Address: ip})
+		has := func(w *Workload) bool { return !w.HostNetwork && slices.Contains(w.Addresses, ip) }
+		all := s.workloadsAmong(namespaces)
+		for _, namespace := range sortedKeys(s.index.entries()) {
+			all = append(all, s.WorkloadEntriesIn(namespace)...)
 		}
-	}
-	for _, w := range s.Workloads() {
-		add(w)
-	}
-	for _, namespace := range sortedKeys(s.index.entries()) {
-		for _, w := range s.WorkloadEntriesIn(namespace) {
-			add(w)
+		for _, namespace := range namespaces {
+			all = append(all, s.runningCell(namespace).unseen().all...)
 		}
-	}
-	for _, namespace := range s.RunningNamespaces() {
-		if unseen := s.RunningIn(namespace).unseen; unseen != nil {
-			for _, w := range indexWorkloads(s, unseen).all {
-				add(w)
-			}
+		if i := slices.IndexFunc(all, has); i >= 0 {
+			return all[i]
 		}
-	}
-	return out
+		return nil
+	})
 }
 
 // nearestService suggests what a name that does not resolve could have meant.

@@ -322,7 +322,7 @@ func TestEndpointsServiceEntry(t *testing.T) {
 }
 
 func TestEndpointsOnCluster(t *testing.T) {
-	pod := snapshotOf(t, podManifest("a", "10.0.0.1", "{app: reviews}", "{}", "True")).RunningIn("shop").Pods[0]
+	pod := snapshotOf(t, podManifest("a", "10.0.0.1", "{app: reviews}", "{}", "True")).RunningIn("shop").Pods()[0]
 	svc := selecting(reviewsIn("shop"))
 	t.Run("no slice was read", func(t *testing.T) {
 		s := NewSnapshot(Input{
@@ -336,7 +336,7 @@ func TestEndpointsOnCluster(t *testing.T) {
 		}
 	})
 	t.Run("pods could not be read", func(t *testing.T) {
-		slice := snapshotOf(t, sliceManifest("s", "IPv4", "[{name: http, port: 8000}]", `[{addresses: [10.0.0.1], targetRef: {kind: Pod, name: a}}]`)).RunningIn("shop").EndpointSlices[0]
+		slice := snapshotOf(t, sliceManifest("s", "IPv4", "[{name: http, port: 8000}]", `[{addresses: [10.0.0.1], targetRef: {kind: Pod, name: a}}]`)).RunningIn("shop").EndpointSlices()[0]
 		s := NewSnapshot(Input{
 			Gaps:      []Gap{{GroupKind: podKind, Reason: GapForbidden}},
 			Resources: []Sourced{{Object: slice, GroupKind: endpointSliceKind}},

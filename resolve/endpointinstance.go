@@ -218,19 +218,21 @@ type runningEndpoints struct {
 	podByIP   map[netip.Addr]*Workload
 }
 
-func indexRunningEndpoints(running *Running, workloads []*Workload) *runningEndpoints {
+func indexRunningEndpoints(running *Running) *runningEndpoints {
+	running.need(podKind, endpointSliceKind, deploymentKind, statefulSetKind)
+	workloads := running.cell.workloads().all
 	ix := &runningEndpoints{
-		slices:    make(map[string][]*discoveryv1.EndpointSlice, len(running.EndpointSlices)),
-		podByName: make(map[string]*Workload, len(running.Pods)),
-		podByIP:   make(map[netip.Addr]*Workload, len(running.Pods)),
+		slices:    map[string][]*discoveryv1.EndpointSlice{},
+		podByName: make(map[string]*Workload, len(workloads)),
+		podByIP:   make(map[netip.Addr]*Workload, len(workloads)),
 	}
-	for _, d := range running.Deployments {
+	for _, d := range running.Deployments() {
 		ix.addIdle("Deployment", d, d.Spec.Replicas, &d.Spec.Template)
 	}
-	for _, d := range running.StatefulSets {
+	for _, d := range running.StatefulSets() {
 		ix.addIdle("StatefulSet", d, d.Spec.Replicas, &d.Spec.Template)
 	}
-	for _, slice := range running.EndpointSlices {
+	for _, slice := range running.EndpointSlices() {
 		if name := slice.Labels[discoveryv1.LabelServiceName]; name != "" {
 			ix.slices[name] = append(ix.slices[name], slice)
 		}

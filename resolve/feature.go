@@ -62,7 +62,7 @@ func (s *Snapshot) istiod() *appsv1.Deployment {
 	if namespace == "" {
 		namespace = s.Mesh.GetRootNamespace()
 	}
-	for _, d := range s.RunningIn(namespace).Deployments {
+	for _, d := range s.RunningIn(namespace).Deployments() {
 		if rev := d.Labels["istio.io/rev"]; d.Labels["app"] == "istiod" && (rev == s.Revision || rev == "" && s.Revision == "default") {
 			return d
 		}

@@ -138,7 +138,7 @@ func (s *Snapshot) podsOf(ref Ref) []*Workload {
 	if found := s.runningCell(ref.Namespace).workloads().runs[ref]; len(found) > 0 {
 		return found
 	}
-	for _, t := range s.RunningIn(ref.Namespace).templates() {
+	for _, t := range s.RunningIn(ref.Namespace).templatesOf(schema.GroupKind{Group: ref.Group, Kind: ref.Kind}) {
 		if t.owner == ref {
 			return []*Workload{s.templateWorkload(t)}
 		}
@@ -156,10 +156,10 @@ func (s *Snapshot) runningAs(ref Ref) []*Workload {
 		return found
 	}
 	known := ref.Name == "default" && s.Namespaces[ref.Namespace] != nil
-	for _, sa := range s.RunningIn(ref.Namespace).ServiceAccounts {
+	for _, sa := range s.RunningIn(ref.Namespace).ServiceAccounts() {
 		known = known || sa.Name == ref.Name
 	}
-	if !known && !s.Offline && len(s.GapsOf(schema.GroupKind{Kind: "ServiceAccount"}, ref.Namespace)) == 0 {
+	if !known && !s.Offline && len(s.GapsOf(serviceAccountKind, ref.Namespace)) == 0 {
 		return nil
 	}
 	w := &Workload{Owner: ref, Namespace: ref.Namespace, ServiceAccount: ref.Name, Replicas: 1, Ready: true, FromTemplate: true}
@@ -174,7 +174,7 @@ func (s *Snapshot) notFound(k sourceKind, ref Ref) error {
 	e := &WorkloadNotFoundError{Kind: k.kind, Namespace: ref.Namespace, Name: ref.Name}
 	e.Gaps = append(e.Gaps, s.GapsOf(schema.GroupKind{Group: k.group, Kind: k.kind}, ref.Namespace)...)
 	if k.kind != "Pod" && k.kind != "WorkloadEntry" {
-		e.Gaps = append(e.Gaps, s.GapsOf(schema.GroupKind{Kind: "Pod"}, ref.Namespace)...)
+		e.Gaps = append(e.Gaps, s.GapsOf(podKind, ref.Namespace)...)
 	}
 	type candidate struct {
 		name string
@@ -188,13 +188,17 @@ func (s *Snapshot) notFound(k sourceKind, ref Ref) error {
 			candidates = append(candidates, candidate{r.Namespace + "/" + strings.ToLower(r.Kind) + "/" + r.Name, rank})
 		}
 	}
-	for _, w := range s.Workloads() {
-		add(w.Owner)
-		if w.Pod != "" {
-			add(Ref{Kind: "Pod", Namespace: w.Namespace, Name: w.Pod})
-		}
+	namespaces, _ := s.runningWith(sameName(ref.Name)...)
+	if !slices.Contains(namespaces, ref.Namespace) {
+		namespaces = append(namespaces, ref.Namespace)
 	}
-	for _, namespace := range s.RunningNamespaces() {
+	for _, namespace := range namespaces {
+		for _, w := range s.WorkloadsIn(namespace) {
+			add(w.Owner)
+			if w.Pod != "" {
+				add(Ref{Kind: "Pod", Namespace: w.Namespace, Name: w.Pod})
+			}
+		}
 		for _, t := range s.RunningIn(namespace).templates() {
 			add(t.owner)
 		}
@@ -207,6 +211,15 @@ func (s *Snapshot) notFound(k sourceKind, ref Ref) error {
 		e.Nearest = append(e.Nearest, c.name)
 	}
 	return e
+}
+
+// sameName are the searches for what runs under the name in other namespaces: a pod, or what people name pods by.
+func sameName(name string) []Sought {
+	var out []Sought
+	for _, kind := range []schema.GroupKind{podKind, deploymentKind, statefulSetKind, daemonSetKind, cronJobKind} {
+		out = append(out, Sought{Kind: kind, Name: name})
+	}
+	return out
 }
 
 // likeness ranks how near a workload is to the one that was meant, 0 the nearest:

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -96,18 +97,16 @@ func (s *Snapshot) NameGaps(stage Stage, host, clientNamespace string) []Step {
 
 // AddressGaps returns a warning step for every kind that could not be read and
 // could have the address, where nothing else has it.
-func (s *Snapshot) AddressGaps(stage Stage) []Step {
-	var steps []Step
-	for _, gk := range []schema.GroupKind{serviceKind, serviceEntryKind, podKind} {
-		steps = append(steps, s.gapSteps(stage, gk)...)
-	}
-	return steps
+func (s *Snapshot) AddressGaps(stage Stage, ip netip.Addr) []Step {
+	_, gaps := s.runningWith(Sought{Kind: podKind, Address: ip})
+	return slices.Concat(s.gapSteps(stage, serviceKind), s.gapSteps(stage, serviceEntryKind), s.gapSteps(stage, podKind), stepsOf(stage, gaps))
 }
 
 // GatewayWorkloadGaps returns a warning step for every kind that could not be read
 // and could be a gateway, or lead to one, where none is found.
 func (s *Snapshot) GatewayWorkloadGaps() []Step {
-	return append(s.gapSteps(StageGateway, podKind), s.gapSteps(StageGateway, serviceKind)...)
+	s.gatewayCandidates()
+	return slices.Concat(s.gapSteps(StageGateway, podKind), stepsOf(StageGateway, s.index.gateways.gaps), s.gapSteps(StageGateway, serviceKind))
 }
 
 // ServiceGaps returns a warning step for Services that could not be read in the
@@ -131,8 +130,12 @@ func (s *Snapshot) MeshConfigGaps() []Step {
 }
 
 func (s *Snapshot) gapSteps(stage Stage, gk schema.GroupKind, namespaces ...string) []Step {
+	return stepsOf(stage, s.GapsOf(gk, namespaces...))
+}
+
+func stepsOf(stage Stage, gaps []Gap) []Step {
 	var steps []Step
-	for _, g := range s.GapsOf(gk, namespaces...) {
+	for _, g := range gaps {
 		step := NewStep(RuleGap, Warned, g.ref(), g.subject(), string(g.Reason), g.Detail)
 		step.Stage = stage
 		steps = append(steps, step)
@@ -142,6 +145,11 @@ func (s *Snapshot) gapSteps(stage Stage, gk schema.GroupKind, namespaces ...stri
 
 func (g Gap) ref() Ref {
 	return Ref{Group: g.GroupKind.Group, Kind: g.GroupKind.Kind, Namespace: g.Namespace, Name: g.Name}
+}
+
+func sameGap(a, b Gap) bool {
+	return a.GroupKind == b.GroupKind && a.Namespace == b.Namespace && a.Name == b.Name && a.Reason == b.Reason && a.Detail == b.Detail &&
+		slices.Equal(a.Except, b.Except)
 }
 
 // subject is what could not be read, as a sentence begins.

@@ -241,6 +241,11 @@ type gatewayCache struct {
 	// byWorkload spares the making of the class.
 	byWorkload sync.Map
 
+	candidatesOnce sync.Once
+	candidates     []*Workload
+	// gaps are what of the candidates could not be searched.
+	gaps []Gap
+
 	configsOnce sync.Once
 	configs     []*GatewayConfig
 	configNames map[string]*GatewayConfig

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"istio.io/api/label"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // standardGatewayLabels are on the pods of the ingress gateway that Istio's own installation makes.
@@ -25,12 +28,41 @@ func (s *Snapshot) assumedGateway(w *Workload) *assumedGateway {
 	return s.index.gateways.assumed[w]
 }
 
+// gatewaySearches find the pods that can be gateways: those with the labels that Istio's charts and its controller put
+// on every gateway, and those that a Gateway selects. Another one serves nothing.
+//
+// Source: manifests/charts/gateway/templates/_helpers.tpl; files/kube-gateway.yaml.
+func (s *Snapshot) gatewaySearches() []Sought {
+	selectors := map[string]bool{"istio": true, label.IoK8sNetworkingGatewayGatewayName.Name: true}
+	for _, c := range s.gatewayConfigs() {
+		selector := c.Spec.GetSelector()
+		if _, standard := selector["istio"]; !c.kubernetes && !standard {
+			selectors[labels.FormatLabels(selector)] = true
+		}
+	}
+	var out []Sought
+	for _, selector := range slices.Sorted(maps.Keys(selectors)) {
+		out = append(out, Sought{Kind: podKind, Selector: selector})
+	}
+	return out
+}
+
+// gatewayCandidates are the workloads among which the gateways are, oldest first.
+func (s *Snapshot) gatewayCandidates() []*Workload {
+	cache := &s.index.gateways
+	cache.candidatesOnce.Do(func() {
+		namespaces, gaps := s.runningWith(s.gatewaySearches()...)
+		cache.candidates, cache.gaps = s.workloadsAmong(namespaces), gaps
+	})
+	return cache.candidates
+}
+
 // gatewayWorkloads are all gateway workloads, one for each owner, and those assumed.
 func (s *Snapshot) gatewayWorkloads() []*Workload {
 	cache := &s.index.gateways
 	cache.workloadsOnce.Do(func() {
 		seen := map[Ref]int{}
-		for _, w := range s.Workloads() {
+		for _, w := range s.gatewayCandidates() {
 			if w.Dataplane != DataplaneGateway {
 				continue
 			}
@@ -70,7 +102,7 @@ func (s *Snapshot) assumeGateways() []*assumedGateway {
 		if c.kubernetes { // kubedeployment.go
 			continue
 		}
-		if slices.ContainsFunc(s.Workloads(), func(w *Workload) bool {
+		if slices.ContainsFunc(s.gatewayCandidates(), func(w *Workload) bool {
 			return Selects(selector, w.Labels) && (len(selector) > 0 || w.Dataplane == DataplaneGateway)
 		}) {
 			continue

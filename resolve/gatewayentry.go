@@ -167,7 +167,7 @@ func (s *Snapshot) selectedWithoutGateway() []Step {
 		if len(c.Spec.GetSelector()) == 0 {
 			continue
 		}
-		workloads := s.Workloads()
+		workloads := s.gatewayCandidates()
 		i := slices.IndexFunc(workloads, func(w *Workload) bool { return Selects(c.Spec.GetSelector(), w.Labels) })
 		if i >= 0 {
 			steps = append(steps, NewStep(RuleGatewayEntryNoProxy, Skipped, workloads[i].Owner, c.Ref))

@@ -61,7 +61,7 @@ metadata: {name: a-1, namespace: shop, labels: {app: a}}
 spec: {containers: [{name: app, ports: [{name: web, containerPort: 8080}]}, {name: istio-proxy, args: [proxy, sidecar]}]}
 status: {podIP: 10.1.0.5, podIPs: [{ip: 10.1.0.5}]}
 `)
-			w := s.Workloads()[0]
+			w := s.workloadsAmong(s.RunningNamespaces())[0]
 			sc, _ := s.Scope(w)
 			got, steps := s.Inbound(w, sc, 8080)
 			at := slices.IndexFunc(steps, func(s Step) bool { return s.Rule == RuleInboundPort || s.Rule == RuleInboundIngress })

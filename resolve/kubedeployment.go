@@ -12,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
@@ -115,7 +116,7 @@ func (s *Snapshot) deployGateways() {
 		if d == nil {
 			continue
 		}
-		cell := s.cell(o.Namespace)
+		cell := s.runningCell(o.Namespace)
 		cell.deployments = append(cell.deployments, d)
 		ref := Ref{Kind: "Service", Namespace: o.Namespace, Name: d.gateway.deployedName()}
 		if _, exists := s.origins[ref]; !exists {
@@ -148,17 +149,17 @@ func (s *Snapshot) gatewayDeployment(o *k8sgateway.Gateway) *gatewayDeployment {
 
 // run adds the ServiceAccount and the Deployment to what runs in the namespace of the Gateway, unless it
 // has them, or a workload behind the Service of the Gateway.
-func (d *gatewayDeployment) run(s *Snapshot, r *Running) {
+func (d *gatewayDeployment) run(s *Snapshot, r *Running, before []Sourced) []Sourced {
 	origin := deployedOrigin{d.gateway.ref}
+	var made []Sourced
 	account := &corev1.ServiceAccount{ObjectMeta: d.meta(d.account(), nil)}
-	if ref := refOf("", "ServiceAccount", account); !r.has(ref) {
-		r.origins[ref] = origin
-		r.add(account)
+	if !r.has(refOf("", "ServiceAccount", account), before) {
+		made = append(made, Sourced{account, serviceAccountKind, origin})
 	}
 	deployment := d.deployment()
 	ref := refOf(appsv1.GroupName, "Deployment", deployment)
-	if r.has(ref) {
-		return
+	if r.has(ref, before) {
+		return made
 	}
 	selector := deployment.Spec.Selector.MatchLabels
 	if i := slices.IndexFunc(s.KubeServices, func(svc *corev1.Service) bool {
@@ -166,22 +167,39 @@ func (d *gatewayDeployment) run(s *Snapshot, r *Running) {
 	}); i >= 0 && len(s.KubeServices[i].Spec.Selector) > 0 {
 		selector = s.KubeServices[i].Spec.Selector
 	}
-	if r.selects(selector) {
-		return
+	if r.selects(selector, before) {
+		return made
 	}
-	r.origins[ref] = origin
-	r.add(deployment)
+	return append(made, Sourced{deployment, deploymentKind, origin})
 }
 
-func (r *Running) has(ref Ref) bool {
-	_, ok := r.origins[ref]
-	return ok
+// has reports whether manifests, or what was made before, have the resource.
+func (r *Running) has(ref Ref, before []Sourced) bool {
+	kind := schema.GroupKind{Group: ref.Group, Kind: ref.Kind}
+	_, ok := r.read(kind).origins[ref]
+	return ok || slices.ContainsFunc(before, func(s Sourced) bool { return refOf(s.GroupKind.Group, s.GroupKind.Kind, s.Object) == ref })
 }
 
-// selects reports whether some pod or pod template has the labels.
-func (r *Running) selects(selector map[string]string) bool {
-	return slices.ContainsFunc(r.Pods, func(p *corev1.Pod) bool { return Selects(selector, p.Labels) }) ||
-		slices.ContainsFunc(r.templates(), func(t workloadTemplate) bool { return Selects(selector, t.meta.Labels) })
+// selects reports whether some pod or pod template, or one that was made before, has the labels.
+func (r *Running) selects(selector map[string]string, before []Sourced) bool {
+	if !r.seen() {
+		return false
+	}
+	r.need(templateKinds...)
+	if slices.ContainsFunc(r.Pods(), func(p *corev1.Pod) bool { return Selects(selector, p.Labels) }) {
+		return true
+	}
+	var objects []Object
+	for _, kind := range templateKinds {
+		objects = append(objects, r.read(kind).objects...)
+	}
+	for _, made := range before {
+		objects = append(objects, made.Object)
+	}
+	return slices.ContainsFunc(objects, func(o Object) bool {
+		t, ok := templateOf(o)
+		return ok && Selects(selector, t.meta.Labels)
+	})
 }
 
 // meta is step 3; more are further labels.

@@ -37,7 +37,7 @@ func gatewayClassYAML(name, controller string) string {
 
 // deployedLines are the workloads, and the Services with their type and ports.
 func deployedLines(s *Snapshot) []string {
-	out := lines(s.Workloads())
+	out := lines(s.workloadsAmong(s.RunningNamespaces()))
 	for _, svc := range s.KubeServices {
 		words := []string{"service", svc.Namespace + "/" + svc.Name, string(svc.Spec.Type)}
 		for _, p := range svc.Spec.Ports {
@@ -132,7 +132,7 @@ func TestGatewayDeploymentLabels(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := snapshotOf(t, kubeGatewayYAML("istio", tt.metadata, tt.spec))
-			if diff := cmp.Diff(tt.pod, labelWords(s.Workloads()[0].Labels)); diff != "" {
+			if diff := cmp.Diff(tt.pod, labelWords(s.workloadsAmong(s.RunningNamespaces())[0].Labels)); diff != "" {
 				t.Errorf("pod: %s", diff)
 			}
 			if diff := cmp.Diff(tt.service, labelWords(s.KubeServices[0].Labels)); diff != "" {
@@ -147,7 +147,7 @@ func TestGatewayDeploymentAnnotations(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"networking.istio.io/exportTo": "."}, s.KubeServices[0].Annotations); diff != "" {
 		t.Error(diff)
 	}
-	if got := s.Locate(s.Workloads()[0].Owner); got != "made by istiod for Gateway shop/web" {
+	if got := s.Locate(s.workloadsAmong(s.RunningNamespaces())[0].Owner); got != "made by istiod for Gateway shop/web" {
 		t.Errorf("the Deployment is located at %q", got)
 	}
 }

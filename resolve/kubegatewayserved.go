@@ -34,7 +34,7 @@ func (s *Snapshot) GatewayDeployment(w *Workload) []Step {
 	var steps []Step
 	for _, g := range s.gatewaysServedBy(w) {
 		var made, ports []string
-		if _, ok := s.RunningIn(w.Namespace).origins[w.Owner].(deployedOrigin); ok {
+		if _, ok := s.originOf(w.Owner).(deployedOrigin); ok {
 			made = append(made, w.Owner.String())
 		}
 		for _, svc := range s.gatewayServices(w) {

@@ -158,7 +158,7 @@ func (s *Snapshot) Balance(client *Workload, c *Cluster, eps []*Endpoint) ([]*En
 		return nil, append(steps, NewStep(RuleBalanceNone, None, c.Service.Ref, which, c.Service.Hostname, are))
 	}
 	// 3.
-	b := balancer{client: client, cluster: c, eps: sent, nodes: s.Nodes}
+	b := balancer{client: client, cluster: c, eps: sent, node: s.node}
 	if c.Type != ClusterOriginalDst && c.Type != ClusterDynamicDNS {
 		b.setting = s.localitySetting(c)
 	}

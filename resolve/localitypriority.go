@@ -18,8 +18,8 @@ type balancer struct {
 	cluster *Cluster
 	setting localitySetting
 	eps     []*Endpoint
-	// nodes tell a node without topology labels from a node that was not read.
-	nodes map[string]*corev1.Node
+	// node tells a node without topology labels from a node that was not read.
+	node func(name string) *corev1.Node
 }
 
 // knows reports whether the workload's locality is known, be it to have none.
@@ -27,7 +27,7 @@ func (b *balancer) knows(w *Workload) bool {
 	if w == nil || w.Owner.Group == istioNetworking || w.Locality != (Locality{}) { // addresses and entries say what they have
 		return true
 	}
-	return b.nodes[w.NodeName] != nil
+	return b.node(w.NodeName) != nil
 }
 
 func (b *balancer) balance() ([]*Endpoint, []Step) {
@@ -98,7 +98,7 @@ func (b *balancer) localities() []Step {
 	var steps []Step
 	told := map[string]bool{}
 	tell := func(w *Workload) {
-		if w == nil || told[w.NodeName] || b.nodes[w.NodeName] == nil {
+		if w == nil || told[w.NodeName] || b.node(w.NodeName) == nil {
 			return
 		}
 		told[w.NodeName] = true

@@ -3,6 +3,7 @@ package resolve
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,24 +15,30 @@ const batchGroup = "batch"
 // The owner of a pod is the resource by which people name it.
 //
 //  1. The controller among the pod's ownerReferences; a pod without one is its own owner, and so is one that a Node runs.
-//  2. A ReplicaSet that is loaded and has a controller: that controller. One that is
-//     not loaded: the Deployment whose name is left when the pod's pod-template-hash is cut off.
-//  3. A Job likewise: the CronJob that controls it, or whose name is left when the 8 to 10 digits of its time are cut off.
+//  2. A ReplicaSet: the Deployment whose name is left when the pod's pod-template-hash is cut off; without that, what
+//     controls the ReplicaSet, if it can be read.
+//  3. A Job: the CronJob that controls it; for one that can not be read, whose name is left when the 8 to 10 digits of its
+//     time are cut off.
 //
 // Source: pkg/kube/util.go, GetDeployMetaFromPod.
 type owners struct {
-	replicaSets, jobs map[Ref]metav1.Object
+	// These are read for the few pods whose own names do not tell.
+	replicaSets, jobs func() map[Ref]metav1.Object
 }
 
-func indexOwners(running *Running) owners {
-	o := owners{replicaSets: map[Ref]metav1.Object{}, jobs: map[Ref]metav1.Object{}}
-	for _, rs := range running.ReplicaSets {
-		o.replicaSets[refOf("apps", "ReplicaSet", rs)] = rs
+func ownersIn(running *Running) owners {
+	return owners{
+		replicaSets: sync.OnceValue(func() map[Ref]metav1.Object { return byRef(replicaSetKind, running.ReplicaSets()) }),
+		jobs:        sync.OnceValue(func() map[Ref]metav1.Object { return byRef(jobKind, running.Jobs()) }),
 	}
-	for _, j := range running.Jobs {
-		o.jobs[refOf(batchGroup, "Job", j)] = j
+}
+
+func byRef[T metav1.Object](kind schema.GroupKind, objects []T) map[Ref]metav1.Object {
+	out := make(map[Ref]metav1.Object, len(objects))
+	for _, o := range objects {
+		out[refOf(kind.Group, kind.Kind, o)] = o
 	}
-	return o
+	return out
 }
 
 var scheduledJob = regexp.MustCompile(`^(.+)-\d{8,10}$`)
@@ -45,14 +52,14 @@ func (o owners) of(pod *corev1.Pod) (controller, owner Ref) {
 	}
 	switch controller.Kind {
 	case "ReplicaSet":
-		if rs, loaded := o.replicaSets[controller]; loaded {
-			return controller, controllerOr(rs, controller)
-		}
 		if name, ok := strings.CutSuffix(controller.Name, "-"+pod.Labels["pod-template-hash"]); ok && pod.Labels["pod-template-hash"] != "" {
 			return controller, Ref{Group: controller.Group, Kind: "Deployment", Namespace: pod.Namespace, Name: name}
 		}
+		if rs, loaded := o.replicaSets()[controller]; loaded {
+			return controller, controllerOr(rs, controller)
+		}
 	case "Job":
-		if job, loaded := o.jobs[controller]; loaded {
+		if job, loaded := o.jobs()[controller]; loaded {
 			return controller, controllerOr(job, controller)
 		}
 		if m := scheduledJob.FindStringSubmatch(controller.Name); m != nil {

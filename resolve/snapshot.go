@@ -113,7 +113,6 @@ type Note struct {
 // namespace (pilot/pkg/model/config.go, configCompareByCreationTime).
 type Snapshot struct {
 	Namespaces   map[string]*corev1.Namespace
-	Nodes        map[string]*corev1.Node
 	KubeServices []*corev1.Service
 
 	Gateways           []*networking.Gateway
@@ -174,6 +173,7 @@ type Snapshot struct {
 	// bundles are the versions of the Gateway API's CRDs, by the name of the CRD; see kubecrd.go.
 	bundles      map[string]string
 	origins      map[Ref]Origin
+	runningMu    sync.Mutex
 	running      map[string]*runningCell
 	deferred     Deferred
 	askSecret    func(namespace, name string) Secret
@@ -196,7 +196,7 @@ const NewestRelease = "1.31"
 func (s *Snapshot) Locate(r Ref) string {
 	o, ok := s.origins[r.Object()]
 	if !ok {
-		o = s.RunningIn(r.Namespace).origins[r.Object()]
+		o = s.originOf(r.Object())
 	}
 	if o != nil {
 		return o.Locate(r.Field)
@@ -210,6 +210,11 @@ func (s *Snapshot) GapsOf(gk schema.GroupKind, namespaces ...string) []Gap {
 	for _, g := range s.Gaps {
 		if g.GroupKind == gk && g.concerns(namespaces) {
 			out = append(out, g)
+		}
+	}
+	if slices.Contains(RunningKinds, gk) {
+		for _, namespace := range namespaces {
+			out = append(out, s.RunningIn(namespace).list(gk).gaps...)
 		}
 	}
 	return out
@@ -248,8 +253,7 @@ func compareTimes(a, b time.Time) int { return a.Compare(b) }
 // indexes are made on first use, one function a concept, and are then shared
 // by concurrent readers.
 type indexes struct {
-	workloads           func() []*Workload
-	addresses           func() map[netip.Addr]*Workload
+	addresses           memo[netip.Addr, *Workload]
 	entries             func() map[string][]*Workload
 	services            func() *serviceIndex
 	virtualServices     func() []*VirtualService
@@ -262,6 +266,7 @@ type indexes struct {
 	policies            func() *policyIndex
 	namespaceMTLS       memo[string, MTLS]
 	kube                func() *kubeIndex
+	nodes               func() map[string]*corev1.Node
 	ingresses           func() *ingressIndex
 }
 
@@ -269,7 +274,6 @@ type indexes struct {
 func NewSnapshot(in Input) *Snapshot {
 	s := &Snapshot{
 		Namespaces: map[string]*corev1.Namespace{},
-		Nodes:      map[string]*corev1.Node{},
 		Others:     map[schema.GroupKind]int{},
 		bundles:    map[string]string{},
 		Mesh:       newMesh(in.MeshConfig, in.MeshConfigRef),
@@ -310,17 +314,10 @@ func NewSnapshot(in Input) *Snapshot {
 		}
 		s.add(r)
 	}
-	if in.Deferred != nil {
-		for _, namespace := range in.Deferred.Namespaces() {
-			s.cell(namespace)
-		}
-	}
 	slices.SortFunc(s.Hidden, func(a, b Hidden) int { return CompareRefs(a.Ref, b.Ref) })
 	s.sort()
 	s.deployGateways()
 	s.serveInferencePools()
-	s.index.workloads = sync.OnceValue(func() []*Workload { return allWorkloads(s) })
-	s.index.addresses = sync.OnceValue(func() map[netip.Addr]*Workload { return indexAddresses(s) })
 	s.index.entries = sync.OnceValue(func() map[string][]*Workload { return indexWorkloadEntries(s) })
 	s.index.services = sync.OnceValue(func() *serviceIndex { return indexServices(s) })
 	s.index.sidecars = sync.OnceValue(func() map[string][]*networking.Sidecar { return indexSidecars(s) })
@@ -328,6 +325,7 @@ func NewSnapshot(in Input) *Snapshot {
 	s.index.virtualServiceHosts = sync.OnceValue(func() *virtualServiceHostIndex { return indexVirtualServiceHosts(s) })
 	s.index.destinationRules = sync.OnceValue(func() *destinationRuleIndex { return indexDestinationRules(s) })
 	s.index.endpoints = sync.OnceValue(func() *endpointIndex { return indexEndpoints(s) })
+	s.index.nodes = sync.OnceValue(func() map[string]*corev1.Node { return indexNodes(s) })
 	s.index.kube = sync.OnceValue(func() *kubeIndex { return indexKube(s) })
 	s.index.ingresses = sync.OnceValue(func() *ingressIndex { return indexIngresses(s) })
 	s.index.policies = sync.OnceValue(func() *policyIndex { return indexPolicies(s) })
@@ -337,8 +335,6 @@ func NewSnapshot(in Input) *Snapshot {
 func (s *Snapshot) add(r Sourced) {
 	switch o := r.Object.(type) {
 	case *corev1.Namespace: // already there
-	case *corev1.Node:
-		s.Nodes[o.Name] = o
 	case *corev1.Service:
 		s.KubeServices = append(s.KubeServices, o)
 	case *networking.Gateway:

@@ -101,7 +101,7 @@ func TestWorkloads(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := snapshotOf(t, tt.manifests)
-			if diff := cmp.Diff(tt.want, lines(s.Workloads())); diff != "" {
+			if diff := cmp.Diff(tt.want, lines(s.workloadsAmong(s.RunningNamespaces()))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(tt.want, lines(s.WorkloadsIn("shop"))); diff != "" {
@@ -118,7 +118,7 @@ func deployment(name, spec string) string {
 func TestWorkloadsOfClusterAreItsPods(t *testing.T) {
 	s := snapshotOf(t, deployment("web", "{replicas: 3}")+"apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: shop}\n")
 	s.Offline = false
-	if diff := cmp.Diff([]string{"pod shop/p pod p x1 none sa=default unready"}, lines(s.Workloads())); diff != "" {
+	if diff := cmp.Diff([]string{"pod shop/p pod p x1 none sa=default unready"}, lines(s.workloadsAmong(s.RunningNamespaces()))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -148,7 +148,7 @@ func TestRunningDataplane(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := snapshotOf(t, "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  namespace: shop\n  "+tt.metadata+"\nspec: "+tt.spec+"\n"+running)
-			w := s.Workloads()[0]
+			w := s.workloadsAmong(s.RunningNamespaces())[0]
 			if w.Dataplane != tt.want || w.DataplaneStep.Rule != tt.rule {
 				t.Errorf("want %s by %s, got %s by %s", tt.want, tt.rule, w.Dataplane, w.DataplaneStep.Rule)
 			}
@@ -175,7 +175,8 @@ func TestWorkloadLocalityAndAddresses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w := snapshotOf(t, tt.manifests).Workloads()[0]
+			s := snapshotOf(t, tt.manifests)
+			w := s.workloadsAmong(s.RunningNamespaces())[0]
 			if diff := cmp.Diff(tt.want, w.Locality); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -209,7 +210,7 @@ func TestWorkloadEntries(t *testing.T) {
 			if diff := cmp.Diff(tt.want, fmt.Sprintf("%v %v -%s", w.Labels, w.Locality, w.Network)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if len(s.Workloads()) != 0 {
+			if len(s.workloadsAmong(s.RunningNamespaces())) != 0 {
 				t.Error("a WorkloadEntry is among the pods")
 			}
 		})

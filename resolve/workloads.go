@@ -7,8 +7,11 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/ptr"
 )
 
 // Which pods there are.
@@ -42,9 +45,6 @@ type agedWorkload struct {
 	kind int
 }
 
-// Workloads returns the pods, and the templates that stand for pods, of all namespaces, oldest first.
-func (s *Snapshot) Workloads() []*Workload { return s.index.workloads() }
-
 // WorkloadsIn returns the workloads of one namespace.
 func (s *Snapshot) WorkloadsIn(namespace string) []*Workload {
 	return s.runningCell(namespace).workloads().all
@@ -56,10 +56,26 @@ func (s *Snapshot) WorkloadEntriesIn(namespace string) []*Workload {
 }
 
 func indexWorkloads(s *Snapshot, running *Running) *workloadIndex {
+	ix := indexPods(s, running, running.Pods())
+	for _, w := range slices.Concat(ix.pods, ix.templates) {
+		s.remember(w.Workload)
+	}
+	return ix
+}
+
+// indexUnseen holds the pods of a namespace that istiod does not see.
+func indexUnseen(s *Snapshot, running *Running) *workloadIndex {
+	if running.seen() {
+		return &workloadIndex{}
+	}
+	return indexPods(s, running, objectsOf[*corev1.Pod](running, podKind))
+}
+
+func indexPods(s *Snapshot, running *Running, pods []*corev1.Pod) *workloadIndex {
 	ix := &workloadIndex{runs: map[Ref][]*Workload{}}
-	owners := indexOwners(running)
+	owners := ownersIn(running)
 	hasPods := map[Ref]bool{}
-	for _, pod := range running.Pods {
+	for _, pod := range pods {
 		controller, owner := owners.of(pod)
 		w := s.podWorkload(pod, owner)
 		hasPods[owner], hasPods[controller] = true, true
@@ -83,16 +99,15 @@ func indexWorkloads(s *Snapshot, running *Running) *workloadIndex {
 		}
 	}
 	for _, w := range slices.Concat(ix.pods, ix.templates) {
-		s.remember(w.Workload)
 		ix.all = append(ix.all, w.Workload)
 	}
 	return ix
 }
 
-// allWorkloads are those of all namespaces: pods, then templates by kind, each oldest first.
-func allWorkloads(s *Snapshot) []*Workload {
+// workloadsAmong are those of some namespaces: pods, then templates by kind, each oldest first.
+func (s *Snapshot) workloadsAmong(namespaces []string) []*Workload {
 	var aged []agedWorkload
-	for _, namespace := range s.RunningNamespaces() {
+	for _, namespace := range namespaces {
 		ix := s.runningCell(namespace).workloads()
 		aged = append(append(aged, ix.pods...), ix.templates...)
 	}
@@ -211,36 +226,60 @@ type workloadTemplate struct {
 	subdomain string
 }
 
+// templateKinds are the kinds that have pod templates, in the order in which their workloads stand.
+var templateKinds = []schema.GroupKind{deploymentKind, statefulSetKind, daemonSetKind, replicaSetKind, jobKind, cronJobKind}
+
 // templates returns the pod templates, by kind and, within a kind, oldest first.
 func (r *Running) templates() []workloadTemplate {
+	r.need(templateKinds...)
 	var out []workloadTemplate
-	add := func(order int, group, kind string, o metav1.Object, field string, t *corev1.PodTemplateSpec, replicas *int32, endpoints bool) {
-		n := 1
-		if replicas != nil {
-			n = int(*replicas)
-		}
-		out = append(out, workloadTemplate{refOf(group, kind, o), o, order, field, &t.ObjectMeta, &t.Spec, n, endpoints, t.Spec.Subdomain})
-	}
-	for _, o := range r.Deployments {
-		add(1, appsv1.GroupName, "Deployment", o, "spec.template", &o.Spec.Template, o.Spec.Replicas, true)
-	}
-	for _, o := range r.StatefulSets {
-		add(2, appsv1.GroupName, "StatefulSet", o, "spec.template", &o.Spec.Template, o.Spec.Replicas, true)
-		out[len(out)-1].subdomain = o.Spec.ServiceName
-	}
-	for _, o := range r.DaemonSets {
-		add(3, appsv1.GroupName, "DaemonSet", o, "spec.template", &o.Spec.Template, nil, true)
-	}
-	for _, o := range r.ReplicaSets {
-		add(4, appsv1.GroupName, "ReplicaSet", o, "spec.template", &o.Spec.Template, o.Spec.Replicas, false)
-	}
-	for _, o := range r.Jobs {
-		add(5, batchGroup, "Job", o, "spec.template", &o.Spec.Template, nil, false)
-	}
-	for _, o := range r.CronJobs {
-		add(6, batchGroup, "CronJob", o, "spec.jobTemplate.spec.template", &o.Spec.JobTemplate.Spec.Template, nil, false)
+	for _, kind := range templateKinds {
+		out = append(out, r.templatesOf(kind)...)
 	}
 	return out
+}
+
+// templatesOf returns the pod templates of one kind, oldest first.
+func (r *Running) templatesOf(kind schema.GroupKind) []workloadTemplate {
+	if !r.seen() {
+		return nil
+	}
+	var out []workloadTemplate
+	for _, o := range r.list(kind).objects {
+		if t, ok := templateOf(o); ok {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// templateOf is the pod template of an object; false for one that has none.
+func templateOf(o Object) (workloadTemplate, bool) {
+	switch o := o.(type) {
+	case *appsv1.Deployment:
+		return newTemplate(o, deploymentKind, "spec.template", &o.Spec.Template, o.Spec.Replicas), true
+	case *appsv1.StatefulSet:
+		t := newTemplate(o, statefulSetKind, "spec.template", &o.Spec.Template, o.Spec.Replicas)
+		t.subdomain = o.Spec.ServiceName
+		return t, true
+	case *appsv1.DaemonSet:
+		return newTemplate(o, daemonSetKind, "spec.template", &o.Spec.Template, nil), true
+	case *appsv1.ReplicaSet:
+		return newTemplate(o, replicaSetKind, "spec.template", &o.Spec.Template, o.Spec.Replicas), true
+	case *batchv1.Job:
+		return newTemplate(o, jobKind, "spec.template", &o.Spec.Template, nil), true
+	case *batchv1.CronJob:
+		return newTemplate(o, cronJobKind, "spec.jobTemplate.spec.template", &o.Spec.JobTemplate.Spec.Template, nil), true
+	}
+	return workloadTemplate{}, false
+}
+
+func newTemplate(o metav1.Object, kind schema.GroupKind, field string, t *corev1.PodTemplateSpec, replicas *int32) workloadTemplate {
+	return workloadTemplate{
+		owner: refOf(kind.Group, kind.Kind, o), object: o, kind: slices.Index(templateKinds, kind) + 1, field: field,
+		meta: &t.ObjectMeta, spec: &t.Spec, replicas: int(ptr.Deref(replicas, 1)),
+		endpoints: kind == deploymentKind || kind == statefulSetKind || kind == daemonSetKind, subdomain: t.Spec.Subdomain,
+	}
 }
 
 // templateWorkload is the workload that a template stands for.
@@ -283,8 +322,8 @@ func (s *Snapshot) podLocality(labels map[string]string, nodeName string) Locali
 	if l, ok := labelledLocality(labels); ok {
 		return l
 	}
-	node, ok := s.Nodes[nodeName]
-	if !ok {
+	node := s.node(nodeName)
+	if node == nil {
 		return Locality{}
 	}
 	first := func(names ...string) string {
@@ -300,6 +339,19 @@ func (s *Snapshot) podLocality(labels map[string]string, nodeName string) Locali
 		Zone:    first(corev1.LabelTopologyZone, corev1.LabelFailureDomainBetaZone),
 		SubZone: first(labelSubzone),
 	}
+}
+
+// node is the node of a name; nil for one that was not read.
+func (s *Snapshot) node(name string) *corev1.Node {
+	return s.index.nodes()[name]
+}
+
+func indexNodes(s *Snapshot) map[string]*corev1.Node {
+	nodes := map[string]*corev1.Node{}
+	for _, n := range objectsOf[*corev1.Node](s.RunningIn(""), nodeKind) {
+		nodes[n.Name] = n
+	}
+	return nodes
 }
 
 // labelledLocality reads region/zone/subzone from a label, in which dots may stand for slashes.

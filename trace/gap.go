@@ -26,8 +26,8 @@ func (p *path) passed(rule resolve.RuleID) bool {
 
 // unnamed notes what could not be read and could be the service that a host or an address is.
 func (w *walk) unnamed(p *path, stage resolve.Stage, host string, client *resolve.Workload) {
-	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		p.note(w.snapshot.AddressGaps(stage)...)
+	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		p.note(w.snapshot.AddressGaps(stage, ip)...)
 		return
 	}
 	p.note(w.snapshot.NameGaps(stage, strings.ToLower(strings.TrimSuffix(host, ".")), client.Namespace)...)

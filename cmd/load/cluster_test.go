@@ -155,7 +155,7 @@ func TestClusterReadsBuiltInKindsAsProtobufAndOthersAsJSON(t *testing.T) {
 			if n := len(snapshot.Gateways) + len(snapshot.KubeGateways); n != 2 {
 				t.Errorf("%d Gateways in the snapshot, want one of each group", n)
 			}
-			if got := *snapshot.RunningIn("shop").Deployments[0].Spec.Replicas; got != 3 {
+			if got := *snapshot.RunningIn("shop").Deployments()[0].Spec.Replicas; got != 3 {
 				t.Errorf("replicas %d, want 3", got)
 			}
 			if got := snapshot.RawVirtualServices[0].Spec.GetHosts(); !slices.Equal(got, []string{"reviews"}) {

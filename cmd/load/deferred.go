@@ -33,7 +33,7 @@ func (m manifest) sourced() resolve.Sourced {
 
 // handOver puts resources into the input: those that are deferred into Deferred, the others into Resources.
 func handOver(in *resolve.Input, all []manifest, opts ManifestOptions) {
-	later := deferred{namespace: opts.DefaultNamespace, docs: map[string][]*document{}}
+	later := deferred{namespace: opts.DefaultNamespace, docs: map[string]map[schema.GroupKind][]*document{}}
 	now := 0
 	for _, m := range all {
 		if m.object != nil {
@@ -45,7 +45,7 @@ func handOver(in *resolve.Input, all []manifest, opts ManifestOptions) {
 	}
 	for _, m := range all {
 		if m.object == nil {
-			later.docs[m.ref.Namespace] = append(later.docs[m.ref.Namespace], m.doc)
+			later.add(m)
 			continue
 		}
 		in.Resources = append(in.Resources, m.sourced())
@@ -60,7 +60,17 @@ func handOver(in *resolve.Input, all []manifest, opts ManifestOptions) {
 type deferred struct {
 	// namespace is that of documents that name none.
 	namespace string
-	docs      map[string][]*document
+	docs      map[string]map[schema.GroupKind][]*document
+}
+
+func (d deferred) add(m manifest) {
+	kinds := d.docs[m.ref.Namespace]
+	if kinds == nil {
+		kinds = map[schema.GroupKind][]*document{}
+		d.docs[m.ref.Namespace] = kinds
+	}
+	gk := schema.GroupKind{Group: m.ref.Group, Kind: m.ref.Kind}
+	kinds[gk] = append(kinds[gk], m.doc)
 }
 
 // Namespaces are those in which something runs.
@@ -72,15 +82,23 @@ func (d deferred) Namespaces() []string {
 	return namespaces
 }
 
+// Find names them all: what their documents say is not known until they are read.
+func (d deferred) Find(resolve.Sought) ([]string, []resolve.Gap) { return d.Namespaces(), nil }
+
+// Origin is not known before the resource was read.
+func (d deferred) Origin(resolve.Ref) resolve.Origin { return nil }
+
 // In decodes what runs in the namespace.
-func (d deferred) In(namespace string) []resolve.Sourced {
-	r := documentReader{namespace: d.namespace}
-	for _, doc := range d.docs[namespace] {
-		r.read(doc)
-	}
-	out := make([]resolve.Sourced, len(r.resources))
-	for i, m := range r.resources {
-		out[i] = m.sourced()
+func (d deferred) In(namespace string, kinds []schema.GroupKind) []resolve.Listed {
+	out := make([]resolve.Listed, len(kinds))
+	for i, gk := range kinds {
+		r := documentReader{namespace: d.namespace}
+		for _, doc := range d.docs[namespace][gk] {
+			r.read(doc)
+		}
+		for _, m := range r.resources {
+			out[i].Resources = append(out[i].Resources, m.sourced())
+		}
 	}
 	return out
 }

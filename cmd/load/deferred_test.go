@@ -17,7 +17,9 @@ func everything(in resolve.Input, err error) []string {
 	all := in
 	if in.Deferred != nil {
 		for _, namespace := range in.Deferred.Namespaces() {
-			all.Resources = slices.Concat(all.Resources, in.Deferred.In(namespace))
+			for _, listed := range in.Deferred.In(namespace, resolve.RunningKinds) {
+				all.Resources = append(all.Resources, listed.Resources...)
+			}
 		}
 	}
 	lines := loaded(all, err)

@@ -38,8 +38,10 @@ func FuzzManifests(f *testing.F) {
 			}
 		}
 		s := resolve.NewSnapshot(in)
-		for _, w := range s.Workloads() {
-			_ = w.DataplaneStep.Reason()
+		for _, namespace := range s.RunningNamespaces() {
+			for _, w := range s.WorkloadsIn(namespace) {
+				_ = w.DataplaneStep.Reason()
+			}
 		}
 		_, _ = s.FindWorkload("deployment", "default", "d")
 		for _, r := range in.Resources {

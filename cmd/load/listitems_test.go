@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // asList is a List of the documents, with its dashes in a column.
@@ -149,7 +150,7 @@ func TestItemsAreDeferred(t *testing.T) {
 	if got := names(in); !slices.Equal(got, []string{"Service shop/s"}) || in.Deferred == nil {
 		t.Fatalf("read at once: %v", got)
 	}
-	pods := in.Deferred.In("shop")
+	pods := in.Deferred.In("shop", []schema.GroupKind{{Kind: "Pod"}})[0].Resources
 	if len(pods) != 1 || pods[0].Origin.Locate("metadata.name") != "<stdin>:5" {
 		t.Errorf("deferred: %v", fmt.Sprint(pods))
 	}
