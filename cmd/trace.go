@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
@@ -83,7 +84,7 @@ func (o *traceOptions) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil { // it may have asked the cluster for a Secret
+	if err := cmp.Or(ctx.Err(), snapshot.Err()); err != nil { // it has asked the cluster for more
 		return err
 	}
 	output, err := o.view.Render(t, snapshot.Locate)

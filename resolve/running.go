@@ -40,6 +40,8 @@ type Deferred interface {
 	Find(Sought) ([]string, []Gap)
 	// Origin is that of a resource whose kind was not asked for; nil where it has to be, to tell.
 	Origin(Ref) Origin
+	// Err is what ended the reading before its time, so that a trace would rest on nothing.
+	Err() error
 }
 
 // Listed is what was read of a kind in a namespace, and what could not be.
@@ -304,13 +306,28 @@ func (s *Snapshot) runningWith(sought ...Sought) ([]string, []Gap) {
 
 // searches asks the loader all questions at once: each may take a way to a server and back.
 func (s *Snapshot) searches(sought []Sought) ([]string, []Gap) {
-	found, missed := make([][]string, len(sought)), make([][]Gap, len(sought))
+	answers := make([]foundIn, len(sought))
 	var g sync.WaitGroup
 	for i, q := range sought {
-		g.Go(func() { found[i], missed[i] = s.deferred.Find(q) })
+		g.Go(func() {
+			answers[i] = s.index.found.of(q, func() foundIn {
+				namespaces, gaps := s.deferred.Find(q)
+				return foundIn{namespaces, gaps}
+			})
+		})
 	}
 	g.Wait()
-	return slices.Concat(found...), slices.CompactFunc(slices.Concat(missed...), sameGap)
+	var all foundIn
+	for _, a := range answers {
+		all.namespaces, all.gaps = append(all.namespaces, a.namespaces...), append(all.gaps, a.gaps...)
+	}
+	return all.namespaces, slices.CompactFunc(all.gaps, sameGap)
+}
+
+// foundIn is the answer to a search.
+type foundIn struct {
+	namespaces []string
+	gaps       []Gap
 }
 
 // originOf is where a resource that runs in a namespace was read from.

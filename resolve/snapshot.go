@@ -204,6 +204,14 @@ func (s *Snapshot) Locate(r Ref) string {
 	return ""
 }
 
+// Err is what ended the reading of what a trace asked for; the trace is then worth nothing.
+func (s *Snapshot) Err() error {
+	if s.deferred == nil {
+		return nil
+	}
+	return s.deferred.Err()
+}
+
 // GapsOf returns the gaps of a kind that could hide an object in one of the namespaces.
 func (s *Snapshot) GapsOf(gk schema.GroupKind, namespaces ...string) []Gap {
 	var out []Gap
@@ -267,6 +275,7 @@ type indexes struct {
 	namespaceMTLS       memo[string, MTLS]
 	kube                func() *kubeIndex
 	nodes               func() map[string]*corev1.Node
+	found               memo[Sought, foundIn]
 	ingresses           func() *ingressIndex
 }
 

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -32,6 +31,8 @@ const (
 
 // connection is what the loader asks of a cluster. Tests put fakes behind it.
 type connection struct {
+	// host is the server as errors name it.
+	host string
 	discoverer
 	pager
 	configMaps configMapGetter
@@ -119,32 +120,34 @@ type apiServer struct{ client rest.Interface }
 
 const protobufOrJSON = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 
+// metadataOfList asks for a list without all but the metadata.
+const metadataOfList = ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
 // page asks for one page of a list.
-func (s apiServer) page(ctx context.Context, r servedKind, namespace string, opts metav1.ListOptions) (page, error) {
-	list := listTypeOf(r)
+func (s apiServer) page(ctx context.Context, q listQuery, namespace string, opts metav1.ListOptions) (page, error) {
 	accept := runtime.ContentTypeJSON
-	if list != nil {
+	switch {
+	case q.namesOnly:
+		accept = runtime.ContentTypeProtobuf + metadataOfList + "," + runtime.ContentTypeJSON + metadataOfList
+	case builtIn(q.groupKind()):
 		accept = protobufOrJSON
 	}
 	var contentType string
-	result := s.client.Get().AbsPath(apiPath(r.group, r.version)).
-		NamespaceIfScoped(namespace, namespace != "").Resource(r.plural).
+	result := s.client.Get().AbsPath(apiPath(q.group, q.version)).
+		NamespaceIfScoped(namespace, namespace != "").Resource(q.plural).
 		VersionedParams(&opts, metav1.ParameterCodec).
 		SetHeader("Accept", accept).Do(ctx).ContentType(&contentType)
 	if err := result.Error(); err != nil {
 		return page{}, err
 	}
-	if media, _, _ := mime.ParseMediaType(contentType); list != nil && media == runtime.ContentTypeProtobuf {
-		if err := result.Into(list); err != nil {
-			return page{}, err
-		}
-		return pageOfList(r, list)
-	}
 	body, err := result.Raw()
 	if err != nil {
 		return page{}, err
 	}
-	return pageOfJSON(r, body)
+	if media, _, _ := mime.ParseMediaType(contentType); media == runtime.ContentTypeProtobuf {
+		return pageOfProtobuf(q, body)
+	}
+	return pageOfJSON(q, body)
 }
 
 // configMap asks for one ConfigMap.
@@ -163,36 +166,17 @@ func apiPath(group, version string) string {
 	return path.Join("/apis", group, version)
 }
 
-// listTypeOf is an empty list of a built-in kind; nil for custom resources.
-func listTypeOf(r servedKind) runtime.Object {
-	gvk := r.groupVersionKind()
-	list, err := scheme.Scheme.New(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
-	if err != nil {
-		return nil
+// newItem is an empty object of a list.
+func (q listQuery) newItem() resolve.Object {
+	if q.namesOnly {
+		return &metav1.PartialObjectMetadata{}
 	}
-	return list
-}
-
-// pageOfList takes a typed list apart.
-func pageOfList(r servedKind, list runtime.Object) (page, error) {
-	envelope, err := meta.ListAccessor(list)
-	if err != nil {
-		return page{}, err
-	}
-	out := page{next: envelope.GetContinue()}
-	err = meta.EachListItem(list, func(item runtime.Object) error {
-		if o, ok := item.(resolve.Object); ok {
-			o.GetObjectKind().SetGroupVersionKind(typeOf(r))
-			out.objects = append(out.objects, o)
-		}
-		return nil
-	})
-	return out, err
+	return q.new()
 }
 
 // pageOfJSON decodes a list object by object. One that does not fit the Go
 // type is a gap under its own name.
-func pageOfJSON(r servedKind, body []byte) (page, error) {
+func pageOfJSON(q listQuery, body []byte) (page, error) {
 	var list struct {
 		Metadata metav1.ListMeta      `json:"metadata"`
 		Items    []stdjson.RawMessage `json:"items"`
@@ -202,21 +186,31 @@ func pageOfJSON(r servedKind, body []byte) (page, error) {
 	}
 	out := page{next: list.Metadata.Continue}
 	for _, item := range list.Items {
-		o := r.new()
+		o := q.newItem()
 		if err := json.Unmarshal(item, o); err != nil {
 			var named metav1.PartialObjectMetadata
 			// Without metadata of its own the gap is that of the whole kind.
 			_ = json.Unmarshal(item, &named)
-			out.unreadable = append(out.unreadable, resolve.Gap{
-				GroupKind: r.groupKind(), Namespace: named.Namespace, Name: named.Name,
-				Reason: resolve.GapUnreadable, Detail: oneLine(err),
-			})
+			out.unreadable = append(out.unreadable, q.unreadable(&named, err))
 			continue
 		}
-		o.GetObjectKind().SetGroupVersionKind(typeOf(r))
-		out.objects = append(out.objects, o)
+		out.take(q, o)
 	}
 	return out, nil
+}
+
+// unreadable is the gap of an object that does not fit the Go type.
+func (q listQuery) unreadable(o metav1.Object, err error) resolve.Gap {
+	return resolve.Gap{
+		GroupKind: q.groupKind(), Namespace: o.GetNamespace(), Name: o.GetName(), Reason: resolve.GapUnreadable, Detail: oneLine(err),
+	}
+}
+
+// take adds an object, as far as a trace reads it.
+func (p *page) take(q listQuery, o resolve.Object) {
+	o.GetObjectKind().SetGroupVersionKind(typeOf(q.servedKind))
+	strip(o)
+	p.objects = append(p.objects, o)
 }
 
 // typeOf is the version the object is held in: the Go type's, whichever the server was asked for.

@@ -12,7 +12,7 @@ import (
 )
 
 // parallelLists is how many questions are under way at a time.
-const parallelLists = 8
+const parallelLists = 16
 
 // ClusterOptions say where Istio lives in a cluster and what the user has decided.
 type ClusterOptions struct {
@@ -39,10 +39,11 @@ func (clusterOrigin) Locate(string) string { return "cluster" }
 // Cluster reads what a trace needs from an API server, with get and list alone.
 //
 //  1. Discovery says which kinds the cluster serves, and in which version.
-//  2. Each kind is listed; what is refused or fails is a gap.
+//  2. Each kind that configures the mesh is listed, and the Services; what is refused or fails is a gap.
 //  3. CRDs of the Gateway API tell their release.
 //  4. The control plane tells its revision, its release and its mesh config.
-//  5. A Secret that a trace needs is asked for by then, without its data (secretget.go), and so is a ConfigMap with the
+//  5. What runs in the mesh is listed when a trace needs it, namespace by namespace (clusterrunning.go).
+//  6. A Secret that a trace needs is asked for by then, without its data (secretget.go), and so is a ConfigMap with the
 //     certificate of an authority (configmap.go).
 //
 // A cluster of which nothing can be read is a [ClusterError]; an ended context is the context's error.
@@ -51,9 +52,10 @@ func Cluster(ctx context.Context, config *rest.Config, opts ClusterOptions) (res
 	if err != nil {
 		return resolve.Input{}, err
 	}
+	c.host = config.Host
 	in, err := readCluster(ctx, c, clusterKinds(), opts)
 	if err != nil {
-		return resolve.Input{}, asClusterError(ctx, config.Host, err)
+		return resolve.Input{}, asClusterError(ctx, c.host, err)
 	}
 	return in, nil
 }
@@ -64,24 +66,25 @@ func readCluster(ctx context.Context, c connection, kinds []kind, opts ClusterOp
 		return resolve.Input{}, err
 	}
 	in := resolve.Input{Gaps: found.gaps, Notes: found.notes, Secret: secretsOf(ctx, c.secrets), ConfigMap: configMapsOf(ctx, c.configMaps)}
-	listings, err := listAll(ctx, c, found.resources, fallbackNamespaces(opts))
-	if err != nil {
+	running := newClusterRunning(ctx, c, found.resources, fallbackNamespaces(opts))
+	configuring := slices.DeleteFunc(slices.Clone(found.resources), servedKind.runs)
+	var listings []listing
+	var crds []resolve.Sourced
+	var planes []istiod
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { listings, err = listAll(gctx, c, configuring, running.fallback); return })
+	g.Go(func() (err error) { crds, err = readCRDs(gctx, c.crds, found.resources); return })
+	g.Go(func() (err error) { planes, err = running.istiods(gctx); return })
+	if err := g.Wait(); err != nil {
 		return resolve.Input{}, err
 	}
 	for i, l := range listings {
-		for _, o := range l.objects {
-			in.Resources = append(in.Resources, resolve.Sourced{
-				Object: o, GroupKind: found.resources[i].groupKind(), Origin: clusterOrigin{},
-			})
-		}
+		in.Resources = append(in.Resources, l.sourced(configuring[i])...)
 		in.Gaps = append(in.Gaps, l.gaps...)
 	}
-	crds, err := readCRDs(ctx, c.crds, found.resources)
-	if err != nil {
-		return resolve.Input{}, err
-	}
 	in.Resources = append(in.Resources, crds...)
-	if err := readControlPlane(ctx, c.configMaps, opts, found.noIstio, &in); err != nil {
+	in.Deferred = running.in(in.Resources)
+	if err := readControlPlane(ctx, c.configMaps, opts, planes, found.noIstio, &in); err != nil {
 		return resolve.Input{}, err
 	}
 	return in, nil
@@ -96,7 +99,7 @@ func listAll(ctx context.Context, p pager, resources []servedKind, namespaces []
 	for i, r := range resources {
 		g.Go(func() error {
 			var err error
-			listings[i], err = list(ctx, p, r, namespaces)
+			listings[i], err = list(ctx, p, listQuery{servedKind: r}, namespaces)
 			if err != nil {
 				return fmt.Errorf("list %s: %w", r.groupKind(), err)
 			}

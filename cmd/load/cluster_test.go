@@ -59,53 +59,45 @@ func TestClusterAsksForNothingButDiscoveryListsTheMeshConfigAndCRDs(t *testing.T
 	want := []string{
 		"GET /api",
 		"GET /api/v1/namespaces/istio-system/configmaps/istio",
-		"GET /api/v1/namespaces?limit=500",
-		"GET /api/v1/nodes?limit=500",
-		"GET /api/v1/pods?limit=500",
-		"GET /api/v1/serviceaccounts?limit=500",
-		"GET /api/v1/services?limit=500",
+		"GET /api/v1/namespaces?limit=1000",
+		"GET /api/v1/pods?labelSelector=app%3Distiod&limit=1000",
+		"GET /api/v1/services?limit=1000",
 		"GET /apis",
-		"GET /apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations?limit=500",
+		"GET /apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations?limit=1000",
 		"GET /apis/apiextensions.k8s.io/v1/customresourcedefinitions/backendtlspolicies.gateway.networking.k8s.io",
 		"GET /apis/apiextensions.k8s.io/v1/customresourcedefinitions/grpcroutes.gateway.networking.k8s.io",
 		"GET /apis/apiextensions.k8s.io/v1/customresourcedefinitions/tcproutes.gateway.networking.k8s.io",
 		"GET /apis/apiextensions.k8s.io/v1/customresourcedefinitions/tlsroutes.gateway.networking.k8s.io",
-		"GET /apis/apps/v1/daemonsets?limit=500",
-		"GET /apis/apps/v1/deployments?limit=500",
-		"GET /apis/apps/v1/replicasets?limit=500",
-		"GET /apis/apps/v1/statefulsets?limit=500",
-		"GET /apis/batch/v1/cronjobs?limit=500",
-		"GET /apis/batch/v1/jobs?limit=500",
-		"GET /apis/discovery.k8s.io/v1/endpointslices?limit=500",
-		"GET /apis/extensions.istio.io/v1alpha1/trafficextensions?limit=500",
-		"GET /apis/extensions.istio.io/v1alpha1/wasmplugins?limit=500",
-		"GET /apis/gateway.networking.k8s.io/v1/backendtlspolicies?limit=500",
-		"GET /apis/gateway.networking.k8s.io/v1/gatewayclasses?limit=500",
-		"GET /apis/gateway.networking.k8s.io/v1/gateways?limit=500",
-		"GET /apis/gateway.networking.k8s.io/v1/grpcroutes?limit=500",
-		"GET /apis/gateway.networking.k8s.io/v1/httproutes?limit=500",
-		"GET /apis/gateway.networking.k8s.io/v1/listenersets?limit=500",
-		"GET /apis/gateway.networking.k8s.io/v1/tcproutes?limit=500",
-		"GET /apis/gateway.networking.k8s.io/v1/tlsroutes?limit=500",
-		"GET /apis/gateway.networking.k8s.io/v1/udproutes?limit=500",
-		"GET /apis/gateway.networking.k8s.io/v1beta1/referencegrants?limit=500",
-		"GET /apis/gateway.networking.x-k8s.io/v1alpha1/xbackendtrafficpolicies?limit=500",
-		"GET /apis/inference.networking.k8s.io/v1/inferencepools?limit=500",
-		"GET /apis/networking.istio.io/v1/destinationrules?limit=500",
-		"GET /apis/networking.istio.io/v1/gateways?limit=500",
-		"GET /apis/networking.istio.io/v1/serviceentries?limit=500",
-		"GET /apis/networking.istio.io/v1/sidecars?limit=500",
-		"GET /apis/networking.istio.io/v1/virtualservices?limit=500",
-		"GET /apis/networking.istio.io/v1/workloadentries?limit=500",
-		"GET /apis/networking.istio.io/v1/workloadgroups?limit=500",
-		"GET /apis/networking.istio.io/v1alpha3/envoyfilters?limit=500",
-		"GET /apis/networking.istio.io/v1beta1/proxyconfigs?limit=500",
-		"GET /apis/networking.k8s.io/v1/ingressclasses?limit=500",
-		"GET /apis/networking.k8s.io/v1/ingresses?limit=500",
-		"GET /apis/security.istio.io/v1/authorizationpolicies?limit=500",
-		"GET /apis/security.istio.io/v1/peerauthentications?limit=500",
-		"GET /apis/security.istio.io/v1/requestauthentications?limit=500",
-		"GET /apis/telemetry.istio.io/v1/telemetries?limit=500",
+		"GET /apis/apps/v1/deployments?labelSelector=app%3Distiod&limit=1000",
+		"GET /apis/extensions.istio.io/v1alpha1/trafficextensions?limit=1000",
+		"GET /apis/extensions.istio.io/v1alpha1/wasmplugins?limit=1000",
+		"GET /apis/gateway.networking.k8s.io/v1/backendtlspolicies?limit=1000",
+		"GET /apis/gateway.networking.k8s.io/v1/gatewayclasses?limit=1000",
+		"GET /apis/gateway.networking.k8s.io/v1/gateways?limit=1000",
+		"GET /apis/gateway.networking.k8s.io/v1/grpcroutes?limit=1000",
+		"GET /apis/gateway.networking.k8s.io/v1/httproutes?limit=1000",
+		"GET /apis/gateway.networking.k8s.io/v1/listenersets?limit=1000",
+		"GET /apis/gateway.networking.k8s.io/v1/tcproutes?limit=1000",
+		"GET /apis/gateway.networking.k8s.io/v1/tlsroutes?limit=1000",
+		"GET /apis/gateway.networking.k8s.io/v1/udproutes?limit=1000",
+		"GET /apis/gateway.networking.k8s.io/v1beta1/referencegrants?limit=1000",
+		"GET /apis/gateway.networking.x-k8s.io/v1alpha1/xbackendtrafficpolicies?limit=1000",
+		"GET /apis/inference.networking.k8s.io/v1/inferencepools?limit=1000",
+		"GET /apis/networking.istio.io/v1/destinationrules?limit=1000",
+		"GET /apis/networking.istio.io/v1/gateways?limit=1000",
+		"GET /apis/networking.istio.io/v1/serviceentries?limit=1000",
+		"GET /apis/networking.istio.io/v1/sidecars?limit=1000",
+		"GET /apis/networking.istio.io/v1/virtualservices?limit=1000",
+		"GET /apis/networking.istio.io/v1/workloadentries?limit=1000",
+		"GET /apis/networking.istio.io/v1/workloadgroups?limit=1000",
+		"GET /apis/networking.istio.io/v1alpha3/envoyfilters?limit=1000",
+		"GET /apis/networking.istio.io/v1beta1/proxyconfigs?limit=1000",
+		"GET /apis/networking.k8s.io/v1/ingressclasses?limit=1000",
+		"GET /apis/networking.k8s.io/v1/ingresses?limit=1000",
+		"GET /apis/security.istio.io/v1/authorizationpolicies?limit=1000",
+		"GET /apis/security.istio.io/v1/peerauthentications?limit=1000",
+		"GET /apis/security.istio.io/v1/requestauthentications?limit=1000",
+		"GET /apis/telemetry.istio.io/v1/telemetries?limit=1000",
 	}
 	if diff := cmp.Diff(want, s.Asked()); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
@@ -126,14 +118,14 @@ func TestClusterReadsBuiltInKindsAsProtobufAndOthersAsJSON(t *testing.T) {
 			s.Protobuf = tt.protobuf
 			s.MeshConfig(t, "istio-system", "istio", "")
 			s.Add(t, "/api/v1/services", service("shop", "reviews"), service("shop", "ratings"))
-			s.Add(t, "/apis/apps/v1/deployments", `{metadata: {namespace: shop, name: web}, spec: {replicas: 3}}`)
+			s.Add(t, "/apis/apps/v1/namespaces/shop/deployments", `{metadata: {namespace: shop, name: web}, spec: {replicas: 3}}`)
 			s.Add(t, "/apis/networking.istio.io/v1/virtualservices", virtualService("shop", "reviews"))
 			s.Add(t, "/apis/networking.istio.io/v1/gateways", `{metadata: {namespace: shop, name: edge}}`)
 			s.Add(t, "/apis/gateway.networking.k8s.io/v1/gateways", `{metadata: {namespace: shop, name: edge}}`)
 			in := readStub(t, s, ClusterOptions{Version: "v1.2.3"})
 
 			want := []string{
-				"Deployment shop/web", "Gateway shop/edge", "Gateway shop/edge",
+				"Gateway shop/edge", "Gateway shop/edge",
 				"Service shop/ratings", "Service shop/reviews", "VirtualService shop/reviews",
 			}
 			if diff := cmp.Diff(want, names(in)); diff != "" {
@@ -240,9 +232,9 @@ func TestClusterKindsThatCannotBeListed(t *testing.T) {
 		},
 		{
 			name:    "forbidden kind without namespaces",
-			prepare: func(s *loadtest.Server) { s.Refuse("/api/v1/nodes", http.StatusForbidden) },
+			prepare: func(s *loadtest.Server) { s.Refuse("/apis/networking.k8s.io/v1/ingressclasses", http.StatusForbidden) },
 			opts:    ClusterOptions{Namespaces: []string{"shop"}},
-			gaps:    []resolve.Gap{{GroupKind: schema.GroupKind{Kind: "Node"}, Reason: resolve.GapForbidden, Detail: "the server says Forbidden"}},
+			gaps:    []resolve.Gap{{GroupKind: schema.GroupKind{Group: "networking.k8s.io", Kind: "IngressClass"}, Reason: resolve.GapForbidden, Detail: "the server says Forbidden"}},
 			read:    []string{"Service shop/reviews"},
 		},
 		{
@@ -346,14 +338,14 @@ func TestClusterRetriesAServerThatIsBusy(t *testing.T) {
 func TestClusterPassesOnWarningsOnce(t *testing.T) {
 	s := loadtest.New(t)
 	s.Answer = func(w http.ResponseWriter, r *http.Request) bool {
-		if strings.HasPrefix(r.URL.Path, "/apis/batch/") {
-			w.Header().Set("Warning", `299 - "batch is old"`)
+		if strings.HasPrefix(r.URL.Path, "/apis/security.istio.io/") {
+			w.Header().Set("Warning", `299 - "security is old"`)
 		}
 		return false
 	}
 	var told []string
 	readStub(t, s, ClusterOptions{Warn: func(text string) { told = append(told, text) }})
-	if diff := cmp.Diff([]string{"batch is old"}, told); diff != "" {
+	if diff := cmp.Diff([]string{"security is old"}, told); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 	readStub(t, s, ClusterOptions{})

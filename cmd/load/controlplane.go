@@ -47,8 +47,7 @@ type istiod struct {
 //  4. The mesh config of the revision.
 //
 // Source: manifests/charts/istio-control/istio-discovery (labels of istiod), manifests/charts/default (the tag).
-func readControlPlane(ctx context.Context, configMaps configMapGetter, opts ClusterOptions, noIstio bool, in *resolve.Input) error {
-	all := istiods(in.Resources)
+func readControlPlane(ctx context.Context, configMaps configMapGetter, opts ClusterOptions, all []istiod, noIstio bool, in *resolve.Input) error {
 	namespace := chooseNamespace(opts.IstioNamespace, all)
 	here := slices.DeleteFunc(slices.Clone(all), func(i istiod) bool { return i.namespace != namespace })
 	if len(here) == 0 && len(all) > 0 {
@@ -131,10 +130,10 @@ func defaultTag(resources []resolve.Sourced) (string, bool) {
 	return "", false
 }
 
-// istiods are the control planes of the cluster: a Deployment for each
+// istiodsOf are the control planes of the cluster: a Deployment for each
 // namespace and revision, or a Pod where the Deployments are not known.
 // Sorted by namespace and revision.
-func istiods(resources []resolve.Sourced) []istiod {
+func istiodsOf(resources []resolve.Sourced) []istiod {
 	var out []istiod
 	add := func(i istiod) {
 		if !slices.ContainsFunc(out, func(o istiod) bool { return o.namespace == i.namespace && o.revision == i.revision }) {

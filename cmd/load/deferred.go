@@ -88,6 +88,9 @@ func (d deferred) Find(resolve.Sought) ([]string, []resolve.Gap) { return d.Name
 // Origin is not known before the resource was read.
 func (d deferred) Origin(resolve.Ref) resolve.Origin { return nil }
 
+// Err is nil: the documents were read before.
+func (d deferred) Err() error { return nil }
+
 // In decodes what runs in the namespace.
 func (d deferred) In(namespace string, kinds []schema.GroupKind) []resolve.Listed {
 	out := make([]resolve.Listed, len(kinds))

@@ -24,11 +24,10 @@ type servedKind struct {
 	version, plural string
 }
 
-func (r servedKind) groupKind() schema.GroupKind { return r.kind.groupKind() }
+// runs reports whether the kind is of what runs in the mesh.
+func (r servedKind) runs() bool { return slices.Contains(resolve.RunningKinds, r.groupKind()) }
 
-func (r servedKind) groupVersionKind() schema.GroupVersionKind {
-	return schema.GroupVersionKind{Group: r.group, Version: r.version, Kind: r.kind.kind}
-}
+func (r servedKind) groupKind() schema.GroupKind { return r.kind.groupKind() }
 
 // discoverer asks a cluster which APIs it serves. client-go's discovery
 // client is one; it answers from the server, never from a cache on disk.

@@ -113,7 +113,7 @@ func TestDiscoveryFindsTheVersionToList(t *testing.T) {
 				}
 				var paths []string
 				for _, r := range s.Asked() {
-					path, isList := strings.CutSuffix(strings.TrimPrefix(r, "GET /apis/"), "?limit=500")
+					path, isList := strings.CutSuffix(strings.TrimPrefix(r, "GET /apis/"), "?limit=1000")
 					if isList && (strings.Contains(path, "istio.io/") || strings.Contains(path, "gateway.networking")) {
 						paths = append(paths, path)
 					}

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -59,15 +61,24 @@ func newFakeClients(t *testing.T, objects ...runtime.Object) fakeClients {
 	return f
 }
 
-func (f fakeClients) page(ctx context.Context, r servedKind, ns string, opts metav1.ListOptions) (page, error) {
+func (f fakeClients) page(ctx context.Context, r listQuery, ns string, opts metav1.ListOptions) (page, error) {
 	if r.plural != r.kind.plural {
 		return page{}, errors.New("no list under " + r.plural)
 	}
-	list, err := f.list(ctx, r, ns, opts)
+	list, err := f.list(ctx, r.servedKind, ns, opts)
 	if err != nil {
 		return page{}, err
 	}
-	return pageOfList(r, list)
+	var out page
+	err = meta.EachListItem(list, func(item runtime.Object) error {
+		o, ok := item.(resolve.Object)
+		if !ok {
+			return fmt.Errorf("%T is no object", item)
+		}
+		out.take(r, o)
+		return nil
+	})
+	return out, err
 }
 
 func (f fakeClients) list(ctx context.Context, r servedKind, ns string, opts metav1.ListOptions) (runtime.Object, error) {
@@ -155,11 +166,15 @@ func TestFakeClientsets(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"Deployment istio-system/istiod", "Gateway shop/edge", "Gateway shop/edge", "HTTPRoute shop/ratings",
-		"Namespace shop", "Pod shop/web-1", "Service shop/reviews", "VirtualService shop/reviews",
+		"Gateway shop/edge", "Gateway shop/edge", "HTTPRoute shop/ratings",
+		"Namespace shop", "Service shop/reviews", "VirtualService shop/reviews",
 	}
 	if diff := cmp.Diff(want, names(in)); diff != "" {
 		t.Errorf("resources (-want +got):\n%s", diff)
+	}
+	running := in.Deferred.In("shop", []schema.GroupKind{{Kind: "Pod"}, {Group: "apps", Kind: "Deployment"}})
+	if pods := running[0]; len(pods.Resources) != 1 || pods.Resources[0].Object.GetName() != "web-1" || len(pods.Gaps) > 0 || len(running[1].Resources) > 0 {
+		t.Errorf("in shop run %v", running)
 	}
 	if in.IstioVersion != "1.31" || in.MeshConfig.GetTrustDomain() != "shop.example" || len(in.Gaps)+len(in.Notes) > 0 {
 		t.Errorf("version %q, mesh config %v, gaps %v, notes %v", in.IstioVersion, in.MeshConfig, in.Gaps, in.Notes)

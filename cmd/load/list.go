@@ -4,19 +4,26 @@ import (
 	"context"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
-// pageSize is how many objects one answer holds; kubectl's own default.
-const pageSize = 500
+// pageSize is how many objects one answer holds. It is twice kubectl's: each page is a way to the server and back.
+const pageSize = 1000
 
-// pager asks for one page of one kind; an empty namespace is all of them.
+// listQuery is what to list of a kind; an empty selector is all of it.
+type listQuery struct {
+	servedKind
+	labels, fields string
+	// namesOnly asks for the metadata alone.
+	namesOnly bool
+}
+
+// pager asks for one page of a list; an empty namespace is all of them.
 type pager interface {
-	page(ctx context.Context, r servedKind, namespace string, opts metav1.ListOptions) (page, error)
+	page(ctx context.Context, q listQuery, namespace string, opts metav1.ListOptions) (page, error)
 }
 
 // page is one answer to a list.
@@ -44,7 +51,7 @@ type listing struct {
 //  3. A kind that went away since discovery is absent.
 //  4. Any other failure is a gap of this kind alone. Only refused credentials and an ended context concern all
 //     kinds: these are the error.
-func list(ctx context.Context, p pager, r servedKind, namespaces []string) (listing, error) {
+func list(ctx context.Context, p pager, r listQuery, namespaces []string) (listing, error) {
 	objects, gaps, err := listPages(ctx, p, r, metav1.NamespaceAll)
 	switch {
 	case err == nil:
@@ -56,16 +63,16 @@ func list(ctx context.Context, p pager, r servedKind, namespaces []string) (list
 	case apierrors.IsNotFound(err):
 		return listing{}, nil
 	case apierrors.IsForbidden(err):
-		return listing{gaps: []resolve.Gap{gapOf(r, "", err)}}, nil
+		return listing{gaps: []resolve.Gap{gapOf(r.servedKind, "", err)}}, nil
 	}
-	return listing{gaps: []resolve.Gap{gapOf(r, "", err)}, failure: err}, nil
+	return listing{gaps: []resolve.Gap{gapOf(r.servedKind, "", err)}, failure: err}, nil
 }
 
 // listNamespaces reads a kind where a user with a Role may: namespace by
 // namespace. The gap of the kind names the namespaces it does not cover.
-func listNamespaces(ctx context.Context, p pager, r servedKind, namespaces []string, refusal error) (listing, error) {
+func listNamespaces(ctx context.Context, p pager, r listQuery, namespaces []string, refusal error) (listing, error) {
 	var out listing
-	rest := gapOf(r, "", refusal)
+	rest := gapOf(r.servedKind, "", refusal)
 	for _, ns := range namespaces {
 		objects, gaps, err := listPages(ctx, p, r, ns)
 		switch {
@@ -77,7 +84,7 @@ func listNamespaces(ctx context.Context, p pager, r servedKind, namespaces []str
 			return listing{}, err
 		case !apierrors.IsForbidden(err):
 			rest.Except = append(rest.Except, ns)
-			out.gaps = append(out.gaps, gapOf(r, ns, err))
+			out.gaps = append(out.gaps, gapOf(r.servedKind, ns, err))
 		}
 	}
 	out.gaps = slices.Insert(out.gaps, 0, rest)
@@ -87,23 +94,22 @@ func listNamespaces(ctx context.Context, p pager, r servedKind, namespaces []str
 // listPages reads a list to its end. A list that expired between two pages
 // (410: the server has dropped its state of that moment) is read once more,
 // whole, so that all of it is of one moment.
-func listPages(ctx context.Context, p pager, r servedKind, namespace string) ([]resolve.Object, []resolve.Gap, error) {
+func listPages(ctx context.Context, p pager, r listQuery, namespace string) ([]resolve.Object, []resolve.Gap, error) {
 	var objects []resolve.Object
 	var gaps []resolve.Gap
-	opts := metav1.ListOptions{Limit: pageSize}
+	all := metav1.ListOptions{LabelSelector: r.labels, FieldSelector: r.fields}
+	opts := all
+	opts.Limit = pageSize
 	for {
 		got, err := p.page(ctx, r, namespace, opts)
 		if apierrors.IsResourceExpired(err) && opts.Continue != "" {
-			objects, gaps, opts = nil, nil, metav1.ListOptions{}
+			objects, gaps, opts = nil, nil, all
 			continue
 		}
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, o := range got.objects {
-			strip(o)
-			objects = append(objects, o)
-		}
+		objects = append(objects, got.objects...)
 		gaps = append(gaps, got.unreadable...)
 		if got.next == "" {
 			return objects, gaps, nil
@@ -112,13 +118,13 @@ func listPages(ctx context.Context, p pager, r servedKind, namespace string) ([]
 	}
 }
 
-// strip drops what no trace reads and what is often the larger half of an object.
-func strip(o resolve.Object) {
-	o.SetManagedFields(nil)
-	if annotations := o.GetAnnotations(); annotations[corev1.LastAppliedConfigAnnotation] != "" {
-		delete(annotations, corev1.LastAppliedConfigAnnotation)
-		o.SetAnnotations(annotations)
+// sourced are the objects of a list as the snapshot takes them.
+func (l listing) sourced(r servedKind) []resolve.Sourced {
+	out := make([]resolve.Sourced, len(l.objects))
+	for i, o := range l.objects {
+		out[i] = resolve.Sourced{Object: o, GroupKind: r.groupKind(), Origin: clusterOrigin{}}
 	}
+	return out
 }
 
 // gapOf is what a failed list leaves unknown.

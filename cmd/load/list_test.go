@@ -38,7 +38,7 @@ func TestListContinuesPageByPage(t *testing.T) {
 				if got := len(in.Resources); got != 5 {
 					t.Errorf("%d resources, want 5: %v", got, names(in))
 				}
-				want := []string{"?limit=500", "?continue=2&limit=500", "?continue=4&limit=500"}
+				want := []string{"?limit=1000", "?continue=2&limit=1000", "?continue=4&limit=1000"}
 				if diff := cmp.Diff(want, listsOf(s, path)); diff != "" {
 					t.Errorf("requests (-want +got):\n%s", diff)
 				}
@@ -59,13 +59,13 @@ func TestListThatExpiresIsReadOnceMoreWhole(t *testing.T) {
 		{
 			name:    "between two pages",
 			expires: func(r *http.Request) bool { return r.URL.Query().Get("continue") == "4" },
-			asked:   []string{"?limit=500", "?continue=2&limit=500", "?continue=4&limit=500", ""},
+			asked:   []string{"?limit=1000", "?continue=2&limit=1000", "?continue=4&limit=1000", ""},
 			objects: 5,
 		},
 		{
 			name:    "and again",
 			expires: func(r *http.Request) bool { return r.URL.Query().Get("limit") == "" || r.URL.Query().Has("continue") },
-			asked:   []string{"?limit=500", "?continue=2&limit=500", ""},
+			asked:   []string{"?limit=1000", "?continue=2&limit=1000", ""},
 			gaps: []resolve.Gap{{
 				GroupKind: schema.GroupKind{Group: "networking.istio.io", Kind: "VirtualService"},
 				Reason:    resolve.GapFailed, Detail: "too old",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -15,6 +16,8 @@ import (
 
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
@@ -302,7 +305,7 @@ func (s *Server) writeList(w http.ResponseWriter, r *http.Request) bool {
 		if !strings.HasPrefix(r.URL.Path, base+"/") || !strings.HasSuffix(r.URL.Path, "/"+res.Plural) {
 			continue
 		}
-		items, next := s.Items[r.URL.Path], ""
+		items, next := selected(s.Items[r.URL.Path], r.URL.Query()), ""
 		from, _ := strconv.Atoi(r.URL.Query().Get("continue"))
 		items = items[from:]
 		if r.URL.Query().Get("limit") != "" && s.PageSize > 0 && len(items) > s.PageSize {
@@ -323,6 +326,21 @@ func (s *Server) writeList(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	return false
+}
+
+// selected are the objects that a list's selectors ask for. Of fields the server knows a pod's address and the name.
+func selected(items []string, query url.Values) []string {
+	byLabel, _ := labels.Parse(query.Get("labelSelector"))
+	byField, _ := fields.ParseSelector(query.Get("fieldSelector"))
+	return slices.DeleteFunc(slices.Clone(items), func(item string) bool {
+		var o struct {
+			Metadata metav1.ObjectMeta
+			Status   struct{ PodIP string }
+		}
+		_ = json.Unmarshal([]byte(item), &o)
+		known := fields.Set{"metadata.name": o.Metadata.Name, "status.podIP": o.Status.PodIP}
+		return !byLabel.Matches(labels.Set(o.Metadata.Labels)) || !byField.Matches(known)
+	})
 }
 
 func (s *Server) versions() []schema.GroupVersion {
