@@ -17,8 +17,10 @@ import (
 // a request, and what prints the trace. A test replaces those it is not about.
 type Deps struct {
 	// Manifests reads files, Cluster an API server, MeshConfig one file.
-	Manifests  func(load.ManifestOptions) (resolve.Input, error)
-	Cluster    func(context.Context, *rest.Config, load.ClusterOptions) (resolve.Input, error)
+	Manifests func(load.ManifestOptions) (resolve.Input, error)
+	Cluster   func(context.Context, *rest.Config, load.ClusterOptions) (resolve.Input, error)
+	// Watch is Cluster again and again.
+	Watch      func(context.Context, *rest.Config, load.ClusterOptions) (Watcher, error)
 	MeshConfig func(data []byte, name string) (*meshconfig.MeshConfig, []string, error)
 	// Trace follows one request, and leaves in the trace what --explain asks for.
 	Trace func(*resolve.Snapshot, trace.Request, trace.Detail) (*trace.Trace, error)
@@ -30,8 +32,11 @@ type Deps struct {
 // join is the one place that names the parts.
 func join() Deps {
 	return Deps{
-		Manifests:  load.Manifests,
-		Cluster:    load.Cluster,
+		Manifests: load.Manifests,
+		Cluster:   load.Cluster,
+		Watch: func(ctx context.Context, config *rest.Config, opts load.ClusterOptions) (Watcher, error) {
+			return load.NewWatch(ctx, config, opts)
+		},
 		MeshConfig: load.MeshConfig,
 		Trace:      trace.WalkView,
 		Text:       render.Text,

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/rest"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -25,6 +26,9 @@ type meshOptions struct {
 
 	istioNamespace, revision, meshConfig, istioVersion string
 	verbosity                                          int
+
+	// progress is that of a cluster being read.
+	progress *progress
 
 	streams genericiooptions.IOStreams
 	build   Build
@@ -45,7 +49,7 @@ func (o *meshOptions) Namespace() (string, error) {
 	return "", fmt.Errorf("read the kubeconfig: %w", err)
 }
 
-// Load reads the resources. What the flags say of the control plane wins over what was read.
+// Load reads the resources.
 func (o *meshOptions) Load(ctx context.Context) (*resolve.Snapshot, error) {
 	namespace, err := o.Namespace()
 	if err != nil {
@@ -53,11 +57,30 @@ func (o *meshOptions) Load(ctx context.Context) (*resolve.Snapshot, error) {
 	}
 	in, err := o.read(ctx, namespace)
 	if err != nil {
+		o.progress.Done()
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	return o.finish(in)
+}
+
+// Watch reads the resources of a cluster whenever they have changed.
+func (o *meshOptions) Watch(ctx context.Context) (Watcher, error) {
+	namespace, err := o.Namespace()
+	if err != nil {
+		return nil, err
+	}
+	config, opts, err := o.cluster(namespace)
+	if err != nil {
+		return nil, err
+	}
+	return o.deps.Watch(ctx, config, opts)
+}
+
+// finish makes a snapshot of what was read. What the flags say of the control plane wins over it.
+func (o *meshOptions) finish(in resolve.Input) (*resolve.Snapshot, error) {
 	if o.meshConfig != "" {
 		if err := o.readMeshConfig(&in); err != nil {
 			return nil, err
@@ -79,16 +102,27 @@ func (o *meshOptions) read(ctx context.Context, namespace string) (resolve.Input
 			Stdin: o.streams.In, DefaultNamespace: namespace, Defer: true,
 		})
 	}
-	setLogLevel(o.verbosity)
-	config, err := restConfig(o.config, o.streams.ErrOut)
+	config, opts, err := o.cluster(namespace)
 	if err != nil {
 		return resolve.Input{}, err
 	}
-	return o.deps.Cluster(ctx, config, load.ClusterOptions{
+	return o.deps.Cluster(ctx, config, opts)
+}
+
+// cluster is the cluster to read, and what of it.
+func (o *meshOptions) cluster(namespace string) (*rest.Config, load.ClusterOptions, error) {
+	setLogLevel(o.verbosity)
+	config, err := restConfig(o.config, o.streams.ErrOut)
+	if err != nil {
+		return nil, load.ClusterOptions{}, err
+	}
+	o.progress = startProgress(onTerminal(o.streams.ErrOut), progressAfter)
+	return config, load.ClusterOptions{
 		IstioNamespace: o.istioNamespace, Revision: o.revision, IstioVersion: o.istioVersion,
 		Namespaces: []string{namespace}, Version: o.build.complete().Version,
-		Warn: func(message string) { warn(o.streams.ErrOut, message) },
-	})
+		Warn:     func(message string) { warn(o.streams.ErrOut, message) },
+		Progress: o.progress.Add,
+	}, nil
 }
 
 // readMeshConfig replaces the mesh config by that of --mesh-config.

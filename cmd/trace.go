@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 )
 
@@ -16,6 +17,7 @@ type traceFlags struct {
 	mesh     *meshFlags
 	view     *viewFlags
 	exitCode bool
+	watch    bool
 }
 
 func newTraceFlags() *traceFlags {
@@ -30,6 +32,7 @@ func (f *traceFlags) AddFlags(c *cobra.Command) []section {
 		newSection("Output", func(c *cobra.Command) {
 			f.view.AddFlags(c)
 			c.Flags().BoolVar(&f.exitCode, "exit-code", false, "Exit with code 3 unless every outcome is Delivered.")
+			c.Flags().BoolVarP(&f.watch, "watch", "w", false, "After the trace, wait for changes of what it read, and print what they change of it. Needs the verb watch; ends with Ctrl-C.")
 		}),
 		newSection("Cluster, as for kubectl", f.mesh.addClusterFlags),
 	}
@@ -53,7 +56,7 @@ func (f *traceFlags) ToOptions(url string, streams genericiooptions.IOStreams, b
 	if err != nil {
 		return nil, err
 	}
-	return &traceOptions{request: request, mesh: mesh, view: view, exitCode: f.exitCode, streams: streams, deps: deps}, nil
+	return &traceOptions{request: request, mesh: mesh, view: view, exitCode: f.exitCode, watch: f.watch, streams: streams, deps: deps}, nil
 }
 
 // traceOptions are one request to trace.
@@ -62,12 +65,21 @@ type traceOptions struct {
 	mesh     *meshOptions
 	view     *viewOptions
 	exitCode bool
+	watch    bool
 	streams  genericiooptions.IOStreams
 	deps     Deps
 }
 
 // Validate refuses what does not go together.
-func (o *traceOptions) Validate() error { return o.mesh.Validate() }
+func (o *traceOptions) Validate() error {
+	switch {
+	case o.watch && o.mesh.offline:
+		return usagef("--watch (-w) can not be used together with --filename (-f) or --kustomize (-k): it watches a cluster")
+	case o.watch && o.exitCode:
+		return usagef("--watch (-w) can not be used together with --exit-code: it does not end by itself")
+	}
+	return o.mesh.Validate()
+}
 
 // Run reads the resources, traces the request and prints the trace, all of it at once.
 func (o *traceOptions) Run(ctx context.Context) error {
@@ -76,18 +88,14 @@ func (o *traceOptions) Run(ctx context.Context) error {
 		return err
 	}
 	o.request.From.DefaultNamespace = namespace
+	if o.watch {
+		return o.Watch(ctx)
+	}
 	snapshot, err := o.mesh.Load(ctx)
 	if err != nil {
 		return err
 	}
-	t, err := o.deps.Trace(snapshot, o.request, o.view.detail)
-	if err != nil {
-		return err
-	}
-	if err := cmp.Or(ctx.Err(), snapshot.Err()); err != nil { // it has asked the cluster for more
-		return err
-	}
-	output, err := o.view.Render(t, snapshot.Locate)
+	t, output, err := o.trace(ctx, snapshot)
 	if err != nil {
 		return err
 	}
@@ -98,6 +106,18 @@ func (o *traceOptions) Run(ctx context.Context) error {
 		return errNotDelivered
 	}
 	return nil
+}
+
+// trace follows the request through a mesh that was read, and renders the way.
+func (o *traceOptions) trace(ctx context.Context, snapshot *resolve.Snapshot) (*trace.Trace, []byte, error) {
+	defer o.mesh.progress.Done()
+	t, err := o.deps.Trace(snapshot, o.request, o.view.detail)
+	// It has asked the cluster for more: what came of that counts before what it made of it.
+	if err := cmp.Or(ctx.Err(), snapshot.Err(), err); err != nil {
+		return nil, nil, err
+	}
+	output, err := o.view.Render(t, snapshot.Locate)
+	return t, output, err
 }
 
 // delivered reports whether every outcome is Delivered.

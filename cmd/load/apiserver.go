@@ -34,7 +34,7 @@ type connection struct {
 	// host is the server as errors name it.
 	host string
 	discoverer
-	pager
+	lister
 	configMaps configMapGetter
 	crds       crdGetter
 	secrets    secretGetter
@@ -74,7 +74,7 @@ func connect(config *rest.Config, opts ClusterOptions) (connection, error) {
 		return connection{}, &ClusterError{Problem: ClusterBadConfig, Server: config.Host, Err: err}
 	}
 	server := apiServer{client: client}
-	return connection{discoverer: d, pager: server, configMaps: server, crds: server, secrets: server}, nil
+	return connection{host: config.Host, discoverer: d, lister: pages{server, opts.Progress}, configMaps: server, crds: server, secrets: server}, nil
 }
 
 // clientVersion is the version given, else the one the binary was built as.
@@ -184,7 +184,7 @@ func pageOfJSON(q listQuery, body []byte) (page, error) {
 	if err := json.Unmarshal(body, &list); err != nil {
 		return page{}, err
 	}
-	out := page{next: list.Metadata.Continue}
+	out := page{next: list.Metadata.Continue, version: list.Metadata.ResourceVersion}
 	for _, item := range list.Items {
 		o := q.newItem()
 		if err := json.Unmarshal(item, o); err != nil {

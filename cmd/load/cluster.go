@@ -28,6 +28,8 @@ type ClusterOptions struct {
 	Version string
 	// Warn is told what the API server warns about; it may be nil.
 	Warn func(string)
+	// Progress is told of each page how many objects it has; it may be nil, and is called by several at a time.
+	Progress func(objects int)
 }
 
 // clusterOrigin is where a resource of a cluster was read from.
@@ -52,27 +54,31 @@ func Cluster(ctx context.Context, config *rest.Config, opts ClusterOptions) (res
 	if err != nil {
 		return resolve.Input{}, err
 	}
-	c.host = config.Host
-	in, err := readCluster(ctx, c, clusterKinds(), opts)
+	return readCluster(ctx, c, clusterKinds(), opts)
+}
+
+func readCluster(ctx context.Context, c connection, kinds []kind, opts ClusterOptions) (resolve.Input, error) {
+	found, err := discover(ctx, c, kinds)
+	if err != nil {
+		return resolve.Input{}, asClusterError(ctx, c.host, err)
+	}
+	in, err := readDiscovered(ctx, c, found, opts)
 	if err != nil {
 		return resolve.Input{}, asClusterError(ctx, c.host, err)
 	}
 	return in, nil
 }
 
-func readCluster(ctx context.Context, c connection, kinds []kind, opts ClusterOptions) (resolve.Input, error) {
-	found, err := discover(ctx, c, kinds)
-	if err != nil {
-		return resolve.Input{}, err
-	}
-	in := resolve.Input{Gaps: found.gaps, Notes: found.notes, Secret: secretsOf(ctx, c.secrets), ConfigMap: configMapsOf(ctx, c.configMaps)}
+// readDiscovered is what follows discovery.
+func readDiscovered(ctx context.Context, c connection, found discovered, opts ClusterOptions) (resolve.Input, error) {
+	in := resolve.Input{Gaps: slices.Clone(found.gaps), Notes: slices.Clone(found.notes), Secret: secretsOf(ctx, c.secrets), ConfigMap: configMapsOf(ctx, c.configMaps)}
 	running := newClusterRunning(ctx, c, found.resources, fallbackNamespaces(opts))
 	configuring := slices.DeleteFunc(slices.Clone(found.resources), servedKind.runs)
 	var listings []listing
 	var crds []resolve.Sourced
 	var planes []istiod
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { listings, err = listAll(gctx, c, configuring, running.fallback); return })
+	g.Go(func() (err error) { listings, err = listAll(gctx, c.lister, configuring, running.fallback); return })
 	g.Go(func() (err error) { crds, err = readCRDs(gctx, c.crds, found.resources); return })
 	g.Go(func() (err error) { planes, err = running.istiods(gctx); return })
 	if err := g.Wait(); err != nil {
@@ -92,7 +98,7 @@ func readCluster(ctx context.Context, c connection, kinds []kind, opts ClusterOp
 
 // listAll lists the kinds in parallel; the answers are in the order of the
 // kinds. Where every single list failed, the first failure is the error.
-func listAll(ctx context.Context, p pager, resources []servedKind, namespaces []string) ([]listing, error) {
+func listAll(ctx context.Context, p lister, resources []servedKind, namespaces []string) ([]listing, error) {
 	listings := make([]listing, len(resources))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallelLists)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -28,7 +29,7 @@ import (
 type clusterRunning struct {
 	// ctx is that of the command: questions come while it traces.
 	ctx    context.Context
-	pager  pager
+	lister lister
 	host   string
 	served map[schema.GroupKind]servedKind
 	// fallback are the namespaces at hand.
@@ -44,7 +45,7 @@ type clusterRunning struct {
 var podGroupKind = schema.GroupKind{Kind: "Pod"}
 
 func newClusterRunning(ctx context.Context, c connection, resources []servedKind, fallback []string) *clusterRunning {
-	r := &clusterRunning{ctx: ctx, pager: c.pager, host: c.host, served: map[schema.GroupKind]servedKind{}, fallback: fallback}
+	r := &clusterRunning{ctx: ctx, lister: c.lister, host: c.host, served: map[schema.GroupKind]servedKind{}, fallback: fallback}
 	for _, k := range resources {
 		if k.runs() {
 			r.served[k.groupKind()] = k
@@ -98,7 +99,7 @@ func (r *clusterRunning) In(namespace string, kinds []schema.GroupKind) []resolv
 // listIn is rules 1 and 3.
 func (r *clusterRunning) listIn(k servedKind, namespace string) resolve.Listed {
 	q := listQuery{servedKind: k, namesOnly: !k.namespaced}
-	objects, gaps, err := listPages(r.ctx, r.pager, q, namespace)
+	read, err := r.lister.list(r.ctx, q, namespace)
 	switch {
 	case apierrors.IsNotFound(err):
 		return resolve.Listed{}
@@ -106,12 +107,13 @@ func (r *clusterRunning) listIn(k servedKind, namespace string) resolve.Listed {
 		r.fail(err)
 		return resolve.Listed{Gaps: []resolve.Gap{gapOf(k, namespace, err)}}
 	}
+	objects := slices.Clone(read.objects)
 	for i, o := range objects {
 		if meta, ok := o.(*metav1.PartialObjectMetadata); ok {
 			objects[i] = &corev1.Node{ObjectMeta: meta.ObjectMeta}
 		}
 	}
-	return resolve.Listed{Resources: listing{objects: objects}.sourced(k), Gaps: gaps}
+	return resolve.Listed{Resources: listing{objects: objects}.sourced(k), Gaps: read.unreadable}
 }
 
 // Find is rule 2. A pod is found by the first of its addresses alone, so that where pods have two, one of the second family
@@ -132,7 +134,7 @@ func (r *clusterRunning) Find(s resolve.Sought) ([]string, []resolve.Gap) {
 	case s.Name != "":
 		q.fields = "metadata.name=" + s.Name
 	}
-	found, err := list(r.ctx, r.pager, q, r.fallback)
+	found, err := list(r.ctx, r.lister, q, r.fallback)
 	if err != nil {
 		r.fail(err)
 		return nil, []resolve.Gap{gapOf(served, "", err)}
@@ -151,7 +153,7 @@ func (r *clusterRunning) istiods(ctx context.Context) ([]istiod, error) {
 		if !ok {
 			continue
 		}
-		found, err := list(ctx, r.pager, listQuery{servedKind: served, labels: "app=istiod"}, r.fallback)
+		found, err := list(ctx, r.lister, listQuery{servedKind: served, labels: "app=istiod"}, r.fallback)
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", gk, err)
 		}

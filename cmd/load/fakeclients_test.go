@@ -142,7 +142,7 @@ func (f fakeClients) connection() connection {
 		resources("gateway.networking.k8s.io/v1", metav1.APIResource{Name: "gateways", Kind: "Gateway"}, metav1.APIResource{Name: "httproutes", Kind: "HTTPRoute"}),
 	}
 	d := fakeDiscovery{&discoveryfake.FakeDiscovery{Fake: &f.kube.Fake}}
-	return connection{discoverer: d, pager: f, configMaps: f, crds: f, secrets: f}
+	return connection{discoverer: d, lister: pages{pager: f}, configMaps: f, crds: f, secrets: f}
 }
 
 func at(namespace, name string) metav1.ObjectMeta {

@@ -28,6 +28,8 @@ type pager interface {
 
 // page is one answer to a list.
 type page struct {
+	// version is the moment that the list shows.
+	version string
 	objects []resolve.Object
 	// unreadable are the objects that do not fit the Go type.
 	unreadable []resolve.Gap
@@ -51,11 +53,11 @@ type listing struct {
 //  3. A kind that went away since discovery is absent.
 //  4. Any other failure is a gap of this kind alone. Only refused credentials and an ended context concern all
 //     kinds: these are the error.
-func list(ctx context.Context, p pager, r listQuery, namespaces []string) (listing, error) {
-	objects, gaps, err := listPages(ctx, p, r, metav1.NamespaceAll)
+func list(ctx context.Context, p lister, r listQuery, namespaces []string) (listing, error) {
+	all, err := p.list(ctx, r, metav1.NamespaceAll)
 	switch {
 	case err == nil:
-		return listing{objects: objects, gaps: gaps}, nil
+		return listing{objects: all.objects, gaps: all.unreadable}, nil
 	case ctx.Err() != nil, apierrors.IsUnauthorized(err):
 		return listing{}, err
 	case apierrors.IsForbidden(err) && r.namespaced && len(namespaces) > 0:
@@ -70,16 +72,16 @@ func list(ctx context.Context, p pager, r listQuery, namespaces []string) (listi
 
 // listNamespaces reads a kind where a user with a Role may: namespace by
 // namespace. The gap of the kind names the namespaces it does not cover.
-func listNamespaces(ctx context.Context, p pager, r listQuery, namespaces []string, refusal error) (listing, error) {
+func listNamespaces(ctx context.Context, p lister, r listQuery, namespaces []string, refusal error) (listing, error) {
 	var out listing
 	rest := gapOf(r.servedKind, "", refusal)
 	for _, ns := range namespaces {
-		objects, gaps, err := listPages(ctx, p, r, ns)
+		read, err := p.list(ctx, r, ns)
 		switch {
 		case err == nil:
 			rest.Except = append(rest.Except, ns)
-			out.objects = append(out.objects, objects...)
-			out.gaps = append(out.gaps, gaps...)
+			out.objects = append(out.objects, read.objects...)
+			out.gaps = append(out.gaps, read.unreadable...)
 		case ctx.Err() != nil, apierrors.IsUnauthorized(err):
 			return listing{}, err
 		case !apierrors.IsForbidden(err):
@@ -91,28 +93,43 @@ func listNamespaces(ctx context.Context, p pager, r listQuery, namespaces []stri
 	return out, nil
 }
 
-// listPages reads a list to its end. A list that expired between two pages
+// lister reads a list to its end, all pages as one.
+type lister interface {
+	list(ctx context.Context, q listQuery, namespace string) (page, error)
+}
+
+// pages reads a list page by page.
+type pages struct {
+	pager
+	// progress is told how many objects came; it may be nil.
+	progress func(objects int)
+}
+
+// list reads a list to its end. A list that expired between two pages
 // (410: the server has dropped its state of that moment) is read once more,
 // whole, so that all of it is of one moment.
-func listPages(ctx context.Context, p pager, r listQuery, namespace string) ([]resolve.Object, []resolve.Gap, error) {
-	var objects []resolve.Object
-	var gaps []resolve.Gap
+func (p pages) list(ctx context.Context, r listQuery, namespace string) (page, error) {
+	var whole page
 	all := metav1.ListOptions{LabelSelector: r.labels, FieldSelector: r.fields}
 	opts := all
 	opts.Limit = pageSize
 	for {
 		got, err := p.page(ctx, r, namespace, opts)
 		if apierrors.IsResourceExpired(err) && opts.Continue != "" {
-			objects, gaps, opts = nil, nil, all
+			whole, opts = page{}, all
 			continue
 		}
 		if err != nil {
-			return nil, nil, err
+			return page{}, err
 		}
-		objects = append(objects, got.objects...)
-		gaps = append(gaps, got.unreadable...)
+		if p.progress != nil {
+			p.progress(len(got.objects))
+		}
+		whole.version = got.version
+		whole.objects = append(whole.objects, got.objects...)
+		whole.unreadable = append(whole.unreadable, got.unreadable...)
 		if got.next == "" {
-			return objects, gaps, nil
+			return whole, nil
 		}
 		opts.Continue = got.next
 	}

@@ -60,7 +60,7 @@ func pageOfProtobuf(q listQuery, body []byte) (page, error) {
 			if err := meta.Unmarshal(f.content); err != nil {
 				return err
 			}
-			out.next = meta.Continue
+			out.next, out.version = meta.Continue, meta.ResourceVersion
 		case fieldItems:
 			out.takeProtobuf(q, f.content)
 		}

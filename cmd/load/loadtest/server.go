@@ -115,6 +115,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	requests []string
+	watches  map[string][]chan string
 	// Headers are those of the last request for a path.
 	Headers map[string]http.Header
 }
@@ -153,6 +154,8 @@ func (s *Server) Serve(group string, kinds ...string) {
 // Add files objects, written in YAML, under a list's path.
 func (s *Server) Add(t testing.TB, path string, objects ...string) {
 	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, o := range objects {
 		data, err := yaml.YAMLToJSON([]byte(o))
 		if err != nil {
@@ -219,6 +222,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.writeGroups(w, r, path)
 	case s.Objects[path] != "":
 		writeJSON(w, s.Objects[path])
+	case query.Get("watch") != "":
+		s.stream(w, r)
 	case s.writeVersion(w, path), s.writeList(w, r):
 	default:
 		WriteStatus(w, http.StatusNotFound, path+" not found")
@@ -305,7 +310,9 @@ func (s *Server) writeList(w http.ResponseWriter, r *http.Request) bool {
 		if !strings.HasPrefix(r.URL.Path, base+"/") || !strings.HasSuffix(r.URL.Path, "/"+res.Plural) {
 			continue
 		}
+		s.mu.Lock()
 		items, next := selected(s.Items[r.URL.Path], r.URL.Query()), ""
+		s.mu.Unlock()
 		from, _ := strconv.Atoi(r.URL.Query().Get("continue"))
 		items = items[from:]
 		if r.URL.Query().Get("limit") != "" && s.PageSize > 0 && len(items) > s.PageSize {
