@@ -199,7 +199,7 @@ func TestClusterFlags(t *testing.T) {
 	if got.config.Host != "https://cluster.example:6443" || got.config.Impersonate.UserName != "jane" || got.config.WarningHandler == nil {
 		t.Errorf("config %+v", got.config)
 	}
-	got.cluster.Warn = nil
+	got.cluster.Warn, got.cluster.Progress = nil, nil
 	want := &load.ClusterOptions{IstioNamespace: "mesh-system", Revision: "r1", Namespaces: []string{"shop"}, Version: "v1.2.3"}
 	if diff := cmp.Diff(want, got.cluster); diff != "" {
 		t.Error(diff)
