@@ -1,15 +1,8 @@
-// Package krew holds the template of the plugin's manifest for the krew index, and the tests of a release: every check
-// that the index's CI makes (kubernetes-sigs/krew-index, .github/workflows/ci.yml: validate-krew-manifest, which
-// installs the archive of each platform) on the archives that goreleaser makes.
 package krew
 
 import (
-	"bytes"
-	"fmt"
-	"os"
 	"strings"
 	"testing"
-	"text/template"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -48,32 +41,6 @@ type fileMove struct {
 	To   string `json:"to"`
 }
 
-// rendered is the manifest of a release as krew-release-bot makes it of the template (rajatjindal/krew-release-bot,
-// pkg/source/template.go); sum is that of the archive at an address.
-func rendered(t *testing.T, tag string, sum func(uri string) string) []byte {
-	t.Helper()
-	text, err := os.ReadFile(manifestFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	release := map[string]string{"TagName": tag}
-	funcs := template.FuncMap{
-		"addURIAndSha": func(uri, tag string) (string, error) {
-			var b strings.Builder
-			parsed, err := template.New("uri").Option("missingkey=error").Parse(uri)
-			if err == nil {
-				err = parsed.Execute(&b, map[string]string{"TagName": tag})
-			}
-			return fmt.Sprintf("uri: %s\n    sha256: %s", b.String(), sum(b.String())), err
-		},
-	}
-	var b bytes.Buffer
-	if err := template.Must(template.New(manifestFile).Option("missingkey=error").Funcs(funcs).Parse(string(text))).Execute(&b, release); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
 // decode reads strictly: krew ignores a field it does not know, so a typo would pass there.
 func decode(t *testing.T, text []byte) manifest {
 	t.Helper()
@@ -84,13 +51,47 @@ func decode(t *testing.T, text []byte) manifest {
 	return m
 }
 
-// example is the manifest of a release that was never made.
-func example(t *testing.T) manifest {
-	t.Helper()
-	return decode(t, rendered(t, exampleTag, func(string) string { return strings.Repeat("0a", 32) }))
+const exampleTag = "v1.2.3"
+
+// exampleSums are those of a release that was never made.
+func exampleSums() map[string]string {
+	sums := map[string]string{}
+	for _, goos := range []string{"linux", "darwin", "windows"} {
+		for _, goarch := range []string{"amd64", "arm64"} {
+			sums["kubectl-mesh-trace_"+exampleTag+"_"+goos+"_"+goarch+".tar.gz"] = strings.Repeat("0a", 32)
+		}
+	}
+	return sums
 }
 
-const exampleTag = "v1.2.3"
+// example is the manifest of that release.
+func example(t *testing.T) manifest {
+	t.Helper()
+	text, err := Manifest(exampleTag, exampleSums())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decode(t, text)
+}
+
+// An archive without a sum is none that a manifest can offer.
+func TestManifestNeedsEverySum(t *testing.T) {
+	sums := exampleSums()
+	delete(sums, "kubectl-mesh-trace_v1.2.3_darwin_arm64.tar.gz")
+	if text, err := Manifest(exampleTag, sums); err == nil || !strings.Contains(err.Error(), "no sum of kubectl-mesh-trace_v1.2.3_darwin_arm64.tar.gz") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+func TestChecksums(t *testing.T) {
+	got, err := Checksums(strings.NewReader("0a  one.tar.gz\n0b  two.tar.gz\n"))
+	if diff := cmp.Diff(map[string]string{"one.tar.gz": "0a", "two.tar.gz": "0b"}, got); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+	if _, err := Checksums(strings.NewReader("<html>\n")); err == nil {
+		t.Error("a page was read as sums")
+	}
+}
 
 func TestManifest(t *testing.T) {
 	m := example(t)
