@@ -21,22 +21,34 @@ var completionScript string
 const completionLong = `Print a completion script.
 
 kubectl (1.26 and later) completes 'kubectl mesh-trace' by running a program
-named kubectl_complete-mesh_trace. A link of that name is enough:
+named kubectl_complete-mesh_trace. A link of that name to the binary is enough;
+where links are not possible, the script for kubectl does the same. The other
+shells' scripts complete the binary by its own name, kubectl-mesh_trace.
 
-  ln -s "$(command -v kubectl-mesh_trace)" ~/.local/bin/kubectl_complete-mesh_trace
+Hosts, sources, gateways and namespaces come from the manifests of -f where it
+is given, else from the cluster; one that does not answer within two seconds
+completes nothing. Of a cluster only the kinds that a word can name are listed.`
 
-Where links are not possible, save the output of 'kubectl mesh-trace completion
-kubectl' under that name and make it executable. The other shells' scripts
-complete the binary by its own name, kubectl-mesh_trace.`
+const completionExample = `  # For kubectl: a link beside the binary
+  ln -s kubectl-mesh_trace "$(dirname "$(command -v kubectl-mesh_trace)")/kubectl_complete-mesh_trace"
+
+  # For kubectl: a script, where links are not possible
+  kubectl mesh-trace completion kubectl >~/.local/bin/kubectl_complete-mesh_trace
+  chmod +x ~/.local/bin/kubectl_complete-mesh_trace
+
+  # For the binary itself, in this shell
+  source <(kubectl mesh-trace completion bash)`
 
 // newCompletionCommand is `completion`.
 func newCompletionCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	shells := []string{"kubectl", "bash", "zsh", "fish", "powershell"}
 	return &cobra.Command{
-		Use:       "completion kubectl|bash|zsh|fish|powershell",
-		Short:     "Print a completion script",
-		Long:      completionLong,
-		ValidArgs: shells,
+		Use:                   "completion kubectl|bash|zsh|fish|powershell",
+		DisableFlagsInUseLine: true,
+		Short:                 "Print a completion script",
+		Long:                  completionLong,
+		Example:               completionExample,
+		ValidArgs:             shells,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || !slices.Contains(shells, args[0]) {
 				return usagef("completion: expected one of %s", strings.Join(shells, ", "))
