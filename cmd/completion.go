@@ -33,6 +33,7 @@ const completionExample = `  # For kubectl: a link beside the binary
   ln -s kubectl-mesh_trace "$(dirname "$(command -v kubectl-mesh_trace)")/kubectl_complete-mesh_trace"
 
   # For kubectl: a script, where links are not possible
+  rm -f ~/.local/bin/kubectl_complete-mesh_trace
   kubectl mesh-trace completion kubectl >~/.local/bin/kubectl_complete-mesh_trace
   chmod +x ~/.local/bin/kubectl_complete-mesh_trace
 
