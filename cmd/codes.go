@@ -24,13 +24,26 @@ type codeItem struct {
 	Meaning  string         `json:"meaning"`
 }
 
+const codesLong = `List the reason codes: the field code of an outcome in -o json and -o yaml, and
+the word after "code" in text. Codes are stable; a plain delivery has none. With
+each comes the decision it belongs to.`
+
+const codesExample = `  # A table
+  kubectl mesh-trace codes
+
+  # The codes of one decision
+  kubectl mesh-trace codes -o json | jq -r '.items[] | select(.decision == "Denied") | .code'`
+
 // newCodesCommand is `codes`: the stable reason codes of outcomes.
 func newCodesCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	var format string
 	c := &cobra.Command{
-		Use:   "codes",
-		Short: "List the reason codes an outcome can have",
-		Args:  noArguments,
+		Use:                   "codes [-o json|yaml]",
+		DisableFlagsInUseLine: true,
+		Short:                 "List the reason codes an outcome can have",
+		Long:                  codesLong,
+		Example:               codesExample,
+		Args:                  noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			output, err := printCodes(trace.Codes(), format)
 			if err != nil {

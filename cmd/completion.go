@@ -1,48 +1,55 @@
 package cmd
 
 import (
-	"context"
+	_ "embed" // the completion script
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
-// completionLimit is how long a shell waits for resources. A cluster that
-// answers later completes nothing, rather than keeping the prompt.
-const completionLimit = 2 * time.Second
-
-// completionScript is the file kubectl looks for, for those who can not link.
-const completionScript = `#!/usr/bin/env sh
-# Completion of 'kubectl mesh-trace': save as kubectl_complete-mesh_trace in a
-# directory of PATH and make it executable. kubectl 1.26 and later run it.
-exec kubectl-mesh_trace __complete "$@"
-`
+// completionScript is the file kubectl looks for, for those who can not link. The archives have it too.
+//
+//go:embed kubectl_complete-mesh_trace
+var completionScript string
 
 const completionLong = `Print a completion script.
 
 kubectl (1.26 and later) completes 'kubectl mesh-trace' by running a program
-named kubectl_complete-mesh_trace. A link of that name is enough:
+named kubectl_complete-mesh_trace. A link of that name to the binary is enough;
+where links are not possible, the script for kubectl does the same. The other
+shells' scripts complete the binary by its own name, kubectl-mesh_trace.
 
-  ln -s "$(command -v kubectl-mesh_trace)" ~/.local/bin/kubectl_complete-mesh_trace
+Hosts, sources, gateways and namespaces come from the manifests of -f where it
+is given, else from the cluster; one that does not answer within two seconds
+completes nothing. Of a cluster only the kinds that a word can name are listed.`
 
-Where links are not possible, save the output of 'kubectl mesh-trace completion
-kubectl' under that name and make it executable. The other shells' scripts
-complete the binary by its own name, kubectl-mesh_trace.`
+const completionExample = `  # For kubectl: a link beside the binary
+  ln -s kubectl-mesh_trace "$(dirname "$(command -v kubectl-mesh_trace)")/kubectl_complete-mesh_trace"
+
+  # For kubectl: a script, where links are not possible
+  rm -f ~/.local/bin/kubectl_complete-mesh_trace
+  kubectl mesh-trace completion kubectl >~/.local/bin/kubectl_complete-mesh_trace
+  chmod +x ~/.local/bin/kubectl_complete-mesh_trace
+
+  # For the binary itself, in this shell
+  source <(kubectl mesh-trace completion bash)`
 
 // newCompletionCommand is `completion`.
 func newCompletionCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	shells := []string{"kubectl", "bash", "zsh", "fish", "powershell"}
 	return &cobra.Command{
-		Use:       "completion kubectl|bash|zsh|fish|powershell",
-		Short:     "Print a completion script",
-		Long:      completionLong,
-		ValidArgs: shells,
+		Use:                   "completion kubectl|bash|zsh|fish|powershell",
+		DisableFlagsInUseLine: true,
+		Short:                 "Print a completion script",
+		Long:                  completionLong,
+		Example:               completionExample,
+		ValidArgs:             shells,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || !slices.Contains(shells, args[0]) {
 				return usagef("completion: expected one of %s", strings.Join(shells, ", "))
@@ -80,16 +87,21 @@ func complete(c *cobra.Command, flag string, with cobra.CompletionFunc) {
 func (f *traceFlags) complete(root *cobra.Command, streams genericiooptions.IOStreams, build Build, deps Deps) {
 	// Nothing a completion says on stderr belongs on the prompt.
 	quiet := genericiooptions.IOStreams{In: streams.In, Out: streams.Out, ErrOut: discard{}}
-	of := func(list func(*resolve.Snapshot, string) []string, directive cobra.ShellCompDirective) cobra.CompletionFunc {
+	of := func(choices func(known) []string, directive cobra.ShellCompDirective, asks func(typed, namespace string) []load.NameQuery) cobra.CompletionFunc {
 		return func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-			snapshot, namespace := f.mesh.forCompletion(c.Context(), quiet, build, deps)
-			if snapshot == nil {
+			ask := func(namespace string) []load.NameQuery { return asks(typed, namespace) }
+			from, ok := f.mesh.forCompletion(c.Context(), quiet, build, deps, ask)
+			if !ok {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return startingWith(list(snapshot, namespace), typed), directive
+			offered := startingWith(choices(from), typed)
+			if slices.ContainsFunc(offered, func(choice string) bool { return strings.HasSuffix(choice, "/") }) {
+				directive |= cobra.ShellCompDirectiveNoSpace // there is more to come
+			}
+			return offered, directive
 		}
 	}
-	hosts := of(hostsOf, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)
+	hosts := of(hostsOf, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace, always(load.HostNames()))
 	root.ValidArgsFunction = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -105,69 +117,21 @@ func (f *traceFlags) complete(root *cobra.Command, streams genericiooptions.IOSt
 		return found, directive
 	}
 	const plain = cobra.ShellCompDirectiveNoFileComp
-	complete(root, "from", of(sourcesOf, plain))
-	complete(root, "gateway", of(gatewaysOf, plain))
-	complete(root, "namespace", of(namespacesOf, plain))
-	complete(root, "istio-namespace", of(namespacesOf, plain))
-	complete(root, "context", func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-		return startingWith(f.mesh.contexts(), typed), plain
-	})
+	namespaces := of(namespacesOf, plain, always(load.NamespaceNames()))
+	complete(root, "from", of(sourcesOf, plain, sourceQueries))
+	complete(root, "gateway", of(gatewaysOf, plain, always(load.GatewayNames())))
+	complete(root, "namespace", namespaces)
+	complete(root, "istio-namespace", namespaces)
+	for _, flag := range []string{"context", "cluster", "user"} {
+		complete(root, flag, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return startingWith(f.mesh.inKubeconfig(flag), typed), plain
+		})
+	}
 	complete(root, "output", oneOf(f.view.formats()...))
 	complete(root, "explain", oneOf(details...))
 	complete(root, "color", oneOf(colours...))
 	complete(root, "method", oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 	complete(root, "istio-version", oneOf(resolve.NewestRelease))
-}
-
-// discard is where the warnings of a completion go.
-type discard struct{}
-
-// Write drops p.
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
-
-// forCompletion reads the resources within the limit; nil where that fails.
-func (f *meshFlags) forCompletion(ctx context.Context, streams genericiooptions.IOStreams, build Build, deps Deps) (*resolve.Snapshot, string) {
-	// Stdin is the shell's.
-	if slices.Contains(f.filenames, "-") {
-		return nil, ""
-	}
-	options, err := f.ToOptions(streams, build, deps)
-	if err != nil || options.Validate() != nil {
-		return nil, ""
-	}
-	namespace, err := options.Namespace()
-	if err != nil {
-		return nil, ""
-	}
-	ctx, cancel := context.WithTimeout(ctx, completionLimit)
-	defer cancel()
-	read := make(chan *resolve.Snapshot, 1)
-	go func() {
-		snapshot, err := options.Load(ctx)
-		if err != nil {
-			snapshot = nil
-		}
-		read <- snapshot
-	}()
-	select {
-	case snapshot := <-read:
-		return snapshot, namespace
-	case <-ctx.Done():
-		return nil, ""
-	}
-}
-
-// contexts are those of the kubeconfig.
-func (f *meshFlags) contexts() []string {
-	raw, err := f.config.ToRawKubeConfigLoader().RawConfig()
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for name := range raw.Contexts {
-		names = append(names, name)
-	}
-	return sorted(names)
 }
 
 // startingWith keeps what continues the text typed so far.

@@ -12,16 +12,25 @@ import (
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 )
 
+// known is what a completion chooses from.
+type known struct {
+	*resolve.Snapshot
+	// namespace is the current one.
+	namespace string
+	// partial is true where a cluster was asked for one word and has more than was read.
+	partial bool
+}
+
 // hostsOf are the hosts that something in the mesh is known by: Services as
 // NAME.NAMESPACE, in the current namespace as NAME as well, and what routes,
 // ServiceEntries and ingresses name. Where port 80 does not answer, the first
 // port of a Service is written.
-func hostsOf(s *resolve.Snapshot, namespace string) []string {
+func hostsOf(s known) []string {
 	var hosts []string
 	for _, service := range s.KubeServices {
 		port := portOf(service)
 		hosts = append(hosts, service.Name+"."+service.Namespace+port)
-		if service.Namespace == namespace {
+		if service.Namespace == s.namespace {
 			hosts = append(hosts, service.Name+port)
 		}
 	}
@@ -75,12 +84,13 @@ func portOf(service *corev1.Service) string {
 	return fmt.Sprintf(":%d", service.Spec.Ports[0].Port)
 }
 
-// sourcesOf are the workloads a request can come from, as --from takes them.
-func sourcesOf(s *resolve.Snapshot, namespace string) []string {
+// sourcesOf are the workloads a request can come from, as --from takes them. Of a cluster these are the ones of one
+// namespace; the others are offered as NAMESPACE/, to be completed in turn.
+func sourcesOf(s known) []string {
 	sources := []string{trace.External}
 	add := func(kind string, o metav1.Object) {
 		name := kind + "/" + o.GetName()
-		if in := cmp.Or(o.GetNamespace(), namespace); in != namespace {
+		if in := cmp.Or(o.GetNamespace(), s.namespace); in != s.namespace {
 			name = in + "/" + name
 		}
 		sources = append(sources, name)
@@ -99,14 +109,21 @@ func sourcesOf(s *resolve.Snapshot, namespace string) []string {
 			}
 		}
 	}
+	if s.partial {
+		for name := range s.Namespaces {
+			if name != s.namespace {
+				sources = append(sources, name+"/")
+			}
+		}
+	}
 	return sorted(sources)
 }
 
 // gatewaysOf are the gateways of either kind, as --gateway takes them.
-func gatewaysOf(s *resolve.Snapshot, namespace string) []string {
+func gatewaysOf(s known) []string {
 	var gateways []string
 	add := func(_ string, o metav1.Object) {
-		if o.GetNamespace() == namespace {
+		if o.GetNamespace() == s.namespace {
 			gateways = append(gateways, o.GetName())
 		}
 		gateways = append(gateways, o.GetNamespace()+"/"+o.GetName())
@@ -117,7 +134,7 @@ func gatewaysOf(s *resolve.Snapshot, namespace string) []string {
 }
 
 // namespacesOf are the namespaces that exist, or that some object lives in.
-func namespacesOf(s *resolve.Snapshot, _ string) []string {
+func namespacesOf(s known) []string {
 	var names []string
 	for name := range s.Namespaces {
 		names = append(names, name)

@@ -22,6 +22,8 @@ type Deps struct {
 	// Watch is Cluster again and again.
 	Watch      func(context.Context, *rest.Config, load.ClusterOptions) (Watcher, error)
 	MeshConfig func(data []byte, name string) (*meshconfig.MeshConfig, []string, error)
+	// Names asks an API server for what completes one word.
+	Names func(context.Context, *rest.Config, load.ClusterOptions, ...load.NameQuery) (resolve.Input, error)
 	// Trace follows one request, and leaves in the trace what --explain asks for.
 	Trace func(*resolve.Snapshot, trace.Request, trace.Detail) (*trace.Trace, error)
 	// Text is the trace for a person, Document the one for a program.
@@ -38,6 +40,7 @@ func join() Deps {
 			return load.NewWatch(ctx, config, opts)
 		},
 		MeshConfig: load.MeshConfig,
+		Names:      load.Names,
 		Trace:      trace.WalkView,
 		Text:       render.Text,
 		Document: func(t *trace.Trace, locate func(resolve.Ref) string) runtime.Object {

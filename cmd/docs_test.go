@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
@@ -134,4 +137,60 @@ func TestDocsSamples(t *testing.T) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.args, cell(strings.Join(s.want, "<br>")), cell(s.because))
 	}
 	generated(t, "samples.md", b.String())
+}
+
+func TestDocsCommands(t *testing.T) {
+	flags := newTraceFlags()
+	sections := flags.AddFlags(&cobra.Command{})
+	root := newRootCommand(genericiooptions.NewTestIOStreamsDiscard(), Build{}, Deps{})
+	var b strings.Builder
+	b.WriteString("# Commands\n\nWhat `kubectl mesh-trace --help` says, and `--help` of each subcommand. This page is generated from the code; a test keeps it so.\n")
+	page := func(c *cobra.Command, line string) {
+		fmt.Fprintf(&b, "\n## `%s`\n\n%s\n\n```sh\n%s\n```\n", line, fenced(c.Long), unindented(c.Example))
+	}
+	page(root, "kubectl mesh-trace [flags] URL")
+	for _, s := range sections {
+		fmt.Fprintf(&b, "\n### %s\n\n", s.title)
+		flagTable(&b, s.Flags())
+	}
+	for _, text := range []string{rootExit, rootEnvironment, rootFiles} {
+		fmt.Fprintf(&b, "\n```text\n%s```\n", text)
+	}
+	for _, c := range root.Commands() {
+		page(c, "kubectl mesh-trace "+c.Use)
+		if c.LocalFlags().HasFlags() {
+			b.WriteString("\n")
+			flagTable(&b, c.LocalFlags())
+		}
+	}
+	generated(t, "commands.md", b.String())
+}
+
+// flagTable lists the flags that the help shows.
+func flagTable(b *strings.Builder, flags *pflag.FlagSet) {
+	b.WriteString("| flag | meaning |\n|---|---|\n")
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden || f.Name == "help" {
+			return
+		}
+		name := "`--" + f.Name + "`"
+		if f.Shorthand != "" {
+			name = "`-" + f.Shorthand + "`, " + name
+		}
+		usage := f.Usage
+		if !slices.Contains([]string{"", "[]", "0", "false"}, f.DefValue) {
+			usage += " (default " + f.DefValue + ")"
+		}
+		fmt.Fprintf(b, "| %s | %s |\n", name, cell(usage))
+	})
+}
+
+// fenced keeps the words of a help text that Markdown would take for its own.
+func fenced(text string) string {
+	return "```text\n" + text + "\n```"
+}
+
+// unindented is a block of examples as a page shows it.
+func unindented(text string) string {
+	return strings.TrimPrefix(strings.ReplaceAll("\n"+text, "\n  ", "\n"), "\n")
 }

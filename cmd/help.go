@@ -35,6 +35,7 @@ func usageOf(root *cobra.Command, sections []section) func(*cobra.Command) error
 			if c.HasAvailableLocalFlags() {
 				fmt.Fprintf(&b, "\nFlags:\n%s", c.LocalFlags().FlagUsagesWrapped(width))
 			}
+			b.WriteString("\n" + subcommandExit)
 			_, err := fmt.Fprint(c.OutOrStdout(), b.String())
 			return err
 		}
@@ -47,7 +48,10 @@ func usageOf(root *cobra.Command, sections []section) func(*cobra.Command) error
 				fmt.Fprintf(&b, "  %-12s %s\n", sub.Name(), sub.Short)
 			}
 		}
-		b.WriteString("\n" + rootExit)
+		for _, text := range []string{rootExit, rootEnvironment, rootFiles} {
+			b.WriteString("\n" + text)
+		}
+		b.WriteString("\nkubectl mesh-trace SUBCOMMAND --help says more of a subcommand.\n")
 		_, err := fmt.Fprint(c.OutOrStdout(), b.String())
 		return err
 	}

@@ -50,6 +50,27 @@ const rootExit = `Exit codes:
   3  with --exit-code: not every outcome is Delivered
 `
 
+// subcommandExit is the table of those subcommands that trace nothing.
+const subcommandExit = `Exit codes:
+  0  it was printed
+  1  it could not be printed; the reason is on stderr
+  2  wrong usage
+`
+
+// rootEnvironment and rootFiles are what a run depends on besides its flags.
+const rootEnvironment = `Environment:
+  KUBECONFIG               the kubeconfig files, without --kubeconfig
+  NO_COLOR, TERM=dumb      no colour with --color auto
+  HTTPS_PROXY, NO_PROXY    the way to the API server, without --proxy-url
+  KUBERNETES_SERVICE_HOST  set in a pod, whose service account is used where no kubeconfig names a cluster
+  GOGC                     how much memory is traded for time, in place of the command's own 25
+`
+
+const rootFiles = `Files:
+  ~/.kube/config  the kubeconfig, without --kubeconfig and KUBECONFIG; credentials it names are used as kubectl does
+The command keeps nothing on disk between two runs.
+`
+
 // newRootCommand is `kubectl mesh-trace URL` with its subcommands.
 func newRootCommand(streams genericiooptions.IOStreams, build Build, deps Deps) *cobra.Command {
 	flags := newTraceFlags()

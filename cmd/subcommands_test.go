@@ -2,10 +2,12 @@ package cmd
 
 import (
 	"encoding/json"
+	"runtime/debug"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
@@ -57,13 +59,28 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// Without the linker's flags, the version is what Go records.
-func TestBuildWithoutLinkerFlags(t *testing.T) {
-	if got := (Build{}).complete().String(); !strings.HasPrefix(got, "kubectl-mesh_trace ") {
-		t.Error(got)
-	}
-	if got := (Build{}).String(); !strings.HasPrefix(got, "kubectl-mesh_trace (unknown version), go") {
-		t.Error(got)
+// What the linker was told stands; the rest is what Go records.
+func TestBuildIsCompleted(t *testing.T) {
+	recorded := &debug.BuildInfo{Main: debug.Module{Version: "v0.9.0"}, Settings: []debug.BuildSetting{
+		{Key: "vcs.revision", Value: "beef"}, {Key: "vcs.time", Value: "2026-01-02T03:04:05Z"}, {Key: "vcs.modified", Value: "true"},
+	}}
+	for _, tc := range []struct {
+		name string
+		from Build
+		info *debug.BuildInfo
+		want string
+	}{
+		{"a release", Build{Version: "v1.2.3", Commit: "c0ffee", Date: "2026-05-06T07:08:09Z"}, &debug.BuildInfo{}, "kubectl-mesh_trace v1.2.3, commit c0ffee, 2026-05-06T07:08:09Z, go"},
+		{"a release of a checkout that differs", Build{Version: "v1.2.3", Commit: "c0ffee"}, recorded, "kubectl-mesh_trace v1.2.3, commit c0ffee (modified), go"},
+		{"go build", Build{}, recorded, "kubectl-mesh_trace v0.9.0, commit beef (modified), 2026-01-02T03:04:05Z, go"},
+		{"go install", Build{}, &debug.BuildInfo{Main: debug.Module{Version: "v0.9.0"}}, "kubectl-mesh_trace v0.9.0, go"},
+		{"nothing known", Build{}, &debug.BuildInfo{}, "kubectl-mesh_trace (unknown version), go"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := tc.from.completedBy(tc.info).String(); !strings.HasPrefix(got, tc.want) {
+				t.Errorf("%s, want %s", got, tc.want)
+			}
+		})
 	}
 }
 
@@ -74,7 +91,7 @@ func TestHelp(t *testing.T) {
 		t.Fatalf("%+v", help)
 	}
 	for _, want := range []string{
-		"kubectl mesh-trace [flags] URL", rootExit, rootExample,
+		"kubectl mesh-trace [flags] URL", rootExit, rootExample, rootEnvironment, rootFiles,
 		"--from", "--gateway", "-X, --method", "-H, --header", "--source-ip", "--sni", "--client-cert", "--jwt", "--claim",
 		"-f, --filename", "-R, --recursive", "-k, --kustomize", "-i, --istio-namespace", "--revision", "--mesh-config", "--istio-version",
 		"-o, --output", "--explain", "--exit-code", "--color", "-n, --namespace", "--context", "--kubeconfig", "--as", "-v, --v",
@@ -86,5 +103,21 @@ func TestHelp(t *testing.T) {
 	}
 	if strings.Contains(help.Out, "managed-fields") {
 		t.Error("the help shows a flag that does nothing here")
+	}
+}
+
+// Every subcommand says what it is for, shows how it is used and what its exit codes are.
+func TestHelpOfSubcommands(t *testing.T) {
+	root := newRootCommand(genericiooptions.NewTestIOStreamsDiscard(), Build{}, Deps{})
+	for _, c := range root.Commands() {
+		if c.Long == "" || !strings.Contains(c.Example, "  kubectl mesh-trace "+c.Name()) {
+			t.Errorf("%s has no description or no example", c.Name())
+		}
+		help := runWith(t, Deps{}, c.Name(), "--help")
+		for _, want := range []string{c.Long, "Usage:\n  kubectl mesh-trace " + c.Use, c.Example, "Flags:\n", "Exit codes:\n  0  "} {
+			if help.Code != 0 || help.ErrOut != "" || !strings.Contains(help.Out, want) {
+				t.Errorf("the help of %s lacks %q: %+v", c.Name(), want, help)
+			}
+		}
 	}
 }

@@ -14,23 +14,29 @@ import (
 // Build says which build of the command this is.
 type Build struct {
 	Version, Commit, Date string
+	// Modified is true where the checkout it was built of differed from the commit.
+	Modified bool
 }
 
-// complete fills what the linker was not told from what Go records in a binary,
-// so that `go install` gives a version as well.
+// complete fills in what Go records in a binary.
 func (b Build) complete() Build {
 	info, ok := debug.ReadBuildInfo()
-	if b.Version != "" || !ok {
+	if !ok {
 		return b
 	}
-	b.Version = info.Main.Version
+	return b.completedBy(info)
+}
+
+// completedBy fills what the linker was not told from what Go knows, so that `go install` gives a version as well.
+// Whether the checkout was modified is not the linker's to say.
+func (b Build) completedBy(info *debug.BuildInfo) Build {
+	vcs := map[string]string{}
 	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
-			b.Commit = s.Value
-		case "vcs.time":
-			b.Date = s.Value
-		}
+		vcs[s.Key] = s.Value
+	}
+	b.Modified = vcs["vcs.modified"] == "true"
+	if b.Version == "" {
+		b.Version, b.Commit, b.Date = info.Main.Version, vcs["vcs.revision"], vcs["vcs.time"]
 	}
 	return b
 }
@@ -44,6 +50,9 @@ func (b Build) String() string {
 	if b.Commit != "" {
 		text += ", commit " + b.Commit
 	}
+	if b.Modified {
+		text += " (modified)"
+	}
 	if b.Date != "" {
 		text += ", " + b.Date
 	}
@@ -54,26 +63,41 @@ func (b Build) String() string {
 type buildDocument struct {
 	Version     string `json:"version"`
 	Commit      string `json:"commit"`
+	Modified    bool   `json:"modified"`
 	Date        string `json:"date"`
 	Go          string `json:"go"`
 	Platform    string `json:"platform"`
 	NewestIstio string `json:"newestIstio"`
 }
 
+const versionLong = `Print the version of this command, the commit it was built of and when that was
+made, the Go release and the platform it was built for, and the newest Istio
+release whose rules it knows. "(modified)" is a build of a checkout that differed
+from its commit.`
+
+const versionExample = `  # In one line
+  kubectl mesh-trace version
+
+  # For a program
+  kubectl mesh-trace version -o json`
+
 // newVersionCommand is `version`.
 func newVersionCommand(streams genericiooptions.IOStreams, build Build) *cobra.Command {
 	var format string
 	c := &cobra.Command{
-		Use:   "version",
-		Short: "Print the version of this command and the newest Istio release it knows",
-		Args:  noArguments,
+		Use:                   "version [-o json|yaml]",
+		DisableFlagsInUseLine: true,
+		Short:                 "Print the version of this command and the newest Istio release it knows",
+		Long:                  versionLong,
+		Example:               versionExample,
+		Args:                  noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			b := build.complete()
 			output := []byte(b.String() + "\n")
 			if format != "" {
 				var err error
 				output, err = encode(buildDocument{
-					b.Version, b.Commit, b.Date, runtime.Version(),
+					b.Version, b.Commit, b.Modified, b.Date, runtime.Version(),
 					runtime.GOOS + "/" + runtime.GOARCH, resolve.NewestRelease,
 				}, format)
 				if err != nil {

@@ -65,16 +65,24 @@ func connect(config *rest.Config, opts ClusterOptions) (connection, error) {
 	if err != nil {
 		return connection{}, &ClusterError{Problem: ClusterBadConfig, Server: config.Host, Err: err}
 	}
+	server, err := serverOf(config)
+	if err != nil {
+		return connection{}, err
+	}
+	return connection{host: config.Host, discoverer: d, lister: pages{server, opts.Progress}, configMaps: server, crds: server, secrets: server}, nil
+}
+
+// serverOf makes the client for everything but discovery, of a config that is changed.
+func serverOf(config *rest.Config) (apiServer, error) {
 	if config.Timeout == 0 {
 		config.Timeout = pageTimeout
 	}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	client, err := rest.UnversionedRESTClientFor(config)
 	if err != nil {
-		return connection{}, &ClusterError{Problem: ClusterBadConfig, Server: config.Host, Err: err}
+		return apiServer{}, &ClusterError{Problem: ClusterBadConfig, Server: config.Host, Err: err}
 	}
-	server := apiServer{client: client}
-	return connection{host: config.Host, discoverer: d, lister: pages{server, opts.Progress}, configMaps: server, crds: server, secrets: server}, nil
+	return apiServer{client: client}, nil
 }
 
 // clientVersion is the version given, else the one the binary was built as.

@@ -318,6 +318,10 @@ func (s *Server) writeList(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Query().Get("limit") != "" && s.PageSize > 0 && len(items) > s.PageSize {
 			items, next = items[:s.PageSize], strconv.Itoa(from+s.PageSize)
 		}
+		if strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadataList;g=meta.k8s.io;v=v1") {
+			writeMetadata(w, items)
+			return true
+		}
 		body := fmt.Sprintf(`{"kind":%q,"apiVersion":%q,"metadata":{"resourceVersion":"7","continue":%q},"items":[%s]}`,
 			res.Kind+"List", strings.TrimPrefix(res.Group+"/"+res.Version, "/"), next, strings.Join(items, ","))
 		if list := listTypeOf(res); s.Protobuf && list != nil && strings.HasPrefix(r.Header.Get("Accept"), runtime.ContentTypeProtobuf) {
@@ -348,6 +352,21 @@ func selected(items []string, query url.Values) []string {
 		known := fields.Set{"metadata.name": o.Metadata.Name, "status.podIP": o.Status.PodIP}
 		return !byLabel.Matches(labels.Set(o.Metadata.Labels)) || !byField.Matches(known)
 	})
+}
+
+// writeMetadata answers with the metadata of the objects alone.
+func writeMetadata(w http.ResponseWriter, items []string) {
+	list := metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{Kind: "PartialObjectMetadataList", APIVersion: "meta.k8s.io/v1"}}
+	for _, item := range items {
+		var o metav1.PartialObjectMetadata
+		if err := json.Unmarshal([]byte(item), &o); err != nil {
+			WriteStatus(w, http.StatusInternalServerError, err.Error())
+			return
+		}
+		list.Items = append(list.Items, o)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(list)
 }
 
 func (s *Server) versions() []schema.GroupVersion {
