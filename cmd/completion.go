@@ -74,15 +74,29 @@ func complete(c *cobra.Command, flag string, with cobra.CompletionFunc) {
 	}
 }
 
-// complete registers the completions of the root command: hosts for the URL,
-// sources, gateways and namespaces out of the resources that -f or the cluster
-// has, and the closed lists.
+// complete registers the completions of the root command: those of requests, and the closed lists.
 func (f *traceFlags) complete(root *cobra.Command, streams genericiooptions.IOStreams, build Build, deps Deps) {
+	completeRequests(root, f.mesh, streams, build, deps)
+	one := root.ValidArgsFunction
+	root.ValidArgsFunction = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return one(c, args, typed)
+	}
+	complete(root, "output", oneOf(f.view.formats()...))
+	complete(root, "explain", oneOf(details...))
+	complete(root, "color", oneOf(colours...))
+}
+
+// completeRequests registers the completions of a command that traces requests: hosts for the URLs, sources,
+// gateways and namespaces out of the resources that -f or the cluster has, and methods and releases.
+func completeRequests(command *cobra.Command, mesh *meshFlags, streams genericiooptions.IOStreams, build Build, deps Deps) {
 	// Nothing a completion says on stderr belongs on the prompt.
 	quiet := genericiooptions.IOStreams{In: streams.In, Out: streams.Out, ErrOut: discard{}}
 	of := func(list func(*resolve.Snapshot, string) []string, directive cobra.ShellCompDirective) cobra.CompletionFunc {
 		return func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-			snapshot, namespace := f.mesh.forCompletion(c.Context(), quiet, build, deps)
+			snapshot, namespace := mesh.forCompletion(c.Context(), quiet, build, deps)
 			if snapshot == nil {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
@@ -90,10 +104,7 @@ func (f *traceFlags) complete(root *cobra.Command, streams genericiooptions.IOSt
 		}
 	}
 	hosts := of(hostsOf, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)
-	root.ValidArgsFunction = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
+	command.ValidArgsFunction = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		scheme, rest, ok := strings.Cut(typed, "://")
 		if !ok {
 			return hosts(c, args, typed)
@@ -105,18 +116,15 @@ func (f *traceFlags) complete(root *cobra.Command, streams genericiooptions.IOSt
 		return found, directive
 	}
 	const plain = cobra.ShellCompDirectiveNoFileComp
-	complete(root, "from", of(sourcesOf, plain))
-	complete(root, "gateway", of(gatewaysOf, plain))
-	complete(root, "namespace", of(namespacesOf, plain))
-	complete(root, "istio-namespace", of(namespacesOf, plain))
-	complete(root, "context", func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-		return startingWith(f.mesh.contexts(), typed), plain
+	complete(command, "from", of(sourcesOf, plain))
+	complete(command, "gateway", of(gatewaysOf, plain))
+	complete(command, "namespace", of(namespacesOf, plain))
+	complete(command, "istio-namespace", of(namespacesOf, plain))
+	complete(command, "context", func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return startingWith(mesh.contexts(), typed), plain
 	})
-	complete(root, "output", oneOf(f.view.formats()...))
-	complete(root, "explain", oneOf(details...))
-	complete(root, "color", oneOf(colours...))
-	complete(root, "method", oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-	complete(root, "istio-version", oneOf(resolve.NewestRelease))
+	complete(command, "method", oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+	complete(command, "istio-version", oneOf(resolve.NewestRelease))
 }
 
 // discard is where the warnings of a completion go.
