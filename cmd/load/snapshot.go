@@ -54,8 +54,10 @@ type SnapshotDocument struct {
 	MeshConfig *SnapshotMeshConfig `json:"meshConfig,omitempty"`
 	Gaps       []SnapshotGap       `json:"gaps,omitempty"`
 	Notes      []SnapshotNote      `json:"notes,omitempty"`
-	Secrets    []SnapshotAnswer    `json:"secrets,omitempty"`
-	ConfigMaps []SnapshotAnswer    `json:"configMaps,omitempty"`
+	// Running is what could not be read of what runs in the mesh, where it was asked for.
+	Running    SnapshotRunning  `json:"running,omitzero"`
+	Secrets    []SnapshotAnswer `json:"secrets,omitempty"`
+	ConfigMaps []SnapshotAnswer `json:"configMaps,omitempty"`
 }
 
 // SnapshotRequest is one request, as flags write it.
@@ -106,6 +108,21 @@ type SnapshotGap struct {
 	Reason      string   `json:"reason"`
 	Detail      string   `json:"detail,omitempty"`
 }
+
+// NewSnapshotGap is the form of a Gap in a snapshot.
+func NewSnapshotGap(g resolve.Gap) SnapshotGap {
+	ref := SnapshotRef{Group: g.GroupKind.Group, Kind: g.GroupKind.Kind, Namespace: g.Namespace, Name: g.Name}
+	return SnapshotGap{SnapshotRef: ref, Except: g.Except, Reason: string(g.Reason), Detail: g.Detail}
+}
+
+func (g SnapshotGap) gap() resolve.Gap {
+	return resolve.Gap{
+		GroupKind: schema.GroupKind{Group: g.Group, Kind: g.Kind}, Namespace: g.Namespace, Except: g.Except, Name: g.Name,
+		Reason: resolve.GapReason(g.Reason), Detail: g.Detail,
+	}
+}
+
+var gapReasons = []string{string(resolve.GapForbidden), string(resolve.GapFailed), string(resolve.GapUnreadable)}
 
 // SnapshotNote is a remark of the loader.
 type SnapshotNote struct {
@@ -231,7 +248,15 @@ func (s *SnapshotDocument) wrong() (field, message string) {
 		expect("istio.from", s.Istio.From, "cluster", "flag", "default")
 	}
 	for i, g := range s.Gaps {
-		expect(fmt.Sprintf("gaps[%d].reason", i), g.Reason, string(resolve.GapForbidden), string(resolve.GapFailed), string(resolve.GapUnreadable))
+		expect(fmt.Sprintf("gaps[%d].reason", i), g.Reason, gapReasons...)
+	}
+	for i, u := range s.Running.Unread {
+		expect(fmt.Sprintf("running.unread[%d].reason", i), u.Reason, gapReasons...)
+	}
+	for i, search := range s.Running.Searches {
+		for j, g := range search.Gaps {
+			expect(fmt.Sprintf("running.searches[%d].gaps[%d].reason", i, j), g.Reason, gapReasons...)
+		}
 	}
 	for i, a := range s.Secrets {
 		expect(fmt.Sprintf("secrets[%d].state", i), a.State, AnswerFound, AnswerAbsent, AnswerForbidden, AnswerFailed)
@@ -255,13 +280,13 @@ func (s *snapshotDocument) restore(in *resolve.Input) {
 		in.MeshOrigin = &origin{doc: s.doc, within: []string{"meshConfig"}, line: s.configLine}
 	}
 	for _, g := range s.Gaps {
-		in.Gaps = append(in.Gaps, resolve.Gap{
-			GroupKind: schema.GroupKind{Group: g.Group, Kind: g.Kind}, Namespace: g.Namespace, Except: g.Except, Name: g.Name,
-			Reason: resolve.GapReason(g.Reason), Detail: g.Detail,
-		})
+		in.Gaps = append(in.Gaps, g.gap())
 	}
 	for _, n := range s.Notes {
 		in.Notes = append(in.Notes, resolve.Note{Ref: n.ref(), Message: n.Message})
+	}
+	if r := s.Running; len(r.Unread)+len(r.Searches) > 0 {
+		in.Deferred = r.Over(in.Deferred)
 	}
 	if s.Source == FromCluster {
 		in.Secret, in.ConfigMap = s.secret, s.configMap

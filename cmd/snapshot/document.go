@@ -22,6 +22,7 @@ func (t *taking) document(resources []resolve.Sourced) load.SnapshotDocument {
 		TypeMeta:  metav1.TypeMeta{APIVersion: load.SnapshotAPIVersion, Kind: load.SnapshotKind},
 		WrittenBy: t.opts.Version,
 		Source:    load.FromCluster,
+		Running:   t.recorder.runningGaps(),
 		Istio:     load.SnapshotIstio{Version: in.IstioVersion, From: in.IstioVersionFrom, Revision: in.Revision},
 		Secrets:   t.recorder.secretAnswers(), ConfigMaps: t.recorder.configMapAnswers(),
 	}
@@ -37,8 +38,7 @@ func (t *taking) document(resources []resolve.Sourced) load.SnapshotDocument {
 		}
 	}
 	for _, g := range in.Gaps {
-		ref := load.SnapshotRef{Group: g.GroupKind.Group, Kind: g.GroupKind.Kind, Namespace: g.Namespace, Name: g.Name}
-		d.Gaps = append(d.Gaps, load.SnapshotGap{SnapshotRef: ref, Except: g.Except, Reason: string(g.Reason), Detail: g.Detail})
+		d.Gaps = append(d.Gaps, load.NewSnapshotGap(g))
 	}
 	for _, n := range in.Notes {
 		d.Notes = append(d.Notes, load.SnapshotNote{SnapshotRef: load.NewSnapshotRef(n.Ref), Message: n.Message})

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -15,6 +17,8 @@ type recorder struct {
 
 	mu      sync.Mutex
 	running []resolve.Sourced
+	// gaps are what could not be read of what runs.
+	gaps load.SnapshotRunning
 	// asked are the answers by question; frozen answers nothing new.
 	secrets    map[resolve.Ref]resolve.Secret
 	configMaps map[resolve.Ref]resolve.ConfigMap
@@ -70,17 +74,41 @@ func (r *recorder) freeze() {
 	r.frozen = true
 }
 
-// Namespaces are those in which something runs.
+// Namespaces are those in which something may run.
 func (r *recorder) Namespaces() []string { return r.deferred.Namespaces() }
 
 // In returns what runs in the namespace, and keeps it.
-func (r *recorder) In(namespace string) []resolve.Sourced {
-	found := r.deferred.In(namespace)
+func (r *recorder) In(namespace string, kinds []schema.GroupKind) []resolve.Listed {
+	listed := r.deferred.In(namespace, kinds)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.running = append(r.running, found...)
-	return found
+	for i := range listed {
+		r.running = append(r.running, listed[i].Resources...)
+		listed[i].Gaps = withoutDetails(listed[i].Gaps)
+		for _, g := range listed[i].Gaps {
+			r.gaps.Unread = append(r.gaps.Unread, load.SnapshotUnread{In: namespace, SnapshotGap: load.NewSnapshotGap(g)})
+		}
+	}
+	return listed
 }
+
+// Find returns where something that is sought may run, and keeps what could not be searched.
+func (r *recorder) Find(q resolve.Sought) ([]string, []resolve.Gap) {
+	namespaces, gaps := r.deferred.Find(q)
+	gaps = withoutDetails(gaps)
+	if len(gaps) > 0 {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.gaps.Searches = append(r.gaps.Searches, load.NewSnapshotSearch(q, gaps))
+	}
+	return namespaces, gaps
+}
+
+// Origin is where a resource was read from.
+func (r *recorder) Origin(ref resolve.Ref) resolve.Origin { return r.deferred.Origin(ref) }
+
+// Err is what ended the reading before its time.
+func (r *recorder) Err() error { return r.deferred.Err() }
 
 // secretAnswers are those that were given, in the order of their names.
 func (r *recorder) secretAnswers() []load.SnapshotAnswer {
@@ -121,4 +149,18 @@ func sortAnswers(answers []load.SnapshotAnswer) []load.SnapshotAnswer {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	return answers
+}
+
+// runningGaps are what could not be read of what runs, in the order of its names.
+func (r *recorder) runningGaps() load.SnapshotRunning {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := load.SnapshotRunning{Unread: slices.Clone(r.gaps.Unread), Searches: slices.Clone(r.gaps.Searches)}
+	slices.SortFunc(out.Unread, func(a, b load.SnapshotUnread) int {
+		return cmp.Or(cmp.Compare(a.In, b.In), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
+	slices.SortFunc(out.Searches, func(a, b load.SnapshotSearch) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Selector, b.Selector), cmp.Compare(a.Address, b.Address), cmp.Compare(a.Name, b.Name))
+	})
+	return out
 }

@@ -17,10 +17,10 @@ import (
 // A request is written with what its trace depends on:
 //
 //  1. A token, from --jwt or an Authorization header, is its claims; and of these those that change the trace.
-//  2. The value of a header or of a query parameter stays if the trace is another without it; else "redacted" stands for it.
+//  2. For the value of such a claim, of a header and of a query parameter stands "redacted", unless the trace is another then.
 //
-// Both are tried: the trace of the request that is written is, but for what it says of the request itself, that of the one
-// that was typed. What stays of a credential is a warning.
+// Both are tried: the trace of the request that is written is that of the one that was typed, but for the values that were
+// replaced, where they are shown. What stays of a credential is a warning.
 
 // redacted stands for a value that no trace depends on.
 const redacted = "redacted"
@@ -59,17 +59,34 @@ func body(t *trace.Trace) []byte {
 }
 
 // try takes the request if its trace is the same.
-func (r *requestReducer) try(q trace.Typed) bool {
+func (r *requestReducer) try(q trace.Typed) bool { return r.tryInstead(q, "", "") }
+
+// tryInstead takes the request if its trace is the same, but that it shows to in place of from.
+func (r *requestReducer) tryInstead(q trace.Typed, from, to string) bool {
+	want := r.want
+	if from != "" {
+		want = bytes.ReplaceAll(want, []byte(from), []byte(to))
+		want = bytes.ReplaceAll(want, inJSON(from), inJSON(to))
+	}
 	request, err := trace.NewRequest(q)
 	if err != nil {
 		return false
 	}
 	t, err := trace.WalkView(r.snapshot, request, trace.DetailFull)
-	if err != nil || !bytes.Equal(body(t), r.want) {
+	if err != nil || !bytes.Equal(body(t), want) {
 		return false
 	}
-	r.now = q
+	r.now, r.want = q, want
 	return true
+}
+
+// inJSON is a text as it stands within a JSON string.
+func inJSON(text string) []byte {
+	data, err := json.Marshal(text)
+	if err != nil {
+		return []byte(text)
+	}
+	return data[1 : len(data)-1]
 }
 
 func (r *requestReducer) warnf(format string, args ...any) {
@@ -119,8 +136,14 @@ func (r *requestReducer) claims() {
 	for _, claim := range slices.Clone(r.now.Claims) {
 		q := r.now
 		q.Claims = slices.DeleteFunc(slices.Clone(q.Claims), func(c string) bool { return c == claim })
-		if !r.try(q) {
-			name, _, _ := strings.Cut(claim, "=")
+		if r.try(q) {
+			continue
+		}
+		name, value, _ := strings.Cut(claim, "=")
+		q = r.now
+		q.Claims = slices.Clone(q.Claims)
+		q.Claims[slices.Index(q.Claims, claim)] = name + "=" + redacted
+		if !r.tryInstead(q, value, redacted) {
 			r.warnf("claim %s of the token is written: the trace depends on it", name)
 		}
 	}
@@ -135,7 +158,7 @@ func (r *requestReducer) headers() {
 		q := r.now
 		q.Headers = slices.Clone(q.Headers)
 		q.Headers[i] = name + ": " + redacted
-		if !r.try(q) && isCredential(name) {
+		if !r.try(q) && !r.tryInstead(q, strings.TrimSpace(value), redacted) && isCredential(name) {
 			r.warnf("the value of header %s is written: the trace depends on it", name)
 		}
 	}
@@ -164,7 +187,7 @@ func (r *requestReducer) query() {
 		q, fewer := r.now, slices.Clone(parameters)
 		fewer[i] = name + "=" + redacted
 		q.URL = before + "?" + strings.Join(fewer, "&")
-		if r.try(q) {
+		if r.try(q) || r.tryInstead(q, p, fewer[i]) {
 			parameters = fewer
 			continue
 		}

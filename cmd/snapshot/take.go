@@ -61,7 +61,11 @@ func Take(in resolve.Input, typed []trace.Typed, opts Options) (*Snapshot, error
 		return nil, err
 	}
 	t.want = t.traces(all)
-	t.input.Deferred = nil
+	if err := all.Err(); err != nil {
+		return nil, err
+	}
+	gaps := recorder.runningGaps()
+	t.input.Deferred = gaps.Over(nil)
 	candidates := slices.Concat(in.Resources, recorder.running)
 	chosen := t.choose(candidates)
 	for _, try := range []struct {
@@ -178,10 +182,7 @@ func withoutPlaces(in *resolve.Input) {
 	if in.MeshConfigRef.Kind == "MeshConfig" {
 		in.MeshConfigRef.Name = path.Base(in.MeshConfigRef.Name)
 	}
-	in.Gaps = slices.Clone(in.Gaps)
-	for i := range in.Gaps {
-		in.Gaps[i] = *withoutDetail(&in.Gaps[i])
-	}
+	in.Gaps = withoutDetails(in.Gaps)
 	in.Notes = slices.Clone(in.Notes)
 	for i := range in.Notes {
 		n := &in.Notes[i]
@@ -203,4 +204,12 @@ func withoutDetail(g *resolve.Gap) *resolve.Gap {
 	out := *g
 	out.Detail = "the error is not in the snapshot"
 	return &out
+}
+
+func withoutDetails(gaps []resolve.Gap) []resolve.Gap {
+	out := slices.Clone(gaps)
+	for i := range out {
+		out[i] = *withoutDetail(&out[i])
+	}
+	return out
 }
