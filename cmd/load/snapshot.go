@@ -75,6 +75,8 @@ type SnapshotRequest struct {
 	SNI        string   `json:"sni,omitempty"`
 	ClientCert string   `json:"clientCert,omitempty"`
 	Claims     []string `json:"claims,omitempty"`
+	// JWT is a token without signature, where its claims can not be written one by one.
+	JWT string `json:"jwt,omitempty"`
 }
 
 // SnapshotIstio is the control plane that was followed.

@@ -2,6 +2,8 @@ package snapshot
 
 import (
 	"cmp"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -31,6 +33,11 @@ func (t *taking) document(resources []resolve.Sourced) load.SnapshotDocument {
 	}
 	for _, q := range t.typed {
 		d.Requests = append(d.Requests, requestDocument(q))
+		if token, err := trace.ParseJWT(q.JWT); q.JWT != "" && err == nil {
+			if claims, err := json.Marshal(token.Claims); err == nil {
+				d.Remarks = append(d.Remarks, fmt.Sprintf("the token of request %d has no signature, and these claims: %s", len(d.Requests), claims))
+			}
+		}
 	}
 	if in.MeshConfig != nil {
 		if config, err := meshConfigText(in.MeshConfig); err == nil {
@@ -59,7 +66,7 @@ func meshConfigText(m proto.Message) (string, error) {
 func requestDocument(q trace.Typed) load.SnapshotRequest {
 	return load.SnapshotRequest{
 		Command: commandOf(q), URL: q.URL, Namespace: q.Namespace, From: q.From, Gateway: q.Gateway, Method: q.Method, Headers: q.Headers,
-		SourceIP: q.SourceIP, SNI: q.SNI, ClientCert: q.ClientCert, Claims: q.Claims,
+		SourceIP: q.SourceIP, SNI: q.SNI, ClientCert: q.ClientCert, Claims: q.Claims, JWT: q.JWT,
 	}
 }
 
@@ -82,6 +89,7 @@ func commandOf(q trace.Typed) string {
 	add("--sni", q.SNI)
 	add("--client-cert", q.ClientCert)
 	add("--claim", q.Claims...)
+	add("--jwt", q.JWT)
 	return strings.Join(append(words, quoted(q.URL)), " ")
 }
 

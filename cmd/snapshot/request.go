@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -36,7 +37,9 @@ func reduceRequest(s *resolve.Snapshot, typed trace.Typed) (trace.Typed, []strin
 		return typed, nil, err
 	}
 	r := requestReducer{snapshot: s, want: body(walked), now: typed}
-	r.token(request)
+	if err := r.token(request); err != nil {
+		return typed, nil, err
+	}
 	r.claims()
 	r.headers()
 	r.query()
@@ -93,15 +96,15 @@ func (r *requestReducer) warnf(format string, args ...any) {
 	r.warnings = append(r.warnings, fmt.Sprintf(format, args...))
 }
 
-// token writes the token as its claims. Nothing else of it is written, whatever becomes of the trace.
-func (r *requestReducer) token(request trace.Request) {
+// token writes the token as its claims.
+func (r *requestReducer) token(request trace.Request) error {
 	carries := func(line string) bool {
 		name, value, _ := strings.Cut(line, ":")
 		_, err := trace.ParseJWT(value)
 		return strings.EqualFold(name, "authorization") && err == nil
 	}
 	if request.Token == nil || r.now.JWT == "" && !slices.ContainsFunc(r.now.Headers, carries) {
-		return
+		return nil
 	}
 	q := r.now
 	q.JWT, q.Claims = "", nil
@@ -109,15 +112,47 @@ func (r *requestReducer) token(request trace.Request) {
 	for _, name := range slices.Sorted(maps.Keys(request.Token.Claims)) {
 		q.Claims = append(q.Claims, name+"="+claimText(request.Token.Claims[name]))
 	}
-	if !r.try(q) {
-		r.now = q
-		r.warnf("the token of %s is written as its claims, and they trace otherwise than the token", q.URL)
-		if request, err := trace.NewRequest(q); err == nil {
-			if t, err := trace.WalkView(r.snapshot, request, trace.DetailFull); err == nil {
-				r.want = body(t)
+	if r.try(q) {
+		return nil
+	}
+	return r.unsigned(q, request.Token)
+}
+
+// unsigned writes a token whose claims --claim does not take as they are (numbers): as a token without signature, with those
+// of its claims that change the trace.
+func (r *requestReducer) unsigned(q trace.Typed, token *resolve.Token) error {
+	q.Claims = nil
+	claims := maps.Clone(token.Claims)
+	with := func(claims map[string]any, instead string) bool {
+		to := ""
+		if instead != "" {
+			to = redacted
+		}
+		var err error
+		q.JWT, err = (&resolve.Token{Claims: claims}).Encode()
+		return err == nil && r.tryInstead(q, instead, to)
+	}
+	if !with(claims, "") {
+		return errors.New("the token can not be written as its claims: the trace would be another one")
+	}
+	for _, name := range slices.Sorted(maps.Keys(token.Claims)) {
+		fewer := maps.Clone(claims)
+		delete(fewer, name)
+		if with(fewer, "") {
+			claims = fewer
+			continue
+		}
+		if text, ok := claims[name].(string); ok && text != "" {
+			fewer[name] = redacted
+			if with(fewer, text) {
+				claims = fewer
 			}
 		}
 	}
+	if data, err := json.Marshal(claims); err == nil {
+		r.warnf("the token is written without its signature, with the claims that the trace depends on: %s", data)
+	}
+	return nil
 }
 
 // claimText is the value of a claim as --claim takes it.

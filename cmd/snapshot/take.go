@@ -76,9 +76,11 @@ func Take(in resolve.Input, typed []trace.Typed, opts Options) (*Snapshot, error
 		if err != nil {
 			return nil, err
 		}
-		if s.Replays, err = t.replays(s, t.requests, t.want); err != nil {
+		replayed, err := s.traces(t.requests)
+		if err != nil {
 			return nil, err
 		}
+		s.Replays = slices.EqualFunc(replayed, t.want, bytes.Equal)
 		if s.Replays || len(try.resources) == len(candidates) && try.labels {
 			return t.finish(s)
 		}
@@ -131,17 +133,17 @@ func (t *taking) same(resources []resolve.Sourced) bool {
 	return true
 }
 
-// replays reports whether the snapshot, written and read again, gives the traces.
-func (t *taking) replays(s *Snapshot, requests []trace.Request, want [][]byte) (bool, error) {
+// traces are those of the snapshot, written and read again.
+func (s *Snapshot) traces(requests []trace.Request) ([][]byte, error) {
 	text, err := s.YAML()
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	in, err := load.Manifests(load.ManifestOptions{Paths: []string{"-"}, Stdin: bytes.NewReader(text), DefaultNamespace: "default"})
 	if err != nil {
-		return false, fmt.Errorf("the snapshot can not be read again: %w", err)
+		return nil, fmt.Errorf("the snapshot can not be read again: %w", err)
 	}
-	return slices.EqualFunc(tracesOf(resolve.NewSnapshot(in), requests), want, bytes.Equal), nil
+	return tracesOf(resolve.NewSnapshot(in), requests), nil
 }
 
 // write makes a snapshot of the objects; without labels, only those stay that something selects by.
