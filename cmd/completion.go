@@ -81,16 +81,30 @@ func complete(c *cobra.Command, flag string, with cobra.CompletionFunc) {
 	}
 }
 
-// complete registers the completions of the root command: hosts for the URL,
-// sources, gateways and namespaces out of the resources that -f or the cluster
-// has, and the closed lists.
+// complete registers the completions of the root command: those of requests, and the closed lists.
 func (f *traceFlags) complete(root *cobra.Command, streams genericiooptions.IOStreams, build Build, deps Deps) {
+	completeRequests(root, f.mesh, streams, build, deps)
+	one := root.ValidArgsFunction
+	root.ValidArgsFunction = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return one(c, args, typed)
+	}
+	complete(root, "output", oneOf(f.view.formats()...))
+	complete(root, "explain", oneOf(details...))
+	complete(root, "color", oneOf(colours...))
+}
+
+// completeRequests registers the completions of a command that traces requests: hosts for the URLs, sources,
+// gateways and namespaces out of the resources that -f or the cluster has, and methods and releases.
+func completeRequests(command *cobra.Command, mesh *meshFlags, streams genericiooptions.IOStreams, build Build, deps Deps) {
 	// Nothing a completion says on stderr belongs on the prompt.
 	quiet := genericiooptions.IOStreams{In: streams.In, Out: streams.Out, ErrOut: discard{}}
 	of := func(choices func(known) []string, directive cobra.ShellCompDirective, asks func(typed, namespace string) []load.NameQuery) cobra.CompletionFunc {
 		return func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 			ask := func(namespace string) []load.NameQuery { return asks(typed, namespace) }
-			from, ok := f.mesh.forCompletion(c.Context(), quiet, build, deps, ask)
+			from, ok := mesh.forCompletion(c.Context(), quiet, build, deps, ask)
 			if !ok {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
@@ -102,10 +116,7 @@ func (f *traceFlags) complete(root *cobra.Command, streams genericiooptions.IOSt
 		}
 	}
 	hosts := of(hostsOf, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace, always(load.HostNames()))
-	root.ValidArgsFunction = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
+	command.ValidArgsFunction = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		scheme, rest, ok := strings.Cut(typed, "://")
 		if !ok {
 			return hosts(c, args, typed)
@@ -118,20 +129,17 @@ func (f *traceFlags) complete(root *cobra.Command, streams genericiooptions.IOSt
 	}
 	const plain = cobra.ShellCompDirectiveNoFileComp
 	namespaces := of(namespacesOf, plain, always(load.NamespaceNames()))
-	complete(root, "from", of(sourcesOf, plain, sourceQueries))
-	complete(root, "gateway", of(gatewaysOf, plain, always(load.GatewayNames())))
-	complete(root, "namespace", namespaces)
-	complete(root, "istio-namespace", namespaces)
+	complete(command, "from", of(sourcesOf, plain, sourceQueries))
+	complete(command, "gateway", of(gatewaysOf, plain, always(load.GatewayNames())))
+	complete(command, "namespace", namespaces)
+	complete(command, "istio-namespace", namespaces)
 	for _, flag := range []string{"context", "cluster", "user"} {
-		complete(root, flag, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-			return startingWith(f.mesh.inKubeconfig(flag), typed), plain
+		complete(command, flag, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return startingWith(mesh.inKubeconfig(flag), typed), plain
 		})
 	}
-	complete(root, "output", oneOf(f.view.formats()...))
-	complete(root, "explain", oneOf(details...))
-	complete(root, "color", oneOf(colours...))
-	complete(root, "method", oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-	complete(root, "istio-version", oneOf(resolve.NewestRelease))
+	complete(command, "method", oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+	complete(command, "istio-version", oneOf(resolve.NewestRelease))
 }
 
 // startingWith keeps what continues the text typed so far.

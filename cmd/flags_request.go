@@ -33,18 +33,32 @@ func (f *requestFlags) AddFlags(c *cobra.Command) {
 
 // ToOptions reads the request of the URL.
 func (f *requestFlags) ToOptions(url string) (trace.Request, error) {
+	typed, err := f.toTyped(url)
+	if err != nil {
+		return trace.Request{}, err
+	}
+	return newRequest(typed)
+}
+
+// toTyped is the request as typed, with the token that a file holds.
+func (f *requestFlags) toTyped(url string) (trace.Typed, error) {
 	typed := f.typed
 	typed.URL = url
 	if name, ok := strings.CutPrefix(typed.JWT, "@"); ok {
 		token, err := os.ReadFile(name)
 		if err != nil {
-			return trace.Request{}, fmt.Errorf("read the token: %s", trace.Redact([]byte(err.Error()))) // the name may be the token itself
+			return trace.Typed{}, fmt.Errorf("read the token: %s", trace.Redact([]byte(err.Error()))) // the name may be the token itself
 		}
 		typed.JWT = string(token)
 		if strings.TrimSpace(typed.JWT) == "" {
-			return trace.Request{}, usagef("--jwt @%s: the file is empty", trace.Redact([]byte(name)))
+			return trace.Typed{}, usagef("--jwt @%s: the file is empty", trace.Redact([]byte(name)))
 		}
 	}
+	return typed, nil
+}
+
+// newRequest reads what was typed; what it refuses is a mistake of a flag.
+func newRequest(typed trace.Typed) (trace.Request, error) {
 	request, err := trace.NewRequest(typed)
 	var refused *trace.InputError
 	if errors.As(err, &refused) {

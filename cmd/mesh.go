@@ -49,21 +49,31 @@ func (o *meshOptions) Namespace() (string, error) {
 	return "", fmt.Errorf("read the kubeconfig: %w", err)
 }
 
-// Load reads the resources.
+// Load reads the resources, and makes a snapshot of them.
 func (o *meshOptions) Load(ctx context.Context) (*resolve.Snapshot, error) {
-	namespace, err := o.Namespace()
+	in, err := o.Input(ctx)
 	if err != nil {
 		return nil, err
+	}
+	return resolve.NewSnapshot(in), nil
+}
+
+// Input reads the resources. What the flags say of the control plane wins over what was read.
+func (o *meshOptions) Input(ctx context.Context) (resolve.Input, error) {
+	namespace, err := o.Namespace()
+	if err != nil {
+		return resolve.Input{}, err
 	}
 	in, err := o.read(ctx, namespace)
 	if err != nil {
 		o.progress.Done()
-		return nil, err
+		return resolve.Input{}, err
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return resolve.Input{}, err
 	}
-	return o.finish(in)
+	err = o.settle(&in)
+	return in, err
 }
 
 // Watch reads the resources of a cluster whenever they have changed.
@@ -79,11 +89,19 @@ func (o *meshOptions) Watch(ctx context.Context) (Watcher, error) {
 	return o.deps.Watch(ctx, config, opts)
 }
 
-// finish makes a snapshot of what was read. What the flags say of the control plane wins over it.
+// finish makes a snapshot of what was read.
 func (o *meshOptions) finish(in resolve.Input) (*resolve.Snapshot, error) {
+	if err := o.settle(&in); err != nil {
+		return nil, err
+	}
+	return resolve.NewSnapshot(in), nil
+}
+
+// settle puts what the flags say of the control plane over what was read.
+func (o *meshOptions) settle(in *resolve.Input) error {
 	if o.meshConfig != "" {
-		if err := o.readMeshConfig(&in); err != nil {
-			return nil, err
+		if err := o.readMeshConfig(in); err != nil {
+			return err
 		}
 	}
 	if o.istioVersion != "" {
@@ -92,7 +110,7 @@ func (o *meshOptions) finish(in resolve.Input) (*resolve.Snapshot, error) {
 	if o.revision != "" {
 		in.Revision = o.revision
 	}
-	return resolve.NewSnapshot(in), nil
+	return nil
 }
 
 func (o *meshOptions) read(ctx context.Context, namespace string) (resolve.Input, error) {

@@ -106,7 +106,7 @@ func newRootCommand(streams genericiooptions.IOStreams, build Build, deps Deps) 
 	sections := flags.AddFlags(root)
 	root.SetUsageFunc(usageOf(root, sections))
 	flags.complete(root, streams, build, deps)
-	root.AddCommand(newCodesCommand(streams), newVersionCommand(streams, build), newCompletionCommand(streams))
+	root.AddCommand(newCodesCommand(streams), newVersionCommand(streams, build), newSnapshotCommand(streams, build, deps), newCompletionCommand(streams))
 	return root
 }
 

@@ -113,8 +113,11 @@ func (s *Snapshot) authority(namespace, name string) authority {
 		return authority{wrong: ref.String() + " does not exist"}
 	case m.Authority == "":
 		return wrong("has no certificate under cacert or ca.crt", false)
-	case !x509.NewCertPool().AppendCertsFromPEM([]byte(m.Authority)):
+	case !IsCertificate(m.Authority):
 		return wrong("holds no certificate that can be read", true)
 	}
 	return authority{}
 }
+
+// IsCertificate reports whether a text has a certificate that can be read.
+func IsCertificate(text string) bool { return x509.NewCertPool().AppendCertsFromPEM([]byte(text)) }

@@ -112,7 +112,7 @@ func proxyDataplane(t PodTemplate) (Dataplane, Step, bool) {
 	if !ok {
 		return DataplaneNone, Step{}, false
 	}
-	switch kind := proxyType(c); {
+	switch kind := ProxyType(c); {
 	case kind == "router":
 		return DataplaneGateway, NewStep(RuleWorkloadGateway, Applied, t.Ref, "it runs proxy router"), true
 	case kind == "waypoint":
@@ -131,8 +131,11 @@ func proxyDataplane(t PodTemplate) (Dataplane, Step, bool) {
 func proxyPending(t PodTemplate) bool {
 	c, ok := proxyOf(t)
 	templated := t.Annotations[annotationTemplates] != ""
-	return ok && proxyType(c) == "" && (templated || c.Image == autoImage && !gatewayLabelled(t.Labels))
+	return ok && ProxyType(c) == "" && (templated || ImageChosenByWebhook(c) && !gatewayLabelled(t.Labels))
 }
+
+// ImageChosenByWebhook reports whether the image is the word that leaves the choice to the injector.
+func ImageChosenByWebhook(c corev1.Container) bool { return c.Image == autoImage }
 
 func gatewayLabelled(labels map[string]string) bool {
 	return labels["istio"] == "ingressgateway" || labels["istio"] == "egressgateway"
@@ -146,8 +149,8 @@ func proxyOf(t PodTemplate) (corev1.Container, bool) {
 	return t.Containers[i], true
 }
 
-// proxyType is the argument after "proxy": sidecar, router, waypoint; empty if it is not there.
-func proxyType(c corev1.Container) string {
+// ProxyType is the argument after "proxy": sidecar, router, waypoint; empty if it is not there.
+func ProxyType(c corev1.Container) string {
 	args := slices.Concat(c.Command, c.Args)
 	for i, a := range args {
 		if a == "proxy" && i+1 < len(args) {

@@ -39,6 +39,9 @@ const (
 	featureAlphaGatewayAPI = "PILOT_ENABLE_ALPHA_GATEWAY_API"
 )
 
+// IstiodSwitches are the variables of istiod that a trace asks for.
+var IstiodSwitches = []string{featureInference, featureAlphaGatewayAPI}
+
 // feature tells of a switch that is off by default.
 func (s *Snapshot) feature(variable string) feature {
 	d := s.istiod()

@@ -322,7 +322,7 @@ func (s *Snapshot) gatewayClass(w *Workload) string {
 func unprivilegedGateway(w *Workload) bool {
 	for _, c := range w.Containers {
 		for _, e := range c.Env {
-			if e.Name == "ISTIO_META_UNPRIVILEGED_POD" {
+			if e.Name == metaUnprivilegedPod {
 				ok, err := strconv.ParseBool(e.Value)
 				return ok && err == nil
 			}

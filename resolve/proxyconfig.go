@@ -6,6 +6,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+// The settings of a proxy that a trace asks for, by their variables.
+const (
+	metaDNSCapture      = "ISTIO_META_DNS_CAPTURE"
+	metaUnprivilegedPod = "ISTIO_META_UNPRIVILEGED_POD"
+)
+
+// ProxyVariables are the variables of a proxy that a trace asks for.
+var ProxyVariables = []string{metaDNSCapture, metaUnprivilegedPod}
+
 // proxyConfigOf reads the annotation proxy.istio.io/config; nil where it is absent or does not parse.
 func proxyConfigOf(w *Workload) *meshconfig.ProxyConfig {
 	text, ok := w.Annotations[annotation.ProxyConfig.Name]
@@ -71,7 +80,7 @@ func (s *Snapshot) proxyEnvironment(namespace string, fits func(selector map[str
 
 // capturesDNS reports whether the workload's sidecar answers the application's DNS queries, and by which ProxyConfig.
 func (s *Snapshot) capturesDNS(w *Workload) (bool, []Step) {
-	v, ref := s.metadata(w, "ISTIO_META_DNS_CAPTURE")
+	v, ref := s.metadata(w, metaDNSCapture)
 	captured := w.Dataplane == DataplaneSidecar && (v == "true" || v == "1")
 	if ref.IsZero() || w.Dataplane != DataplaneSidecar {
 		return captured, nil

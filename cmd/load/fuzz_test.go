@@ -23,6 +23,7 @@ func FuzzManifests(f *testing.F) {
 		"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: {rules: [{filters: [{cors: {}, requestMirror: {fraction: {}}}]}]}\n",
 		"apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: {{ .Values.x }}}\n", "{{", "--- |\n a", "a: !!binary x", "? [a]\n: b\n", "\t", "{\"a\":[1,", "&a [*a]", "%YAML 1.2\n---\n",
 		"apiVersion: v1\nkind: Service\nmetadata: {name: \"a\\nb\"}\n",
+		snapshotText + "---\n" + virtual, strings.ReplaceAll(snapshotText, "cluster", "files"), "apiVersion: meshtrace.dev/v1alpha1\nkind: Snapshot\nmeshConfig: {config: \"{\"}\nsecrets: [~]\n",
 		asList(0, named("a"), named("b")), asList(1, "a: |\n  - x\n", "b: \"c\n d\"\n"), "items:\n- &a {}\n- *a\nkind: List\napiVersion: v1\n",
 		`{"kind": "ServiceList", "apiVersion": "v1", "items": [{"metadata": {"name": "a"}}, null]}`,
 	} {

@@ -3,6 +3,7 @@ package load
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
 
 	extensions "istio.io/client-go/pkg/apis/extensions/v1alpha1"
@@ -181,4 +182,22 @@ func kindsOfGroup(group string) []string {
 // clusterKinds are the kinds that are listed in a cluster: all the trace reads.
 func clusterKinds() []kind {
 	return slices.DeleteFunc(slices.Clone(kinds), func(k kind) bool { return !k.read() })
+}
+
+// APIVersion is the version in which a kind is written: that in which a cluster is asked for it, or otherwise where the
+// kind is not known.
+func APIVersion(gk schema.GroupKind, otherwise string) string {
+	k, known := kindOf(gk)
+	if !known {
+		return otherwise
+	}
+	return schema.GroupVersion{Group: k.group, Version: k.listed()[0]}.String()
+}
+
+// Plural is the name of a kind's objects in a path, such as virtualservices; that of the kind in lower case where it is not known.
+func Plural(gk schema.GroupKind) string {
+	if k, known := kindOf(gk); known {
+		return k.plural
+	}
+	return strings.ToLower(gk.Kind)
 }

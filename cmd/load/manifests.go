@@ -36,6 +36,7 @@ type ManifestOptions struct {
 //  3. Of resources with the same kind, namespace and name the last one stands, as
 //     after kubectl apply, with a note that names both places.
 //  4. The mesh config is that of the ConfigMap istio, if there is one.
+//  5. The document of a snapshot (snapshot.go) has the word on all that is no resource.
 //
 // If anything is wrong, the error is [Problems] with every mistake of every
 // document. The Input then still has what is good, and a Gap for each resource
@@ -129,6 +130,8 @@ func assemble(results []result, r *reader) resolve.Input {
 	place := make(map[resolve.Ref]int, n)
 	all := make([]manifest, 0, n)
 	var meshes []meshConfigMap
+	var snapshots []snapshotDocument
+	var notes []documentNote
 	for _, result := range results {
 		for _, s := range result.resources {
 			first, again := place[s.ref]
@@ -141,13 +144,15 @@ func assemble(results []result, r *reader) resolve.Input {
 			all[first] = s
 		}
 		meshes = append(meshes, result.meshes...)
-		in.Notes = append(in.Notes, result.notes...)
+		snapshots = append(snapshots, result.snapshots...)
+		notes = append(notes, result.notes...)
 		in.Gaps = append(in.Gaps, result.gaps...)
 		r.problems = append(r.problems, result.problems...)
 	}
 	handOver(&in, all, r.opts)
 	r.problems = onceHelm(r.problems)
 	addMeshConfig(&in, meshes)
+	restoreSnapshot(&in, snapshots, notes, r)
 	return in
 }
 

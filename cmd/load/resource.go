@@ -52,7 +52,8 @@ func (h header) String() string {
 type result struct {
 	resources []manifest
 	meshes    []meshConfigMap
-	notes     []resolve.Note
+	notes     []documentNote
+	snapshots []snapshotDocument
 	gaps      []resolve.Gap
 	problems  Problems
 	// broken are lists of which an item can not be read by itself.
@@ -102,7 +103,11 @@ func (r *documentReader) fail(n *yaml.Node, h header, field, format string, args
 // note remarks on a document that is no resource.
 func (r *documentReader) note(n *yaml.Node, format string, args ...any) {
 	where := fmt.Sprintf("%s:%d: ", r.doc.source.name, r.doc.at(n))
-	r.notes = append(r.notes, resolve.Note{Message: where + fmt.Sprintf(format, args...)})
+	r.remark(resolve.Ref{}, where+fmt.Sprintf(format, args...))
+}
+
+func (r *documentReader) remark(ref resolve.Ref, message string) {
+	r.notes = append(r.notes, documentNote{resolve.Note{Ref: ref, Message: message}, r.doc.source})
 }
 
 // unreadable is the gap that a broken resource leaves, so that nothing is decided as if it were not there.
@@ -197,9 +202,14 @@ func (r *documentReader) list(items *yaml.Node, h header, within []string) {
 // 4. The ConfigMap "istio" (or istio-REVISION) with the key mesh is the mesh config.
 // 5. Of a Secret the type is kept (secretmanifest.go), of a CRD its release, of every other ConfigMap the certificate of an
 // authority (configmap.go), of a kind not read only the name.
+// 6. The document of a snapshot (snapshot.go) is no resource, and speaks of all.
 func (r *documentReader) resource(n *yaml.Node, h header, within []string) {
 	if h.gv.Group == "kustomize.config.k8s.io" {
 		r.kustomization(n, h)
+		return
+	}
+	if isSnapshot(h) {
+		r.snapshot(n, h)
 		return
 	}
 	k, known := kindOf(h.groupKind())
@@ -303,7 +313,7 @@ func (r *documentReader) decode(n *yaml.Node, h header, k kind, from manifest) {
 		return
 	}
 	for _, message := range d.notes {
-		r.notes = append(r.notes, resolve.Note{Ref: h.ref(), Message: message})
+		r.remark(h.ref(), message)
 	}
 	if r.deferring && len(from.within) == 0 && slices.Contains(resolve.RunningKinds, h.groupKind()) {
 		r.resources = append(r.resources, from)
@@ -316,7 +326,7 @@ func (r *documentReader) decode(n *yaml.Node, h header, k kind, from manifest) {
 	}
 	setDefaults(object)
 	for _, message := range refusedBySchema(object) {
-		r.notes = append(r.notes, resolve.Note{Ref: h.ref(), Message: message})
+		r.remark(h.ref(), message)
 	}
 	from.object = object
 	r.resources = append(r.resources, from)

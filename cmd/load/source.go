@@ -22,6 +22,11 @@ type source struct {
 	found bool
 }
 
+// besides reports whether two sources are one file, or files of one directory that was named.
+func (s source) besides(other source) bool {
+	return s.name == other.name || s.found && other.found && filepath.Dir(s.name) == filepath.Dir(other.name)
+}
+
 // text is a source with its bytes.
 type text struct {
 	source

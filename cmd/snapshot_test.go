@@ -1,0 +1,116 @@
+package cmd
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
+)
+
+// requestOnly leaves of a scenario's command line what a snapshot takes: all but how the trace is printed.
+func requestOnly(args []string) []string {
+	var out []string
+	for i := 0; i < len(args); i++ {
+		switch {
+		case slices.Contains([]string{"-o", "--output", "--explain", "--color"}, args[i]):
+			i++
+		case args[i] == "--exit-code" || strings.HasPrefix(args[i], "-o=") || strings.HasPrefix(args[i], "-o") && len(args[i]) > 2,
+			strings.HasPrefix(args[i], "--output=") || strings.HasPrefix(args[i], "--explain="):
+		default:
+			out = append(out, args[i])
+		}
+	}
+	return out
+}
+
+// TestSnapshotOfEveryScenarioReplays takes a snapshot of each request of each scenario. Its trace is that of the scenario.
+func TestSnapshotOfEveryScenarioReplays(t *testing.T) {
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	requests, objects, of := 0, 0, 0
+	for _, s := range loadScenarios(t) {
+		dir := t.TempDir()
+		t.Chdir(dir)
+		flags := s.write(t, ".", s.files) // a mesh config is named by its file, without the directory
+		for i, args := range s.requests {
+			args := requestOnly(args)
+			one := traceWith(t, append(slices.Clone(flags), args...))
+			if one == nil {
+				continue // a command line that is refused, or a source that is not there
+			}
+			requests++
+			file := filepath.Join(dir, "snapshot.yaml")
+			taken := runWith(t, join(), append(append([]string{"snapshot", "-o", file}, flags...), args...)...)
+			if taken.Code != 0 || strings.Contains(taken.ErrOut, "not all those") {
+				t.Errorf("%s#%d: %+v", s.path, i, taken)
+				continue
+			}
+			replayed := traceWith(t, append([]string{"-f", file}, withoutMeshFlags(args)...))
+			if replayed == nil {
+				t.Errorf("%s#%d: the replay fails", s.path, i)
+				continue
+			}
+			objects, of = objects+len(replayed.in.Resources), of+len(one.in.Resources)
+			if diff := cmp.Diff(one.text(), replayed.text()); diff != "" {
+				t.Errorf("%s#%d (-scenario +snapshot):\n%s", s.path, i, diff)
+			}
+		}
+	}
+	t.Logf("%d requests; %d of %d objects are in the snapshots", requests, objects, of)
+	if requests < 1000 {
+		t.Errorf("only %d requests", requests)
+	}
+}
+
+// withoutMeshFlags drops the flags whose effect a snapshot has in it.
+func withoutMeshFlags(args []string) []string {
+	var out []string
+	for i := 0; i < len(args); i++ {
+		switch {
+		case slices.Contains([]string{"--revision", "--istio-version", "--mesh-config", "-i", "--istio-namespace"}, args[i]):
+			i++
+		case strings.HasPrefix(args[i], "--revision=") || strings.HasPrefix(args[i], "--istio-version="):
+		default:
+			out = append(out, args[i])
+		}
+	}
+	return out
+}
+
+// tracing is one trace with what it was made from.
+type tracing struct {
+	in    resolve.Input
+	trace *trace.Trace
+}
+
+// traceWith runs the command line and returns its trace at full detail; nil where there is none.
+func traceWith(t *testing.T, args []string) *tracing {
+	t.Helper()
+	var out tracing
+	deps := join()
+	manifests := deps.Manifests
+	deps.Manifests = func(o load.ManifestOptions) (resolve.Input, error) {
+		o.Defer = false
+		in, err := manifests(o)
+		out.in = in
+		return in, err
+	}
+	deps.Trace = func(s *resolve.Snapshot, q trace.Request, _ trace.Detail) (*trace.Trace, error) {
+		walked, err := trace.Walk(s, q)
+		out.trace = walked
+		return walked, err
+	}
+	if r := runWith(t, deps, args...); r.Code != 0 || out.trace == nil {
+		return nil
+	}
+	return &out
+}
+
+func (t *tracing) text() string {
+	return string(render.Text(t.trace, render.Options{Wide: true}))
+}
