@@ -22,8 +22,8 @@ var files embed.FS
 //
 //  1. A variable is $NAME within a string. A string that is nothing but one of listVariables stands for a number, a list
 //     or a map, and is replaced with its quotes.
-//  2. An object has the managedFields that an API server keeps of it: its metadata and spec were written by
-//     one manager, its status by another.
+//  2. An object has the managedFields that an API server keeps of it, but for those within the fields of a container: its metadata
+//     and spec were written by one manager, its status by another.
 //  3. Istio's kinds have been applied by kubectl, which leaves the whole object in an annotation.
 type template struct {
 	apiVersion, kind, namespace, name string
@@ -119,13 +119,21 @@ func managed(manager, apiVersion, subresource string, fields map[string]any) map
 // listKeys are the fields that tell the members of a list apart, of which a member has the first.
 var listKeys = []string{"containerPort", "mountPath", "ip", "type", "uid", "name", "key"}
 
+// fieldDepth is that of a container's fields within a pod's spec.
+const fieldDepth = 3
+
 // fieldsOf is the set of fields of a value, as managedFields write it.
-func fieldsOf(v any) map[string]any {
+func fieldsOf(v any) map[string]any { return fieldsWithin(v, fieldDepth) }
+
+func fieldsWithin(v any, depth int) map[string]any {
 	out := map[string]any{}
+	if depth == 0 {
+		return out
+	}
 	switch v := v.(type) {
 	case map[string]any:
 		for name, field := range v {
-			out["f:"+name] = fieldsOf(field)
+			out["f:"+name] = fieldsWithin(field, depth-1)
 		}
 	case []any:
 		for _, member := range v {
@@ -136,7 +144,7 @@ func fieldsOf(v any) map[string]any {
 			for _, key := range listKeys {
 				if value, ok := m[key]; ok {
 					named, _ := json.Marshal(map[string]any{key: value}) // a string or a number
-					inner := fieldsOf(m)
+					inner := fieldsWithin(m, depth-1)
 					inner["."] = map[string]any{}
 					out["k:"+string(named)] = inner
 					break
