@@ -136,8 +136,9 @@ func try(ctx context.Context, transport http.RoundTripper, at string, into any) 
 	return json.NewDecoder(answer.Body).Decode(into)
 }
 
-// listAll lists every kind in full, as the tool's client would: page by page, built-in kinds as protobuf.
-func listAll(t testing.TB, config *rest.Config) {
+// listAll lists every kind in full, as the tool's client would: page by page, built-in kinds as protobuf. It returns how many bytes that
+// is unpacked.
+func listAll(t testing.TB, config *rest.Config) (unpacked int64) {
 	t.Helper()
 	transport := newTransport(t, config)
 	for k, path := range paths(t, transport, config.Host, listable(t)) {
@@ -160,11 +161,13 @@ func listAll(t testing.TB, config *rest.Config) {
 			if err != nil || answer.StatusCode != http.StatusOK {
 				t.Fatalf("%s: %s, %v", path, answer.Status, err)
 			}
+			unpacked += int64(len(body))
 			if next = continued(t, answer.Header.Get("Content-Type"), body); next == "" {
 				break
 			}
 		}
 	}
+	return unpacked
 }
 
 // filled waits until the API server's caches have as many objects of each kind as were written.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,20 +101,26 @@ func kubectlFetches(t testing.TB, kubectl, kubeconfig string, requests []request
 	return time.Since(start)
 }
 
-// bareFetches is how long a client takes that connects, fetches the same in the same encodings, and drops it.
-func bareFetches(t testing.TB, config *rest.Config, requests []request) time.Duration {
+// bareFetches is how long a client takes that connects, fetches the same in the same encodings, unpacks and drops it, and how
+// many bytes that is unpacked.
+func bareFetches(t testing.TB, config *rest.Config, requests []request) (took time.Duration, unpacked int64) {
 	t.Helper()
 	transport := newTransport(t, config)
 	start := time.Now()
+	var all atomic.Int64
 	var g errgroup.Group
 	g.SetLimit(atATime)
 	for _, q := range requests {
-		g.Go(func() error { return fetch(t.Context(), transport, config.Host, q) })
+		g.Go(func() error {
+			n, err := fetch(t.Context(), transport, config.Host, q)
+			all.Add(n)
+			return err
+		})
 	}
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	return time.Since(start)
+	return time.Since(start), all.Load()
 }
 
 // newTransport has no connection yet.
@@ -128,22 +135,21 @@ func newTransport(t testing.TB, config *rest.Config) http.RoundTripper {
 	return transport
 }
 
-func fetch(ctx context.Context, transport http.RoundTripper, host string, q request) error {
+func fetch(ctx context.Context, transport http.RoundTripper, host string, q request) (int64, error) {
 	ask, err := http.NewRequestWithContext(ctx, http.MethodGet, host+q.uri, nil)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	ask.Header.Set("Accept", q.accept)
 	answer, err := transport.RoundTrip(ask)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer answer.Body.Close() //nolint:errcheck // it is read to its end
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", q.uri, answer.Status)
+		return 0, fmt.Errorf("%s: %s", q.uri, answer.Status)
 	}
-	_, err = io.Copy(io.Discard, answer.Body)
-	return err
+	return io.Copy(io.Discard, answer.Body)
 }
 
 // median is the middle one.

@@ -67,13 +67,13 @@ func (m Mesh) Objects() (iter.Seq[Object], error) {
 
 // generator makes the objects one after the other.
 type generator struct {
-	mesh             Mesh
-	random           *rand.Rand
-	created          time.Time
-	byFile           map[string][]template
-	current, former  string
-	pods, namespaces int
-	yield            func(Object) bool
+	mesh            Mesh
+	random          *rand.Rand
+	created         time.Time
+	byFile          map[string][]template
+	current, former string
+	pods            int
+	yield           func(Object) bool
 	// ended is set when no more objects are wanted.
 	ended bool
 }
