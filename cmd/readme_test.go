@@ -77,11 +77,12 @@ func TestReadmeExitCodes(t *testing.T) {
 	}
 }
 
-// The README's fidelity tables are those of the last whole runs of the modules that judge; -update puts them there.
-func TestReadmeFidelity(t *testing.T) {
+// The README's tables are those of the last whole runs of the modules that judge and measure; -update puts them there.
+func TestReadmeTables(t *testing.T) {
 	for file, head := range map[string]string{
 		"../testdata/conformance/fidelity.md":          `\| category \|`,
 		"../testdata/gatewayapi-conformance/report.md": `\| tests of \|`,
+		"../testdata/e2e/scale/report.md":              `\| mesh \| one trace \|`,
 	} {
 		t.Run(file, func(t *testing.T) {
 			run, err := os.ReadFile(file)

@@ -7,12 +7,12 @@ import (
 	"strconv"
 	"strings"
 
+	"istio.io/istio/pilot/pkg/status"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
-	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/pilot"
 )
 
 // The status that istiod writes, held against what the tracer says it would be: for each parent of a route and each
@@ -20,7 +20,7 @@ import (
 // attachedRoutes, for each Gateway and ListenerSet Accepted; status and reason. Messages, and what depends on the addresses a
 // cloud gives, are not compared, nor Gateways of ambient mode, nor a Gateway whose parameters are in a ConfigMap.
 
-func conditions(s *resolve.Snapshot, c *apiserver.Cluster, w *pilot.World) string {
+func conditions(s *resolve.Snapshot, c *apiserver.Cluster, statuses map[status.Resource]any) string {
 	var ours []string
 	ambient, inMap := map[resolve.Ref]bool{}, map[string]bool{}
 	for _, gw := range s.KubeGateways {
@@ -37,8 +37,8 @@ func conditions(s *resolve.Snapshot, c *apiserver.Cluster, w *pilot.World) strin
 		ours = append(ours, conditionLine(k.Ref.String(), k.Type, string(k.Status), k.Reason))
 	}
 	p := &published{written: map[string]any{}}
-	for r, status := range w.Statuses() {
-		p.written[r.Resource+" "+r.Namespace+"/"+r.Name] = status
+	for r, written := range statuses {
+		p.written[r.Resource+" "+r.Namespace+"/"+r.Name] = written
 	}
 	for _, o := range c.Objects {
 		if r, ok := routeOf(o); ok {

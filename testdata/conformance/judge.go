@@ -10,6 +10,7 @@ import (
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/pilot"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
 )
 
@@ -21,6 +22,9 @@ type bench struct {
 	mesh      side
 	// outside is mesh where the manifests leave out no gateway.
 	outside *side
+	// trace answers a command line, and connect is the control plane of a cluster.
+	trace   func(args []string, q trace.Request) (*render.Document, error)
+	connect func(testing.TB, *apiserver.Cluster) (*pilot.World, error)
 }
 
 // side is the cluster for requests from inside, or for those from outside: what the tracer assumes
@@ -32,7 +36,8 @@ type side struct {
 
 // newBench reads the manifests for both parties.
 func newBench(t testing.TB, dir string, manifests map[string]string, namespace string) (*bench, error) {
-	b := &bench{t: t, manifests: manifests}
+	b := &bench{t: t, manifests: manifests, connect: pilot.New}
+	b.trace = func(_ []string, q trace.Request) (*render.Document, error) { return traced(b.snapshot, q) }
 	var err error
 	if b.snapshot, err = load(dir, manifests, namespace); err != nil {
 		return nil, err
@@ -57,7 +62,7 @@ func (b *bench) judge(args []string) (diff string, err error) {
 	if err != nil {
 		return "", err
 	}
-	document, err := traced(b.snapshot, q)
+	document, err := b.trace(args, q)
 	if err != nil {
 		return "", err
 	}
@@ -94,7 +99,7 @@ func (b *bench) judge(args []string) (diff string, err error) {
 		return "", skipped{"the trace says undetermined"}
 	}
 	if on.world == nil {
-		if on.world, err = pilot.New(b.t, on.cluster); err != nil {
+		if on.world, err = b.connect(b.t, on.cluster); err != nil {
 			return "", err
 		}
 	}
@@ -122,11 +127,11 @@ const conversionQuestion = "conversion"
 // conversion compares what both parties make of Gateway API objects.
 func (b *bench) conversion() (diff string, err error) {
 	if b.mesh.world == nil {
-		if b.mesh.world, err = pilot.New(b.t, b.mesh.cluster); err != nil {
+		if b.mesh.world, err = b.connect(b.t, b.mesh.cluster); err != nil {
 			return "", err
 		}
 	}
-	return conversion(b.snapshot, b.mesh.world) + conditions(b.snapshot, b.mesh.cluster, b.mesh.world), nil
+	return conversion(b.snapshot, b.mesh.world) + conditions(b.snapshot, b.mesh.cluster, b.mesh.world.Statuses()), nil
 }
 
 // unplaced reports whether the trace had to leave out a comparison of nodes or localities that no manifest tells.

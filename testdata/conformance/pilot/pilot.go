@@ -35,25 +35,46 @@ import (
 // World is a cluster with its control plane. It makes the proxies as they are asked for.
 type World struct {
 	cluster *apiserver.Cluster
-	server  *xds.FakeDiscoveryServer
-	mesh    *meshconfig.MeshConfig
-	byIP    map[netip.Addr]*evaluator.Machine
+	// server is the control plane in this process; nil where another is asked.
+	server *xds.FakeDiscoveryServer
+	// configure gives a proxy what the control plane sends to it.
+	configure func(*model.Proxy, *evaluator.Proxy)
+	mesh      *meshconfig.MeshConfig
+	byIP      map[netip.Addr]*evaluator.Machine
 	// known are the configurations that istiod discovers.
 	known []config.Config
 }
 
 // New starts the control plane; it stops when the test ends.
 func New(t testing.TB, c *apiserver.Cluster) (*World, error) {
+	w, err := newWorld(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, policy := range w.mesh.GetServiceEntryVisibility().GetPolicies() {
+		if len(policy.GetMatchingRules()) > 0 {
+			return nil, apiserver.Unjudged{Reason: "the fake istiod tells its ServiceEntry controller no labels of namespaces"}
+		}
+	}
+	if w.known, err = discovered(t, c, w.mesh); err != nil {
+		return nil, err
+	}
+	features.EnableGatewayAPIInferenceExtension = c.InferencePools
+	w.server = xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
+		KubernetesObjects: slices.Concat(c.Objects, serviceEntries(c)), Configs: w.known, MeshConfig: w.mesh, KubeClientModifier: addCRDs(t),
+		DisableSecretAuthorization: true,
+	})
+	w.configure = w.generate
+	return w, nil
+}
+
+// newWorld is the cluster without a control plane.
+func newWorld(c *apiserver.Cluster) (*World, error) {
 	m := mesh.DefaultMeshConfig()
 	if c.MeshConfig != "" {
 		var err error
 		if m, err = mesh.ApplyMeshConfig(c.MeshConfig, m); err != nil {
 			return nil, apiserver.Unjudged{Reason: "istiod does not take the mesh config: " + err.Error()}
-		}
-	}
-	for _, policy := range m.GetServiceEntryVisibility().GetPolicies() {
-		if len(policy.GetMatchingRules()) > 0 {
-			return nil, apiserver.Unjudged{Reason: "the fake istiod tells its ServiceEntry controller no labels of namespaces"}
 		}
 	}
 	w := &World{cluster: c, mesh: m, byIP: map[netip.Addr]*evaluator.Machine{}}
@@ -65,15 +86,6 @@ func New(t testing.TB, c *apiserver.Cluster) (*World, error) {
 			return nil, err
 		}
 	}
-	var err error
-	if w.known, err = discovered(t, c, m); err != nil {
-		return nil, err
-	}
-	features.EnableGatewayAPIInferenceExtension = c.InferencePools
-	w.server = xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
-		KubernetesObjects: slices.Concat(c.Objects, serviceEntries(c)), Configs: w.known, MeshConfig: m, KubeClientModifier: addCRDs(t),
-		DisableSecretAuthorization: true,
-	})
 	return w, nil
 }
 
@@ -156,12 +168,18 @@ func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
 	trust := w.mesh.GetTrustDomain()
 	node.VerifiedIdentity = &spiffe.Identity{TrustDomain: trust, Namespace: p.Namespace, ServiceAccount: p.Spec.ServiceAccountName}
 	identity := fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", trust, p.Namespace, p.Spec.ServiceAccountName)
-	node = w.server.SetupProxy(node)
 	out := &evaluator.Proxy{
 		Kind: p.Proxy, Identity: identity,
-		Listeners: w.server.Listeners(node),
-		Routes:    map[string]*route.RouteConfiguration{}, Clusters: map[string]*cluster.Cluster{}, Endpoints: map[string]*endpoint.ClusterLoadAssignment{},
+		Routes: map[string]*route.RouteConfiguration{}, Clusters: map[string]*cluster.Cluster{}, Endpoints: map[string]*endpoint.ClusterLoadAssignment{},
 	}
+	w.configure(node, out)
+	return out
+}
+
+// generate asks the control plane in this process.
+func (w *World) generate(node *model.Proxy, out *evaluator.Proxy) {
+	node = w.server.SetupProxy(node)
+	out.Listeners = w.server.Listeners(node)
 	resources, _ := w.server.ConfigGen.BuildHTTPRoutes(node, &model.PushRequest{Push: w.server.PushContext()}, routeNames(out.Listeners))
 	for _, r := range resources {
 		c := &route.RouteConfiguration{}
@@ -176,7 +194,6 @@ func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
 		out.Endpoints[e.GetClusterName()] = e
 	}
 	out.Secrets = w.secrets(node, out)
-	return out
 }
 
 // locality is the node's, as its agent reads it from the labels.

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 
 	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
-	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -21,13 +20,7 @@ import (
 // Source: https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/transport_sockets/tls/v3/common.proto, trusted_ca;
 // https://www.envoyproxy.io/docs/envoy/latest/configuration/security/secret, update_rejected.
 func (w *World) secrets(node *model.Proxy, p *evaluator.Proxy) map[string]bool {
-	certificates, authorities := sets.New[string](), sets.New[string]()
-	for _, l := range p.Listeners {
-		asked(l.ProtoReflect(), certificates, authorities)
-	}
-	for _, c := range p.Clusters {
-		asked(c.ProtoReflect(), certificates, authorities)
-	}
+	certificates, authorities := wantedSecrets(p)
 	names := sets.SortedList(certificates.Union(authorities))
 	if len(names) == 0 {
 		return nil
@@ -39,20 +32,30 @@ func (w *World) secrets(node *model.Proxy, p *evaluator.Proxy) map[string]bool {
 	}
 	out := map[string]bool{}
 	for _, r := range resources {
-		if s := secretOf(r); s != nil {
-			out[r.GetName()] = certificates.Contains(r.GetName()) && s.GetTlsCertificate() != nil ||
-				authorities.Contains(r.GetName()) && x509.NewCertPool().AppendCertsFromPEM(s.GetValidationContext().GetTrustedCa().GetInlineBytes())
+		s := &tls.Secret{}
+		if r.GetResource().UnmarshalTo(s) == nil {
+			out[r.GetName()] = usable(r.GetName(), s, certificates, authorities)
 		}
 	}
 	return out
 }
 
-func secretOf(r *discovery.Resource) *tls.Secret {
-	s := &tls.Secret{}
-	if r.GetResource().UnmarshalTo(s) != nil {
-		return nil
+// wantedSecrets are the names in the proxy's listeners and clusters.
+func wantedSecrets(p *evaluator.Proxy) (certificates, authorities sets.String) {
+	certificates, authorities = sets.New[string](), sets.New[string]()
+	for _, l := range p.Listeners {
+		asked(l.ProtoReflect(), certificates, authorities)
 	}
-	return s
+	for _, c := range p.Clusters {
+		asked(c.ProtoReflect(), certificates, authorities)
+	}
+	return certificates, authorities
+}
+
+// usable reports whether a secret is what it is asked for.
+func usable(name string, s *tls.Secret, certificates, authorities sets.String) bool {
+	return certificates.Contains(name) && s.GetTlsCertificate() != nil ||
+		authorities.Contains(name) && x509.NewCertPool().AppendCertsFromPEM(s.GetValidationContext().GetTrustedCa().GetInlineBytes())
 }
 
 // asked collects the names that a message, or one packed in it, asks the control plane for.
