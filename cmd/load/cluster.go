@@ -54,7 +54,8 @@ func Cluster(ctx context.Context, config *rest.Config, opts ClusterOptions) (res
 	if err != nil {
 		return resolve.Input{}, err
 	}
-	return readCluster(ctx, c, clusterKinds(), opts)
+	in, err := readCluster(ctx, c, clusterKinds(), opts)
+	return in, asOther(err, config.Impersonate.UserName)
 }
 
 func readCluster(ctx context.Context, c connection, kinds []kind, opts ClusterOptions) (resolve.Input, error) {

@@ -44,6 +44,8 @@ type ClusterError struct {
 	Problem ClusterProblem
 	// Server is the address of the API server as the kubeconfig has it.
 	Server string
+	// As is whom the user asked to be (--as); empty for nobody else.
+	As string
 	// Err is the cause.
 	Err error
 }
@@ -69,6 +71,9 @@ func (e *ClusterError) sentence() string {
 	case ClusterUnauthorized:
 		return fmt.Sprintf("the API server %s does not accept the credentials", e.Server)
 	case ClusterForbidden:
+		if e.As != "" {
+			return fmt.Sprintf("this user may not impersonate %s at the API server %s, or %[1]s may not ask it which APIs it serves", e.As, e.Server)
+		}
 		return fmt.Sprintf("this user may not ask the API server %s which APIs it serves", e.Server)
 	case ClusterUntrusted:
 		return fmt.Sprintf("the TLS handshake with the API server %s failed", e.Server)
@@ -89,6 +94,15 @@ func asClusterError(ctx context.Context, server string, err error) error {
 		return fmt.Errorf("read the cluster %s: %w", server, context.Cause(ctx))
 	}
 	return &ClusterError{Problem: clusterProblemOf(err), Server: server, Err: err}
+}
+
+// asOther adds whom the user asked to be: an API server refuses that by the same answer as a question of the other's.
+func asOther(err error, name string) error {
+	var problem *ClusterError
+	if errors.As(err, &problem) {
+		problem.As = name
+	}
+	return err
 }
 
 // clusterProblemOf goes from what the server said, over what broke on the

@@ -58,6 +58,16 @@ func TestClusterThatCannotBeRead(t *testing.T) {
 			says:    "this user may not ask the API server SERVER which APIs it serves",
 		},
 		{
+			name: "impersonation forbidden",
+			config: func(t *testing.T, s *loadtest.Server) *rest.Config {
+				config := refusing("/apis", http.StatusForbidden)(t, s)
+				config.Impersonate.UserName = "jane"
+				return config
+			},
+			problem: ClusterForbidden,
+			says:    "this user may not impersonate jane at the API server SERVER, or jane may not ask it which APIs it serves",
+		},
+		{
 			name:    "not ready",
 			config:  refusing("/apis", http.StatusServiceUnavailable),
 			problem: ClusterUnreachable,
