@@ -143,6 +143,7 @@ func (o *snapshotOptions) Run(ctx context.Context) error {
 		return err
 	}
 	in, err := o.mesh.Input(ctx)
+	defer o.mesh.progress.Done()
 	if err != nil {
 		return err
 	}
@@ -150,9 +151,10 @@ func (o *snapshotOptions) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil { // it may have asked the cluster for a Secret
+	if err := ctx.Err(); err != nil { // it has asked the cluster for more
 		return err
 	}
+	o.mesh.progress.Done()
 	if err := o.write(s); err != nil {
 		return err
 	}
