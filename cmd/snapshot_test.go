@@ -1,14 +1,17 @@
 package cmd
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/bigmesh"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
 )
@@ -113,4 +116,34 @@ func traceWith(t *testing.T, args []string) *tracing {
 
 func (t *tracing) text() string {
 	return string(render.Text(t.trace, render.Options{Wide: true}))
+}
+
+// TestSnapshotOfALargeMeshIsSmall takes a snapshot out of a mesh of 1,000 services: of its objects, a few in a thousand.
+func TestSnapshotOfALargeMeshIsSmall(t *testing.T) {
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	t.Chdir(t.TempDir())
+	file, err := os.Create("mesh.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bigmesh.Of(1000).WriteTo(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	request := []string{"-n", "team-000", "--from", "team-000/deployment/svc-00005", "http://svc-00004.team-000/api/"}
+	if r := runWith(t, join(), append([]string{"snapshot", "-f", "mesh.yaml", "-o", "snapshot.yaml"}, request...)...); r.Code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	whole, part := traceWith(t, append([]string{"-f", "mesh.yaml"}, request...)), traceWith(t, append([]string{"-f", "snapshot.yaml"}, request...))
+	if whole == nil || part == nil {
+		t.Fatal("no trace")
+	}
+	if len(part.in.Resources)*100 > len(whole.in.Resources) {
+		t.Errorf("%d of %d objects", len(part.in.Resources), len(whole.in.Resources))
+	}
+	if diff := cmp.Diff(whole.text(), part.text()); diff != "" {
+		t.Errorf("(-whole +snapshot):\n%s", diff)
+	}
 }

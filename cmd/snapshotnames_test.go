@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
-	"sigs.k8s.io/yaml"
 )
 
 // TestSnapshotWithoutNamesOfEveryScenario takes a snapshot with other names of each request: it is refused, or the outcomes

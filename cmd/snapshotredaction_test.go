@@ -16,10 +16,8 @@ import (
 	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load/loadtest"
 )
 
-// planted begins every marker: a text at a place that no trace reads.
-const planted = "planted-"
-
-// plantedMesh has the objects of one request, with markers wherever an object has room for what is nobody else's business.
+// plantedMesh has the objects of one request, with markers (words that begin with planted) wherever an object has room for
+// what is nobody else's business.
 const plantedMesh = `apiVersion: v1
 kind: Namespace
 metadata: {name: shop, labels: {istio-injection: enabled, planted-label: planted-label-value}, annotations: {planted: planted-annotation}}
