@@ -148,7 +148,7 @@ func (c *Cluster) writeFiles() error {
 	}
 	for name, text := range map[string][]byte{
 		"ca.crt": c.authority.pem, "server.crt": certificate, "server.key": key, "accounts.key": accounts,
-		"tokens.csv": []byte(Token + ",token-user,token-user-id\n"), "audit.yaml": []byte(auditPolicy),
+		"tokens.csv": []byte(Token + "," + TokenUser + ",1\n"), "audit.yaml": []byte(auditPolicy),
 	} {
 		if err := os.WriteFile(c.file(name), text, 0o600); err != nil {
 			return err

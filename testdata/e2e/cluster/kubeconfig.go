@@ -10,8 +10,11 @@ import (
 	"k8s.io/client-go/tools/clientcmd/api"
 )
 
-// Token is the bearer token of the user "token-user".
-const Token = "e2e-token"
+// Token is a bearer token, and TokenUser whose it is.
+const (
+	Token     = "e2e-token"
+	TokenUser = "token-user"
+)
 
 // Kubeconfig is the path of a kubeconfig file for a user of these groups, known by a client certificate. The empty user
 // is the administrator.

@@ -1,0 +1,33 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/e2e/cluster"
+)
+
+// started is the cluster that the tests share; nil until one of them needs it.
+var started *cluster.Cluster
+
+// shared is the cluster with all CRDs, empty. Tests that use it do not run in parallel.
+func shared(t *testing.T) *cluster.Cluster {
+	t.Helper()
+	if started == nil {
+		c, err := cluster.Run()
+		if err != nil {
+			t.Fatal(err)
+		}
+		started = c
+	}
+	if err := started.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	return started
+}
+
+func TestMain(m *testing.M) {
+	m.Run()
+	if started != nil {
+		started.Close()
+	}
+}
