@@ -50,9 +50,9 @@ func (s PodServer) list(w http.ResponseWriter, r *http.Request) {
 	var list any
 	switch resource {
 	case "serviceaccounts":
-		list = corev1.ServiceAccountList{Items: selected(running.ServiceAccounts, namespace, selector)}
+		list = corev1.ServiceAccountList{Items: selected(running.ServiceAccounts(), namespace, selector)}
 	case "pods":
-		list = corev1.PodList{Items: selected(running.Pods, namespace, selector)}
+		list = corev1.PodList{Items: selected(running.Pods(), namespace, selector)}
 	case "services":
 		list = corev1.ServiceList{Items: selected(world.snapshot.KubeServices, namespace, selector)}
 	default:
