@@ -179,10 +179,12 @@ func onePerPage(r *http.Request) {
 func asTokenUser(t *testing.T, c *cluster.Cluster) {
 	t.Helper()
 	asDocumented(t, c)
+	await(t, c, cluster.TokenUser, "", attributes("get", "secrets"), false) // the binding of the test before
 	role, inIstioSystem := documentedRoles(t)
 	role.Rules = append(role.Rules, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}})
 	bind(t, c, cluster.TokenUser, role, &inIstioSystem)
-	awaitAllowed(t, c, cluster.TokenUser, "", attributes("get", "secrets"))
+	await(t, c, cluster.TokenUser, "", attributes("get", "secrets"), true)
+	await(t, c, cluster.TokenUser, "", attributes("get", "configmaps", "istio-system"), true)
 }
 
 func TestABrokenAPIServerGivesNoWrongCertainAnswer(t *testing.T) {

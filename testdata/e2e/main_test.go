@@ -9,7 +9,8 @@ import (
 // started is the cluster that the tests share; nil until one of them needs it.
 var started *cluster.Cluster
 
-// shared is the cluster with all CRDs, empty. Tests that use it do not run in parallel.
+// shared is the cluster with all CRDs, empty. Tests that use it do not run in parallel. Whatever a test is about, what it
+// has asked is looked through at its end.
 func shared(t *testing.T) *cluster.Cluster {
 	t.Helper()
 	if started == nil {
@@ -22,7 +23,9 @@ func shared(t *testing.T) *cluster.Cluster {
 	if err := started.Reset(); err != nil {
 		t.Fatal(err)
 	}
-	return started
+	c, from := started, len(started.Audit(t))
+	t.Cleanup(func() { onlyDocumented(t, c, from) })
+	return c
 }
 
 func TestMain(m *testing.M) {

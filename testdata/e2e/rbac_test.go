@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -24,8 +25,8 @@ func TestTheDocumentedRolesSeeWhatAnAdministratorSees(t *testing.T) {
 			sound(t, request, full, got) // the page's example names a Secret of its own
 			continue
 		}
-		if full != got {
-			t.Errorf("%s: as an administrator\n%s%s\nwith the documented roles\n%s%s", request, full.stdout, full.stderr, got.stdout, got.stderr)
+		if diff := cmp.Diff(full.stdout+full.stderr, got.stdout+got.stderr); diff != "" {
+			t.Errorf("%s (-administrator +documented roles):\n%s", request, diff)
 		}
 	}
 }
@@ -35,7 +36,7 @@ func TestWithoutOneKindNoAnswerIsWrongAndCertain(t *testing.T) {
 	admin := c.Kubeconfig(t, "")
 	asDocumented(t, c)
 	full := map[string]answer{}
-	requests := append(shopRequests, shopRouteRequest)
+	requests := []string{shopRequests[1], shopRequests[4], shopRequests[7], shopRouteRequest}
 	for _, request := range requests {
 		full[request] = ask(t, admin, request)
 	}
@@ -51,7 +52,8 @@ func TestWithoutOneKindNoAnswerIsWrongAndCertain(t *testing.T) {
 		bind(t, c, fmt.Sprintf("without-%d", i), without(role, r), &inIstioSystem)
 	}
 	bind(t, c, "without-mesh-config", role, nil)
-	awaitAllowed(t, c, "without-mesh-config", "", attributes("list", "services"))
+	await(t, c, "without-mesh-config", "", attributes("list", "services"), true)
+	await(t, c, fmt.Sprintf("without-%d", len(all)-1), "", attributes("get", "configmaps", "istio-system"), true)
 	for i, r := range all {
 		check(r.String(), c.Kubeconfig(t, fmt.Sprintf("without-%d", i)))
 	}
@@ -118,7 +120,7 @@ func TestRolesInNamespacesAloneGiveNoWrongCertainAnswer(t *testing.T) {
 	}
 	for user, namespaces := range users {
 		for _, ns := range namespaces {
-			awaitAllowed(t, c, user, "", attributes("list", "services", ns))
+			await(t, c, user, "", attributes("list", "services", ns), true)
 		}
 		for _, request := range append(shopRequests, shopRouteRequest) {
 			got := ask(t, c.Kubeconfig(t, user), request, "-n", "shop")
