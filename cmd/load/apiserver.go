@@ -194,8 +194,8 @@ func pageOfJSON(q listQuery, body []byte) (page, error) {
 	}
 	out := page{next: list.Metadata.Continue, version: list.Metadata.ResourceVersion}
 	for _, item := range list.Items {
-		o := q.newItem()
-		if err := json.Unmarshal(item, o); err != nil {
+		o, err := q.decodeJSON(item)
+		if err != nil {
 			var named metav1.PartialObjectMetadata
 			// Without metadata of its own the gap is that of the whole kind.
 			_ = json.Unmarshal(item, &named)
