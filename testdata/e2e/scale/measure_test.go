@@ -153,7 +153,7 @@ func fetch(ctx context.Context, transport http.RoundTripper, host string, q requ
 }
 
 // median is the middle one.
-func median[T int64 | time.Duration](all []T) T {
+func median(all []int64) int64 {
 	slices.Sort(all)
 	return all[len(all)/2]
 }
