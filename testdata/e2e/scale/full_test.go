@@ -170,6 +170,9 @@ func listAll(t testing.TB, config *rest.Config) (unpacked int64) {
 	return unpacked
 }
 
+// fillTime is how long the API server may take to follow etcd, on a machine that does other things: an answer may time out by then.
+const fillTime = 5 * time.Minute
+
 // filled waits until the API server's caches have as many objects of each kind as were written.
 func filled(t testing.TB, c *cluster.Cluster, counts map[string]int) {
 	t.Helper()
@@ -182,21 +185,29 @@ func filled(t testing.TB, c *cluster.Cluster, counts map[string]int) {
 		"HTTPRoute": {"gateway.networking.k8s.io", "httproutes"},
 	}
 	for kind, at := range plurals {
-		for until := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
-			var list unstructured.UnstructuredList
-			get(t, transport, c.URL+all[at]+"?limit=1", &list)
-			n := len(list.Items)
-			if more := list.GetRemainingItemCount(); more != nil {
-				n += int(*more)
-			}
-			if n >= counts[kind] {
+		for until := time.Now().Add(fillTime); ; time.Sleep(100 * time.Millisecond) {
+			n, err := count(t.Context(), transport, c.URL+all[at])
+			if err == nil && n >= counts[kind] {
 				break // the API server and Istio have some of their own
 			}
 			if time.Now().After(until) {
-				t.Fatalf("the API server has %d of %d objects of kind %s", n, counts[kind], kind)
+				t.Fatalf("the API server has %d of %d objects of kind %s (%v)", n, counts[kind], kind, err)
 			}
 		}
 	}
+}
+
+// count is how many objects a list has.
+func count(ctx context.Context, transport http.RoundTripper, at string) (int, error) {
+	var list unstructured.UnstructuredList
+	if err := try(ctx, transport, at+"?limit=1", &list); err != nil {
+		return 0, err
+	}
+	n := len(list.Items)
+	if more := list.GetRemainingItemCount(); more != nil {
+		n += int(*more)
+	}
+	return n, nil
 }
 
 // continued is where a list goes on; empty on its last page.
