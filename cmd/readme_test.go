@@ -82,6 +82,7 @@ func TestReadmeTables(t *testing.T) {
 	for file, head := range map[string]string{
 		"../testdata/conformance/fidelity.md":          `\| category \|`,
 		"../testdata/gatewayapi-conformance/report.md": `\| tests of \|`,
+		"../testdata/e2e/scale/report.md":              `\| mesh \| one trace \|`,
 	} {
 		t.Run(file, func(t *testing.T) {
 			run, err := os.ReadFile(file)
