@@ -23,6 +23,7 @@ import (
 
 const (
 	rbacManifest = "docs/rbac.yaml"
+	rbacWatch    = "docs/rbac-watch.yaml"
 	rbacPage     = "docs/rbac.md"
 	roleName     = "kubectl-mesh-trace"
 	oncall       = "oncall"
@@ -40,9 +41,14 @@ func repositoryFile(t testing.TB, name string) string {
 // documentedRoles are those of docs/rbac.yaml.
 func documentedRoles(t testing.TB) (everywhere rbacv1.ClusterRole, inIstioSystem rbacv1.Role) {
 	t.Helper()
-	objects, err := cluster.Parse(repositoryFile(t, rbacManifest))
+	return rolesIn(t, rbacManifest)
+}
+
+func rolesIn(t testing.TB, manifest string) (everywhere rbacv1.ClusterRole, inIstioSystem rbacv1.Role) {
+	t.Helper()
+	objects, err := cluster.Parse(repositoryFile(t, manifest))
 	if err != nil || len(objects) != 2 {
-		t.Fatalf("%s has %d objects: %v", rbacManifest, len(objects), err)
+		t.Fatalf("%s has %d objects: %v", manifest, len(objects), err)
 	}
 	for i, into := range []any{&everywhere, &inIstioSystem} {
 		text, err := yaml.Marshal(objects[i].Object)
@@ -68,7 +74,7 @@ func bindAsDocumented(t testing.TB, c *cluster.Cluster, section string) {
 			continue
 		}
 		ran++
-		args := words(strings.ReplaceAll(strings.TrimSpace(command), rbacManifest, "../../"+rbacManifest))
+		args := words(strings.ReplaceAll(strings.TrimSpace(command), " docs/", " ../../docs/"))
 		if _, errOut, code := c.Kubectl(t, c.Kubeconfig(t, ""), args...); code != 0 {
 			t.Fatalf("kubectl %s: %s", command, errOut)
 		}

@@ -3,6 +3,8 @@ package e2e
 import (
 	"testing"
 
+	rbacv1 "k8s.io/api/rbac/v1"
+
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/e2e/cluster"
 )
 
@@ -10,8 +12,8 @@ import (
 var started *cluster.Cluster
 
 // shared is the cluster with all CRDs, empty. Tests that use it do not run in parallel. Whatever a test is about, what it
-// has asked is looked through at its end.
-func shared(t *testing.T) *cluster.Cluster {
+// has asked is looked through at its end; more are the rights it may use beside those of docs/rbac.yaml.
+func shared(t *testing.T, more ...rbacv1.PolicyRule) *cluster.Cluster {
 	t.Helper()
 	if started == nil {
 		c, err := cluster.Run()
@@ -24,7 +26,7 @@ func shared(t *testing.T) *cluster.Cluster {
 		t.Fatal(err)
 	}
 	c, from := started, len(started.Audit(t))
-	t.Cleanup(func() { onlyDocumented(t, c, from) })
+	t.Cleanup(func() { onlyDocumented(t, c, from, more...) })
 	return c
 }
 

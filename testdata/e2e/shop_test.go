@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/e2e/cluster"
 )
@@ -90,10 +91,10 @@ func shop(t testing.TB) mesh {
 	return m
 }
 
-// withShop is the shared cluster with the shop in it.
-func withShop(t *testing.T) *cluster.Cluster {
+// withShop is the shared cluster with the shop in it; more is as in [shared].
+func withShop(t *testing.T, more ...rbacv1.PolicyRule) *cluster.Cluster {
 	t.Helper()
-	c := shared(t)
+	c := shared(t, more...)
 	c.Apply(t, shop(t).yaml(t))
 	return c
 }
