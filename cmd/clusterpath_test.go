@@ -86,7 +86,6 @@ spec: {rules: [{to: [{operation: {methods: [GET]}}]}]}
 // fromCluster runs the real command against the server.
 func fromCluster(t *testing.T, s *loadtest.Server, args ...string) result {
 	t.Helper()
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	var out, errOut bytes.Buffer
 	streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}
 	all := append([]string{"kubectl-mesh_trace", "--server", s.URL, "-n", "shop"}, args...)

@@ -22,6 +22,7 @@ import (
 
 // TestHintsHold makes the changes that each hint names: the refusal is gone.
 func TestHintsHold(t *testing.T) {
+	t.Parallel()
 	held := 0
 	for _, c := range tracedScenarios(t) {
 		whole, err := c.walk(c.input.Resources)

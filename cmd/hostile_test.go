@@ -22,6 +22,7 @@ func unprintable(text string) string {
 
 // TestScenariosPrintNoControlCharacters holds that whatever a scenario prints can be shown on a terminal.
 func TestScenariosPrintNoControlCharacters(t *testing.T) {
+	t.Parallel()
 	for _, s := range loadScenarios(t) {
 		dir := t.TempDir()
 		flags := s.write(t, dir, s.files)

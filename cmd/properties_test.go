@@ -3,7 +3,6 @@ package cmd
 import (
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -28,7 +27,6 @@ type traced struct {
 // tracedScenarios are the requests of all scenarios that give a trace.
 func tracedScenarios(t *testing.T) []traced {
 	t.Helper()
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	var out []traced
 	for _, s := range loadScenarios(t) {
 		dir := t.TempDir()
@@ -74,6 +72,7 @@ func (c traced) walk(resources []resolve.Sourced) (*trace.Trace, error) {
 // TestWalkViewIsTheViewOfAWalk walks every scenario at each detail: it is what the view of the whole walk
 // is, and no later walk changes it.
 func TestWalkViewIsTheViewOfAWalk(t *testing.T) {
+	t.Parallel()
 	var views []*trace.Trace
 	var rendered []string
 	for _, c := range tracedScenarios(t) {
@@ -103,6 +102,7 @@ func TestWalkViewIsTheViewOfAWalk(t *testing.T) {
 
 // TestOrderOfManifestsDoesNotMatter shuffles the resources: not a byte changes.
 func TestOrderOfManifestsDoesNotMatter(t *testing.T) {
+	t.Parallel()
 	for _, c := range tracedScenarios(t) {
 		want, err := c.walk(c.input.Resources)
 		if err != nil {
@@ -124,6 +124,7 @@ func TestOrderOfManifestsDoesNotMatter(t *testing.T) {
 
 // TestUncitedResourcesDoNotMatter removes each resource that no step names: no outcome changes.
 func TestUncitedResourcesDoNotMatter(t *testing.T) {
+	t.Parallel()
 	for _, c := range tracedScenarios(t) {
 		whole, err := c.walk(c.input.Resources)
 		if err != nil {
@@ -149,6 +150,7 @@ func TestUncitedResourcesDoNotMatter(t *testing.T) {
 
 // TestCulpritMatters removes the resource an outcome is by: the outcome or its reason changes.
 func TestCulpritMatters(t *testing.T) {
+	t.Parallel()
 	for _, c := range tracedScenarios(t) {
 		whole, err := c.walk(c.input.Resources)
 		if err != nil {

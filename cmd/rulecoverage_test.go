@@ -77,6 +77,7 @@ var withoutScenario = map[resolve.RuleID]string{
 // TestEveryRuleHasAScenario: a rule that no scenario follows is a rule nobody can
 // read about; and a reason for having none ends when there is one.
 func TestEveryRuleHasAScenario(t *testing.T) {
+	t.Parallel()
 	followed := map[resolve.RuleID]bool{}
 	for _, c := range tracedScenarios(t) {
 		got, err := c.walk(c.input.Resources)

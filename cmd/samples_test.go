@@ -54,7 +54,6 @@ func TestSamples(t *testing.T) {
 	if reason != "" {
 		t.Skip(reason)
 	}
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	namespace := filepath.Join(t.TempDir(), "namespace.yaml")
 	if err := os.WriteFile(namespace, []byte(injected), 0o600); err != nil {
 		t.Fatal(err)

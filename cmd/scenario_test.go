@@ -152,7 +152,6 @@ func runScenario(dir string, args []string) string {
 }
 
 func TestScenarios(t *testing.T) {
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	for _, s := range loadScenarios(t) {
 		name := strings.TrimSuffix(strings.TrimPrefix(s.path, scenarioRoot+"/"), ".txtar")
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -12,6 +13,8 @@ import (
 
 // TestMain gives the scripts the real command, under both its names.
 func TestMain(m *testing.M) {
+	// Nothing of the machine's own configuration reaches a test, and a test that sets nothing can run beside others.
+	os.Setenv("KUBECONFIG", filepath.Join(os.TempDir(), "no-such-directory", "kubeconfig"))
 	command := func() { os.Exit(Main(os.Args, Build{Version: "v0.0.0-test", Commit: "c0ffee"})) }
 	testscript.Main(m, map[string]func(){"kubectl-mesh_trace": command, completer: command})
 }

@@ -1,10 +1,13 @@
 package cmd
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -34,40 +37,57 @@ func requestOnly(args []string) []string {
 
 // TestSnapshotOfEveryScenarioReplays takes a snapshot of each request of each scenario. Its trace is that of the scenario.
 func TestSnapshotOfEveryScenarioReplays(t *testing.T) {
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
-	requests, objects, of := 0, 0, 0
-	for _, s := range loadScenarios(t) {
-		dir := t.TempDir()
-		t.Chdir(dir)
-		flags := s.write(t, ".", s.files) // a mesh config is named by its file, without the directory
-		for i, args := range s.requests {
-			args := requestOnly(args)
-			one := traceWith(t, append(slices.Clone(flags), args...))
-			if one == nil {
-				continue // a command line that is refused, or a source that is not there
-			}
-			requests++
-			file := filepath.Join(dir, "snapshot.yaml")
-			taken := runWith(t, join(), append(append([]string{"snapshot", "-o", file}, flags...), args...)...)
-			if taken.Code != 0 || strings.Contains(taken.ErrOut, "not all those") {
-				t.Errorf("%s#%d: %+v", s.path, i, taken)
-				continue
-			}
-			replayed := traceWith(t, append([]string{"-f", file}, withoutMeshFlags(args)...))
-			if replayed == nil {
-				t.Errorf("%s#%d: the replay fails", s.path, i)
-				continue
-			}
-			objects, of = objects+len(replayed.in.Resources), of+len(one.in.Resources)
-			if diff := cmp.Diff(one.text(), replayed.text()); diff != "" {
-				t.Errorf("%s#%d (-scenario +snapshot):\n%s", s.path, i, diff)
-			}
+	var requests, objects, of atomic.Int64
+	eachTracedRequest(t, func(t *testing.T, at, dir string, flags, args []string, one *tracing) {
+		requests.Add(1)
+		file := filepath.Join(dir, "snapshot.yaml")
+		taken := runWith(t, join(), append(append([]string{"snapshot", "-o", file}, flags...), args...)...)
+		if taken.Code != 0 || strings.Contains(taken.ErrOut, "not all those") {
+			t.Errorf("%s: %+v", at, taken)
+			return
 		}
+		replayed := traceWith(t, append([]string{"-f", file}, withoutMeshFlags(args)...))
+		if replayed == nil {
+			t.Errorf("%s: the replay fails", at)
+			return
+		}
+		objects.Add(int64(len(replayed.in.Resources)))
+		of.Add(int64(len(one.in.Resources)))
+		// A mesh config is named by its file, in a snapshot without the directory, which makes columns narrower.
+		want := strings.ReplaceAll(one.text(), dir+string(filepath.Separator), "")
+		if diff := cmp.Diff(spaces.ReplaceAllString(want, " "), spaces.ReplaceAllString(replayed.text(), " ")); diff != "" {
+			t.Errorf("%s (-scenario +snapshot):\n%s", at, diff)
+		}
+	})
+	t.Logf("%d requests; %d of %d objects are in the snapshots", requests.Load(), objects.Load(), of.Load())
+	if requests.Load() < 1000 {
+		t.Errorf("only %d requests", requests.Load())
 	}
-	t.Logf("%d requests; %d of %d objects are in the snapshots", requests, objects, of)
-	if requests < 1000 {
-		t.Errorf("only %d requests", requests)
-	}
+}
+
+var spaces = regexp.MustCompile(" +")
+
+// eachTracedRequest hands over each request of each scenario that has a trace, several at a time, and waits for all. Both
+// the flags of the mesh and the command line of the request are without those of the output; the manifests are in dir.
+func eachTracedRequest(t *testing.T, do func(t *testing.T, at, dir string, flags, args []string, one *tracing)) {
+	t.Helper()
+	t.Run("scenarios", func(t *testing.T) {
+		for _, s := range loadScenarios(t) {
+			t.Run(strings.TrimPrefix(s.path, scenarioRoot+"/"), func(t *testing.T) {
+				t.Parallel()
+				dir := t.TempDir()
+				flags := s.write(t, dir, s.files)
+				for i, args := range s.requests {
+					args := requestOnly(args)
+					one := traceWith(t, append(slices.Clone(flags), args...))
+					if one == nil {
+						continue // a command line that is refused, or a source that is not there
+					}
+					do(t, fmt.Sprintf("%s#%d", s.path, i), dir, flags, args, one)
+				}
+			})
+		}
+	})
 }
 
 // withoutMeshFlags drops the flags whose effect a snapshot has in it.
@@ -120,7 +140,6 @@ func (t *tracing) text() string {
 
 // TestSnapshotOfALargeMeshIsSmall takes a snapshot out of a mesh of 1,000 services: of its objects, a few in a thousand.
 func TestSnapshotOfALargeMeshIsSmall(t *testing.T) {
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	t.Chdir(t.TempDir())
 	file, err := os.Create("mesh.yaml")
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,42 +19,32 @@ import (
 // TestSnapshotWithoutNamesOfEveryScenario takes a snapshot with other names of each request: it is refused, or the outcomes
 // are those of the scenario, and the namespaces and names of its objects are nowhere in it.
 func TestSnapshotWithoutNamesOfEveryScenario(t *testing.T) {
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
-	requests, refused := 0, 0
-	for _, s := range loadScenarios(t) {
-		dir := t.TempDir()
-		t.Chdir(dir)
-		flags := s.write(t, ".", s.files)
-		for i, args := range s.requests {
-			args := requestOnly(args)
-			one := traceWith(t, append(slices.Clone(flags), args...))
-			if one == nil {
-				continue
+	var requests, refused atomic.Int64
+	eachTracedRequest(t, func(t *testing.T, at, dir string, flags, args []string, one *tracing) {
+		requests.Add(1)
+		file := filepath.Join(dir, "snapshot.yaml")
+		taken := runWith(t, join(), append(append([]string{"snapshot", "--redact-names", "-o", file}, flags...), args...)...)
+		if taken.Code != 0 {
+			refused.Add(1)
+			if taken.Code != 1 || taken.Out != "" || !strings.HasPrefix(taken.ErrOut, "error: --redact-names: ") {
+				t.Errorf("%s: %+v", at, taken)
+			} else {
+				t.Logf("refused: %s: %s", at, taken.ErrOut)
 			}
-			requests++
-			taken := runWith(t, join(), append(append([]string{"snapshot", "--redact-names", "-o", "snapshot.yaml"}, flags...), args...)...)
-			if taken.Code != 0 {
-				refused++
-				if taken.Code != 1 || taken.Out != "" || !strings.HasPrefix(taken.ErrOut, "error: --redact-names: ") {
-					t.Errorf("%s#%d: %+v", s.path, i, taken)
-				} else {
-					t.Logf("refused: %s#%d: %s", s.path, i, taken.ErrOut)
-				}
-				continue
-			}
-			again := traceWith(t, recordedArgs(t, "snapshot.yaml"))
-			if again == nil {
-				t.Errorf("%s#%d: the replay fails", s.path, i)
-				continue
-			}
-			if diff := cmp.Diff(decisionsOf(one), decisionsOf(again)); diff != "" {
-				t.Errorf("%s#%d (-scenario +snapshot):\n%s", s.path, i, diff)
-			}
+			return
 		}
-	}
-	t.Logf("%d requests, %d refused", requests, refused)
-	if refused*15 > requests {
-		t.Errorf("%d of %d are refused", refused, requests)
+		again := traceWith(t, recordedArgs(t, file))
+		if again == nil {
+			t.Errorf("%s: the replay fails", at)
+			return
+		}
+		if diff := cmp.Diff(decisionsOf(one), decisionsOf(again)); diff != "" {
+			t.Errorf("%s (-scenario +snapshot):\n%s", at, diff)
+		}
+	})
+	t.Logf("%d requests, %d refused", requests.Load(), refused.Load())
+	if refused.Load()*15 > requests.Load() {
+		t.Errorf("%d of %d are refused", refused.Load(), requests.Load())
 	}
 }
 
@@ -121,7 +112,6 @@ spec: {selector: {matchLabels: {app: ledger}}, rules: [{from: [{source: {princip
 `
 
 func TestSnapshotWithoutNames(t *testing.T) {
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	t.Chdir(t.TempDir())
 	mesh := func(text string) {
 		if err := os.WriteFile("acme-mesh.yaml", []byte(text), 0o600); err != nil {

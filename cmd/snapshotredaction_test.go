@@ -172,7 +172,6 @@ func leaks(text string) []string {
 }
 
 func TestSnapshotOfFilesHasNothingThatNoTraceReads(t *testing.T) {
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	dir := t.TempDir()
 	mesh, file := filepath.Join(dir, "planted-mesh.yaml"), filepath.Join(dir, "snapshot.yaml")
 	if err := os.WriteFile(mesh, []byte(strings.ReplaceAll(plantedMesh, ", deprecatedTopology: {planted: planted-topology}", "")), 0o600); err != nil {

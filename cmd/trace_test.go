@@ -79,7 +79,6 @@ type result struct {
 
 func runWith(t *testing.T, deps Deps, args ...string) result {
 	t.Helper()
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	streams, _, out, errOut := genericiooptions.NewTestIOStreams()
 	code := run(t.Context(), append([]string{"kubectl-mesh_trace"}, args...), streams, Build{Version: "v1.2.3", Commit: "c0ffee"}, deps)
 	return result{code, out.String(), errOut.String()}
@@ -239,7 +238,6 @@ func TestNothingOnStdoutOnFailure(t *testing.T) {
 }
 
 func TestInterrupted(t *testing.T) {
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	ctx, cancel := context.WithCancel(t.Context())
 	var got called
 	deps := fake(&got, resolve.Input{}, fate(trace.Delivered))

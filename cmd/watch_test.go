@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -26,7 +25,6 @@ type watching struct {
 
 func watchCluster(t *testing.T, s *loadtest.Server, args ...string) watching {
 	t.Helper()
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	ctx, stop := context.WithCancel(t.Context())
 	out, outWriter := io.Pipe()
 	errOut, errWriter := io.Pipe()
