@@ -282,7 +282,7 @@ func (a *authorizing) split(r evaluated) {
 		}
 		for _, of := range []int{i, i + 1} {
 			if at := fmt.Sprintf("spec.rules[%d]", of); at == r.ref.Field {
-				a.Steps = append(a.Steps, NewStep(RuleAuthorizationSplit, Applied, r.ref, i, i+1))
+				a.Steps = append(a.Steps, NewStep(RuleAuthorizationSplit, Applied, r.ref, i, i+1).meantFor(true))
 			}
 		}
 	}

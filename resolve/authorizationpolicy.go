@@ -181,8 +181,22 @@ func (a *authorizing) deny(policies []*authorizationPolicy) bool {
 	a.undecide(rules)
 	for _, r := range rules {
 		a.missed(RuleAuthorizationMissed, r)
+		a.pathAsSent(r)
 	}
 	return false
+}
+
+// pathAsSent tells of a DENY rule that is passed by because servers read a path in more ways than the proxy does.
+func (a *authorizing) pathAsSent(r evaluated) {
+	if a.in.q == nil || r.truth != False {
+		return
+	}
+	in, q := a.in, *a.in.q
+	q.Path = NormalizePath(q.Path, RequestCleaning{normalize: true, mergeSlashes: true, slashes: slashesDecoded})
+	in.q = &q
+	if q.Path != a.in.q.Path && r.evaluate(&in).truth == True {
+		a.Steps = append(a.Steps, NewStep(RuleAuthorizationPathAsSent, Skipped, r.ref, q.Path, a.in.q.Path).meantFor(true))
+	}
 }
 
 // undecide keeps the first rule that cannot be decided.
@@ -279,11 +293,11 @@ func (a *authorizing) dryRun(policies []*authorizationPolicy, rule RuleID) {
 	}
 	rules := a.evaluate(policies)
 	if i := slices.IndexFunc(rules, func(r evaluated) bool { return r.truth == True }); i >= 0 {
-		a.Steps = append(a.Steps, NewStep(rule, Applied, rules[i].ref, rules[i].matchedText(&a.in)))
+		a.Steps = append(a.Steps, NewStep(rule, Applied, rules[i].ref, rules[i].matchedText(&a.in)).meantFor(rule == RuleAuthorizationDryRunDeny))
 		return
 	}
 	for _, r := range rules {
 		a.missed(RuleAuthorizationMissed, r)
 	}
-	a.Steps = append(a.Steps, NewStep(RuleAuthorizationDryRunNone, None, policies[0].ref, policies[0].spec.GetAction().String()))
+	a.Steps = append(a.Steps, NewStep(RuleAuthorizationDryRunNone, None, policies[0].ref, policies[0].spec.GetAction().String()).meantFor(rule == RuleAuthorizationDryRunAllow))
 }

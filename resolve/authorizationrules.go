@@ -24,6 +24,7 @@ const (
 	RuleAuthorizationNoAllowMatched RuleID = "authorizationpolicy/no-allow-matched"
 	RuleAuthorizationAnySource      RuleID = "authorizationpolicy/any-source"
 	RuleAuthorizationSplit          RuleID = "authorizationpolicy/from-or-to"
+	RuleAuthorizationPathAsSent     RuleID = "authorizationpolicy/path-as-sent"
 	RuleAuthorizationDryRunDeny     RuleID = "authorizationpolicy/dry-run-deny"
 	RuleAuthorizationDryRunAllow    RuleID = "authorizationpolicy/dry-run-allow"
 	RuleAuthorizationDryRunNone     RuleID = "authorizationpolicy/dry-run-no-match"
@@ -155,6 +156,11 @@ var authorizationPolicyRules = []Rule{
 		ID: RuleAuthorizationSplit, Stage: StageAuthorizationPolicy, Source: "pilot/pkg/security/authz/model/model.go, New",
 		Says:     "A list item with from alone and the next with to alone are two rules: either is enough.",
 		Template: "spec.rules[%d] has only from and spec.rules[%d] only to: either is enough; one list item with both asks for both",
+	},
+	{
+		ID: RuleAuthorizationPathAsSent, Stage: StageAuthorizationPolicy, Source: rbacFilterSource + "; pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager",
+		Says:     "Paths are compared as Envoy normalizes them, by the mesh's pathNormalization and no further.",
+		Template: "the rule is for %s and does not match %s, which the mesh's pathNormalization leaves as it is",
 	},
 	{
 		ID: RuleAuthorizationDryRunDeny, Stage: StageAuthorizationPolicy, Source: rbacFilterSource,

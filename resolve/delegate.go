@@ -182,7 +182,7 @@ func (d *delegates) find(to *networking.Delegate, entry Ref) (*networking.Virtua
 	o, ok := d.byName[name]
 	if !ok {
 		if d.withHosts[name] {
-			return nil, Ref{}, NewStep(RuleDelegateHasHosts, Skipped, at, name)
+			return nil, Ref{}, NewStep(RuleDelegateHasHosts, Skipped, at, name).meantFor(true)
 		}
 		kind := schema.GroupKind{Group: "networking.istio.io", Kind: "VirtualService"}
 		for _, g := range d.snapshot.GapsOf(kind, namespace) {
@@ -190,7 +190,7 @@ func (d *delegates) find(to *networking.Delegate, entry Ref) (*networking.Virtua
 				return nil, Ref{}, NewStep(RuleDelegateUnknown, Warned, at, name)
 			}
 		}
-		return nil, Ref{}, NewStep(RuleDelegateMissing, Skipped, at, name)
+		return nil, Ref{}, NewStep(RuleDelegateMissing, Skipped, at, name).meantFor(true)
 	}
 	list := o.Spec.GetExportTo()
 	if len(list) == 0 {
@@ -202,7 +202,7 @@ func (d *delegates) find(to *networking.Delegate, entry Ref) (*networking.Virtua
 	})
 	if !exported {
 		step := NewStep(RuleDelegateNotExported, Skipped, at, name, entry.Namespace)
-		return nil, Ref{}, step.Unlike("exportTo "+entry.Namespace, "exportTo "+strings.Join(list, ", "))
+		return nil, Ref{}, step.Unlike("exportTo "+entry.Namespace, "exportTo "+strings.Join(list, ", ")).meantFor(true)
 	}
 	return o.Spec.DeepCopy(), refOf("networking.istio.io", "VirtualService", o), Step{}
 }

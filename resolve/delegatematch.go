@@ -36,7 +36,7 @@ func (o *entryOrigin) mergeMatches(root, leaf *networking.HTTPRoute, leafRef Ref
 			if field != "" {
 				if reason == nil {
 					at, by := matchRef(leafRef, i), matchRef(o.root, j)
-					step := NewStep(RuleDelegateConflict, Skipped, at.At(at.Field+"."+field), got, by).Unlike(want, got)
+					step := NewStep(RuleDelegateConflict, Skipped, at.At(at.Field+"."+field), got, by).Unlike(want, got).meantFor(true)
 					reason = &step
 				}
 				continue

@@ -48,7 +48,7 @@ func (l *destinationRuleLookup) why(d *destinationRuleSource) Step {
 	case ns == l.root:
 		at = levelRoot
 	default:
-		return NewStep(RuleDestinationRuleOtherNamespace, Skipped, d.ref, ns, l.client.Namespace, l.svc.Namespace, l.root)
+		return NewStep(RuleDestinationRuleOtherNamespace, Skipped, d.ref, ns, l.client.Namespace, l.svc.Namespace, l.root).meantFor(d.host == l.svc.Hostname)
 	}
 	switch selector := d.spec.GetWorkloadSelector(); {
 	case at != levelClient && selector != nil:

@@ -251,6 +251,9 @@ func (b *gatewayTableBuilder) finish() {
 	}
 	for _, vh := range t.VirtualHosts {
 		sorted, steps := SortCatchAllLast(vh.Routes)
+		if len(steps) > 0 {
+			vh.written = vh.Routes
+		}
 		vh.Routes, vh.Steps = sorted, append(vh.Steps, steps...)
 	}
 	slices.SortStableFunc(t.VirtualHosts, func(a, b *VirtualHost) int { return strings.Compare(a.Name, b.Name) })

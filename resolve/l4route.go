@@ -23,6 +23,7 @@ const (
 	RuleL4Duplicate     RuleID = "l4route/duplicate"
 	RuleL4Refused       RuleID = "l4route/listener-refused"
 	RuleL4BehindFirst   RuleID = "l4route/behind-first"
+	RuleL4HTTPIgnored   RuleID = "l4route/http-rules"
 )
 
 var l4RouteRules = []Rule{
@@ -98,6 +99,12 @@ var l4RouteRules = []Rule{
 		Template: "it stands after %s, which takes every connection",
 		Source:   "pilot/pkg/networking/core/tls.go, buildSidecarOutboundTCPFilterChainOpts",
 		Detail:   true,
+	},
+	{
+		ID: RuleL4HTTPIgnored, Stage: StageRoute,
+		Says:     "http rules count on ports whose protocol is HTTP, or is to be found out.",
+		Template: "its http rules do not apply on port %d (%s), which is %s",
+		Source:   "pilot/pkg/networking/core/listener.go, buildSidecarOutboundListener; pilot/pkg/networking/core/tls.go",
 	},
 }
 
@@ -187,4 +194,18 @@ type L4Match struct {
 // Source: pilot/pkg/networking/core/tls.go, getConfigsForHost.
 func (q *L4Query) overlaps(vs *VirtualService) bool {
 	return slices.ContainsFunc(vs.Spec.GetHosts(), func(own string) bool { return HostMatches(own, q.Host) })
+}
+
+// IgnoredHTTPRules tells of VirtualServices that have http rules for a host, and the port it is called on is not HTTP.
+func IgnoredHTTPRules(vss []*VirtualService, q L4Query, port Port) []Step {
+	if port.Protocol.IsAuto() {
+		return nil
+	}
+	var steps []Step
+	for _, vs := range vss {
+		if len(vs.Spec.GetHttp()) > 0 && slices.Contains(lowerHosts(vs), q.Host) && slices.ContainsFunc(vs.Gateways, func(g string) bool { return q.Gateways[g] }) {
+			steps = append(steps, NewStep(RuleL4HTTPIgnored, Skipped, vs.At("spec.http"), port.Number, port.Name, string(port.Protocol)).meantFor(true))
+		}
+	}
+	return steps
 }

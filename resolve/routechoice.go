@@ -101,6 +101,19 @@ func ChooseRoute(routes []*Route, q *HTTPRequest) (chosen *Route, steps []Step, 
 	return chosen, steps, certain
 }
 
+// Choose is [ChooseRoute] among the routes of the virtual host. A catch-all that was moved behind the chosen one is a step about
+// what was meant.
+func (vh *VirtualHost) Choose(q *HTTPRequest) (chosen *Route, steps []Step, certain Truth) {
+	chosen, steps, certain = ChooseRoute(vh.Routes, q)
+	for i, s := range steps {
+		first := slices.IndexFunc(vh.written, func(r *Route) bool { return r == chosen || r.Ref == s.Ref })
+		if s.Rule == RuleRouteAlsoMatches && first >= 0 && vh.written[first] != chosen {
+			steps[i] = s.meantFor(true)
+		}
+	}
+	return chosen, steps, certain
+}
+
 // noneOf says in words that none of n things does it.
 func noneOf(n int, noun, verb string) string {
 	switch n {
@@ -134,7 +147,7 @@ func notReached(r, chosen *Route, q *HTTPRequest, shadowed *bool) Step {
 		if t, _ := r.Matches(q); t == True {
 			*shadowed = true
 			if r.Match.GetUri() != nil && chosen.matchedLiteral() < r.matchedLiteral() {
-				return NewStep(RuleRouteCloserMatch, Skipped, r.Ref, r.describeMatch(), chosen.Ref)
+				return NewStep(RuleRouteCloserMatch, Skipped, r.Ref, r.describeMatch(), chosen.Ref).meantFor(true)
 			}
 			return NewStep(RuleRouteAlsoMatches, Skipped, r.Ref, r.describeMatch(), chosen.Ref)
 		}

@@ -59,6 +59,9 @@ type Step struct {
 	Expected, Actual string
 	// Args are the facts for the rule's template.
 	Args []any
+	// Meant marks a step about configuration that somebody wrote with such requests in mind, and that does not count for this
+	// one, or counts in another way than it reads.
+	Meant bool
 }
 
 // NewStep is a step whose stage is that of its rule.
@@ -69,6 +72,12 @@ func NewStep(rule RuleID, verdict Verdict, ref Ref, args ...any) Step {
 // Unlike returns the step with what was expected and what was found.
 func (s Step) Unlike(expected, actual string) Step {
 	s.Expected, s.Actual = expected, actual
+	return s
+}
+
+// meantFor returns the step marked as Meant, where it is so.
+func (s Step) meantFor(so bool) Step {
+	s.Meant = so
 	return s
 }
 

@@ -24,7 +24,8 @@ func (t *RouteTable) ExplainHost(hostname string, vh *VirtualHost) []Step {
 	}
 	for _, vs := range t.scope.snapshot.shortNameElsewhere(target) {
 		short, _, _ := strings.Cut(target, ".")
-		steps = append(steps, NewStep(RuleHostShortName, Skipped, vs.At("spec.hosts"), short, ExpandHost(short, vs.Ref.Namespace, t.scope.snapshot.Mesh.Domain), target))
+		steps = append(steps, NewStep(RuleHostShortName, Skipped, vs.At("spec.hosts"), short, ExpandHost(short, vs.Ref.Namespace, t.scope.snapshot.Mesh.Domain), target).
+			meantFor(owner == nil))
 	}
 	names := append([]string{target, hostname}, t.aliasesCalled(vh, hostname)...)
 	for _, vs := range t.scope.snapshot.virtualServicesOverlapping(names...) {
@@ -39,7 +40,11 @@ func (t *RouteTable) ExplainHost(hostname string, vh *VirtualHost) []Step {
 			continue
 		}
 		i := slices.IndexFunc(names, func(name string) bool { return overlappingHost(vs, name) != "" })
-		steps = append(steps, t.whyNot(vs, owner, names[max(i, 0)])...)
+		name := names[max(i, 0)]
+		for _, s := range t.whyNot(vs, owner, name) {
+			// One that another VirtualService stands in for was meant for other callers.
+			steps = append(steps, s.meantFor(slices.Contains(lowerHosts(vs), name) && (owner == nil || s.Rule == RuleHostOlderOwns)))
+		}
 	}
 	if vh != nil {
 		steps = append(steps, t.scope.snapshot.routesWithParent(vh.Service)...)

@@ -118,6 +118,8 @@ type VirtualHost struct {
 	RequireTLS Ref
 	// Steps tell which VirtualServices were considered for the host and why each other one was not used.
 	Steps []Step
+	// written are the routes in the order in which they were collected, where some were moved.
+	written []*Route
 }
 
 // RuleVirtualServiceLegacyGateway reads a dotted gateway name.

@@ -26,7 +26,7 @@ func (w *walk) route(p *path, r *router, vh *resolve.VirtualHost) {
 		})
 		return
 	}
-	chosen, steps, certain := resolve.ChooseRoute(vh.Routes, p.http)
+	chosen, steps, certain := vh.Choose(p.http)
 	p.note(steps...)
 	if certain == resolve.Unknown {
 		p.lower(Undetermined)

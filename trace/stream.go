@@ -26,6 +26,7 @@ func (w *walk) stream(p *path, r *router, listener *resolve.OutboundListener, ch
 		if match.Exclusive || !servesName(c, p.sni) {
 			continue
 		}
+		p.note(resolve.IgnoredHTTPRules(listener.Egress.VirtualServices, w.l4Query(p, r, c), c.Port)...)
 		p.note(w.chainStep(p, c))
 		p.by = c.Service.Ref
 		w.toHost(p, r, target{host: c.Service.Hostname, port: c.Port.Number, ref: c.Service.Ref.At(c.Port.Field)})
@@ -41,6 +42,15 @@ func (w *walk) stream(p *path, r *router, listener *resolve.OutboundListener, ch
 }
 
 func (w *walk) l4Match(p *path, r *router, listener *resolve.OutboundListener, c resolve.TCPChain) resolve.L4Match {
+	q := w.l4Query(p, r, c)
+	if c.Port.Protocol.IsTLS() {
+		return resolve.MatchTLSRoute(listener.Egress.VirtualServices, q)
+	}
+	return resolve.MatchTCPRoute(listener.Egress.VirtualServices, q)
+}
+
+// l4Query is the connection as the tls and tcp rules of a sidecar see it.
+func (w *walk) l4Query(p *path, r *router, c resolve.TCPChain) resolve.L4Query {
 	q := resolve.L4Query{
 		Host: c.Service.Hostname, Port: c.Port.Number, Gateways: map[string]bool{"mesh": true}, Proxy: r.workload,
 	}
@@ -50,10 +60,7 @@ func (w *walk) l4Match(p *path, r *router, listener *resolve.OutboundListener, c
 	if r.dialled.Address.Prefix.IsValid() {
 		q.DestinationIP = r.dialled.Address.Prefix.Addr()
 	}
-	if c.Port.Protocol.IsTLS() {
-		return resolve.MatchTLSRoute(listener.Egress.VirtualServices, q)
-	}
-	return resolve.MatchTCPRoute(listener.Egress.VirtualServices, q)
+	return q
 }
 
 // bySpecificity puts the chains with the most specific server name for the

@@ -49,6 +49,8 @@ func (d Detail) keeps(s *resolve.Step, minor func(*resolve.Step) bool) bool {
 		return true
 	case d == DetailNone && s.Verdict == resolve.Skipped:
 		return false
+	case s.Meant && d == DetailFails:
+		return true
 	}
 	return !minor(s)
 }
@@ -139,13 +141,14 @@ func stagesOf(steps []resolve.Step) []resolve.Stage {
 
 // furthest returns the indexes of a stage's skipped steps beyond the nearest ones.
 // The choice is the last step of the stage that was not skipped; without one it
-// lies behind them all.
+// lies behind them all. What was meant for such requests is never far.
 func furthest(steps []resolve.Step, stage resolve.Stage) []int {
 	choice := len(steps)
 	var skipped []int
 	for i, s := range steps {
 		switch {
 		case s.Stage != stage:
+		case s.Verdict == resolve.Skipped && s.Meant:
 		case s.Verdict == resolve.Skipped:
 			skipped = append(skipped, i)
 		default:

@@ -15,10 +15,11 @@ import (
 func (r *renderer) answer() {
 	if len(r.trace.Outcomes) == 1 {
 		o := r.trace.Outcomes[0]
-		r.put(r.verdict(o).then("  ", r.towards(o)).then("  ", r.decider(o)), 2)
+		r.put(r.verdict(o).then("  ", r.towards(o)).then("  ", r.decider(o)).add(r.overlooked()), 2)
 		if o.Reason != "" && (o.Decision != trace.Delivered || o.Code != "" || o.Certainty != trace.Certain) {
 			r.put(line{}.text(asPlain, o.Reason), 2)
 		}
+		r.whyOverlooked()
 		r.question()
 		r.afterthoughts(o, 0)
 		return
@@ -27,7 +28,8 @@ func (r *renderer) answer() {
 	if by, same := r.sameDecider(); same {
 		first = first.then("  ", by)
 	}
-	r.put(first, 2)
+	r.put(first.add(r.overlooked()), 2)
+	r.whyOverlooked()
 	r.question()
 	weight, verdict := 0, 0
 	for i, o := range r.trace.Outcomes {
@@ -40,6 +42,21 @@ func (r *renderer) answer() {
 		l = l.add(r.verdict(o)).gap(start + verdict + 2)
 		r.put(l.add(r.fate(o)), start+2)
 		r.afterthoughts(o, start)
+	}
+}
+
+// overlooked is "; see VirtualService shop/reviews spec.hosts (routes.yaml:4)": the first of what was overlooked.
+func (r *renderer) overlooked() line {
+	if see := r.trace.Overlooked(); len(see) > 0 {
+		return line{}.text(asPlain, "; see ").add(r.resource(see[0].Ref))
+	}
+	return nil
+}
+
+// whyOverlooked says of it why it does not count.
+func (r *renderer) whyOverlooked() {
+	if see := r.trace.Overlooked(); len(see) > 0 {
+		r.put(line{}.text(asPlain, see[0].Ref.Object().String()).text(asPlain, ": ").text(asPlain, see[0].Reason()), 2)
 	}
 }
 

@@ -28,6 +28,7 @@ func NewDocument(t *trace.Trace, locate func(resolve.Ref) string) *Document {
 		Istio:      Istio{Version: t.Istio.Release, From: t.Istio.From},
 		Outcomes:   []Outcome{},
 		Hops:       []Hop{},
+		Overlooked: []Step{},
 		Warnings:   []Warning{},
 	}
 	weights := percents(t.Outcomes)
@@ -39,6 +40,9 @@ func NewDocument(t *trace.Trace, locate func(resolve.Ref) string) *Document {
 	}
 	for _, w := range t.Warnings {
 		d.Warnings = append(d.Warnings, Warning{Resource: resourceDocument(w.Ref, locate), Message: w.Message})
+	}
+	for _, s := range t.Overlooked() {
+		d.Overlooked = append(d.Overlooked, stepDocument(s, locate))
 	}
 	return d
 }
@@ -166,15 +170,19 @@ func hopDocument(h trace.Hop, locate func(resolve.Ref) string) Hop {
 		Steps: []Step{}, Omitted: []Omission{},
 	}
 	for _, s := range h.Steps {
-		out.Steps = append(out.Steps, Step{
-			Stage: string(s.Stage), Verdict: string(s.Verdict), Rule: string(s.Rule),
-			Resource: resourceDocument(s.Ref, locate), Expected: s.Expected, Actual: s.Actual, Reason: s.Reason(),
-		})
+		out.Steps = append(out.Steps, stepDocument(s, locate))
 	}
 	for _, o := range h.Omitted {
 		out.Omitted = append(out.Omitted, Omission{Stage: string(o.Stage), Before: o.Before, Count: o.Count})
 	}
 	return out
+}
+
+func stepDocument(s resolve.Step, locate func(resolve.Ref) string) Step {
+	return Step{
+		Stage: string(s.Stage), Verdict: string(s.Verdict), Rule: string(s.Rule),
+		Resource: resourceDocument(s.Ref, locate), Expected: s.Expected, Actual: s.Actual, Reason: s.Reason(),
+	}
 }
 
 // proxyName is the contract's word for the proxy of a hop: what captures an ambient workload is a ztunnel.

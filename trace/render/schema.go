@@ -19,7 +19,9 @@ type Document struct {
 	Istio             Istio     `json:"istio"`
 	Outcomes          []Outcome `json:"outcomes"`
 	Hops              []Hop     `json:"hops"`
-	Warnings          []Warning `json:"warnings"`
+	// Overlooked are the steps about what was written for such requests and does not count for this one, or not as it reads.
+	Overlooked []Step    `json:"overlooked"`
+	Warnings   []Warning `json:"warnings"`
 }
 
 // Request is what was asked, and by whom.
@@ -193,6 +195,7 @@ func (d *Document) DeepCopyObject() runtime.Object {
 	out := *d
 	d.ObjectMeta.DeepCopyInto(&out.ObjectMeta)
 	out.Request.Headers = maps.Clone(d.Request.Headers)
+	out.Overlooked = slices.Clone(d.Overlooked)
 	out.Warnings = slices.Clone(d.Warnings)
 	out.Outcomes = slices.Clone(d.Outcomes)
 	for i := range out.Outcomes {
