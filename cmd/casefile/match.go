@@ -27,6 +27,8 @@ type Mismatch struct {
 	Expected, Actual string
 	// Outcome is the index of the trace's outcome that came nearest; -1 where it is none in particular.
 	Outcome int
+	// Rule is set where what differs is the rule that takes the request, and not the trace's document.
+	Rule bool
 }
 
 // Match compares a trace with what is expected of it. There is no mismatch where it is as expected.
