@@ -99,22 +99,7 @@ func (f *traceFlags) complete(root *cobra.Command, streams genericiooptions.IOSt
 // completeRequests registers the completions of a command that traces requests: hosts for the URLs, sources,
 // gateways and namespaces out of the resources that -f or the cluster has, and methods and releases.
 func completeRequests(command *cobra.Command, mesh *meshFlags, streams genericiooptions.IOStreams, build Build, deps Deps) {
-	// Nothing a completion says on stderr belongs on the prompt.
-	quiet := genericiooptions.IOStreams{In: streams.In, Out: streams.Out, ErrOut: discard{}}
-	of := func(choices func(known) []string, directive cobra.ShellCompDirective, asks func(typed, namespace string) []load.NameQuery) cobra.CompletionFunc {
-		return func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-			ask := func(namespace string) []load.NameQuery { return asks(typed, namespace) }
-			from, ok := mesh.forCompletion(c.Context(), quiet, build, deps, ask)
-			if !ok {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			offered := startingWith(choices(from), typed)
-			if slices.ContainsFunc(offered, func(choice string) bool { return strings.HasSuffix(choice, "/") }) {
-				directive |= cobra.ShellCompDirectiveNoSpace // there is more to come
-			}
-			return offered, directive
-		}
-	}
+	of := completeFrom(mesh, streams, build, deps)
 	hosts := of(hostsOf, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace, always(load.HostNames()))
 	command.ValidArgsFunction = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		scheme, rest, ok := strings.Cut(typed, "://")
@@ -128,9 +113,39 @@ func completeRequests(command *cobra.Command, mesh *meshFlags, streams genericio
 		return found, directive
 	}
 	const plain = cobra.ShellCompDirectiveNoFileComp
-	namespaces := of(namespacesOf, plain, always(load.NamespaceNames()))
 	complete(command, "from", of(sourcesOf, plain, sourceQueries))
 	complete(command, "gateway", of(gatewaysOf, plain, always(load.GatewayNames())))
+	complete(command, "method", oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+	completeMesh(command, mesh, streams, build, deps)
+}
+
+// completionOf completes a word out of the resources that were asked for.
+type completionOf func(choices func(known) []string, directive cobra.ShellCompDirective, asks func(typed, namespace string) []load.NameQuery) cobra.CompletionFunc
+
+// completeFrom completes out of the resources that -f or the cluster has.
+func completeFrom(mesh *meshFlags, streams genericiooptions.IOStreams, build Build, deps Deps) completionOf {
+	// Nothing a completion says on stderr belongs on the prompt.
+	quiet := genericiooptions.IOStreams{In: streams.In, Out: streams.Out, ErrOut: discard{}}
+	return func(choices func(known) []string, directive cobra.ShellCompDirective, asks func(typed, namespace string) []load.NameQuery) cobra.CompletionFunc {
+		return func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			ask := func(namespace string) []load.NameQuery { return asks(typed, namespace) }
+			from, ok := mesh.forCompletion(c.Context(), quiet, build, deps, ask)
+			if !ok {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			offered := startingWith(choices(from), typed)
+			if slices.ContainsFunc(offered, func(choice string) bool { return strings.HasSuffix(choice, "/") }) {
+				directive |= cobra.ShellCompDirectiveNoSpace // there is more to come
+			}
+			return offered, directive
+		}
+	}
+}
+
+// completeMesh registers the completions of the flags of a mesh.
+func completeMesh(command *cobra.Command, mesh *meshFlags, streams genericiooptions.IOStreams, build Build, deps Deps) {
+	const plain = cobra.ShellCompDirectiveNoFileComp
+	namespaces := completeFrom(mesh, streams, build, deps)(namespacesOf, plain, always(load.NamespaceNames()))
 	complete(command, "namespace", namespaces)
 	complete(command, "istio-namespace", namespaces)
 	for _, flag := range []string{"context", "cluster", "user"} {
@@ -138,7 +153,6 @@ func completeRequests(command *cobra.Command, mesh *meshFlags, streams genericio
 			return startingWith(mesh.inKubeconfig(flag), typed), plain
 		})
 	}
-	complete(command, "method", oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 	complete(command, "istio-version", oneOf(resolve.NewestRelease))
 }
 

@@ -46,6 +46,9 @@ var failures = []struct {
 	say  func(error) string
 }{
 	{is(errNotDelivered), exitNotDelivered, nil},
+	{is(errCaseFailed), exitNotDelivered, nil},
+	{as[coverageError], exitNotDelivered, error.Error},
+	{as[caseFileError], exitUsage, error.Error},
 	{as[usageError], exitUsage, sayUsage},
 	{as[*trace.InputError], exitUsage, sayUsage},
 	{is(context.Canceled), exitFailed, constant("interrupted")},

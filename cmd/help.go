@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -21,6 +22,9 @@ func newSection(title string, add func(*cobra.Command)) section {
 	return s
 }
 
+// exitCodes is the annotation with the exit codes of a subcommand that has others than subcommandExit.
+const exitCodes = "exit-codes"
+
 // usageOf prints the usage of the root command with its flags by section, and
 // that of a subcommand in short.
 func usageOf(root *cobra.Command, sections []section) func(*cobra.Command) error {
@@ -35,7 +39,7 @@ func usageOf(root *cobra.Command, sections []section) func(*cobra.Command) error
 			if c.HasAvailableLocalFlags() {
 				fmt.Fprintf(&b, "\nFlags:\n%s", c.LocalFlags().FlagUsagesWrapped(width))
 			}
-			b.WriteString("\n" + subcommandExit)
+			b.WriteString("\n" + cmp.Or(c.Annotations[exitCodes], subcommandExit))
 			_, err := fmt.Fprint(c.OutOrStdout(), b.String())
 			return err
 		}

@@ -149,14 +149,19 @@ func (o *meshOptions) readMeshConfig(in *resolve.Input) error {
 	if err != nil {
 		return fmt.Errorf("read the mesh config: %w", err)
 	}
-	mesh, notes, err := o.deps.MeshConfig(data, o.meshConfig)
+	return o.setMeshConfig(in, data, o.meshConfig)
+}
+
+// setMeshConfig replaces the mesh config by one that was read from the place of that name.
+func (o *meshOptions) setMeshConfig(in *resolve.Input, data []byte, name string) error {
+	mesh, notes, err := o.deps.MeshConfig(data, name)
 	if err != nil {
 		return err
 	}
 	in.MeshConfig = mesh
 	in.Gaps = slices.DeleteFunc(in.Gaps, func(g resolve.Gap) bool { return g.GroupKind == schema.GroupKind{Kind: "ConfigMap"} })
-	in.MeshConfigRef = resolve.Ref{Kind: "MeshConfig", Name: o.meshConfig}
-	in.MeshOrigin = fileOrigin(o.meshConfig)
+	in.MeshConfigRef = resolve.Ref{Kind: "MeshConfig", Name: name}
+	in.MeshOrigin = fileOrigin(name)
 	for _, note := range notes {
 		in.Notes = append(in.Notes, resolve.Note{Ref: in.MeshConfigRef, Message: note})
 	}

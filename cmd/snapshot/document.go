@@ -65,43 +65,9 @@ func meshConfigText(m proto.Message) (string, error) {
 
 func requestDocument(q trace.Typed) load.SnapshotRequest {
 	return load.SnapshotRequest{
-		Command: commandOf(q), URL: q.URL, Namespace: q.Namespace, From: q.From, Gateway: q.Gateway, Method: q.Method, Headers: q.Headers,
+		Command: q.Command("-f", "FILE"), URL: q.URL, Namespace: q.Namespace, From: q.From, Gateway: q.Gateway, Method: q.Method, Headers: q.Headers,
 		SourceIP: q.SourceIP, SNI: q.SNI, ClientCert: q.ClientCert, Claims: q.Claims, JWT: q.JWT,
 	}
-}
-
-// commandOf is the command line that traces the request on the snapshot.
-func commandOf(q trace.Typed) string {
-	words := []string{"kubectl", "mesh-trace", "-f", "FILE"}
-	add := func(flag string, values ...string) {
-		for _, v := range values {
-			if v != "" {
-				words = append(words, flag, quoted(v))
-			}
-		}
-	}
-	add("-n", q.Namespace)
-	add("--from", q.From)
-	add("--gateway", q.Gateway)
-	add("-X", q.Method)
-	add("-H", q.Headers...)
-	add("--source-ip", q.SourceIP)
-	add("--sni", q.SNI)
-	add("--client-cert", q.ClientCert)
-	add("--claim", q.Claims...)
-	add("--jwt", q.JWT)
-	return strings.Join(append(words, quoted(q.URL)), " ")
-}
-
-// quoted is a word as a shell reads it.
-func quoted(word string) string {
-	plain := strings.IndexFunc(word, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-_./:@%+,=", c)
-	}) < 0
-	if plain && word != "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // sortObjects orders objects by namespace, kind and name.

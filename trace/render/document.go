@@ -55,7 +55,7 @@ func (d Document) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return escapeJSON(trace.Redact(data)), nil
+	return EscapeJSON(trace.Redact(data)), nil
 }
 
 // documentName makes a Kubernetes name of what was asked: reviews.shop-9080-reviews-0.

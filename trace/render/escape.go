@@ -56,10 +56,10 @@ func EscapeLines(text string) string {
 
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
-// escapeJSON writes what does not print in a JSON text as \uXXXX. The document
+// EscapeJSON writes what does not print in a JSON text as \uXXXX. The document
 // stays the same: outside ASCII a JSON text has characters only in strings. encoding/json itself
 // escapes the C0 controls and leaves the C1 controls and the bidirectional overrides.
-func escapeJSON(data []byte) []byte {
+func EscapeJSON(data []byte) []byte {
 	const del = '\x7f'
 	hostile := func(r rune) bool { return r >= del && unprintable(r) }
 	out := make([]byte, 0, len(data))
