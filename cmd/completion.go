@@ -130,7 +130,9 @@ func completeRequests(command *cobra.Command, mesh *meshFlags, streams genericio
 	const plain = cobra.ShellCompDirectiveNoFileComp
 	namespaces := of(namespacesOf, plain, always(load.NamespaceNames()))
 	complete(command, "from", of(sourcesOf, plain, sourceQueries))
-	complete(command, "gateway", of(gatewaysOf, plain, always(load.GatewayNames())))
+	if command.Flag("gateway") != nil {
+		complete(command, "gateway", of(gatewaysOf, plain, always(load.GatewayNames())))
+	}
 	complete(command, "namespace", namespaces)
 	complete(command, "istio-namespace", namespaces)
 	for _, flag := range []string{"context", "cluster", "user"} {

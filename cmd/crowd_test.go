@@ -81,6 +81,7 @@ func relatives(s *resolve.Snapshot, namespaces []string) []func(*resolve.Workloa
 		func(w *resolve.Workload) { w.Network = "elsewhere" },
 		func(w *resolve.Workload) { w.Dataplane = resolve.DataplaneNone },
 		func(w *resolve.Workload) { w.Dataplane = resolve.DataplaneSidecar },
+		func(w *resolve.Workload) { w.Dataplane, w.Anonymous = resolve.DataplaneSidecar, true },
 		func(w *resolve.Workload) {
 			w.Annotations = map[string]string{annotation.SidecarTrafficExcludeOutboundPorts.Name: "80,8080,9080"}
 		},

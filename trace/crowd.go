@@ -30,6 +30,9 @@ func NewClient(s *resolve.Snapshot, w *resolve.Workload) *Client {
 	return &Client{Workload: w, class: s.ClientClass(w), principal: w.Principal(s.Mesh.GetTrustDomain())}
 }
 
+// Principal is the client's SPIFFE identity without the scheme.
+func (c *Client) Principal() string { return c.principal }
+
 // Crowd answers one request for many clients, and walks once for all that are equal. It is for one goroutine.
 type Crowd struct {
 	snapshot *resolve.Snapshot

@@ -6,6 +6,8 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 )
 
 // escape makes a string from a resource or a request safe to show on a terminal.
@@ -43,6 +45,12 @@ func escape(s string) string {
 	}
 	return b.String()
 }
+
+// Escape makes a text of one line safe to show on a terminal.
+func Escape(s string) string { return escape(s) }
+
+// EscapeJSON makes a JSON text safe to show on a terminal, without changing what it says, and takes tokens out.
+func EscapeJSON(data []byte) []byte { return escapeJSON(trace.Redact(data)) }
 
 // EscapeLines makes a text safe to show on a terminal as escape does, and leaves its line breaks: errors
 // and warnings quote files, names and servers.
