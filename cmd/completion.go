@@ -129,7 +129,14 @@ func completeRequests(command *cobra.Command, mesh *meshFlags, streams genericio
 	}
 	const plain = cobra.ShellCompDirectiveNoFileComp
 	namespaces := of(namespacesOf, plain, always(load.NamespaceNames()))
-	complete(command, "from", of(sourcesOf, plain, sourceQueries))
+	sources := sourcesOf
+	if command.Flag("from").Value.Type() == "stringArray" {
+		sources = sourcePatternsOf
+	}
+	complete(command, "from", of(sources, plain, sourceQueries))
+	if command.Flag("to") != nil {
+		complete(command, "to", of(servicesOf, plain, always(load.HostNames())))
+	}
 	if command.Flag("gateway") != nil {
 		complete(command, "gateway", of(gatewaysOf, plain, always(load.GatewayNames())))
 	}

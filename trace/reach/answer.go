@@ -55,22 +55,32 @@ type Answer struct {
 	Ends []End
 	// Source is whose trace gave the reasons.
 	Source trace.Source
+	// Differ is set where the pods of the source fare differently; the weights are then also those of their shares.
+	Differ bool
 }
 
 // answerOf sums a trace up: ends that differ in nothing but their workloads are one.
 func answerOf(t *trace.Trace) *Answer {
 	a := &Answer{Source: t.Source}
 	for i := range t.Outcomes {
-		e := endOf(&t.Outcomes[i])
-		same := slices.IndexFunc(a.Ends, func(other End) bool { return other.key() == e.key() })
-		if same >= 0 {
-			a.Ends[same].Weight += e.Weight
-			continue
-		}
-		a.Ends = append(a.Ends, e)
+		a.add(endOf(&t.Outcomes[i]))
 	}
-	slices.SortStableFunc(a.Ends, func(x, y End) int { return cmp.Or(cmp.Compare(y.Weight, x.Weight), cmp.Compare(x.key(), y.key())) })
+	a.sort()
 	return a
+}
+
+// add adds an end to an equal one, or as another one.
+func (a *Answer) add(e End) {
+	same := slices.IndexFunc(a.Ends, func(other End) bool { return other.key() == e.key() })
+	if same >= 0 {
+		a.Ends[same].Weight += e.Weight
+		return
+	}
+	a.Ends = append(a.Ends, e)
+}
+
+func (a *Answer) sort() {
+	slices.SortStableFunc(a.Ends, func(x, y End) int { return cmp.Or(cmp.Compare(y.Weight, x.Weight), cmp.Compare(x.key(), y.key())) })
 }
 
 func endOf(o *trace.Outcome) End {
@@ -93,9 +103,12 @@ func (e End) key() string {
 
 // key is equal for answers that are one but for their reasons.
 func (a *Answer) key() string {
-	keys := make([]string, len(a.Ends))
+	keys := make([]string, len(a.Ends), len(a.Ends)+1)
 	for i, e := range a.Ends {
 		keys[i] = fmt.Sprintf("%.2f %s", e.Weight, e.key())
+	}
+	if a.Differ {
+		keys = append(keys, "differ")
 	}
 	return strings.Join(keys, "\n")
 }
@@ -156,6 +169,9 @@ func (a *Answer) Sign() string {
 		if e.Decision != a.Ends[0].Decision {
 			sign = Split
 		}
+	}
+	if a.Differ {
+		sign = Mixed
 	}
 	switch a.Certainty() {
 	case trace.Assumed:

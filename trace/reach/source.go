@@ -150,3 +150,15 @@ func gateways(s *resolve.Snapshot, req trace.Request) []*Source {
 	}
 	return out
 }
+
+// MatrixSources are the sources of a matrix: those that the patterns name; without any every workload, and a client outside
+// where a gateway serves one of the questions.
+func MatrixSources(s *resolve.Snapshot, patterns []Pattern, questions []Question) ([]*Source, error) {
+	if len(patterns) == 0 {
+		patterns = []Pattern{{Text: All}}
+		if slices.ContainsFunc(questions, func(q Question) bool { return len(trace.GatewaysFor(s, q.Request)) > 0 }) {
+			patterns = append(patterns, Pattern{Text: External, external: true})
+		}
+	}
+	return Sources(s, patterns)
+}

@@ -122,9 +122,7 @@ func (g *gathering) sorted() []Group {
 	for i, key := range keys {
 		out[i] = *g.groups[key]
 	}
-	slices.SortFunc(g.warnings, func(a, b trace.Warning) int {
-		return cmp.Or(resolve.CompareRefs(a.Ref, b.Ref), cmp.Compare(a.Message, b.Message))
-	})
+	slices.SortFunc(g.warnings, compareWarnings)
 	return out
 }
 
