@@ -177,6 +177,7 @@ func (o *matrixOptions) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	letGarbageLie(manyTracesPercent)
 	m, err := o.matrix(ctx, snapshot, patterns, namespace)
 	// It has asked the cluster for more: what came of that counts before what it made of it.
 	if err := cmp.Or(ctx.Err(), snapshot.Err(), err); err != nil {

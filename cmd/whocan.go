@@ -126,6 +126,7 @@ func (o *whoCanOptions) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	letGarbageLie(manyTracesPercent)
 	report, err := reach.WhoCan(snapshot, reach.Qualify(snapshot, o.request, namespace), patterns)
 	// It has asked the cluster for more: what came of that counts before what it made of it.
 	if err := cmp.Or(ctx.Err(), snapshot.Err(), err); err != nil {

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,7 +19,7 @@ type Matrix struct {
 	Sources   []*Source
 	Questions []Question
 	Istio     resolve.Version
-	// Answers are those there are, each once, in the order in which the columns have them.
+	// Answers are those there are, each once.
 	Answers  []*Answer
 	Warnings []trace.Warning
 	// Walks is how many traces it took.
@@ -33,7 +34,7 @@ func (m *Matrix) At(source, question int) *Answer { return m.Answers[m.Index(sou
 // Index is the index of that answer.
 func (m *Matrix) Index(source, question int) int { return int(m.columns[question][source]) }
 
-// column are the answers to one question.
+// column are the answers of some sources to one question.
 type column struct {
 	cells    []int32
 	answers  []*Answer
@@ -41,56 +42,88 @@ type column struct {
 	walks    int
 }
 
-// NewMatrix asks every question of every source. The columns are made in parallel; the result does not depend on that.
+// NewMatrix asks every question of every source.
+//
+//  1. The sources of a namespace are asked together, and then what was made for them is dropped, so that no more
+//     of the mesh is in memory at a time than one namespace sees of it.
+//  2. The questions are asked in parallel. The result does not depend on that.
 func NewMatrix(ctx context.Context, s *resolve.Snapshot, sources []*Source, questions []Question) (*Matrix, error) {
-	columns := make([]column, len(questions))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, q := range questions {
-		g.Go(func() (err error) {
-			if err := cmp.Or(ctx.Err(), s.Err()); err != nil {
-				return err
-			}
-			columns[i], err = ask(s, q.Request, sources)
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
 	m := &Matrix{Sources: sources, Questions: questions, Istio: s.Version, columns: make([][]int32, len(questions))}
-	known := map[string]int32{}
-	warned := map[trace.Warning]bool{}
-	for i, c := range columns {
-		m.number(c, known)
-		m.columns[i] = c.cells
-		m.Walks += c.walks
-		for _, w := range c.warnings {
-			if !warned[w] {
-				warned[w] = true
-				m.Warnings = append(m.Warnings, w)
-			}
+	for i := range m.columns {
+		m.columns[i] = make([]int32, len(sources))
+	}
+	f := &filling{matrix: m, known: map[string]int32{}, warned: map[trace.Warning]bool{}}
+	for from := 0; from < len(sources); {
+		to := from + 1
+		for to < len(sources) && sources[to].Namespace == sources[from].Namespace {
+			to++
 		}
+		columns, err := askAll(ctx, s, sources[from:to], questions)
+		if err != nil {
+			return nil, err
+		}
+		for i, c := range columns {
+			f.fill(i, from, c)
+		}
+		s.ForgetClients(sources[from].Namespace)
+		from = to
 	}
 	slices.SortFunc(m.Warnings, compareWarnings)
 	return m, nil
 }
 
-// number gives the answers of a column their numbers in the matrix.
-func (m *Matrix) number(c column, known map[string]int32) {
+// askAll asks the sources all questions.
+func askAll(ctx context.Context, s *resolve.Snapshot, sources []*Source, questions []Question) ([]column, error) {
+	columns := make([]column, len(questions))
+	g, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range runtime.GOMAXPROCS(0) {
+		g.Go(func() error {
+			for i := int(next.Add(1)) - 1; i < len(questions); i = int(next.Add(1)) - 1 {
+				var err error
+				if err := cmp.Or(ctx.Err(), s.Err()); err != nil {
+					return err
+				}
+				if columns[i], err = ask(s, questions[i].Request, sources); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return columns, g.Wait()
+}
+
+// filling puts columns together.
+type filling struct {
+	matrix *Matrix
+	known  map[string]int32
+	warned map[trace.Warning]bool
+}
+
+// fill gives the answers of a column their numbers in the matrix, and puts its cells where the source from is.
+func (f *filling) fill(question, from int, c column) {
+	m := f.matrix
 	numbers := make([]int32, len(c.answers))
 	for i, a := range c.answers {
 		key := a.key()
-		n, ok := known[key]
+		n, ok := f.known[key]
 		if !ok {
 			n = int32(len(m.Answers))
-			known[key] = n
+			f.known[key] = n
 			m.Answers = append(m.Answers, a)
 		}
 		numbers[i] = n
 	}
 	for i, n := range c.cells {
-		c.cells[i] = numbers[n]
+		m.columns[question][from+i] = numbers[n]
+	}
+	m.Walks += c.walks
+	for _, w := range c.warnings {
+		if !f.warned[w] {
+			f.warned[w] = true
+			m.Warnings = append(m.Warnings, w)
+		}
 	}
 }
 

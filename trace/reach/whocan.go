@@ -55,7 +55,10 @@ func WhoCan(s *resolve.Snapshot, req trace.Request, patterns []Pattern) (*Report
 	}
 	g := &gathering{byTrace: map[*trace.Trace]string{}, groups: map[string]*Group{}, warned: map[trace.Warning]bool{}}
 	asker := newAsker(s, req)
-	for _, source := range sources {
+	for i, source := range sources {
+		if i > 0 && sources[i-1].Namespace != source.Namespace {
+			s.ForgetClients(sources[i-1].Namespace)
+		}
 		parts, err := asker.ask(source)
 		if err != nil {
 			return nil, err
