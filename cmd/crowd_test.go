@@ -77,6 +77,7 @@ func relatives(s *resolve.Snapshot, namespaces []string) []func(*resolve.Workloa
 		func(w *resolve.Workload) { w.Addresses = []netip.Addr{netip.MustParseAddr("203.0.113.7")} },
 		func(w *resolve.Workload) { w.Labels = map[string]string{} },
 		func(w *resolve.Workload) { w.NodeName = "elsewhere" },
+		func(w *resolve.Workload) { w.NodeName, w.Locality = "elsewhere", resolve.Locality{} },
 		func(w *resolve.Workload) { w.Locality = resolve.Locality{Region: "elsewhere"} },
 		func(w *resolve.Workload) { w.Network = "elsewhere" },
 		func(w *resolve.Workload) { w.Dataplane = resolve.DataplaneNone },

@@ -59,8 +59,8 @@ type Answer struct {
 	Differ bool
 }
 
-// answerOf sums a trace up: ends that differ in nothing but their workloads are one.
-func answerOf(t *trace.Trace) *Answer {
+// Sum sums a trace up: ends that differ in nothing but their workloads are one.
+func Sum(t *trace.Trace) *Answer {
 	a := &Answer{Source: t.Source}
 	for i := range t.Outcomes {
 		a.add(endOf(&t.Outcomes[i]))

@@ -150,7 +150,7 @@ func ask(s *resolve.Snapshot, req trace.Request, sources []*Source) (column, err
 		}
 		for _, p := range parts {
 			if _, known := byTrace[p.trace]; !known {
-				byTrace[p.trace] = number(answerOf(p.trace))
+				byTrace[p.trace] = number(Sum(p.trace))
 				c.warnings = append(c.warnings, p.trace.Warnings...)
 			}
 		}

@@ -39,6 +39,9 @@ type Source struct {
 // Pods is how many pods the source has; 1 for what stands for any number.
 func (s *Source) Pods() int { return max(1, len(s.clients)) }
 
+// Clients are the pods, or what stands for them; none outside the cluster.
+func (s *Source) Clients() []*trace.Client { return s.clients }
+
 // Name is the source as --from takes it.
 func (s *Source) Name() string {
 	switch s.Kind {

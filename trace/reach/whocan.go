@@ -81,7 +81,7 @@ type gathering struct {
 func (g *gathering) add(source *Source, p part) {
 	key, known := g.byTrace[p.trace]
 	if !known {
-		answer := answerOf(p.trace)
+		answer := Sum(p.trace)
 		key = answer.key()
 		g.byTrace[p.trace] = key
 		if g.groups[key] == nil {
