@@ -20,19 +20,25 @@ var benchSizes = []int{1_000, 10_000}
 func bySize(b *testing.B, run func(b *testing.B, path string)) {
 	for _, services := range benchSizes {
 		b.Run(fmt.Sprint(services), func(b *testing.B) {
-			file, err := os.Create(filepath.Join(b.TempDir(), "mesh.yaml"))
-			if err != nil {
-				b.Fatal(err)
-			}
-			if _, err := bigmesh.Of(services).WriteTo(file); err != nil {
-				b.Fatal(err)
-			}
-			if err := file.Close(); err != nil {
-				b.Fatal(err)
-			}
-			run(b, file.Name())
+			run(b, benchMesh(b, services))
 		})
 	}
+}
+
+// benchMesh is a file with a mesh of that many services.
+func benchMesh(tb testing.TB, services int) string {
+	tb.Helper()
+	file, err := os.Create(filepath.Join(tb.TempDir(), "mesh.yaml"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := bigmesh.Of(services).WriteTo(file); err != nil {
+		tb.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return file.Name()
 }
 
 func loadBench(tb testing.TB, path string) resolve.Input {

@@ -113,8 +113,17 @@ func completeRequests(command *cobra.Command, mesh *meshFlags, streams genericio
 		return found, directive
 	}
 	const plain = cobra.ShellCompDirectiveNoFileComp
-	complete(command, "from", of(sourcesOf, plain, sourceQueries))
-	complete(command, "gateway", of(gatewaysOf, plain, always(load.GatewayNames())))
+	sources := sourcesOf
+	if command.Flag("from").Value.Type() == "stringArray" {
+		sources = sourcePatternsOf
+	}
+	complete(command, "from", of(sources, plain, sourceQueries))
+	if command.Flag("to") != nil {
+		complete(command, "to", of(servicesOf, plain, always(load.HostNames())))
+	}
+	if command.Flag("gateway") != nil {
+		complete(command, "gateway", of(gatewaysOf, plain, always(load.GatewayNames())))
+	}
 	complete(command, "method", oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 	completeMesh(command, mesh, streams, build, deps)
 }

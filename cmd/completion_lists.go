@@ -10,6 +10,7 @@ import (
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace/reach"
 )
 
 // known is what a completion chooses from.
@@ -131,6 +132,20 @@ func gatewaysOf(s known) []string {
 	each("", s.Gateways, add)
 	each("", s.KubeGateways, add)
 	return sorted(gateways)
+}
+
+// sourcePatternsOf are the sources, and the words that stand for many.
+func sourcePatternsOf(s known) []string {
+	return sorted(append(sourcesOf(s), reach.All, reach.Unmeshed))
+}
+
+// servicesOf are the Services as --to names them, and the words that stand for many.
+func servicesOf(s known) []string {
+	services := []string{reach.All}
+	for _, service := range s.KubeServices {
+		services = append(services, service.Namespace+"/"+service.Name)
+	}
+	return sorted(services)
 }
 
 // namespacesOf are the namespaces that exist, or that some object lives in.

@@ -2,6 +2,8 @@ package cmd
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
@@ -11,6 +13,20 @@ import (
 func addDataFormat(c *cobra.Command, format *string) {
 	c.Flags().StringVarP(format, "output", "o", "", "Output format. One of: (json, yaml).")
 	complete(c, "output", oneOf("json", "yaml"))
+}
+
+// addFormats adds -o to a subcommand that has formats of its own; the first is the default.
+func addFormats(c *cobra.Command, format *string, formats ...string) {
+	c.Flags().StringVarP(format, "output", "o", formats[0], "Output format. One of: ("+strings.Join(formats, ", ")+").")
+	complete(c, "output", oneOf(formats...))
+}
+
+// checkFormat refuses a format that is none of these.
+func checkFormat(format string, formats ...string) error {
+	if !slices.Contains(formats, format) {
+		return usagef("--output %q: expected one of %s", format, strings.Join(formats, ", "))
+	}
+	return nil
 }
 
 // encode is the value as JSON or YAML.

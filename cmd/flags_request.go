@@ -19,10 +19,16 @@ type requestFlags struct {
 // AddFlags binds the family to a command.
 func (f *requestFlags) AddFlags(c *cobra.Command) {
 	fs, t := c.Flags(), &f.typed
+	f.addContent(c)
 	fs.StringVar(&t.From, "from", "", "Who sends it: [NAMESPACE/]KIND/NAME (KIND one of "+strings.Join(trace.SourceKinds(), ", ")+
 		"), a pod's name, or external for a client outside the cluster. Without it: external where a gateway serves the host, else some workload with a sidecar in the current namespace.")
 	fs.StringVar(&t.Gateway, "gateway", "", "The gateway an external request enters by, as [NAMESPACE/]NAME, where several could be.")
 	fs.StringVarP(&t.Method, "method", "X", "", "The HTTP method (default GET; gRPC is always POST).")
+}
+
+// addContent binds what is the same whoever sends it, but for the method.
+func (f *requestFlags) addContent(c *cobra.Command) {
+	fs, t := c.Flags(), &f.typed
 	fs.StringArrayVarP(&t.Headers, "header", "H", nil, "A header as 'Name: value'; repeatable. Host replaces the authority.")
 	fs.StringVar(&t.SourceIP, "source-ip", "", "The client's IP address.")
 	fs.StringVar(&t.SNI, "sni", "", "The server name a TLS client sends, where it is not the host.")

@@ -21,15 +21,23 @@ const completer = "kubectl_complete-mesh_trace"
 // that a large mesh takes; a run reads once, and most of what it reads it keeps, so that collecting often costs little.
 const garbagePercent = 25
 
+// manyTracesPercent is that of a command that makes many traces: it keeps next to nothing of each.
+const manyTracesPercent = 100
+
 // Main runs the command line and returns the exit code.
 func Main(args []string, build Build) int {
-	if os.Getenv("GOGC") == "" { // else the user has chosen
-		debug.SetGCPercent(garbagePercent)
-	}
+	letGarbageLie(garbagePercent)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
 	return run(ctx, args, streams, build, join())
+}
+
+// letGarbageLie sets the percentage, unless the user has chosen one.
+func letGarbageLie(percent int) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(percent)
+	}
 }
 
 // run is Main with everything it stands on given; args begin with the program's name.

@@ -108,6 +108,7 @@ func newRootCommand(streams genericiooptions.IOStreams, build Build, deps Deps) 
 	flags.complete(root, streams, build, deps)
 	root.AddCommand(newCodesCommand(streams), newVersionCommand(streams, build), newSnapshotCommand(streams, build, deps), newCompletionCommand(streams))
 	root.AddCommand(newTestCommand(streams, build, deps))
+	root.AddCommand(newWhoCanCommand(streams, build, deps), newMatrixCommand(streams, build, deps))
 	return root
 }
 

@@ -31,6 +31,8 @@ type predicate func(*policyInput) Truth
 type attribute struct {
 	// http marks attributes that TCP filter chains do not have.
 	http bool
+	// source marks those that look at who sends the request, and from which address.
+	source bool
 	// parse makes a predicate of a value; it fails for values Envoy could not be given.
 	parse func(value string) (predicate, error)
 	// migrate replaces values by those of all trust domains; nil for most attributes.
@@ -54,6 +56,7 @@ type attribute struct {
 // sourcePrincipal matches the identity of the peer's certificate. An identity
 // that is no SPIFFE ID (it has no "/") is matched by "*" alone.
 var sourcePrincipal = attribute{
+	source: true,
 	parse: onPeer(func(value string) func(string) bool {
 		return func(peer string) bool {
 			return value == "*" || (strings.Contains(peer, "/") && matchWildcard(value, peer))
@@ -66,6 +69,7 @@ var sourcePrincipal = attribute{
 
 // sourceNamespace takes "*" anywhere in the name, for any characters.
 var sourceNamespace = attribute{
+	source: true,
 	parse: onPeer(func(value string) func(string) bool {
 		pattern := strings.Split("*/ns/"+value+"/*", "*")
 		return func(peer string) bool { return matchParts(pattern, "spiffe://"+peer) }
@@ -78,6 +82,7 @@ var sourceNamespace = attribute{
 // trust domain; no wildcards. The identity may have segments of its own between and after.
 func sourceServiceAccount(policyNamespace string) attribute {
 	return attribute{
+		source: true,
 		parse: onPeer(func(value string) func(string) bool {
 			namespace, account, ok := strings.Cut(value, "/")
 			if !ok {
@@ -95,6 +100,7 @@ func sourceServiceAccount(policyNamespace string) attribute {
 
 // sourceTrustDomain takes one "*"; a mesh trust domain stands for all of them.
 var sourceTrustDomain = attribute{
+	source: true,
 	parse: onPeer(func(value string) func(string) bool {
 		before, after, wild := strings.Cut(value, "*")
 		return func(peer string) bool {
@@ -308,6 +314,7 @@ func peerText(in *policyInput) string {
 
 func ipAttribute(of func(*Connection) netip.Addr) attribute {
 	return attribute{
+		source: true,
 		parse: func(value string) (predicate, error) {
 			prefix, err := parseRange(value)
 			if err != nil {

@@ -277,6 +277,7 @@ type indexes struct {
 	nodes               func() map[string]*corev1.Node
 	found               memo[Sought, foundIn]
 	ingresses           func() *ingressIndex
+	clients             func() *clientQuestions
 }
 
 // NewSnapshot sorts the input into Istio's order and makes a Snapshot of it.
@@ -338,6 +339,7 @@ func NewSnapshot(in Input) *Snapshot {
 	s.index.kube = sync.OnceValue(func() *kubeIndex { return indexKube(s) })
 	s.index.ingresses = sync.OnceValue(func() *ingressIndex { return indexIngresses(s) })
 	s.index.policies = sync.OnceValue(func() *policyIndex { return indexPolicies(s) })
+	s.index.clients = sync.OnceValue(func() *clientQuestions { return newClientQuestions(s) })
 	return s
 }
 

@@ -8,10 +8,7 @@ import (
 
 // enterGateway brings a request from outside to the gateway workload that takes it.
 func (w *walk) enterGateway(p *path) error {
-	host := w.request.HTTPRequest().Hostname()
-	entries, steps := w.snapshot.GatewayEntries(resolve.GatewayQuestion{
-		Host: host, Port: w.request.Port, TLS: w.request.Scheme.IsTLS(), SNI: p.sni, HTTP: w.request.Scheme.IsHTTP(), Gateway: w.request.Gateway,
-	})
+	entries, steps := w.snapshot.GatewayEntries(w.request.gatewayQuestion())
 	if len(entries) == 0 {
 		if step := steps[len(steps)-1]; w.request.Gateway != "" && whyNotServed(steps) == nil {
 			return &SourceError{Input: InputGateway, Problem: step.Reason(), Nearest: step.Expected}
@@ -25,7 +22,19 @@ func (w *walk) enterGateway(p *path) error {
 		w.end(p, o)
 		return nil
 	}
-	entry := entries[0]
+	w.enter(p, entries[0], steps...)
+	return nil
+}
+
+// gatewayQuestion asks for the gateways that the request could enter by.
+func (req Request) gatewayQuestion() resolve.GatewayQuestion {
+	return resolve.GatewayQuestion{
+		Host: req.HTTPRequest().Hostname(), Port: req.Port, TLS: req.Scheme.IsTLS(), SNI: req.ServerName(), HTTP: req.Scheme.IsHTTP(), Gateway: req.Gateway,
+	}
+}
+
+// enter brings a request from outside in by a gateway; the steps say why this one.
+func (w *walk) enter(p *path, entry resolve.GatewayEntry, steps ...resolve.Step) {
 	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: entry.Workload.Owner, TLS: p.reachedBy(resolve.ClientPlaintext)})
 	p.note(steps...)
 	p.note(entry.Steps...)
@@ -33,12 +42,11 @@ func (w *walk) enterGateway(p *path) error {
 	if entry.PodPort == 0 {
 		p.note(w.snapshot.ServiceGaps(entry.Workload.Namespace)...)
 		p.note(w.snapshot.UDPRoutesAt(entry.Workload, w.request.Port)...)
-		p.dest = Destination{Host: host, Port: w.request.Port}
+		p.dest = Destination{Host: w.request.HTTPRequest().Hostname(), Port: w.request.Port}
 		w.end(p, Outcome{Decision: NotRouted, Code: CodeNoGatewayPort, Reason: lastReason(entry.Steps) + p.orOther(), By: entry.Service})
-		return nil
+		return
 	}
 	w.gateway(p, entry.Workload, entry.PodPort, p.ownTLS())
-	return nil
 }
 
 // whyNotServed is the last step about a Gateway of the Gateway API that no proxy serves; nil without one.
@@ -86,6 +94,7 @@ func (t arrivingTLS) certificate() string {
 
 // throughGateway is a gateway that a request from inside the mesh reaches (an egress gateway, say).
 func (w *walk) throughGateway(p *path, a arrival) {
+	w.asked.throughGateway()
 	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: a.workload.Owner, TLS: p.reachedBy(a.tls.Mode)})
 	p.note(w.snapshot.GatewayDeployment(a.workload)...)
 	tls := p.ownTLS()

@@ -273,6 +273,7 @@ func (w *walk) taken(ip netip.Addr) bool {
 
 // dialService is a connection to a Service's ClusterIP, or to a headless Service's pods, as kube-proxy and DNS make it.
 func (w *walk) dialService(p *path, d resolve.Dialled, tls resolve.ClientTLS) {
+	w.asked.dials(d)
 	svc := d.Service
 	port, ok := svc.PortByNumber(d.Port)
 	if !ok && !d.Headless {

@@ -325,6 +325,7 @@ func (w *walk) deliver(p *path, a arrival) {
 // request goes on. request is nil on a TCP filter chain.
 // Source: pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager.
 func (w *walk) filters(p *path, proxy *resolve.Workload, c *resolve.Connection, request *resolve.HTTPRequest) bool {
+	w.asked.judged(p, proxy, c, request)
 	custom := w.snapshot.AuthorizeCustom(proxy, c, request)
 	if !w.authorized(p, custom, request) {
 		return false

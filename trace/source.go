@@ -34,6 +34,8 @@ func (e *SourceError) Unwrap() error { return e.Err }
 type sender struct {
 	external bool
 	workload *resolve.Workload
+	// gateway is the one by which a client outside the cluster enters; nil for the best one.
+	gateway *resolve.GatewayEntry
 }
 
 // findSource finds who sends the request.
@@ -126,6 +128,7 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 	}
 	dialled, steps := w.snapshot.ResolveName(client, scope, w.request.Host, w.request.Port)
 	p.note(steps...)
+	w.asked.dials(dialled.Dialled)
 	if dialled.Service == nil || dialled.Service.Registry != resolve.RegistryKubernetes {
 		w.unnamed(p, resolve.StageDNS, w.request.Host, client)
 	}

@@ -18,6 +18,8 @@ type walk struct {
 	// detail is which steps the trace keeps.
 	detail   Detail
 	outcomes []finished
+	// asked notes what of the client counts; nil where nobody wants to know.
+	asked *asked
 }
 
 // finished is an outcome with the hops it took.
@@ -51,14 +53,23 @@ func walkIn(s *resolve.Snapshot, req Request, d Detail) (*Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := req.path()
+	return w.run(from)
+}
+
+// run follows the request from its sender.
+func (w *walk) run(from sender) (*Trace, error) {
+	var err error
+	p := w.request.path()
 	if free, ok := scratches.Get().(*scratch); ok {
 		p.scratch = free
 		defer free.release()
 	}
-	if from.external {
+	switch {
+	case from.gateway != nil:
+		w.enter(p, *from.gateway)
+	case from.external:
 		err = w.enterGateway(p)
-	} else {
+	default:
 		w.leave(p, from.workload)
 	}
 	if err != nil {

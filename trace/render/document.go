@@ -55,7 +55,7 @@ func (d Document) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return EscapeJSON(trace.Redact(data)), nil
+	return EscapeJSON(data), nil
 }
 
 // documentName makes a Kubernetes name of what was asked: reviews.shop-9080-reviews-0.
@@ -195,6 +195,11 @@ func proxyName(d resolve.Dataplane) string {
 
 func workloadDocument(r resolve.Ref) Workload {
 	return Workload{Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}
+}
+
+// NewResource is the resource in the contract's shape; locate is as in [NewDocument].
+func NewResource(r resolve.Ref, locate func(resolve.Ref) string) Resource {
+	return resourceDocument(r, locate)
 }
 
 func resourceDocument(r resolve.Ref, locate func(resolve.Ref) string) Resource {

@@ -6,6 +6,8 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 )
 
 // escape makes a string from a resource or a request safe to show on a terminal.
@@ -44,6 +46,12 @@ func escape(s string) string {
 	return b.String()
 }
 
+// Escape makes a text of one line safe to show on a terminal.
+func Escape(s string) string { return escape(s) }
+
+// EscapeJSON makes a JSON text safe to show on a terminal, without changing what it says, and takes tokens out.
+func EscapeJSON(data []byte) []byte { return escapeJSON(trace.Redact(data)) }
+
 // EscapeLines makes a text safe to show on a terminal as escape does, and leaves its line breaks: errors
 // and warnings quote files, names and servers.
 func EscapeLines(text string) string {
@@ -56,10 +64,10 @@ func EscapeLines(text string) string {
 
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
-// EscapeJSON writes what does not print in a JSON text as \uXXXX. The document
+// escapeJSON writes what does not print in a JSON text as \uXXXX. The document
 // stays the same: outside ASCII a JSON text has characters only in strings. encoding/json itself
 // escapes the C0 controls and leaves the C1 controls and the bidirectional overrides.
-func EscapeJSON(data []byte) []byte {
+func escapeJSON(data []byte) []byte {
 	const del = '\x7f'
 	hostile := func(r rune) bool { return r >= del && unprintable(r) }
 	out := make([]byte, 0, len(data))

@@ -41,7 +41,7 @@ func TestEscapeJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	escaped := EscapeJSON(data)
+	escaped := escapeJSON(data)
 	if i := strings.IndexFunc(string(escaped), func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
 		t.Errorf("%q does not print at %d", escaped, i)
 	}

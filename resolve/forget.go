@@ -1,0 +1,29 @@
+package resolve
+
+// ForgetClients drops what was made for the clients of a namespace and no others ask for: their route tables, listeners
+// and clusters, which are by far the most that a snapshot keeps. What is asked for again is made again.
+func (s *Snapshot) ForgetClients(namespace string) {
+	c := &s.index.scopes
+	c.Lock()
+	for key, scope := range c.scopes {
+		if key.namespace == namespace {
+			scope.tables.forget()
+		}
+	}
+	c.Unlock()
+	for _, w := range s.WorkloadsIn(namespace) {
+		s.known(w).clusters.forget()
+	}
+}
+
+func (c *tableCache) forget() {
+	c.Lock()
+	defer c.Unlock()
+	c.listeners, c.routes = nil, nil
+}
+
+func (m *memo[K, V]) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.answers = nil
+}
