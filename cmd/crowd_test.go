@@ -18,7 +18,7 @@ import (
 // these in one thing each: whoever is said to fare as another does, fares so when it is walked.
 func TestCrowdIsEachOfItsClients(t *testing.T) {
 	clients, walks := 0, 0
-	for _, c := range tracedScenarios(t) {
+	for c := range tracedScenarios(t) {
 		snapshot := resolve.NewSnapshot(c.input)
 		crowd := trace.NewCrowd(snapshot, c.request)
 		for _, w := range crowdOf(snapshot) {

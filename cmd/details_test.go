@@ -22,7 +22,7 @@ func TestDetailsAreListed(t *testing.T) {
 			t.Errorf("%s: %q %q is of %d kinds in the list", name, flags, details, kinds)
 		}
 	}
-	for _, c := range tracedScenarios(t) {
+	for c := range tracedScenarios(t) {
 		whole, err := c.walk(c.input.Resources)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)

@@ -24,7 +24,7 @@ import (
 func TestHintsHold(t *testing.T) {
 	t.Parallel()
 	held := 0
-	for _, c := range tracedScenarios(t) {
+	for c := range tracedScenarios(t) {
 		whole, err := c.walk(c.input.Resources)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)

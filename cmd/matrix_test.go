@@ -20,7 +20,7 @@ import (
 // cell is what a trace of that request from that source says.
 func TestMatrixIsEachOfItsCells(t *testing.T) {
 	cells := 0
-	for _, c := range tracedScenarios(t) {
+	for c := range tracedScenarios(t) {
 		snapshot := resolve.NewSnapshot(c.input)
 		cells += compareCells(t, c.name, c.input, []reach.Question{reach.NewQuestion(snapshot, c.request)}, everyService(t, snapshot))
 	}

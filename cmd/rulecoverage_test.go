@@ -79,7 +79,7 @@ var withoutScenario = map[resolve.RuleID]string{
 func TestEveryRuleHasAScenario(t *testing.T) {
 	t.Parallel()
 	followed := map[resolve.RuleID]bool{}
-	for _, c := range tracedScenarios(t) {
+	for c := range tracedScenarios(t) {
 		got, err := c.walk(c.input.Resources)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
