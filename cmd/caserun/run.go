@@ -148,7 +148,7 @@ func (r *single) run(j job) Result {
 	if result.Error != "" || len(result.Mismatches) > 0 {
 		result.Verdict = Failed
 		if r.mesh.Flags != nil {
-			result.Command = typed.Command(r.mesh.Flags...)
+			result.Command = disclosed(typed).Command(r.mesh.Flags...)
 		}
 	}
 	return result
