@@ -65,6 +65,7 @@ type Mesh struct {
 // that could not be read, or of the context.
 func (r *Runner) Run(ctx context.Context, mesh Mesh, suites []casefile.Suite) (results []Result, covered []coverage.Rule, err error) {
 	jobs := r.jobs(suites)
+	schedule := newSchedule(jobs, r.sourceNamespace)
 	results = make([]Result, len(jobs))
 	var taken atomic.Int64
 	sets := make([]coverage.Set, runtime.GOMAXPROCS(0))
@@ -73,11 +74,13 @@ func (r *Runner) Run(ctx context.Context, mesh Mesh, suites []casefile.Suite) (r
 		group.Go(func() error {
 			one := single{Runner: r, mesh: mesh, covered: &sets[worker]}
 			for {
-				i := int(taken.Add(1)) - 1
-				if i >= len(jobs) || ctx.Err() != nil {
+				next := int(taken.Add(1)) - 1
+				if next >= len(jobs) || ctx.Err() != nil {
 					return ctx.Err()
 				}
+				i := schedule.order[next]
 				results[i] = one.run(jobs[i])
+				schedule.done(i, mesh.Snapshot)
 			}
 		})
 	}

@@ -75,6 +75,29 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// Cases of one namespace run behind each other, and are answered as if they did not.
+func TestManyNamespaces(t *testing.T) {
+	manifests, text := shop, head
+	for i := range 40 {
+		manifests += fmt.Sprintf("---\napiVersion: v1\nkind: Namespace\nmetadata: {name: n%d, labels: {istio-injection: enabled}}\n", i%20)
+		text += fmt.Sprintf("- {name: c%d, request: {url: http://reviews.shop, namespace: n%d}, expect: {outcomes: [{decision: Unavailable}], request: {source: {namespace: n%d}}}}\n", i, i%20, i%20)
+	}
+	in := input(t, manifests)
+	report := runAll(t, Runner{}, in, text)
+	if report.Count(Passed) != 40 {
+		t.Errorf("%s", report.Text(Normal))
+	}
+	for i, r := range report.Results {
+		if want := fmt.Sprintf("c%d", i); r.Name != want {
+			t.Fatalf("%s is at the place of %s", r.Name, want)
+		}
+	}
+	s := newSchedule((&Runner{}).jobs(suites(t, text)), (&Runner{}).sourceNamespace)
+	if !s.forgets || !slices.Equal(s.order[:4], []int{0, 20, 1, 21}) {
+		t.Errorf("%t %v", s.forgets, s.order)
+	}
+}
+
 // The command that traces a request again has no credential in it.
 func TestCommandDisclosesNothing(t *testing.T) {
 	report := runAll(t, Runner{}, input(t, shop), head+`- request: {url: http://reviews.shop, headers: {authorization: "Basic abc", cookie: [d=e, f=g], k: "v w"}}
