@@ -2,6 +2,7 @@ package caserun
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"runtime"
 	"sync/atomic"
@@ -146,7 +147,7 @@ func (r *single) run(j job) Result {
 		err = r.compare(&result, c, request)
 	}
 	if err != nil {
-		result.Error = err.Error()
+		result.Error = refusal(err)
 	}
 	if result.Error != "" || len(result.Mismatches) > 0 {
 		result.Verdict = Failed
@@ -155,6 +156,24 @@ func (r *single) run(j job) Result {
 		}
 	}
 	return result
+}
+
+// refusal says why there is no trace, with the field of a case file in place of the flag of a command line.
+func refusal(err error) string {
+	var refused *trace.InputError
+	if errors.As(err, &refused) {
+		field, ok := fields[refused.Input]
+		if !ok {
+			field = string(refused.Input)
+		}
+		return "request." + field + ": " + refused.Problem
+	}
+	return err.Error()
+}
+
+// fields are those of a case file that are named otherwise than the flag.
+var fields = map[trace.Input]string{
+	trace.InputURL: "url", trace.InputHeader: "headers", trace.InputSourceIP: "sourceIP", trace.InputClientCert: "clientCert", trace.InputClaim: "claims",
 }
 
 // namespaceOf is the namespace of a request that names none. istio-config-validator knows none: there it is that of the VirtualService that has

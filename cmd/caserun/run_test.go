@@ -110,6 +110,20 @@ func TestCommandDisclosesNothing(t *testing.T) {
 	}
 }
 
+// What a request can not be is said with the field of the case file.
+func TestRefusal(t *testing.T) {
+	for request, want := range map[string]string{
+		"url: http://reviews.shop, sourceIP: x": `request.sourceIP: "x": expected an IP address such as 203.0.113.7`,
+		"url: http://reviews.shop, method: get": `request.method: "get": methods are upper case; expected GET`,
+		"url: ftp://reviews.shop":               `request.url: `,
+	} {
+		r := runAll(t, Runner{}, input(t, shop), head+"- {request: {"+request+"}, expect: {outcomes: [{}]}}\n").Results[0]
+		if r.Verdict != Failed || !strings.HasPrefix(r.Error, want) {
+			t.Errorf("%s: %s, want %s", request, r.Error, want)
+		}
+	}
+}
+
 func TestOnly(t *testing.T) {
 	report := runAll(t, Runner{Only: regexp.MustCompile("^s/b$")}, input(t, shop),
 		head+"- {name: a, request: {url: http://reviews.shop}}\n- {name: b, request: {url: http://reviews.shop}}\n")
