@@ -12,8 +12,11 @@ func (m Mesh) WriteCases(w io.Writer, manifests string, cases int) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "apiVersion: meshtrace.dev/v1alpha1\nkind: TraceTest\nmetadata: {name: bigmesh}\nmanifests: [%s]\ncases:\n", manifests)
 	calls := []struct{ method, path, decision string }{
-		{"GET", "/api/", "Delivered"}, {"POST", "/api/orders", "Delivered"}, {"GET", "/", "Delivered"},
-		{"DELETE", "/api/orders/1", "Denied"}, {"GET", "/admin", "Denied"},
+		{"GET", "/api/", "Delivered"},
+		{"POST", "/api/orders", "Delivered"},
+		{"GET", "/", "Delivered"},
+		{"DELETE", "/api/orders/1", "Denied"},
+		{"GET", "/admin", "Denied"},
 	}
 	for i := range cases {
 		called := i % m.Services
