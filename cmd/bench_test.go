@@ -1,11 +1,16 @@
 package cmd
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -111,6 +116,36 @@ func BenchmarkTrace(b *testing.B) {
 			})
 		}
 	})
+}
+
+// benchCases is how many cases BenchmarkTest runs.
+const benchCases = 10_000
+
+// BenchmarkTest runs `test` from the reading of its files to its report, all cases in one file.
+func BenchmarkTest(b *testing.B) {
+	for _, flags := range [][]string{{}, {"--coverage"}} {
+		b.Run(strings.Join(append([]string{"cases"}, flags...), ""), func(b *testing.B) {
+			bySize(b, func(b *testing.B, path string) {
+				cases := filepath.Join(filepath.Dir(path), "cases.yaml")
+				var file bytes.Buffer
+				if err := bigmesh.Of(benchSizes[0]).WriteCases(&file, filepath.Base(path), benchCases); err != nil {
+					b.Fatal(err)
+				}
+				if err := os.WriteFile(cases, file.Bytes(), 0o600); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportAllocs()
+				for b.Loop() {
+					var out bytes.Buffer
+					streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &out}
+					args := append([]string{"kubectl-mesh_trace", "test", "-f", cases}, flags...)
+					if code := run(context.Background(), args, streams, Build{}, join()); code != 0 {
+						b.Fatal(out.String())
+					}
+				}
+			})
+		})
+	}
 }
 
 // BenchmarkMemory reports what a snapshot of the mesh keeps, with all indexes built.

@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
 )
 
 // A request has the fields of the command line. One that is a list stands for one case each, and the lists of a request
@@ -204,7 +205,7 @@ func (p *parser) header(name string, n *yaml.Node, path string) (choice, bool) {
 		return choice{"~", func(*trace.Typed) {}}, true
 	}
 	value, ok := p.text(n, path)
-	label := string(trace.Redact([]byte(value)))
+	label := string(trace.Redact([]byte(render.Disclose(name, value))))
 	return choice{label, func(q *trace.Typed) { q.Headers = append(q.Headers, name+": "+value) }}, ok
 }
 

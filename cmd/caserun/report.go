@@ -2,9 +2,12 @@ package caserun
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace/coverage"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
 )
 
 // Report is what came of a set of case files.
@@ -78,6 +81,16 @@ func (e Evidence) String() string {
 		return e.Ref.String() + ": " + e.Reason
 	}
 	return e.Ref.String() + " (" + e.Place + "): " + e.Reason
+}
+
+// disclosed is a request without the values of headers that are secrets: reports are kept in logs.
+func disclosed(typed trace.Typed) trace.Typed {
+	typed.Headers = slices.Clone(typed.Headers)
+	for i, line := range typed.Headers {
+		name, value, _ := strings.Cut(line, ": ")
+		typed.Headers[i] = name + ": " + render.Disclose(name, value)
+	}
+	return typed
 }
 
 // message is the first thing to be said of a failure.

@@ -2,6 +2,7 @@ package caserun
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"runtime"
 	"sync/atomic"
@@ -65,6 +66,7 @@ type Mesh struct {
 // that could not be read, or of the context.
 func (r *Runner) Run(ctx context.Context, mesh Mesh, suites []casefile.Suite) (results []Result, covered []coverage.Rule, err error) {
 	jobs := r.jobs(suites)
+	schedule := newSchedule(jobs, r.sourceNamespace)
 	results = make([]Result, len(jobs))
 	var taken atomic.Int64
 	sets := make([]coverage.Set, runtime.GOMAXPROCS(0))
@@ -73,11 +75,13 @@ func (r *Runner) Run(ctx context.Context, mesh Mesh, suites []casefile.Suite) (r
 		group.Go(func() error {
 			one := single{Runner: r, mesh: mesh, covered: &sets[worker]}
 			for {
-				i := int(taken.Add(1)) - 1
-				if i >= len(jobs) || ctx.Err() != nil {
+				next := int(taken.Add(1)) - 1
+				if next >= len(jobs) || ctx.Err() != nil {
 					return ctx.Err()
 				}
+				i := schedule.order[next]
 				results[i] = one.run(jobs[i])
+				schedule.done(i, mesh.Snapshot)
 			}
 		})
 	}
@@ -143,15 +147,33 @@ func (r *single) run(j job) Result {
 		err = r.compare(&result, c, request)
 	}
 	if err != nil {
-		result.Error = err.Error()
+		result.Error = refusal(err)
 	}
 	if result.Error != "" || len(result.Mismatches) > 0 {
 		result.Verdict = Failed
 		if r.mesh.Flags != nil {
-			result.Command = typed.Command(r.mesh.Flags...)
+			result.Command = disclosed(typed).Command(r.mesh.Flags...)
 		}
 	}
 	return result
+}
+
+// refusal says why there is no trace, with the field of a case file in place of the flag of a command line.
+func refusal(err error) string {
+	var refused *trace.InputError
+	if errors.As(err, &refused) {
+		field, ok := fields[refused.Input]
+		if !ok {
+			field = string(refused.Input)
+		}
+		return "request." + field + ": " + refused.Problem
+	}
+	return err.Error()
+}
+
+// fields are those of a case file that are named otherwise than the flag.
+var fields = map[trace.Input]string{
+	trace.InputURL: "url", trace.InputHeader: "headers", trace.InputSourceIP: "sourceIP", trace.InputClientCert: "clientCert", trace.InputClaim: "claims",
 }
 
 // namespaceOf is the namespace of a request that names none. istio-config-validator knows none: there it is that of the VirtualService that has

@@ -1,6 +1,7 @@
 package caserun
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -28,7 +29,7 @@ func (r *Report) TAP() ([]byte, error) {
 		if one.Verdict != Failed {
 			continue
 		}
-		data, err := yaml.Marshal(one.document())
+		data, err := diagnostic(one)
 		if err != nil {
 			return nil, err
 		}
@@ -42,6 +43,15 @@ func (r *Report) TAP() ([]byte, error) {
 		fmt.Fprintf(&b, "# coverage: %.1f%% of rules (%d of %d)\n", r.Coverage.Percent(), r.Coverage.Covered(), len(r.Coverage.Rules))
 	}
 	return []byte(render.EscapeLines(b.String())), nil
+}
+
+// diagnostic is the document of a case as YAML, which takes no control characters but escaped ones.
+func diagnostic(r *Result) ([]byte, error) {
+	data, err := json.Marshal(r.document())
+	if err != nil {
+		return nil, err
+	}
+	return yaml.JSONToYAML(render.EscapeJSON(data))
 }
 
 // description escapes what would begin a directive.

@@ -115,15 +115,20 @@ func (l *lister) kubeRoutes() {
 		}
 	}
 	for _, o := range s.TLSRoutes {
-		// It is taken by its hostnames, and has one rule.
-		object := ref(group, "TLSRoute", o)
-		for i := range o.Spec.Rules {
-			field := fmt.Sprintf("spec.rules[%d]", i)
-			l.addAs(object, field, covers(l.fields[object], field) || i == 0 && covers(l.fields[object], "spec.hostnames"))
-		}
+		l.connections(ref(group, "TLSRoute", o), len(o.Spec.Rules))
 	}
 	for _, o := range s.TCPRoutes {
-		l.list(ref(group, "TCPRoute", o), "spec.rules", len(o.Spec.Rules))
+		l.connections(ref(group, "TCPRoute", o), len(o.Spec.Rules))
+	}
+}
+
+// connections adds the rules of a route of connections. They have no matches: what takes a connection is a hostname, or a parent, of the route,
+// and of its rules the first.
+func (l *lister) connections(object resolve.Ref, rules int) {
+	fields := l.fields[object]
+	for i := range rules {
+		field := fmt.Sprintf("spec.rules[%d]", i)
+		l.addAs(object, field, covers(fields, field) || i == 0 && (covers(fields, "spec.hostnames") || covers(fields, "spec.parentRefs")))
 	}
 }
 

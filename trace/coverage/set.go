@@ -71,3 +71,21 @@ func covers(fields []string, rule string) bool {
 		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 	})
 }
+
+// Stray are the fields that have decided and are part of no rule of the list, for a test to find that the list lacks one. What decides by being
+// empty has no rule: an AuthorizationPolicy none of whose rules matched.
+func (c *Set) Stray(rules []Rule) []resolve.Ref {
+	var out []resolve.Ref
+	for ref := range c.decided {
+		known := ref.IsZero() || ref.Field == "spec.rules" ||
+			(ref.Kind == "TLSRoute" || ref.Kind == "TCPRoute") && (ref.Field == "spec.hostnames" || covers([]string{ref.Field}, "spec.parentRefs"))
+		for _, r := range rules {
+			known = known || r.Ref.Object() == ref.Object() && (covers([]string{ref.Field}, r.Ref.Field) || covers([]string{r.Ref.Field}, ref.Field))
+		}
+		if !known {
+			out = append(out, ref)
+		}
+	}
+	slices.SortFunc(out, resolve.CompareRefs)
+	return out
+}

@@ -291,7 +291,7 @@ func (r *renderer) arrives(f *trace.Forwarded) line {
 		l = l.then(" ", line{}.text(asPlain, f.Path))
 	}
 	for _, k := range slices.Sorted(maps.Keys(f.Headers)) {
-		l = l.then("  ", line{}.text(asPlain, "+").text(asPlain, k).text(asPlain, ": ").text(asPlain, disclose(k, f.Headers[k])))
+		l = l.then("  ", line{}.text(asPlain, "+").text(asPlain, k).text(asPlain, ": ").text(asPlain, Disclose(k, f.Headers[k])))
 	}
 	for _, k := range f.Removed {
 		l = l.then("  ", line{}.text(asPlain, "-").text(asPlain, k))

@@ -58,7 +58,7 @@ func (r *renderer) headersSent() {
 	var l line
 	for _, k := range slices.Sorted(maps.Keys(r.trace.Request.Headers)) {
 		if k != "host" {
-			l = l.then(", ", line{}.text(asPlain, k).text(asPlain, ": ").text(asPlain, disclose(k, r.trace.Request.Headers[k])))
+			l = l.then(", ", line{}.text(asPlain, k).text(asPlain, ": ").text(asPlain, Disclose(k, r.trace.Request.Headers[k])))
 		}
 	}
 	if r.trace.Request.Token != nil {
@@ -69,8 +69,8 @@ func (r *renderer) headersSent() {
 	}
 }
 
-// disclose is a header's value, or dots for one that is a secret: a trace is made to be pasted.
-func disclose(header, value string) string {
+// Disclose is a header's value, or dots for one that is a secret: a trace is made to be pasted.
+func Disclose(header, value string) string {
 	switch strings.ToLower(header) {
 	case "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key":
 		return "…"

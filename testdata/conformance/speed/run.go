@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/bigmesh"
 )
 
 // build builds a command of a module this one requires, and returns its path.
@@ -55,6 +58,26 @@ func compare(times int, a, b []string) (runsA, runsB runs, err error) {
 		}
 	}
 	return runsA, runsB, nil
+}
+
+// runCases runs a case file of a mesh as often as told.
+func runCases(times int, tracer, mesh string, services int) (all runs, err error) {
+	path := strings.TrimSuffix(mesh, ".yaml") + ".cases.yaml"
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(bigmesh.Of(services).WriteCases(file, filepath.Base(mesh), cases), file.Close()); err != nil {
+		return nil, err
+	}
+	for range times {
+		r, err := execute([]string{tracer, "test", "-f", path})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
 }
 
 func execute(command []string) (run, error) {
