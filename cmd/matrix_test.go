@@ -67,7 +67,7 @@ func compareCells(t *testing.T, name string, in resolve.Input, lists ...[]reach.
 		}
 		patterns = append(patterns, p)
 	}
-	sources, err := reach.MatrixSources(snapshot, patterns, questions)
+	sources, _, err := reach.MatrixSources(snapshot, patterns, questions)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}

@@ -28,8 +28,12 @@ const namesShown = 6
 // Text is the report for a person: how many are let through; then the groups, each with what decides and who is in it.
 func Text(r *reach.Report, opts Options) []byte {
 	t := &text{opts: opts}
-	all, through := r.Count()
-	t.line(0, "%d of %d sources can %s", through, all, RequestText(r.Request))
+	all, through, partly := r.Count()
+	also := ""
+	if partly > 0 {
+		also = fmt.Sprintf(", and %d in part", partly)
+	}
+	t.line(0, "%d of %d sources can %s%s", through, all, RequestText(r.Request), also)
 	last := reach.Reach("")
 	for _, g := range r.Groups {
 		if g.Answer.Reach() != last {
