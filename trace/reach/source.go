@@ -201,11 +201,22 @@ func unread(s *resolve.Snapshot, patterns []Pattern) []trace.Warning {
 	for _, g := range gaps {
 		w := trace.Warning{
 			Ref:     resolve.Ref{Group: g.GroupKind.Group, Kind: g.GroupKind.Kind, Namespace: g.Namespace, Name: g.Name},
-			Message: fmt.Sprintf("could not be read (%s): what it would tell of is not among the sources", g.Reason),
+			Message: fmt.Sprintf("%s could not be read (%s): what it would tell of is not among the sources", gapText(g), g.Reason),
 		}
 		if !slices.Contains(out, w) {
 			out = append(out, w)
 		}
 	}
 	return out
+}
+
+// gapText names what could not be read.
+func gapText(g resolve.Gap) string {
+	switch {
+	case g.Name != "":
+		return "this " + g.GroupKind.Kind
+	case g.Namespace != "":
+		return "the kind " + g.GroupKind.Kind + " in namespace " + g.Namespace
+	}
+	return "the kind " + g.GroupKind.Kind
 }

@@ -3,6 +3,7 @@ package show
 import (
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -114,5 +115,25 @@ func TestMatrixJSON(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, &got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestManyNamespaces: a group of many namespaces counts what is in each, unless the text is wide.
+func TestManyNamespaces(t *testing.T) {
+	group := reach.Group{Answer: reach.Sum(&trace.Trace{Outcomes: []trace.Outcome{{Weight: 100, Decision: trace.Delivered, Certainty: trace.Certain}}})}
+	for i := range 12 {
+		for _, name := range []string{"a", "b"} {
+			source := &reach.Source{Kind: reach.WorkloadSource, Namespace: fmt.Sprintf("team-%02d", i), Ref: resolve.Ref{Kind: "Deployment", Name: name}}
+			group.Members = append(group.Members, reach.Member{Source: source, Pods: 1})
+		}
+	}
+	report := &reach.Report{Request: trace.Request{Scheme: trace.HTTP, Method: "GET", Host: "x", Port: 80, Path: "/"}, Groups: []reach.Group{group}}
+	const want = "24 of 24 sources can GET http://x/\n\nLet through: 24 sources\n  Delivered\n" +
+		"    12 namespaces: team-00 (2), team-01 (2), team-02 (2), team-03 (2), team-04 (2), team-05 (2) and 6 more\n"
+	if diff := cmp.Diff(want, string(Text(report, Options{Locate: located}))); diff != "" {
+		t.Error(diff)
+	}
+	if wide := string(Text(report, Options{Wide: true, Locate: located})); !strings.Contains(wide, "\n    team-11: deployment/a, deployment/b\n") {
+		t.Errorf("not all are named:\n%s", wide)
 	}
 }
