@@ -202,10 +202,10 @@ func (o *matrixOptions) matrix(ctx context.Context, snapshot *resolve.Snapshot, 
 	if err != nil {
 		return nil, err
 	}
-	questions := make([]reach.Question, len(requests))
 	for i, q := range requests {
-		questions[i] = reach.NewQuestion(snapshot, reach.Qualify(snapshot, q, namespace))
+		requests[i] = reach.Qualify(snapshot, q, namespace)
 	}
+	questions := reach.Questions(snapshot, requests...)
 	sources, warnings, err := reach.MatrixSources(snapshot, patterns, questions)
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ func TestMatrixIsEachOfItsCells(t *testing.T) {
 	cells := 0
 	for c := range tracedScenarios(t) {
 		snapshot := resolve.NewSnapshot(c.input)
-		cells += compareCells(t, c.name, c.input, []reach.Question{reach.NewQuestion(snapshot, c.request)}, everyService(t, snapshot))
+		cells += compareCells(t, c.name, c.input, reach.Questions(snapshot, c.request), everyService(t, snapshot))
 	}
 	t.Logf("%d cells", cells)
 }
@@ -43,15 +43,15 @@ func everyService(t *testing.T, s *resolve.Snapshot) []reach.Question {
 	if err != nil {
 		return nil // there is no Service
 	}
-	var out []reach.Question
+	var requests []trace.Request
 	for _, url := range urls {
 		q, err := trace.NewRequest(trace.Typed{URL: url})
 		if err != nil {
 			t.Fatalf("%s: %v", url, err)
 		}
-		out = append(out, reach.NewQuestion(s, q))
+		requests = append(requests, q)
 	}
-	return out
+	return reach.Questions(s, requests...)
 }
 
 // compareCells holds a matrix against walks in a snapshot of their own, and returns how many cells it has.
