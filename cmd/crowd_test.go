@@ -92,7 +92,8 @@ func relatives(s *resolve.Snapshot, namespaces []string) []func(*resolve.Workloa
 		for _, other := range s.WorkloadsIn(namespace) {
 			changes = append(changes, func(w *resolve.Workload) { w.ServiceAccount = other.ServiceAccount },
 				func(w *resolve.Workload) { maps.Copy(w.Labels, other.Labels) },
-				func(w *resolve.Workload) { w.NodeName, w.Locality = other.NodeName, other.Locality })
+				func(w *resolve.Workload) { w.NodeName, w.Locality = other.NodeName, other.Locality },
+				func(w *resolve.Workload) { w.NodeName, w.Locality = other.NodeName, resolve.Locality{} })
 		}
 		if len(changes) > 30 {
 			break

@@ -202,15 +202,20 @@ func (o *matrixOptions) matrix(ctx context.Context, snapshot *resolve.Snapshot, 
 	if err != nil {
 		return nil, err
 	}
-	questions := make([]reach.Question, len(requests))
 	for i, q := range requests {
-		questions[i] = reach.NewQuestion(snapshot, reach.Qualify(snapshot, q, namespace))
+		requests[i] = reach.Qualify(snapshot, q, namespace)
 	}
-	sources, err := reach.MatrixSources(snapshot, patterns, questions)
+	questions := reach.Questions(snapshot, requests...)
+	sources, warnings, err := reach.MatrixSources(snapshot, patterns, questions)
 	if err != nil {
 		return nil, err
 	}
-	return reach.NewMatrix(ctx, snapshot, sources, questions)
+	m, err := reach.NewMatrix(ctx, snapshot, sources, questions)
+	if err != nil {
+		return nil, err
+	}
+	m.Warn(warnings...)
+	return m, nil
 }
 
 func (o *matrixOptions) render(m *reach.Matrix, snapshot *resolve.Snapshot) ([]byte, error) {

@@ -37,7 +37,7 @@ func matrixOf(tb testing.TB, s *resolve.Snapshot, namespaces string) *reach.Matr
 	if err != nil {
 		tb.Fatal(err)
 	}
-	var questions []reach.Question
+	var requests []trace.Request
 	seen := map[string]bool{}
 	for _, url := range urls {
 		q, err := trace.NewRequest(trace.Typed{URL: url, Method: "GET"})
@@ -46,10 +46,10 @@ func matrixOf(tb testing.TB, s *resolve.Snapshot, namespaces string) *reach.Matr
 		}
 		if !seen[q.Host] {
 			seen[q.Host] = true
-			questions = append(questions, reach.NewQuestion(s, q))
+			requests = append(requests, q)
 		}
 	}
-	m, err := reach.NewMatrix(context.Background(), s, sources, questions)
+	m, err := reach.NewMatrix(context.Background(), s, sources, reach.Questions(s, requests...))
 	if err != nil {
 		tb.Fatal(err)
 	}

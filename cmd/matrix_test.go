@@ -22,7 +22,7 @@ func TestMatrixIsEachOfItsCells(t *testing.T) {
 	cells := 0
 	for c := range tracedScenarios(t) {
 		snapshot := resolve.NewSnapshot(c.input)
-		cells += compareCells(t, c.name, c.input, []reach.Question{reach.NewQuestion(snapshot, c.request)}, everyService(t, snapshot))
+		cells += compareCells(t, c.name, c.input, reach.Questions(snapshot, c.request), everyService(t, snapshot))
 	}
 	t.Logf("%d cells", cells)
 }
@@ -43,15 +43,15 @@ func everyService(t *testing.T, s *resolve.Snapshot) []reach.Question {
 	if err != nil {
 		return nil // there is no Service
 	}
-	var out []reach.Question
+	var requests []trace.Request
 	for _, url := range urls {
 		q, err := trace.NewRequest(trace.Typed{URL: url})
 		if err != nil {
 			t.Fatalf("%s: %v", url, err)
 		}
-		out = append(out, reach.NewQuestion(s, q))
+		requests = append(requests, q)
 	}
-	return out
+	return reach.Questions(s, requests...)
 }
 
 // compareCells holds a matrix against walks in a snapshot of their own, and returns how many cells it has.
@@ -67,7 +67,7 @@ func compareCells(t *testing.T, name string, in resolve.Input, lists ...[]reach.
 		}
 		patterns = append(patterns, p)
 	}
-	sources, err := reach.MatrixSources(snapshot, patterns, questions)
+	sources, _, err := reach.MatrixSources(snapshot, patterns, questions)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
@@ -160,9 +160,15 @@ spec: {nodeName: one, containers: [{name: a}, {name: istio-proxy}]}
 status: {phase: Running, podIP: 10.0.0.2, conditions: [{type: Ready, status: "True"}]}
 ---
 apiVersion: v1
+kind: Pod
+metadata: {name: open, namespace: shop, labels: {app: open}}
+spec: {nodeName: one, containers: [{name: a}, {name: istio-proxy}]}
+status: {phase: Running, podIP: 10.0.0.3, conditions: [{type: Ready, status: "True"}]}
+---
+apiVersion: v1
 kind: Service
 metadata: {name: local, namespace: shop}
-spec: {clusterIP: 10.96.0.1, internalTrafficPolicy: Local, selector: {app: server}, ports: [{name: http, port: 80}]}
+spec: {clusterIP: 10.96.0.1, internalTrafficPolicy: Local, selector: {app: open}, ports: [{name: http, port: 80}]}
 ---
 apiVersion: v1
 kind: Service
@@ -176,8 +182,6 @@ spec:
   selector: {matchLabels: {app: server}}
   rules:
   - from: [{source: {remoteIpBlocks: [10.0.0.0/24]}}]
-    to: [{operation: {ports: ["81"]}}]
-  - to: [{operation: {ports: ["80"]}}]
 `
 	path := filepath.Join(t.TempDir(), "mesh.yaml")
 	if err := os.WriteFile(path, []byte(mesh), 0o600); err != nil {
@@ -200,7 +204,11 @@ spec:
 			t.Fatal(err)
 		}
 		crowd := trace.NewCrowd(snapshot, q)
-		for pod, want := range map[string]trace.Decision{"near": tc.near, "far": tc.far} {
+		for _, client := range []struct {
+			pod  string
+			want trace.Decision
+		}{{"near", tc.near}, {"far", tc.far}} {
+			pod, want := client.pod, client.want
 			found, err := snapshot.FindWorkload("pod", "shop", pod)
 			if err != nil {
 				t.Fatal(err)

@@ -25,6 +25,24 @@ func (s *Snapshot) ClientsIn(namespace string) []*Workload {
 	return all
 }
 
+// ClientGaps are what could not be read of the namespace and may be among its clients, or say what they are called by; of the
+// empty namespace, that not all namespaces are known.
+func (s *Snapshot) ClientGaps(namespace string) []Gap {
+	if namespace == "" {
+		return s.GapsOf(namespaceKind)
+	}
+	var gaps []Gap
+	for _, kind := range []schema.GroupKind{podKind, cronJobKind, workloadEntryKind} {
+		gaps = append(gaps, s.GapsOf(kind, namespace)...)
+	}
+	if s.Offline {
+		for _, kind := range []schema.GroupKind{deploymentKind, statefulSetKind, daemonSetKind, jobKind} {
+			gaps = append(gaps, s.GapsOf(kind, namespace)...)
+		}
+	}
+	return gaps
+}
+
 // NamespaceNames are the namespaces that are known, or in which something may run, in order.
 func (s *Snapshot) NamespaceNames() []string {
 	names := map[string]bool{}

@@ -52,6 +52,8 @@ func TestDependencyDirection(t *testing.T) {
 		{"resolve", module + "/resolve", []string{module + "/trace"}},
 		{"trace", module + "/trace", []string{module + "/trace/render"}},
 		{"render", module + "/trace/render", nil},
+		{"reach", module + "/trace/reach", []string{module + "/trace/render"}},
+		{"show", module + "/trace/reach/show", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if _, ok := packages[tc.path]; !ok {

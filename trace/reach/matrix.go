@@ -68,8 +68,15 @@ func NewMatrix(ctx context.Context, s *resolve.Snapshot, sources []*Source, ques
 		s.ForgetClients(sources[from].Namespace)
 		from = to
 	}
-	slices.SortFunc(m.Warnings, compareWarnings)
+	m.Warn()
 	return m, nil
+}
+
+// Warn adds warnings.
+func (m *Matrix) Warn(warnings ...trace.Warning) {
+	m.Warnings = append(m.Warnings, warnings...)
+	slices.SortFunc(m.Warnings, compareWarnings)
+	m.Warnings = slices.Compact(m.Warnings)
 }
 
 // askAll asks the sources all questions.

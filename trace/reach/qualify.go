@@ -1,7 +1,6 @@
 package reach
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -14,10 +13,7 @@ func Qualify(s *resolve.Snapshot, req trace.Request, namespace string) trace.Req
 	if strings.Contains(req.Host, ".") || strings.Contains(req.Host, ":") {
 		return req
 	}
-	there := slices.ContainsFunc(s.Services(), func(svc *resolve.Service) bool {
-		return svc.Registry == resolve.RegistryKubernetes && svc.Namespace == namespace && svc.Name == req.Host
-	})
-	if there {
+	if _, there := s.KubeService(namespace, req.Host); there {
 		req.Host += "." + namespace
 		req.WrittenHost = ""
 	}

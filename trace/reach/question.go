@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -16,15 +17,19 @@ type Question struct {
 	Namespace string
 }
 
-// NewQuestion is a request for the host of a URL, whoever sends it.
-func NewQuestion(s *resolve.Snapshot, req trace.Request) Question {
-	q := Question{Request: req, Namespace: req.Host}
+// Questions are the requests, whoever sends them.
+func Questions(s *resolve.Snapshot, requests ...trace.Request) []Question {
+	namespaces := map[string]string{}
 	for _, svc := range s.Services() {
-		if svc.Registry == resolve.RegistryKubernetes && (svc.Hostname == req.Host || svc.Name+"."+svc.Namespace == req.Host) {
-			q.Namespace = svc.Namespace
+		if svc.Registry == resolve.RegistryKubernetes {
+			namespaces[svc.Hostname], namespaces[svc.Name+"."+svc.Namespace] = svc.Namespace, svc.Namespace
 		}
 	}
-	return q
+	out := make([]Question, len(requests))
+	for i, q := range requests {
+		out[i] = Question{Request: q, Namespace: cmp.Or(namespaces[q.Host], q.Host)}
+	}
+	return out
 }
 
 // URLs are those of the ports of all Services that one of the patterns names, by namespace, name and port, with the path. A

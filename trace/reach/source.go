@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 )
@@ -62,11 +64,8 @@ func (s *Source) Local() string { return strings.ToLower(s.Ref.Kind) + "/" + s.R
 func Sources(s *resolve.Snapshot, patterns []Pattern) ([]*Source, error) {
 	var out []*Source
 	used := make([]bool, len(patterns))
-	for _, namespace := range s.NamespaceNames() {
-		if !slices.ContainsFunc(patterns, func(p Pattern) bool { return p.inNamespace(namespace) }) {
-			continue
-		}
-		out = append(out, workloadsOf(s, namespace, patterns, used)...)
+	for _, workloads := range clientsIn(s, namespacesOf(s, patterns)) {
+		out = append(out, workloadsOf(s, workloads, patterns, used)...)
 	}
 	slices.SortStableFunc(out, func(a, b *Source) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Ref.Kind, b.Ref.Kind), cmp.Compare(a.Ref.Name, b.Ref.Name))
@@ -84,15 +83,40 @@ func Sources(s *resolve.Snapshot, patterns []Pattern) ([]*Source, error) {
 	return out, nil
 }
 
-// workloadsOf are the workloads of the namespace that a pattern names, and used the patterns that do.
-func workloadsOf(s *resolve.Snapshot, namespace string, patterns []Pattern, used []bool) []*Source {
+// namespacesOf are the namespaces of which a pattern may name something.
+func namespacesOf(s *resolve.Snapshot, patterns []Pattern) []string {
+	return slices.DeleteFunc(s.NamespaceNames(), func(namespace string) bool {
+		return !slices.ContainsFunc(patterns, func(p Pattern) bool { return p.inNamespace(namespace) })
+	})
+}
+
+// namespacesAtOnce is how many namespaces are read at once: each may take a way to a server and back.
+const namespacesAtOnce = 8
+
+// clientsIn are the clients of each of the namespaces.
+func clientsIn(s *resolve.Snapshot, namespaces []string) [][]*resolve.Workload {
+	out := make([][]*resolve.Workload, len(namespaces))
+	var g errgroup.Group
+	g.SetLimit(namespacesAtOnce)
+	for i, namespace := range namespaces {
+		g.Go(func() error {
+			out[i] = s.ClientsIn(namespace)
+			return nil
+		})
+	}
+	_ = g.Wait() // none of them fails: what cannot be read is a gap
+	return out
+}
+
+// workloadsOf are those of the workloads of a namespace that a pattern names, and used the patterns that do.
+func workloadsOf(s *resolve.Snapshot, workloads []*resolve.Workload, patterns []Pattern, used []bool) []*Source {
 	var out []*Source
 	byOwner := map[resolve.Ref]*Source{}
-	for _, w := range s.ClientsIn(namespace) {
+	for _, w := range workloads {
 		gateway := w.Dataplane == resolve.DataplaneGateway || w.Dataplane == resolve.DataplaneWaypoint
 		named := false
 		for i, p := range patterns {
-			if p.takes(namespace, strings.ToLower(w.Owner.Kind), w.Owner.Name) || p.takesOther(w) {
+			if p.takes(w.Namespace, strings.ToLower(w.Owner.Kind), w.Owner.Name) || p.takesOther(w) {
 				used[i] = true
 				named = named || !gateway || !p.broad()
 			}
@@ -102,7 +126,7 @@ func workloadsOf(s *resolve.Snapshot, namespace string, patterns []Pattern, used
 		}
 		source := byOwner[w.Owner]
 		if source == nil {
-			source = &Source{Kind: WorkloadSource, Ref: w.Owner, Namespace: namespace}
+			source = &Source{Kind: WorkloadSource, Ref: w.Owner, Namespace: w.Namespace}
 			byOwner[w.Owner] = source
 			out = append(out, source)
 		}
@@ -155,13 +179,44 @@ func gateways(s *resolve.Snapshot, req trace.Request) []*Source {
 }
 
 // MatrixSources are the sources of a matrix: those that the patterns name; without any every workload, and a client outside
-// where a gateway serves one of the questions.
-func MatrixSources(s *resolve.Snapshot, patterns []Pattern, questions []Question) ([]*Source, error) {
+// where a gateway serves one of the questions. The warnings are as those of a Report.
+func MatrixSources(s *resolve.Snapshot, patterns []Pattern, questions []Question) ([]*Source, []trace.Warning, error) {
 	if len(patterns) == 0 {
 		patterns = []Pattern{{Text: All}}
 		if slices.ContainsFunc(questions, func(q Question) bool { return len(trace.GatewaysFor(s, q.Request)) > 0 }) {
 			patterns = append(patterns, Pattern{Text: External, external: true})
 		}
 	}
-	return Sources(s, patterns)
+	sources, err := Sources(s, patterns)
+	return sources, unread(s, patterns), err
+}
+
+// unread warns of what could not be read and may be a source that a pattern names.
+func unread(s *resolve.Snapshot, patterns []Pattern) []trace.Warning {
+	gaps := s.ClientGaps("")
+	for _, namespace := range namespacesOf(s, patterns) {
+		gaps = append(gaps, s.ClientGaps(namespace)...)
+	}
+	var out []trace.Warning
+	for _, g := range gaps {
+		w := trace.Warning{
+			Ref:     resolve.Ref{Group: g.GroupKind.Group, Kind: g.GroupKind.Kind, Namespace: g.Namespace, Name: g.Name},
+			Message: fmt.Sprintf("%s could not be read (%s): what it would tell of is not among the sources", gapText(g), g.Reason),
+		}
+		if !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// gapText names what could not be read.
+func gapText(g resolve.Gap) string {
+	switch {
+	case g.Name != "":
+		return "this " + g.GroupKind.Kind
+	case g.Namespace != "":
+		return "the kind " + g.GroupKind.Kind + " in namespace " + g.Namespace
+	}
+	return "the kind " + g.GroupKind.Kind
 }

@@ -54,6 +54,7 @@ func WhoCan(s *resolve.Snapshot, req trace.Request, patterns []Pattern) (*Report
 		sources = append(sources, ways...)
 	}
 	g := &gathering{byTrace: map[*trace.Trace]string{}, groups: map[string]*Group{}, warned: map[trace.Warning]bool{}}
+	g.warn(unread(s, patterns))
 	asker := newAsker(s, req)
 	for i, source := range sources {
 		if i > 0 && sources[i-1].Namespace != source.Namespace {
@@ -87,12 +88,7 @@ func (g *gathering) add(source *Source, p part) {
 		if g.groups[key] == nil {
 			g.groups[key] = &Group{Answer: answer}
 		}
-		for _, w := range p.trace.Warnings {
-			if !g.warned[w] {
-				g.warned[w] = true
-				g.warnings = append(g.warnings, w)
-			}
-		}
+		g.warn(p.trace.Warnings)
 	}
 	member := Member{Source: source, Pods: p.pods}
 	if p.client != nil {
@@ -108,6 +104,16 @@ func (g *gathering) add(source *Source, p part) {
 		return
 	}
 	group.Members = append(group.Members, member)
+}
+
+// warn keeps each warning once.
+func (g *gathering) warn(warnings []trace.Warning) {
+	for _, w := range warnings {
+		if !g.warned[w] {
+			g.warned[w] = true
+			g.warnings = append(g.warnings, w)
+		}
+	}
 }
 
 func (g *gathering) sorted() []Group {
@@ -129,18 +135,25 @@ func (g *gathering) sorted() []Group {
 	return out
 }
 
-// Count is how many sources there are, and how many of them are let through altogether.
-func (r *Report) Count() (all, through int) {
-	sources, stopped := map[*Source]bool{}, map[*Source]bool{}
+// Count is how many sources there are, how many of them are let through altogether, and how many in part.
+func (r *Report) Count() (all, through, partly int) {
+	passed, stopped := map[*Source]bool{}, map[*Source]bool{}
 	for _, g := range r.Groups {
+		reach := g.Answer.Reach()
 		for _, m := range g.Members {
-			sources[m.Source] = true
-			if g.Answer.Reach() != LetThrough {
-				stopped[m.Source] = true
-			}
+			passed[m.Source] = passed[m.Source] || reach == LetThrough || reach == Partly
+			stopped[m.Source] = stopped[m.Source] || reach != LetThrough
 		}
 	}
-	return len(sources), len(sources) - len(stopped)
+	for source, some := range passed {
+		switch {
+		case some && stopped[source]:
+			partly++
+		case some:
+			through++
+		}
+	}
+	return len(passed), through, partly
 }
 
 // CountOf is how many sources are, at least in part, in groups of that reach.

@@ -19,9 +19,10 @@ type WhoCan struct {
 	Kind       string       `json:"kind"`
 	Request    Request      `json:"request"`
 	Istio      render.Istio `json:"istio"`
-	// Sources is how many there are, and LetThrough how many of them are let through altogether.
+	// Sources is how many there are, LetThrough how many of them are let through altogether, and InPart how many in part.
 	Sources    int              `json:"sources"`
 	LetThrough int              `json:"letThrough"`
+	InPart     int              `json:"inPart"`
 	Groups     []Group          `json:"groups"`
 	Warnings   []render.Warning `json:"warnings"`
 }
@@ -94,7 +95,7 @@ func NewWhoCan(r *reach.Report, locate func(resolve.Ref) string) *WhoCan {
 		APIVersion: apiVersion, Kind: "WhoCan", Request: requestDocument(r.Request),
 		Istio: render.Istio{Version: r.Istio.Release, From: r.Istio.From}, Groups: []Group{}, Warnings: warningDocuments(r.Warnings, locate),
 	}
-	d.Sources, d.LetThrough = r.Count()
+	d.Sources, d.LetThrough, d.InPart = r.Count()
 	for _, g := range r.Groups {
 		group := Group{
 			Reach: string(g.Answer.Reach()), Certainty: string(g.Answer.Certainty()), Outcomes: outcomeDocuments(g.Answer, locate),

@@ -58,6 +58,13 @@ func NewMatrix(m *reach.Matrix, locate func(resolve.Ref) string) *Matrix {
 	return d
 }
 
+// MarshalJSON writes the document so that it may be read on a terminal.
+func (d Matrix) MarshalJSON() ([]byte, error) {
+	type plain Matrix
+	data, err := json.Marshal(plain(d))
+	return render.EscapeJSON(data), err
+}
+
 // JSON is the document with a line for each row of cells.
 func (d *Matrix) JSON() ([]byte, error) {
 	head := *d
@@ -66,7 +73,6 @@ func (d *Matrix) JSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data = render.EscapeJSON(data)
 	open := bytes.LastIndex(data, []byte(`"cells": null`))
 	var b bytes.Buffer
 	b.Write(data[:open])

@@ -25,11 +25,18 @@ type Options struct {
 // namesShown is how many names of a namespace, and how many warnings, a text that is not wide has.
 const namesShown = 6
 
+// namespacesShown is how many namespaces of a group have a line of their own in a text that is not wide.
+const namespacesShown = 10
+
 // Text is the report for a person: how many are let through; then the groups, each with what decides and who is in it.
 func Text(r *reach.Report, opts Options) []byte {
 	t := &text{opts: opts}
-	all, through := r.Count()
-	t.line(0, "%d of %d sources can %s", through, all, RequestText(r.Request))
+	all, through, partly := r.Count()
+	also := ""
+	if partly > 0 {
+		also = fmt.Sprintf(", and %d in part", partly)
+	}
+	t.line(0, "%d of %d sources can %s%s", through, all, RequestText(r.Request), also)
 	last := reach.Reach("")
 	for _, g := range r.Groups {
 		if g.Answer.Reach() != last {
@@ -67,7 +74,7 @@ func (t *text) group(g reach.Group) {
 	t.members(g.Members)
 }
 
-// members are a line for each namespace, and one for the pods without a proxy.
+// members are a line for each namespace, or one with the number of sources in each, and one for the pods without a proxy.
 func (t *text) members(members []reach.Member) {
 	var order, unmeshed []string
 	names := map[string][]string{}
@@ -84,6 +91,14 @@ func (t *text) members(members []reach.Member) {
 			}
 			names[namespace] = append(names[namespace], t.name(m))
 		}
+	}
+	if len(order) > namespacesShown && !t.opts.Wide {
+		counted := make([]string, len(order))
+		for i, namespace := range order {
+			counted[i] = fmt.Sprintf("%s (%d)", namespace, len(names[namespace]))
+		}
+		t.line(4, "%d namespaces: %s", len(order), t.list(counted))
+		order = nil
 	}
 	for _, namespace := range order {
 		t.line(4, "%s: %s", namespace, t.list(names[namespace]))
@@ -122,7 +137,11 @@ func (t *text) warnings(warnings []trace.Warning) {
 			t.line(0, "! and %d more warnings (-o wide)", len(warnings)-i)
 			return
 		}
-		t.line(0, "! %s", strings.TrimSpace(RefText(w.Ref, t.opts.Locate)+" "+w.Message))
+		about := ""
+		if w.Ref.Name != "" {
+			about = RefText(w.Ref, t.opts.Locate) + " "
+		}
+		t.line(0, "! %s", about+w.Message)
 	}
 }
 
