@@ -3,6 +3,7 @@ package cmd
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -10,11 +11,14 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/cli-runtime/pkg/printers"
 
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace/explain"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
 )
 
-const explainLong = `Show everything that a proxy does with the requests for a host.
+const explainLong = `Show everything that a proxy does with the requests for a host, or everything that
+involves one object.
 
 For HOST it is the whole table of the proxy that routes them, the sidecar of the
 source or a gateway, in the order in which Envoy tries the rules: what each rule
@@ -28,6 +32,13 @@ HOST is [scheme://]host[:port]. Without a port every port of the service is show
 or of the gateways that serve the host; without a scheme it is the port's own
 protocol. The source is found as for a trace.
 
+KIND/NAME, or NAMESPACE/KIND/NAME, is an object: a VirtualService, HTTPRoute, GRPCRoute,
+TCPRoute, TLSRoute, Ingress, Gateway, DestinationRule, Service, ServiceEntry, Sidecar,
+AuthorizationPolicy, RequestAuthentication, PeerAuthentication, or a workload as for
+--from. Every gateway and every group of sidecars that see the mesh alike is asked
+for the hosts of the object: which of its rules are in their tables, and where; where
+it has no say, and why; what it refers to, and whether that is there.
+
 The tables are those that traces walk: no request is decided by another order.`
 
 const explainExample = `  # Every rule for reviews, as the sidecar of web has them
@@ -35,6 +46,9 @@ const explainExample = `  # Every rule for reviews, as the sidecar of web has th
 
   # What the gateways do for a host
   kubectl mesh-trace explain shop.example.com --from external
+
+  # What a VirtualService decides, where, and where it has no say
+  kubectl mesh-trace explain -n shop virtualservice/reviews
 
   # For a program
   kubectl mesh-trace explain reviews:9080 -o json`
@@ -51,14 +65,14 @@ type explainFlags struct {
 func newExplainCommand(streams genericiooptions.IOStreams, build Build, deps Deps) *cobra.Command {
 	flags := &explainFlags{mesh: newMeshFlags()}
 	c := &cobra.Command{
-		Use:                   "explain [flags] HOST",
-		Short:                 "Show the whole route table of a host, and what applies behind it",
+		Use:                   "explain [flags] HOST|KIND/NAME",
+		Short:                 "Show the whole route table of a host, or all that involves an object",
 		Long:                  explainLong,
 		Example:               explainExample,
 		DisableFlagsInUseLine: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usagef("explain: expected one HOST, got %d arguments", len(args))
+				return usagef("explain: expected one HOST or KIND/NAME, got %d arguments", len(args))
 			}
 			return nil
 		},
@@ -96,7 +110,11 @@ func (f *explainFlags) ToOptions(subject string, streams genericiooptions.IOStre
 	}
 	typed := f.request.typed
 	typed.URL = subject
-	if _, err := trace.ParseHost(subject); err != nil {
+	_, _, _, object := explain.Parse(subject)
+	switch _, err := trace.ParseHost(subject); {
+	case object && (typed.From != "" || typed.Gateway != ""):
+		return nil, usagef("--from and --gateway are for a HOST: %s is looked for at every proxy", subject)
+	case !object && err != nil:
 		return nil, usageError{err}
 	}
 	mesh, err := f.mesh.ToOptions(streams, build, deps)
@@ -133,23 +151,42 @@ func (o *explainOptions) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	surveys, err := trace.SurveyHost(snapshot, o.typed)
+	o.text.Locate = snapshot.Locate
+	text, document, err := o.explain(snapshot)
 	// It has asked the cluster for more: what came of that counts first.
 	if err := cmp.Or(ctx.Err(), snapshot.Err(), err); err != nil {
 		return err
 	}
-	var output []byte
-	switch o.output {
-	case "json", "yaml":
-		output, err = encode(render.NewExplanation(surveys, snapshot.Locate), o.output)
-		if err != nil {
+	output := text
+	if o.output == "json" || o.output == "yaml" {
+		if output, err = encode(document, o.output); err != nil {
 			return err
 		}
-	default:
-		o.text.Locate = snapshot.Locate
-		output = render.Surveys(surveys, o.text)
 	}
 	o.mesh.progress.Done()
 	_, err = o.streams.Out.Write(output)
+	return err
+}
+
+// explain is the explanation for a person, and for a program.
+func (o *explainOptions) explain(s *resolve.Snapshot) (text []byte, document any, err error) {
+	kind, namespace, name, object := explain.Parse(o.typed.URL)
+	if !object {
+		surveys, err := trace.SurveyHost(s, o.typed)
+		return render.Surveys(surveys, o.text), render.NewExplanation(surveys, s.Locate), err
+	}
+	found, err := explain.Object(s, kind, cmp.Or(namespace, o.typed.Namespace), name)
+	if err != nil {
+		return nil, nil, objectError(err)
+	}
+	return render.Object(found, o.text), render.NewObjectExplanation(found, s.Locate), nil
+}
+
+// objectError tells a kind that is not known, which is wrong usage, from an object that is not there.
+func objectError(err error) error {
+	var unknown *explain.UnknownKindError
+	if errors.As(err, &unknown) {
+		return usageError{err}
+	}
 	return err
 }

@@ -334,7 +334,7 @@ func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivin
 		own, more := chain.MeshCertificate(p.wrapper.sender.Owner)
 		done, steps = own, append(steps, more...)
 	}
-	if !done {
+	if !done && w.survey == nil { // another client may have what it takes
 		p.note(steps[:len(steps)-1]...)
 		last := steps[len(steps)-1]
 		code := CodeClientCertRequired

@@ -99,8 +99,13 @@ func (s *survey) within() bool { return s != nil && s.inside }
 // SurveyRequest returns the tables that requests like this one come to: of the same source, scheme, host and port. The error
 // is a *SourceError where --from or --gateway names nothing in the snapshot.
 func SurveyRequest(s *resolve.Snapshot, req Request) (*Survey, error) {
+	return surveyFrom(s, req, (*walk).start)
+}
+
+// surveyFrom surveys what a request comes to that is sent off by start.
+func surveyFrom(s *resolve.Snapshot, req Request, start func(*walk, *path) error) (*Survey, error) {
 	w := &walk{snapshot: s, request: req, detail: DetailFull, survey: &survey{}}
-	if err := w.start(req.path()); err != nil {
+	if err := start(w, req.path()); err != nil {
 		return nil, err
 	}
 	t := w.finish()
@@ -110,11 +115,8 @@ func SurveyRequest(s *resolve.Snapshot, req Request) (*Survey, error) {
 	}
 	for _, table := range out.Tables {
 		out.addWarnings(w.collectWarnings([]*Hop{&table.Hop}))
-		for _, r := range table.Rules {
-			out.addWarnings(r.Leads.Warnings)
-		}
-		if table.Rest != nil {
-			out.addWarnings(table.Rest.Warnings)
+		for _, lead := range table.Leads() {
+			out.addWarnings(lead.Warnings)
 		}
 	}
 	return out, nil
@@ -259,6 +261,18 @@ func (w *walk) surveyGuard(proxy *resolve.Workload, port int, tcp bool) {
 	if !slices.ContainsFunc(w.survey.guards, g.same) {
 		w.survey.guards = append(w.survey.guards, g)
 	}
+}
+
+// Leads are where its rules lead, in their order, and what becomes of the rest.
+func (t *Table) Leads() []*Trace {
+	var out []*Trace
+	for _, r := range t.Rules {
+		out = append(out, r.Leads)
+	}
+	if t.Rest != nil {
+		out = append(out, t.Rest)
+	}
+	return out
 }
 
 // AllGuards are those of the proxy itself and of the proxies behind its rules, each once, in the order in which the

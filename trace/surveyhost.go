@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,6 +31,41 @@ func SurveyHost(s *resolve.Snapshot, typed Typed) ([]*Survey, error) {
 		out = append(out, survey)
 	}
 	return out, nil
+}
+
+// SurveyWorkload returns what the sidecar of a workload holds for a host, one survey for each of the ports; nil
+// stands for all that the host has. A host without any but UDP's is asked on port 80.
+func SurveyWorkload(s *resolve.Snapshot, client *resolve.Workload, host string, ports []resolve.Port) ([]*Survey, error) {
+	target := Target{Host: host}
+	if ports == nil {
+		ports = portsOf(s, client, target)
+	}
+	if !slices.ContainsFunc(ports, func(p resolve.Port) bool { return p.Protocol != resolve.ProtocolUDP }) {
+		ports = append(slices.Clone(ports), resolve.Port{Number: HTTP.DefaultPort(), Protocol: resolve.ProtocolHTTP})
+	}
+	var out []*Survey
+	for _, p := range ports {
+		q, err := NewRequest(Typed{URL: string(protocolScheme("", p.Protocol)) + "://" + hostWithPort(target, p.Number), Namespace: client.Namespace})
+		if err != nil {
+			return nil, err
+		}
+		survey, err := surveyFrom(s, q, func(w *walk, way *path) error {
+			w.describe(client)
+			w.leave(way, client)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, survey)
+	}
+	return out, nil
+}
+
+// SurveyGateway returns what a gateway workload holds for a host, one survey for each port on which it
+// serves it; without any, what it says on port 80.
+func SurveyGateway(s *resolve.Snapshot, gateway *resolve.Workload, host string) ([]*Survey, error) {
+	return SurveyHost(s, Typed{URL: hostInURL(host), Gateway: gateway.Owner.QualifiedName()})
 }
 
 // ParseHost reads [scheme://]host[:port]: the port is 0, and the scheme empty, where it is not written.
@@ -155,16 +191,20 @@ func portsOf(s *resolve.Snapshot, client *resolve.Workload, target Target) []res
 	}
 	_, port, _ := fallback(target)
 	found, _ := s.ResolveName(client, scope, target.Host, port)
-	if found.Service == nil {
+	svc := found.Service
+	if svc == nil && scope != nil { // a ServiceEntry that DNS does not know
+		svc, _ = scope.Service(target.Host)
+	}
+	if svc == nil {
 		return nil
 	}
 	if target.Port != 0 {
-		if p, ok := found.Service.PortByNumber(target.Port); ok {
+		if p, ok := svc.PortByNumber(target.Port); ok {
 			return []resolve.Port{p}
 		}
 		return nil
 	}
-	return found.Service.Ports
+	return svc.Ports
 }
 
 // protocolScheme is what a client speaks to a port, unless the URL says what it does.
@@ -183,9 +223,13 @@ func protocolScheme(written Scheme, protocol resolve.Protocol) Scheme {
 }
 
 func hostWithPort(target Target, port int) string {
-	host := target.Host
+	return hostInURL(target.Host) + ":" + strconv.Itoa(port)
+}
+
+// hostInURL writes an IPv6 address in brackets.
+func hostInURL(host string) string {
 	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
+		return "[" + host + "]"
 	}
-	return host + ":" + strconv.Itoa(port)
+	return host
 }

@@ -240,7 +240,7 @@ func (r *renderer) section(heading string, steps []resolve.Step) {
 // clusters tells for each cluster that rules lead to by which DestinationRule it is made.
 func (r *renderer) clusters(t *trace.Table) {
 	var seen []string
-	for _, lead := range leadsOf(t) {
+	for _, lead := range t.Leads() {
 		for _, h := range lead.Hops {
 			if h.Direction == trace.Inbound || h.Envoy.Cluster == "" || slices.Contains(seen, h.Envoy.Cluster) {
 				continue
@@ -253,17 +253,6 @@ func (r *renderer) clusters(t *trace.Table) {
 			r.section("Cluster "+h.Envoy.Cluster, steps)
 		}
 	}
-}
-
-func leadsOf(t *trace.Table) []*trace.Trace {
-	var out []*trace.Trace
-	for _, rule := range t.Rules {
-		out = append(out, rule.Leads)
-	}
-	if t.Rest != nil {
-		out = append(out, t.Rest)
-	}
-	return out
 }
 
 // guards tells what the proxies behind the rules ask for, and a gateway itself; those that ask for the same together.
