@@ -99,12 +99,6 @@ func (f *traceFlags) complete(root *cobra.Command, streams genericiooptions.IOSt
 // completeRequests registers the completions of a command that traces requests: hosts for the URLs, sources,
 // gateways and namespaces out of the resources that -f or the cluster has, and methods and releases.
 func completeRequests(command *cobra.Command, mesh *meshFlags, streams genericiooptions.IOStreams, build Build, deps Deps) {
-	completeSources(command, mesh, streams, build, deps)
-	complete(command, "method", oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-}
-
-// completeSources is completeRequests for a command that asks for hosts and not for requests: it has no method.
-func completeSources(command *cobra.Command, mesh *meshFlags, streams genericiooptions.IOStreams, build Build, deps Deps) {
 	of := completeFrom(mesh, streams, build, deps)
 	hosts := of(hostsOf, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace, always(load.HostNames()))
 	command.ValidArgsFunction = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
@@ -130,7 +124,9 @@ func completeSources(command *cobra.Command, mesh *meshFlags, streams genericioo
 	if command.Flag("gateway") != nil {
 		complete(command, "gateway", of(gatewaysOf, plain, always(load.GatewayNames())))
 	}
-	complete(command, "method", oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+	if command.Flag("method") != nil {
+		complete(command, "method", oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+	}
 	completeMesh(command, mesh, streams, build, deps)
 }
 

@@ -92,7 +92,7 @@ func newExplainCommand(streams genericiooptions.IOStreams, build Build, deps Dep
 	flags.mesh.addClusterFlags(c)
 	c.Flags().StringVarP(&flags.output, "output", "o", "text", "Output format. One of: (text, wide, json, yaml).")
 	c.Flags().StringVar(&flags.color, "color", colourAuto, "Colour in text: auto (on a terminal, unless NO_COLOR is set), always or never.")
-	completeSources(c, flags.mesh, streams, build, deps)
+	completeRequests(c, flags.mesh, streams, build, deps)
 	complete(c, "output", oneOf(explainFormats...))
 	complete(c, "color", oneOf(colours...))
 	return c

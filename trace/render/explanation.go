@@ -134,7 +134,7 @@ func (d Explanation) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return EscapeJSON(data), nil
+	return EscapeJSON(trace.Redact(data)), nil
 }
 
 func tableDocument(t *trace.Table, locate func(resolve.Ref) string) RouteTable {

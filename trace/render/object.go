@@ -90,5 +90,5 @@ func (d ObjectExplanation) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return escapeJSON(trace.Redact(data)), nil
+	return EscapeJSON(trace.Redact(data)), nil
 }
