@@ -64,15 +64,22 @@ func (t *teller) add(title string, f Finding) {
 		}
 		t.Sections = slices.Insert(t.Sections, i, Section{Title: title})
 	}
-	if s := &t.Sections[i]; !slices.Contains(s.Findings, f) {
-		s.Findings = append(s.Findings, f)
+	s := &t.Sections[i]
+	if slices.ContainsFunc(s.Findings, func(o Finding) bool {
+		return o == f || strings.HasPrefix(f.Where, outside) && o.Ref == f.Ref && o.Text == f.Text // a gateway has said it
+	}) {
+		return
 	}
+	s.Findings = append(s.Findings, f)
 }
 
 // has reports whether there is a finding under the heading.
 func (t *teller) has(title string) bool {
 	return slices.ContainsFunc(t.Sections, func(s Section) bool { return s.Title == title })
 }
+
+// outside is where a client outside the cluster is, that no gateway serves.
+const outside = "from outside"
 
 // mostHosts is how many hosts of a wildcard are asked for at each proxy.
 const mostHosts = 20
@@ -117,7 +124,7 @@ func (t *teller) sidecars(look func(where string, s *trace.Survey)) {
 func (t *teller) unserved(host string, look func(string, *trace.Survey)) {
 	for _, scheme := range []trace.Scheme{trace.HTTP, trace.HTTPS} {
 		found, err := trace.SurveyHost(t.snapshot, trace.Typed{URL: string(scheme) + "://" + example(host), From: "external"})
-		t.each(found, err, "from outside", look)
+		t.each(found, err, outside, look)
 	}
 }
 
@@ -194,7 +201,7 @@ func (t *teller) cites(where string, s *trace.Survey) {
 // ends tells where the object is what ends the way to a host. That a Gateway has no such host is nothing of it.
 func (t *teller) ends(where string, way *trace.Trace) {
 	for _, o := range way.Outcomes {
-		if o.By.Object() == t.object && (o.Code != trace.CodeNoVirtualHost || t.object.Kind != "Gateway") {
+		if o.By.Object() == t.object && o.Code != trace.CodeNoVirtualHost {
 			t.add(sectionDecides, Finding{Verdict: resolve.Warned, Where: where, Ref: o.By, Text: string(o.Decision) + ": " + o.Reason})
 		}
 	}

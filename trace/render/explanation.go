@@ -134,7 +134,7 @@ func (d Explanation) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return EscapeJSON(trace.Redact(data)), nil
+	return EscapeJSON(data), nil
 }
 
 func tableDocument(t *trace.Table, locate func(resolve.Ref) string) RouteTable {

@@ -90,5 +90,5 @@ func (d ObjectExplanation) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return EscapeJSON(trace.Redact(data)), nil
+	return EscapeJSON(data), nil
 }
