@@ -3,6 +3,9 @@ package render
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -18,26 +21,71 @@ func Object(e *explain.Explanation, opts Options) []byte {
 	for _, s := range e.Sections {
 		r.blank()
 		r.put(line{}.text(asPlain, s.Title), 2)
-		column, where := 0, ""
+		column := 0
 		for _, f := range s.Findings {
 			if n := r.named(f.Ref).width(); n <= widestResource {
 				column = max(column, n)
 			}
 		}
-		for _, f := range s.Findings {
-			if f.Where != where {
-				r.put(line{}.text(asDim, "  "+f.Where), 4)
+		for _, b := range blocksOf(s.Findings) {
+			if heading := b.heading(opts.Wide); heading != "" {
+				r.put(line{}.text(asDim, "  "+heading), 4)
 			}
-			where = f.Where
-			sign, as := signOf(f.Verdict)
-			l := line{}.text(asPlain, "  ").text(as, sign).text(asPlain, " ").add(r.named(f.Ref)).gap(column + 6)
-			r.put(l.text(asPlain, f.Text).then("  ", line{}.text(asDim, r.located(f.Ref))), column+6)
+			for _, f := range b.findings {
+				sign, as := signOf(f.Verdict)
+				l := line{}.text(asPlain, "  ").text(as, sign).text(asPlain, " ").add(r.named(f.Ref)).gap(column + 6)
+				r.put(l.text(asPlain, f.Text).then("  ", line{}.text(asDim, r.located(f.Ref))), column+6)
+			}
 		}
 	}
 	if opts.Wide {
 		r.circumstances()
 	}
 	return trace.Redact(bytes.Clone(r.out.Bytes()))
+}
+
+// block is findings that are the same at several proxies, asked the same.
+type block struct {
+	who      []string
+	asked    string
+	findings []explain.Finding
+}
+
+// blocksOf puts the findings of each proxy together, and those proxies at which they are the same.
+func blocksOf(findings []explain.Finding) []block {
+	var each, out []block
+	for i, f := range findings {
+		if i == 0 || f.Where != findings[i-1].Where {
+			who, asked, _ := strings.Cut(f.Where, "  ")
+			each = append(each, block{who: []string{who}, asked: asked})
+		}
+		f.Where = ""
+		last := &each[len(each)-1]
+		last.findings = append(last.findings, f)
+	}
+	for _, b := range each {
+		i := slices.IndexFunc(out, func(o block) bool { return o.asked == b.asked && slices.Equal(o.findings, b.findings) })
+		if i < 0 {
+			out = append(out, b)
+			continue
+		}
+		out[i].who = append(out[i].who, b.who...)
+	}
+	return out
+}
+
+// heading is "sidecars of shop (web), sidecars of team (app) and 48 more  http://reviews:9080"; all names all of them.
+func (b block) heading(all bool) string {
+	const most = 3
+	who, more := b.who, ""
+	if n := len(who) - most; n > 0 && !all {
+		who, more = who[:most], " and "+strconv.Itoa(n)+" more"
+	}
+	heading := strings.Join(who, ", ") + more
+	if b.asked != "" {
+		heading += "  " + b.asked
+	}
+	return heading
 }
 
 // ObjectExplanation is the JSON document of `explain KIND/NAME` (meshtrace.dev/v1alpha1, Explanation).
