@@ -12,6 +12,7 @@ import (
 // The rules that codes name are those that decide: every outcome of every scenario has one of its code's, and
 // every rule that a code names decides in a scenario.
 func TestCodesNameTheRulesThatDecide(t *testing.T) {
+	t.Parallel()
 	known := map[trace.Code]trace.CodeInfo{}
 	for _, c := range trace.Codes() {
 		known[c.Code] = c
@@ -24,7 +25,7 @@ func TestCodesNameTheRulesThatDecide(t *testing.T) {
 		rule resolve.RuleID
 	}
 	decided := map[pair]bool{}
-	for _, c := range tracedScenarios(t) {
+	for c := range tracedScenarios(t) {
 		got, err := trace.Walk(resolve.NewSnapshot(c.input), c.request)
 		if err != nil {
 			t.Fatal(err)

@@ -20,9 +20,10 @@ var notAsked = map[string]string{
 // Every object of every scenario is explained; one that decides about a request of the scenario is never said to decide
 // nothing, and the order of the manifests changes nothing.
 func TestObjectsOfScenariosAreExplained(t *testing.T) {
+	t.Parallel()
 	explained, decided := 0, 0
 	seen := map[string]bool{}
-	for _, c := range tracedScenarios(t) {
+	for c := range tracedScenarios(t) {
 		s := resolve.NewSnapshot(c.input)
 		got, err := trace.Walk(s, c.request)
 		if err != nil {

@@ -198,13 +198,26 @@ func (t *teller) cites(where string, s *trace.Survey) {
 	}
 }
 
-// ends tells where the object is what ends the way to a host. That a Gateway has no such host is nothing of it.
+// ends tells where the object is what ends the way to a host. That a Gateway has no such host is nothing of it, and
+// of others it is told once.
 func (t *teller) ends(where string, way *trace.Trace) {
 	for _, o := range way.Outcomes {
-		if o.By.Object() == t.object && o.Code != trace.CodeNoVirtualHost {
-			t.add(sectionDecides, Finding{Verdict: resolve.Warned, Where: where, Ref: o.By, Text: string(o.Decision) + ": " + o.Reason})
+		f := Finding{Verdict: resolve.Warned, Where: where, Ref: o.By, Text: string(o.Decision) + ": " + o.Reason}
+		switch {
+		case o.By.Object() != t.object:
+		case o.Code != trace.CodeNoVirtualHost:
+			t.add(sectionDecides, f)
+		case t.object.Kind != "Gateway" && !t.told(sectionNoSay, where, o.By):
+			t.add(sectionNoSay, f)
 		}
 	}
+}
+
+// told reports whether there is a finding about the field at a proxy.
+func (t *teller) told(title, where string, ref resolve.Ref) bool {
+	return slices.ContainsFunc(t.Sections, func(s Section) bool {
+		return s.Title == title && slices.ContainsFunc(s.Findings, func(f Finding) bool { return f.Ref == ref && (f.Where == where || strings.HasPrefix(where, outside)) })
+	})
 }
 
 // rule tells of a rule that was written in the object.
