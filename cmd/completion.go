@@ -124,7 +124,9 @@ func completeRequests(command *cobra.Command, mesh *meshFlags, streams genericio
 	if command.Flag("gateway") != nil {
 		complete(command, "gateway", of(gatewaysOf, plain, always(load.GatewayNames())))
 	}
-	complete(command, "method", oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+	if command.Flag("method") != nil {
+		complete(command, "method", oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+	}
 	completeMesh(command, mesh, streams, build, deps)
 }
 

@@ -91,7 +91,15 @@ func TestDocsCodes(t *testing.T) {
 	b.WriteString("# Reason codes\n\n`code` of an outcome in `-o json`; `kubectl mesh-trace codes` prints this list. A plain delivery has none. Codes are\n" +
 		"stable. This page is generated from the code; a test keeps it so.\n\n| code | decision | meaning |\n|---|---|---|\n")
 	for _, c := range trace.Codes() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Code, c.Decision, cell(c.Says))
+		fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s |\n", c.Code, strings.ToLower(string(c.Code)), c.Decision, cell(c.Says))
+	}
+	b.WriteString("\n# What to look at\n\n`kubectl mesh-trace codes CODE` prints one of these. The rules are those by which requests come to the code; [rules.md](rules.md)\n" +
+		"has what each says. A test holds them against every scenario.\n")
+	for _, c := range trace.Codes() {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", c.Code, c.Check)
+		for _, id := range c.Rules {
+			fmt.Fprintf(&b, "- `%s` (%s)\n", id, resolve.LookupRule(id).Source)
+		}
 	}
 	b.WriteString("\n# Access logs\n\n`responseFlags` and `responseCodeDetails` of an outcome in `-o json`, as the access log of the proxy that decided has " +
 		"them; … is what\ndepends on the request. A TCP proxy logs no details: what its RBAC filter denies stands in\n`%CONNECTION_TERMINATION_DETAILS%`, " +

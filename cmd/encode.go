@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
 )
 
 // addDataFormat adds -o to a subcommand whose data is a table or a line by default.
@@ -36,7 +38,8 @@ func encode(value any, format string) ([]byte, error) {
 		data, err := json.MarshalIndent(value, "", "    ")
 		return append(data, '\n'), err
 	case "yaml":
-		return yaml.Marshal(value)
+		data, err := yaml.Marshal(value)
+		return []byte(render.EscapeLines(string(data))), err // it writes bidirectional overrides and the like as they are
 	}
 	return nil, usagef("--output %q: expected one of json, yaml", format)
 }

@@ -18,11 +18,9 @@ type requestFlags struct {
 
 // AddFlags binds the family to a command.
 func (f *requestFlags) AddFlags(c *cobra.Command) {
+	f.addSource(c)
 	fs, t := c.Flags(), &f.typed
 	f.addContent(c)
-	fs.StringVar(&t.From, "from", "", "Who sends it: [NAMESPACE/]KIND/NAME (KIND one of "+strings.Join(trace.SourceKinds(), ", ")+
-		"), a pod's name, or external for a client outside the cluster. Without it: external where a gateway serves the host, else some workload with a sidecar in the current namespace.")
-	fs.StringVar(&t.Gateway, "gateway", "", "The gateway an external request enters by, as [NAMESPACE/]NAME, where several could be.")
 	fs.StringVarP(&t.Method, "method", "X", "", "The HTTP method (default GET; gRPC is always POST).")
 }
 
@@ -35,6 +33,14 @@ func (f *requestFlags) addContent(c *cobra.Command) {
 	fs.StringVar(&t.ClientCert, "client-cert", "", "The identity of the certificate a TLS client shows: spiffe://TRUST-DOMAIN/PATH, or another SAN.")
 	fs.StringVar(&t.JWT, "jwt", "", "An end-user token, or @FILE that holds one. It is decoded, taken as valid, never verified and never sent; so is a JWT in an Authorization header.")
 	fs.StringArrayVar(&t.Claims, "claim", nil, "A claim of the end-user token as KEY=VALUE, on top of --jwt; repeatable. A value that is a JSON list or object is taken as such.")
+}
+
+// addSource binds those flags alone that say who sends the request.
+func (f *requestFlags) addSource(c *cobra.Command) {
+	fs, t := c.Flags(), &f.typed
+	fs.StringVar(&t.From, "from", "", "Who sends it: [NAMESPACE/]KIND/NAME (KIND one of "+strings.Join(trace.SourceKinds(), ", ")+
+		"), a pod's name, or external for a client outside the cluster. Without it: external where a gateway serves the host, else some workload with a sidecar in the current namespace.")
+	fs.StringVar(&t.Gateway, "gateway", "", "The gateway an external request enters by, as [NAMESPACE/]NAME, where several could be.")
 }
 
 // ToOptions reads the request of the URL.

@@ -159,6 +159,14 @@ func TestHostileTextReachesNoTerminal(t *testing.T) {
 					if err := os.WriteFile(file, []byte(manifest(quoted)), 0o600); err != nil {
 						t.Fatal(err)
 					}
+					for _, what := range []string{"reviews", "virtualservice/reviews", "service/reviews", "authorizationpolicy/reviews", "destinationrule/reviews"} {
+						for _, output := range []string{"wide", "json", "yaml"} {
+							r := runWith(t, join(), "explain", "-n", "shop", "-f", file, "-o", output, what)
+							if found := unprintable(r.Out + r.ErrOut); found != "" {
+								t.Errorf("explain %s -o %s: %s", what, output, found)
+							}
+						}
+					}
 					for _, output := range []string{"text", "wide", "json"} {
 						r := runWith(t, join(), "-n", "shop", "-f", file, "-o", output, "--explain", "full", "reviews")
 						if found := unprintable(r.Out); found != "" {

@@ -14,10 +14,10 @@ import (
 )
 
 func TestPrintCodes(t *testing.T) {
-	codes := []trace.CodeInfo{{Code: "A", Decision: trace.Denied, Says: "first"}, {Code: "SECOND", Decision: trace.Reset, Says: "then"}}
+	codes := []trace.CodeInfo{{Code: "A", Decision: trace.Denied, Says: "first", Check: "look there"}, {Code: "SECOND", Decision: trace.Reset, Says: "then"}}
 	for _, tc := range []struct{ name, format, want string }{
 		{"a table", "", "CODE     DECISION   MEANING\nA        Denied     first\nSECOND   Reset      then\n"},
-		{"yaml", "yaml", "apiVersion: meshtrace.dev/v1alpha1\nitems:\n- code: A\n  decision: Denied\n  meaning: first\n- code: SECOND\n  decision: Reset\n  meaning: then\nkind: CodeList\n"},
+		{"yaml", "yaml", "apiVersion: meshtrace.dev/v1alpha1\nitems:\n- check: look there\n  code: A\n  decision: Denied\n  meaning: first\n  rules: []\n- check: \"\"\n  code: SECOND\n  decision: Reset\n  meaning: then\n  rules: []\nkind: CodeList\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := printCodes(codes, tc.format)

@@ -11,7 +11,7 @@ import (
 // the narrowest subnet wins and there is no way back; then by server name.
 // Source: Envoy, docs, FilterChainMatch; pilot/pkg/networking/core/listener.go, toFilterChainMatch.
 func choose(chains []*L4Route, q L4Query, kind string, steps []Step) L4Match {
-	m := L4Match{Certain: True, Steps: steps}
+	m := L4Match{Chains: chains, Certain: True, Steps: steps}
 	if len(chains) == 0 {
 		m.Steps = append(m.Steps, NewStep(RuleL4NoneApplies, None, Ref{}, kind))
 		return m

@@ -200,6 +200,18 @@ func (g *MergedGateway) ServerSteps(podPort int, host string) []Step {
 	return steps
 }
 
+// Servers are the steps about all servers, whether they were kept or not.
+func (g *MergedGateway) Servers() []Step {
+	steps := make([]Step, 0, len(g.told))
+	for _, t := range g.told {
+		steps = append(steps, t.step)
+	}
+	for _, port := range slices.Sorted(maps.Keys(g.portSteps)) {
+		steps = append(steps, g.portSteps[port]...)
+	}
+	return steps
+}
+
 // PassedBy are steps for the Gateways that have a server for the host and do not select the
 // workload, and one if no Gateway selects it at all. An empty host is taken by every server.
 func (g *MergedGateway) PassedBy(host string) []Step {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
 )
@@ -182,6 +183,8 @@ func stepAt(steps []Step, ref Ref) Step {
 type L4Match struct {
 	// Route is nil if no rule takes it.
 	Route *L4Route
+	// Chains are all that were made of rules, in order.
+	Chains []*L4Route
 	// Exclusive is set where nothing but the rules takes connections: what they
 	// leave does not go to the service's own cluster.
 	Exclusive bool
@@ -208,4 +211,19 @@ func IgnoredHTTPRules(vss []*VirtualService, q L4Query, port Port) []Step {
 		}
 	}
 	return steps
+}
+
+// Describe is what the route asks of a connection, in a few words.
+func (r *L4Route) Describe() string {
+	var parts []string
+	if len(r.SNIHosts) > 0 {
+		parts = append(parts, "server name "+strings.Join(r.SNIHosts, ", "))
+	}
+	if len(r.Subnets) > 0 {
+		parts = append(parts, "to "+strings.Join(r.Subnets, ", "))
+	}
+	if len(parts) == 0 {
+		return "it takes every connection"
+	}
+	return strings.Join(parts, ", ")
 }

@@ -249,3 +249,6 @@ func (r *Route) InvalidBackend(ref Ref) Step { return stepAt(r.origin.steps, ref
 
 // Made reports whether istiod made the route of something else than a VirtualService.
 func (r *Route) Made() bool { return r.origin.fields != nil }
+
+// Root is the entry of another VirtualService that delegates to the route's; zero without one.
+func (r *Route) Root() Ref { return r.origin.root }

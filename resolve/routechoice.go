@@ -130,7 +130,7 @@ func chosenSteps(r *Route, q *HTTPRequest) []Step {
 	if r.Default != nil {
 		return []Step{NewStep(RuleRouteDefault, Matched, r.Default.Ref, r.Default.Hostname, r.DefaultPort)}
 	}
-	steps := []Step{NewStep(RuleRouteFirstMatch, Matched, r.Ref, r.describeMatch())}
+	steps := []Step{NewStep(RuleRouteFirstMatch, Matched, r.Ref, r.Describe())}
 	if p, ok := r.Match.GetUri().GetMatchType().(*networking.StringMatch_Prefix); ok && !r.segmentPrefix() {
 		rest := q.Path[min(len(p.Prefix), len(q.Path)):]
 		if rest != "" && rest[0] != '/' && p.Prefix != "" && !strings.HasSuffix(p.Prefix, "/") {
@@ -147,9 +147,9 @@ func notReached(r, chosen *Route, q *HTTPRequest, shadowed *bool) Step {
 		if t, _ := r.Matches(q); t == True {
 			*shadowed = true
 			if r.Match.GetUri() != nil && chosen.matchedLiteral() < r.matchedLiteral() {
-				return NewStep(RuleRouteCloserMatch, Skipped, r.Ref, r.describeMatch(), chosen.Ref).meantFor(true)
+				return NewStep(RuleRouteCloserMatch, Skipped, r.Ref, r.Describe(), chosen.Ref).meantFor(true)
 			}
-			return NewStep(RuleRouteAlsoMatches, Skipped, r.Ref, r.describeMatch(), chosen.Ref)
+			return NewStep(RuleRouteAlsoMatches, Skipped, r.Ref, r.Describe(), chosen.Ref)
 		}
 	}
 	return NewStep(RuleRouteNotReached, Skipped, r.Ref, chosen.Ref)
@@ -166,8 +166,8 @@ func (r *Route) matchedLiteral() int {
 	return 0
 }
 
-// describeMatch is the route's match in a few words.
-func (r *Route) describeMatch() string {
+// Describe is the route's match in a few words.
+func (r *Route) Describe() string {
 	m := r.Match
 	var parts []string
 	if m.GetUri().GetMatchType() != nil {

@@ -3,6 +3,8 @@ package trace
 import (
 	"cmp"
 	"slices"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
 // Code is the stable reason code of an outcome. Codes are never reused for something else.
@@ -66,10 +68,18 @@ type CodeInfo struct {
 	Decision Decision
 	// Says is one sentence for the list of codes.
 	Says string
+	// Check is what to look at next.
+	Check string
+	// Rules are those that give an outcome the code.
+	Rules []resolve.RuleID
 }
 
 // codes is the closed list, in the order in which a request meets them.
-var codes = []CodeInfo{
+var codes = []struct {
+	code     Code
+	decision Decision
+	says     string
+}{
 	{CodePassthrough, Delivered, "forwarded as it is to the address the application dialled, outside Istio's routing"},
 	{CodeOutsideMesh, Delivered, "handed to a host outside the mesh"},
 	{CodeNameNotFound, NotRouted, "the application cannot resolve the host: nothing is sent"},
@@ -122,5 +132,11 @@ var codes = []CodeInfo{
 
 // Codes lists every code with its meaning, ordered by code.
 func Codes() []CodeInfo {
-	return slices.SortedFunc(slices.Values(codes), func(a, b CodeInfo) int { return cmp.Compare(a.Code, b.Code) })
+	out := make([]CodeInfo, 0, len(codes))
+	for _, c := range codes {
+		a := advice[c.code]
+		out = append(out, CodeInfo{Code: c.code, Decision: c.decision, Says: c.says, Check: a.check, Rules: slices.Clone(a.rules)})
+	}
+	slices.SortFunc(out, func(a, b CodeInfo) int { return cmp.Compare(a.Code, b.Code) })
+	return out
 }

@@ -325,6 +325,10 @@ func (w *walk) deliver(p *path, a arrival) {
 // request goes on. request is nil on a TCP filter chain.
 // Source: pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager.
 func (w *walk) filters(p *path, proxy *resolve.Workload, c *resolve.Connection, request *resolve.HTTPRequest) bool {
+	if w.survey != nil {
+		w.surveyGuard(proxy, c.DestinationPort, request == nil)
+		return true
+	}
 	w.asked.judged(p, proxy, c, request)
 	custom := w.snapshot.AuthorizeCustom(proxy, c, request)
 	if !w.authorized(p, custom, request) {

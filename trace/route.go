@@ -11,6 +11,10 @@ import (
 // route is looked at. The filters that can answer stand in Envoy's order before the router:
 // fault, then CORS; then redirect, direct response, or the destinations.
 func (w *walk) route(p *path, r *router, vh *resolve.VirtualHost) {
+	if w.survey != nil {
+		w.surveyHost(p, r, vh)
+		return
+	}
 	if !vh.RequireTLS.IsZero() && !r.tls {
 		w.httpsRedirect(p, vh.RequireTLS)
 		return
@@ -35,6 +39,11 @@ func (w *walk) route(p *path, r *router, vh *resolve.VirtualHost) {
 		w.noRoute(p, vh, steps)
 		return
 	}
+	w.take(p, r, chosen)
+}
+
+// take does what a route says.
+func (w *walk) take(p *path, r *router, chosen *resolve.Route) {
 	p.note(chosen.Conversion()...)
 	if p.passed(resolve.RuleInferencePicker) {
 		p.lower(Undetermined)

@@ -12,6 +12,9 @@ import (
 func (w *walk) stream(p *path, r *router, listener *resolve.OutboundListener, chain resolve.Chain) {
 	p.stream = true
 	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
+	if w.survey != nil && w.surveyStream(p, r, listener, chain) {
+		return
+	}
 	for _, c := range bySpecificity(chain.TCP, p.sni) {
 		match := w.l4Match(p, r, listener, c)
 		p.note(match.Steps...)
@@ -26,10 +29,7 @@ func (w *walk) stream(p *path, r *router, listener *resolve.OutboundListener, ch
 		if match.Exclusive || !servesName(c, p.sni) {
 			continue
 		}
-		p.note(resolve.IgnoredHTTPRules(listener.Egress.VirtualServices, w.l4Query(p, r, c), c.Port)...)
-		p.note(w.chainStep(p, c))
-		p.by = c.Service.Ref
-		w.toHost(p, r, target{host: c.Service.Hostname, port: c.Port.Number, ref: c.Service.Ref.At(c.Port.Field)})
+		w.toService(p, r, listener, c)
 		return
 	}
 	if chain.Unsniffed {
@@ -39,6 +39,14 @@ func (w *walk) stream(p *path, r *router, listener *resolve.OutboundListener, ch
 	p.hop().Envoy.FilterChain = "PassthroughFilterChain"
 	p.note(resolve.NewStep(resolve.RuleListenerNoChain, resolve.None, chain.Range, describeBytes(p), listener.Name))
 	w.unmatched(p, r, false)
+}
+
+// toService sends the connection to the service of a chain itself.
+func (w *walk) toService(p *path, r *router, listener *resolve.OutboundListener, c resolve.TCPChain) {
+	p.note(resolve.IgnoredHTTPRules(listener.Egress.VirtualServices, w.l4Query(p, r, c), c.Port)...)
+	p.note(w.chainStep(p, c))
+	p.by = c.Service.Ref
+	w.toHost(p, r, target{host: c.Service.Hostname, port: c.Port.Number, ref: c.Service.Ref.At(c.Port.Field)})
 }
 
 func (w *walk) l4Match(p *path, r *router, listener *resolve.OutboundListener, c resolve.TCPChain) resolve.L4Match {
@@ -148,6 +156,11 @@ func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.Gatew
 	p.stream = true
 	w.sendFrom(p, gw)
 	route := &resolve.L4Route{Ref: chain.L4.Ref, Entry: chain.L4.Entry, Routes: chain.L4.Destinations, VirtualService: chain.L4.VirtualService}
+	if w.survey != nil {
+		route.SNIHosts = chain.ServerNames
+		w.surveyL4(p, r, []*resolve.L4Route{route})
+		return
+	}
 	w.toL4(p, r, route)
 }
 

@@ -20,6 +20,8 @@ type walk struct {
 	outcomes []finished
 	// asked notes what of the client counts; nil where nobody wants to know.
 	asked *asked
+	// survey is set where the tables on the way are asked for, in place of one request's fate.
+	survey *survey
 }
 
 // finished is an outcome with the hops it took.
@@ -58,21 +60,12 @@ func walkIn(s *resolve.Snapshot, req Request, d Detail) (*Trace, error) {
 
 // run follows the request from its sender.
 func (w *walk) run(from sender) (*Trace, error) {
-	var err error
 	p := w.request.path()
 	if free, ok := scratches.Get().(*scratch); ok {
 		p.scratch = free
 		defer free.release()
 	}
-	switch {
-	case from.gateway != nil:
-		w.enter(p, *from.gateway)
-	case from.external:
-		err = w.enterGateway(p)
-	default:
-		w.leave(p, from.workload)
-	}
-	if err != nil {
+	if err := w.send(p, from); err != nil {
 		return nil, err
 	}
 	t := w.finish()
@@ -80,6 +73,28 @@ func (w *walk) run(from sender) (*Trace, error) {
 		return nil, fmt.Errorf("the walk broke its own rules: %w", err)
 	}
 	return t, nil
+}
+
+// start finds the sender of the request and sends it off.
+func (w *walk) start(p *path) error {
+	from, err := w.findSource()
+	if err != nil {
+		return err
+	}
+	return w.send(p, from)
+}
+
+// send sends the request off: from outside by a gateway, or from a workload.
+func (w *walk) send(p *path, from sender) error {
+	switch {
+	case from.gateway != nil:
+		w.enter(p, *from.gateway)
+	case from.external:
+		return w.enterGateway(p)
+	default:
+		w.leave(p, from.workload)
+	}
+	return nil
 }
 
 // end closes a path with an outcome.
