@@ -24,8 +24,9 @@ type meshOptions struct {
 	recursive bool
 	kustomize string
 	// overlays are laid over what was read; overlay is what they hold, once it was read.
-	overlays []string
-	overlay  *load.Overlay
+	overlays         []string
+	overlayKustomize string
+	overlay          *load.Overlay
 
 	istioNamespace, revision, meshConfig, istioVersion string
 	verbosity                                          int
@@ -81,7 +82,7 @@ func (o *meshOptions) Input(ctx context.Context) (resolve.Input, error) {
 
 // layOver puts the overlays over what was read. They are read once: stdin can not be read again, and a watch is of the cluster.
 func (o *meshOptions) layOver(in *resolve.Input) error {
-	if len(o.overlays) == 0 {
+	if len(o.overlays) == 0 && o.overlayKustomize == "" {
 		return nil
 	}
 	if o.overlay == nil {
@@ -89,7 +90,10 @@ func (o *meshOptions) layOver(in *resolve.Input) error {
 		if err != nil {
 			return err
 		}
-		if o.overlay, err = o.deps.Overlay(load.ManifestOptions{Paths: o.overlays, Recursive: o.recursive, Stdin: o.streams.In, DefaultNamespace: namespace}); err != nil {
+		if o.overlay, err = o.deps.Overlay(load.ManifestOptions{
+			Paths: o.overlays, Recursive: o.recursive, Kustomize: o.overlayKustomize,
+			Stdin: o.streams.In, DefaultNamespace: namespace,
+		}); err != nil {
 			return err
 		}
 	}
