@@ -50,6 +50,7 @@ var failures = []struct {
 	{as[coverageError], exitNotDelivered, error.Error},
 	{as[caseFileError], exitUsage, error.Error},
 	{is(errDiffers), exitNotDelivered, nil},
+	{is(errDisagrees), exitNotDelivered, nil},
 	{as[usageError], exitUsage, sayUsage},
 	{as[*trace.InputError], exitUsage, sayUsage},
 	{is(context.Canceled), exitFailed, constant("interrupted")},

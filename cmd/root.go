@@ -109,7 +109,7 @@ func newRootCommand(streams genericiooptions.IOStreams, build Build, deps Deps) 
 	root.AddCommand(newCodesCommand(streams), newVersionCommand(streams, build), newSnapshotCommand(streams, build, deps), newCompletionCommand(streams))
 	root.AddCommand(newTestCommand(streams, build, deps))
 	root.AddCommand(newWhoCanCommand(streams, build, deps), newMatrixCommand(streams, build, deps))
-	root.AddCommand(newDiffCommand(streams, build, deps))
+	root.AddCommand(newDiffCommand(streams, build, deps), newFromLogCommand(streams, build, deps))
 	return root
 }
 
