@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/casefile"
 	"github.com/mesh-trace/kubectl-mesh-trace/cmd/diff"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace/derive"
 )
@@ -20,7 +22,8 @@ The two sides are, whichever is given:
   --overlay FILE      the cluster, or the manifests of -f, without and with the overlay
   -f FILE             the cluster without and with these manifests applied over it
 
-Requests are the URLs with the flags of a request. Without any they are made of the
+Requests are the URLs with the flags of a request, and those of case files (--cases),
+whose manifests and expectations do not count here. Without any they are made of the
 configuration of both sides: one for each port of each host, for each match of each
 route and just beside each of its clauses, and for each rule of each policy, by a
 client that it names and by one that it does not.
@@ -36,6 +39,9 @@ const diffExample = `  # Does this change break a request?
 
   # All that two checkouts decide differently, without a cluster
   kubectl mesh-trace diff --base main/manifests -f manifests -R
+
+  # The requests of a case file, on the cluster and with the change
+  kubectl mesh-trace diff -f new-routes.yaml --cases tests/
 
   # Manifests, and what a change would make of them, as a comment on a pull request
   kubectl mesh-trace diff -f manifests/ --overlay change.yaml -o markdown`
@@ -55,6 +61,7 @@ type diffFlags struct {
 	request requestFlags
 	mesh    *meshFlags
 	base    []string
+	cases   []string
 	derive  bool
 	limit   int
 	output  string
@@ -88,7 +95,8 @@ func newDiffCommand(streams genericiooptions.IOStreams, build Build, deps Deps) 
 	flags.mesh.addMeshFlags(c)
 	flags.mesh.addClusterFlags(c)
 	c.Flags().StringArrayVar(&flags.base, "base", nil, "The manifests before the change (file, directory or stdin); repeatable. -f has those after it.")
-	c.Flags().BoolVar(&flags.derive, "derive", false, "Make requests of the configuration, besides those of the URLs; the default where there is none.")
+	c.Flags().StringArrayVar(&flags.cases, "cases", nil, "Compare the requests of these case files (file, directory or stdin), as 'test' takes them; repeatable.")
+	c.Flags().BoolVar(&flags.derive, "derive", false, "Make requests of the configuration, besides those that are given; the default where there is none.")
 	c.Flags().IntVar(&flags.limit, "limit", derive.DefaultLimit, "How many requests are made of the configuration at most; those of objects that changed go first.")
 	c.Flags().StringVarP(&flags.output, "output", "o", "text", "Output format. One of: ("+strings.Join(diffFormats, ", ")+").")
 	completeRequests(c, flags.mesh, streams, build, deps)
@@ -98,7 +106,7 @@ func newDiffCommand(streams genericiooptions.IOStreams, build Build, deps Deps) 
 
 // ToOptions parses what was typed.
 func (f *diffFlags) ToOptions(urls []string, streams genericiooptions.IOStreams, build Build, deps Deps) (*diffOptions, error) {
-	o := &diffOptions{output: f.output, derive: f.derive || len(urls) == 0, limit: f.limit, streams: streams}
+	o := &diffOptions{output: f.output, derive: f.derive || len(urls)+len(f.cases) == 0, limit: f.limit, streams: streams}
 	for _, url := range urls {
 		typed, err := f.request.toTyped(url)
 		if err != nil {
@@ -109,6 +117,9 @@ func (f *diffFlags) ToOptions(urls []string, streams genericiooptions.IOStreams,
 		}
 		o.requests = append(o.requests, diff.Request{Typed: typed})
 	}
+	if err := o.readCases(f.cases, f.mesh.recursive); err != nil {
+		return nil, err
+	}
 	mesh, err := f.mesh.ToOptions(streams, build, deps)
 	if err != nil {
 		return nil, err
@@ -118,6 +129,23 @@ func (f *diffFlags) ToOptions(urls []string, streams genericiooptions.IOStreams,
 	}
 	o.sides = sidesOf(mesh, f.base)
 	return o, nil
+}
+
+// readCases adds the requests of case files.
+func (o *diffOptions) readCases(paths []string, recursive bool) error {
+	if slices.Contains(paths, "") {
+		return usagef("--cases is empty: expected a file, a directory or -")
+	}
+	suites, err := casefile.Read(paths, casefile.Options{Recursive: recursive, Stdin: o.streams.In})
+	if err != nil {
+		return caseFileError{err}
+	}
+	for _, suite := range suites {
+		for _, one := range suite.Cases {
+			o.requests = append(o.requests, diff.Request{Typed: one.Request, Why: suite.Name + "/" + one.Name})
+		}
+	}
+	return nil
 }
 
 // diffOptions are a comparison.
@@ -150,7 +178,7 @@ func (o *diffOptions) Run(ctx context.Context) error {
 		return err
 	}
 	for i := range o.requests {
-		o.requests[i].Namespace = o.sides.namespace
+		o.requests[i].Namespace = cmp.Or(o.requests[i].Namespace, o.sides.namespace)
 	}
 	from, err := o.made(before, after)
 	if err != nil {
