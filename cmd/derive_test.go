@@ -14,7 +14,7 @@ import (
 func TestDerivedRequestsAreTraced(t *testing.T) {
 	t.Parallel()
 	total := 0
-	for _, c := range tracedScenarios(t) {
+	for c := range tracedScenarios(t) {
 		snapshot := resolve.NewSnapshot(c.input)
 		made, err := derive.Requests(derive.Options{Limit: 60}, snapshot)
 		if err != nil {

@@ -25,7 +25,7 @@ func TestShownOutput(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs a POSIX shell")
 	}
-	for _, page := range []string{"README.md", "docs/authorization.md", "docs/gateway-api.md", "docs/snapshot.md"} {
+	for _, page := range []string{"README.md", "docs/authorization.md", "docs/gateway-api.md", "docs/snapshot.md", "docs/diff.md", "docs/from-log.md"} {
 		text, err := os.ReadFile("../" + page)
 		if err != nil {
 			t.Fatal(err)
