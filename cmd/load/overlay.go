@@ -22,8 +22,8 @@ import (
 //  3. An object that is not there is added. It is younger than all that are.
 //  4. A document with the annotation mesh-trace/delete: "true" takes the object away; nothing else of it is read.
 //  5. The mesh config is replaced by a ConfigMap of the name of the one that is followed, or by any where none is.
-//  6. Nothing is rolled out: in a cluster, the pods of a workload that is changed stay as they are, and one that is added
-//     has none.
+//  6. Nothing is rolled out: in a cluster, the pods of a workload that is changed stay as they are. One that is added stands for
+//     the pods that it would run, as one of manifests does; a Gateway that is added has no proxy yet. A note says so.
 
 // DeleteAnnotation takes the object of an overlay away where its value is "true".
 const DeleteAnnotation = "mesh-trace/delete"
@@ -66,7 +66,7 @@ func deletes(r resolve.Sourced) bool {
 // Over lays the overlay over a mesh. What base holds is not changed.
 func (o *Overlay) Over(base resolve.Input) resolve.Input {
 	l := laying{out: base, places: make(map[resolve.Ref]int, len(base.Resources)), running: newOverRunning(base.Deferred), gone: map[resolve.Ref]bool{}}
-	l.out.Resources = slices.Clone(base.Resources)
+	l.out.Resources, l.out.Planned = slices.Clone(base.Resources), map[resolve.Ref]bool{}
 	for i, r := range base.Resources {
 		l.places[sourcedRef(r)] = i
 		if age := r.Object.GetCreationTimestamp().Time; age.After(l.youngest) {
@@ -149,13 +149,31 @@ func (l *laying) put(r resolve.Sourced) {
 	case slices.Contains(resolve.RunningKinds, r.GroupKind) && l.out.Deferred != nil:
 		object.SetCreationTimestamp(metav1.NewTime(l.youngest))
 		l.running.put(ref, r)
-		l.stays(r, "changed by the overlay: the pods that it has, or has not,")
+		if l.out.Offline || !l.running.has(r.GroupKind, ref) {
+			l.plan(ref)
+			return
+		}
+		l.stays(r, "changed by the overlay: its pods")
 	default:
+		l.plan(ref)
+		if r.GroupKind == kubeGatewayGroupKind && !l.out.Offline {
+			l.note(ref, "added by the overlay: the proxy that istiod would deploy for it is not there")
+		}
 		object.SetCreationTimestamp(metav1.NewTime(l.youngest))
 		l.places[ref] = len(l.out.Resources)
 		l.out.Resources = append(l.out.Resources, r)
 	}
 }
+
+// plan has a cluster's object that is yet to be taken as one of manifests.
+func (l *laying) plan(ref resolve.Ref) {
+	if !l.out.Offline {
+		l.out.Planned[ref] = true
+	}
+}
+
+// kubeGatewayGroupKind is the Gateway API's.
+var kubeGatewayGroupKind = schema.GroupKind{Group: gatewayGroup, Kind: "Gateway"}
 
 // stays is rule 6.
 func (l *laying) stays(r resolve.Sourced, what string) {

@@ -165,6 +165,9 @@ data: {mesh: "trustDomain: other"}
 	if out.Secret("shop", "s").Found || !out.Secret("shop", "other").Found {
 		t.Error("the Secret is still there, or another one is not")
 	}
+	if d := (resolve.Ref{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "d"}); out.Planned[d] || !out.Planned[resolve.Ref{Kind: "Service", Namespace: "shop", Name: "b"}] {
+		t.Errorf("planned are %v", out.Planned)
+	}
 	if len(out.Gaps) != 0 || out.MeshConfig.GetTrustDomain() != "other" {
 		t.Errorf("gaps %v, trust domain %q", out.Gaps, out.MeshConfig.GetTrustDomain())
 	}
