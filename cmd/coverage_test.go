@@ -28,7 +28,7 @@ func TestCoverageOfScenarios(t *testing.T) {
 			t.Errorf("%s: %s decided, and is part of no rule", c.name, stray)
 		}
 		for _, o := range full.Outcomes {
-			if rule, ok := ruleOf(rules, o.By); ok && !rule.Covered && o.Decision != trace.NotRouted && o.Decision != trace.Reset {
+			if rule, ok := ruleAt(rules, o.By); ok && !rule.Covered && o.Decision != trace.NotRouted && o.Decision != trace.Reset {
 				t.Errorf("%s: %s decided an outcome (%s), and %s is not covered", c.name, o.By, o.Reason, rule.Ref)
 			}
 		}
@@ -41,7 +41,7 @@ func TestCoverageOfScenarios(t *testing.T) {
 }
 
 // ruleOf is the rule that a field is a part of, where that is a whole entry.
-func ruleOf(rules []coverage.Rule, field resolve.Ref) (coverage.Rule, bool) {
+func ruleAt(rules []coverage.Rule, field resolve.Ref) (coverage.Rule, bool) {
 	for _, r := range rules {
 		rest, ok := strings.CutPrefix(field.Field, r.Ref.Field)
 		if r.Ref.Object() == field.Object() && ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {

@@ -19,6 +19,8 @@ type Deps struct {
 	// Manifests reads files, Cluster an API server, MeshConfig one file.
 	Manifests func(load.ManifestOptions) (resolve.Input, error)
 	Cluster   func(context.Context, *rest.Config, load.ClusterOptions) (resolve.Input, error)
+	// Overlay reads what is laid over either.
+	Overlay func(load.ManifestOptions) (*load.Overlay, error)
 	// Watch is Cluster again and again.
 	Watch      func(context.Context, *rest.Config, load.ClusterOptions) (Watcher, error)
 	MeshConfig func(data []byte, name string) (*meshconfig.MeshConfig, []string, error)
@@ -36,6 +38,7 @@ func join() Deps {
 	return Deps{
 		Manifests: load.Manifests,
 		Cluster:   load.Cluster,
+		Overlay:   load.ReadOverlay,
 		Watch: func(ctx context.Context, config *rest.Config, opts load.ClusterOptions) (Watcher, error) {
 			return load.NewWatch(ctx, config, opts)
 		},

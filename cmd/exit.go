@@ -49,6 +49,8 @@ var failures = []struct {
 	{is(errCaseFailed), exitNotDelivered, nil},
 	{as[coverageError], exitNotDelivered, error.Error},
 	{as[caseFileError], exitUsage, error.Error},
+	{is(errDiffers), exitNotDelivered, nil},
+	{is(errDisagrees), exitNotDelivered, nil},
 	{as[usageError], exitUsage, sayUsage},
 	{as[*trace.InputError], exitUsage, sayUsage},
 	{is(context.Canceled), exitFailed, constant("interrupted")},

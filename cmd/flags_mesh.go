@@ -10,6 +10,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
@@ -21,6 +22,7 @@ type meshFlags struct {
 	filenames []string
 	recursive bool
 	kustomize string
+	overlays  []string
 	// written tells a flag that is empty from one that is not given.
 	written func(flag string) bool
 
@@ -44,6 +46,7 @@ func (f *meshFlags) addMeshFlags(c *cobra.Command) {
 	fs := c.Flags()
 	f.files.AddFlags(fs)
 	f.written = fs.Changed
+	fs.StringArrayVar(&f.overlays, "overlay", nil, "What if these manifests (file, directory or stdin) were applied over the cluster, or over -f; repeatable. Each object replaces the one of its name, whole; annotation "+load.DeleteAnnotation+": \"true\" removes it.")
 	fs.StringVarP(&f.istioNamespace, "istio-namespace", "i", "", "The namespace of istiod (default: the one in which istiod runs, else istio-system).")
 	fs.StringVar(&f.revision, "revision", "", "The control plane revision whose mesh config and resources count.")
 	fs.StringVar(&f.meshConfig, "mesh-config", "", "A MeshConfig file (YAML), in place of the ConfigMap of istiod.")
@@ -63,7 +66,7 @@ func (f *meshFlags) ToOptions(streams genericiooptions.IOStreams, build Build, d
 	o := &meshOptions{
 		config:    f.config,
 		offline:   len(f.filenames) > 0 || f.kustomize != "",
-		filenames: f.filenames, recursive: f.recursive, kustomize: f.kustomize,
+		filenames: f.filenames, recursive: f.recursive, kustomize: f.kustomize, overlays: f.overlays,
 		istioNamespace: f.istioNamespace, revision: f.revision, meshConfig: f.meshConfig,
 		verbosity: f.verbosity, streams: streams, build: build, deps: deps,
 	}
@@ -72,6 +75,9 @@ func (f *meshFlags) ToOptions(streams genericiooptions.IOStreams, build Build, d
 		if f.written(flag) && !o.offline {
 			return nil, usagef("--%s is empty: expected a file, a directory or -", flag)
 		}
+	}
+	if slices.Contains(f.overlays, "") {
+		return nil, usagef("--overlay is empty: expected a file, a directory or -")
 	}
 	var err error
 	if o.istioVersion, err = parseRelease(f.istioVersion); err != nil {
@@ -85,7 +91,7 @@ func (o *meshOptions) Validate() error {
 	switch {
 	case o.kustomize != "" && (len(o.filenames) > 0 || o.recursive):
 		return usagef("--kustomize (-k) can not be used together with --filename (-f) or --recursive (-R)")
-	case o.recursive && len(o.filenames) == 0:
+	case o.recursive && len(o.filenames)+len(o.overlays) == 0:
 		return usagef("--recursive (-R) needs a directory in --filename (-f)")
 	case o.verbosity < 0:
 		return usagef("--v %d: expected a level from 0", o.verbosity)
@@ -95,6 +101,14 @@ func (o *meshOptions) Validate() error {
 		return usagef("--istio-namespace %q: expected the name of a namespace, such as istio-system", o.istioNamespace)
 	case *o.config.Namespace != "" && !isNamespace(*o.config.Namespace):
 		return usagef("--namespace %q: expected the name of a namespace, such as default", *o.config.Namespace)
+	}
+	if slices.Contains(o.filenames, "-") && slices.Contains(o.overlays, "-") {
+		return usagef("- is given to both --filename (-f) and --overlay; stdin can be read once")
+	}
+	for i, name := range o.overlays {
+		if name == "-" && slices.Contains(o.overlays[:i], "-") {
+			return usagef("--overlay - is given twice; stdin can be read once")
+		}
 	}
 	for i, name := range o.filenames {
 		if name == "-" && slices.Contains(o.filenames[:i], "-") {

@@ -23,6 +23,10 @@ type meshOptions struct {
 	filenames []string
 	recursive bool
 	kustomize string
+	// overlays are laid over what was read; overlay is what they hold, once it was read.
+	overlays         []string
+	overlayKustomize string
+	overlay          *load.Overlay
 
 	istioNamespace, revision, meshConfig, istioVersion string
 	verbosity                                          int
@@ -76,6 +80,27 @@ func (o *meshOptions) Input(ctx context.Context) (resolve.Input, error) {
 	return in, err
 }
 
+// layOver puts the overlays over what was read. They are read once: stdin can not be read again, and a watch is of the cluster.
+func (o *meshOptions) layOver(in *resolve.Input) error {
+	if len(o.overlays) == 0 && o.overlayKustomize == "" {
+		return nil
+	}
+	if o.overlay == nil {
+		namespace, err := o.Namespace()
+		if err != nil {
+			return err
+		}
+		if o.overlay, err = o.deps.Overlay(load.ManifestOptions{
+			Paths: o.overlays, Recursive: o.recursive, Kustomize: o.overlayKustomize,
+			Stdin: o.streams.In, DefaultNamespace: namespace,
+		}); err != nil {
+			return err
+		}
+	}
+	*in = o.overlay.Over(*in)
+	return nil
+}
+
 // Watch reads the resources of a cluster whenever they have changed.
 func (o *meshOptions) Watch(ctx context.Context) (Watcher, error) {
 	namespace, err := o.Namespace()
@@ -97,8 +122,11 @@ func (o *meshOptions) finish(in resolve.Input) (*resolve.Snapshot, error) {
 	return resolve.NewSnapshot(in), nil
 }
 
-// settle puts what the flags say of the control plane over what was read.
+// settle puts the overlays and what the flags say of the control plane over what was read.
 func (o *meshOptions) settle(in *resolve.Input) error {
+	if err := o.layOver(in); err != nil {
+		return err
+	}
 	if o.meshConfig != "" {
 		if err := o.readMeshConfig(in); err != nil {
 			return err

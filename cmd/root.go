@@ -110,6 +110,7 @@ func newRootCommand(streams genericiooptions.IOStreams, build Build, deps Deps) 
 	root.AddCommand(newTestCommand(streams, build, deps))
 	root.AddCommand(newWhoCanCommand(streams, build, deps), newMatrixCommand(streams, build, deps))
 	root.AddCommand(newExplainCommand(streams, build, deps))
+	root.AddCommand(newDiffCommand(streams, build, deps), newFromLogCommand(streams, build, deps))
 	return root
 }
 

@@ -18,7 +18,8 @@ var (
 
 // kubernetesInstances adds the endpoints of a Kubernetes Service.
 //
-//  1. EndpointSlices labelled for the Service decide; type FQDN is ignored.
+//  1. EndpointSlices labelled for the Service decide; type FQDN is ignored. Workloads that an overlay adds to a cluster
+//     are yet to be written into them.
 //  2. Without any, and with a selector, the matching pods and templates stand in
 //     for what the EndpointSlice controller would have written.
 func (s *Snapshot) kubernetesInstances(set *instanceSet, svc *Service, port Port) {
@@ -30,11 +31,19 @@ func (s *Snapshot) kubernetesInstances(set *instanceSet, svc *Service, port Port
 	for _, slice := range slices {
 		s.sliceInstances(set, svc, port, slice, seen)
 	}
-	if len(slices) > 0 || len(svc.Selector) == 0 {
+	if len(svc.Selector) == 0 {
+		return
+	}
+	if len(slices) > 0 {
+		for _, w := range s.WorkloadsIn(svc.Namespace) {
+			if w.FromTemplate && s.planned[w.Owner] && Selects(svc.Selector, w.Labels) {
+				set.addPod(svc, port, w)
+			}
+		}
 		return
 	}
 	// 2.
-	if s.Offline {
+	if s.yetToBe(svc.Ref) {
 		set.say(NewStep(RuleEndpointAssumed, Applied, svc.Ref, labelsText(svc.Selector)))
 	} else {
 		why := ""

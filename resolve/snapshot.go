@@ -97,6 +97,9 @@ type Input struct {
 	// Offline is true for manifests: what an API server and a kubelet would have
 	// filled in is then assumed (workloads have ready pods, Services have addresses).
 	Offline bool
+	// Planned are objects that an overlay adds to a cluster: of these, too, it is assumed what would be filled in. It
+	// may be nil.
+	Planned map[Ref]bool
 }
 
 // Note is a remark of the loader about one resource or document.
@@ -176,6 +179,7 @@ type Snapshot struct {
 	runningMu    sync.Mutex
 	running      map[string]*runningCell
 	deferred     Deferred
+	planned      map[Ref]bool
 	askSecret    func(namespace, name string) Secret
 	askConfigMap func(namespace, name string) ConfigMap
 	index        indexes
@@ -191,6 +195,19 @@ type Version struct {
 
 // NewestRelease is the newest Istio release whose rules the project knows.
 const NewestRelease = "1.31"
+
+// yetToBe reports whether the object is one of manifests, of which is assumed what a cluster would have filled in.
+func (s *Snapshot) yetToBe(r Ref) bool { return s.Offline || s.planned[r.Object()] }
+
+// plansIn reports whether a workload of the namespace is planned.
+func (s *Snapshot) plansIn(namespace string) bool {
+	for r := range s.planned {
+		if r.Namespace == namespace {
+			return true
+		}
+	}
+	return false
+}
 
 // Locate returns "file:line" of the resource's field, or "cluster"; empty for a Ref that is not in the snapshot.
 func (s *Snapshot) Locate(r Ref) string {
@@ -295,6 +312,7 @@ func NewSnapshot(in Input) *Snapshot {
 		origins:    make(map[Ref]Origin, len(in.Resources)+1),
 		running:    map[string]*runningCell{},
 		deferred:   in.Deferred,
+		planned:    in.Planned,
 		askSecret:  in.Secret, askConfigMap: in.ConfigMap,
 	}
 	if s.Version.Release == "" {

@@ -18,7 +18,7 @@ import (
 //
 //  1. Every Pod that has not finished (phase Succeeded or Failed) is a workload.
 //     Its owner is the controller people know it by (owner.go).
-//  2. Offline, a Deployment, StatefulSet or DaemonSet without pods of its own
+//  2. Offline, and where an overlay adds it to a cluster, a Deployment, StatefulSet or DaemonSet without pods of its own
 //     stands for the pods it would run: as many as spec.replicas (one if unset;
 //     a DaemonSet one, for there is no telling how many nodes), ready, and injected as Istio's webhook would (injection.go).
 //  3. Offline, a Pod without status is one that is yet to be created: it is ready, and injected the same way.
@@ -89,9 +89,9 @@ func indexPods(s *Snapshot, running *Running, pods []*corev1.Pod) *workloadIndex
 			ix.runs[controller] = append(ix.runs[controller], w)
 		}
 	}
-	if s.Offline {
+	if s.Offline || s.plansIn(running.cell.namespace) {
 		for _, t := range running.templates() {
-			if t.endpoints && !hasPods[t.owner] && t.replicas > 0 {
+			if s.yetToBe(t.owner) && t.endpoints && !hasPods[t.owner] && t.replicas > 0 {
 				w := s.templateWorkload(t)
 				ix.templates = append(ix.templates, agedWorkload{w, t.object, t.kind})
 				ix.runs[t.owner] = append(ix.runs[t.owner], w)
@@ -143,7 +143,7 @@ func (s *Snapshot) podWorkload(pod *corev1.Pod, owner Ref) *Workload {
 		Subdomain:      pod.Spec.Subdomain,
 		NodeName:       pod.Spec.NodeName,
 		Replicas:       1,
-		Ready:          s.podReady(&pod.Status),
+		Ready:          s.podReady(pod),
 		Terminating:    pod.DeletionTimestamp != nil,
 		Network:        pod.Labels[labelNetwork],
 	}
@@ -153,7 +153,7 @@ func (s *Snapshot) podWorkload(pod *corev1.Pod, owner Ref) *Workload {
 		Labels: pod.Labels, Annotations: pod.Annotations,
 		HostNetwork: w.HostNetwork, Containers: w.Containers,
 	}
-	if s.Offline && !hasStatus(&pod.Status) {
+	if s.yetToBe(t.Ref) && !hasStatus(&pod.Status) {
 		s.created(w, t)
 		return w
 	}
@@ -167,13 +167,14 @@ func hasStatus(status *corev1.PodStatus) bool {
 }
 
 // podReady is the Ready condition. Offline, a pod of which no condition is told is ready if nothing says that it is not running.
-func (s *Snapshot) podReady(status *corev1.PodStatus) bool {
+func (s *Snapshot) podReady(pod *corev1.Pod) bool {
+	status := &pod.Status
 	for _, c := range status.Conditions {
 		if c.Type == corev1.PodReady {
 			return c.Status == corev1.ConditionTrue
 		}
 	}
-	return s.Offline && (status.Phase == "" || status.Phase == corev1.PodRunning)
+	return s.yetToBe(refOf("", "Pod", pod)) && (status.Phase == "" || status.Phase == corev1.PodRunning)
 }
 
 func podAddresses(status *corev1.PodStatus) []netip.Addr {

@@ -67,8 +67,10 @@ type documentReader struct {
 	namespace string
 	// deferring leaves documents of what runs in a namespace for later, once they are checked.
 	deferring bool
-	blocks    blockReader
-	decoder   decoder
+	// overlay is set where the documents are those of an overlay.
+	overlay bool
+	blocks  blockReader
+	decoder decoder
 	result
 }
 
@@ -203,12 +205,17 @@ func (r *documentReader) list(items *yaml.Node, h header, within []string) {
 // 5. Of a Secret the type is kept (secretmanifest.go), of a CRD its release, of every other ConfigMap the certificate of an
 // authority (configmap.go), of a kind not read only the name.
 // 6. The document of a snapshot (snapshot.go) is no resource, and speaks of all.
+// 7. Of an object that an overlay takes away (overlay.go) the name is read.
 func (r *documentReader) resource(n *yaml.Node, h header, within []string) {
 	if h.gv.Group == "kustomize.config.k8s.io" {
 		r.kustomization(n, h)
 		return
 	}
 	if isSnapshot(h) {
+		if r.overlay {
+			r.fail(n, h, "", "a Snapshot is a mesh of its own, and no overlay: it is read with -f")
+			return
+		}
 		r.snapshot(n, h)
 		return
 	}
@@ -229,6 +236,13 @@ func (r *documentReader) resource(n *yaml.Node, h header, within []string) {
 	}
 	from := manifest{ref: h.ref(), doc: r.doc, line: r.doc.at(n), within: within}
 	switch {
+	case r.overlay && isDeleted(n):
+		from.object = deletion(h)
+		if r.decoder.start(r.doc, h); known {
+			r.decoder.names(n, h, k)
+		}
+		r.problems = append(r.problems, r.decoder.problems...)
+		r.resources = append(r.resources, from)
 	case isMeshConfigMap(n, h):
 		r.meshes = append(r.meshes, r.meshConfigMap(n, h, from.origin()))
 	case h.groupKind() == resolve.CRDKind:
@@ -322,6 +336,9 @@ func (r *documentReader) decode(n *yaml.Node, h header, k kind, from manifest) {
 	object.SetNamespace(h.namespace)
 	object.SetManagedFields(nil)
 	if annotations := object.GetAnnotations(); annotations != nil {
+		if annotations[DeleteAnnotation] == "true" {
+			r.remark(h.ref(), "the annotation "+DeleteAnnotation+" counts in an overlay alone: the object is taken as it stands")
+		}
 		delete(annotations, corev1.LastAppliedConfigAnnotation)
 	}
 	setDefaults(object)

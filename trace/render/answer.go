@@ -14,22 +14,12 @@ import (
 // Where a workload answers for certain, the first line has said it all and no reason follows.
 func (r *renderer) answer() {
 	if len(r.trace.Outcomes) == 1 {
-		o := r.trace.Outcomes[0]
-		r.put(r.verdict(o).then("  ", r.towards(o)).then("  ", r.decider(o)).add(r.overlooked()), 2)
-		if o.Reason != "" && (o.Decision != trace.Delivered || o.Code != "" || o.Certainty != trace.Certain) {
-			r.put(line{}.text(asPlain, o.Reason), 2)
-		}
-		r.whyOverlooked()
+		r.verdictOf(r.trace.Outcomes[0])
 		r.question()
-		r.afterthoughts(o, 0)
+		r.afterthoughts(r.trace.Outcomes[0], 0)
 		return
 	}
-	first := r.summary()
-	if by, same := r.sameDecider(); same {
-		first = first.then("  ", by)
-	}
-	r.put(first.add(r.overlooked()), 2)
-	r.whyOverlooked()
+	r.summaryLine()
 	r.question()
 	weight, verdict := 0, 0
 	for i, o := range r.trace.Outcomes {
@@ -58,6 +48,25 @@ func (r *renderer) whyOverlooked() {
 	if see := r.trace.Overlooked(); len(see) > 0 {
 		r.put(line{}.text(asPlain, see[0].Ref.Object().String()).text(asPlain, ": ").text(asPlain, see[0].Reason()), 2)
 	}
+}
+
+// verdictOf writes the verdict of the one outcome there is, the culprit and the reason.
+func (r *renderer) verdictOf(o trace.Outcome) {
+	r.put(r.verdict(o).then("  ", r.towards(o)).then("  ", r.decider(o)).add(r.overlooked()), 2)
+	if o.Reason != "" && (o.Decision != trace.Delivered || o.Code != "" || o.Certainty != trace.Certain) {
+		r.put(line{}.text(asPlain, o.Reason), 2)
+	}
+	r.whyOverlooked()
+}
+
+// summaryLine writes the summary of several outcomes, with what decided them all.
+func (r *renderer) summaryLine() {
+	first := r.summary()
+	if by, same := r.sameDecider(); same {
+		first = first.then("  ", by)
+	}
+	r.put(first.add(r.overlooked()), 2)
+	r.whyOverlooked()
 }
 
 // question writes what was asked.

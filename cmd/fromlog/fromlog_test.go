@@ -1,0 +1,269 @@
+package fromlog
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/accesslog"
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// manifests are a mesh as a cluster has it: pods with addresses and Services with theirs.
+const manifests = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {istio-injection: enabled}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: reviews, namespace: shop}
+spec: {clusterIP: 10.96.0.7, selector: {app: reviews}, ports: [{name: http, port: 80, targetPort: 9080}, {name: tcp, port: 3306}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: reviews-1, namespace: shop, labels: {app: reviews, security.istio.io/tlsMode: istio}}
+spec: {serviceAccountName: reviews, containers: [{name: app, image: app}, {name: istio-proxy, image: proxyv2, args: [proxy, sidecar]}]}
+status: {phase: Running, podIP: 10.1.0.7, podIPs: [{ip: 10.1.0.7}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web-1, namespace: shop, labels: {app: web, security.istio.io/tlsMode: istio}}
+spec: {serviceAccountName: web, containers: [{name: app, image: app}, {name: istio-proxy, image: proxyv2, args: [proxy, sidecar]}]}
+status: {phase: Running, podIP: 10.1.0.5, podIPs: [{ip: 10.1.0.5}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: cron-1, namespace: shop, labels: {app: cron, security.istio.io/tlsMode: istio}}
+spec: {serviceAccountName: cron, containers: [{name: app, image: app}, {name: istio-proxy, image: proxyv2, args: [proxy, sidecar]}]}
+status: {phase: Running, podIP: 10.1.0.6, podIPs: [{ip: 10.1.0.6}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews, namespace: shop}
+spec:
+  hosts: [reviews]
+  http:
+  - name: beta
+    match: [{headers: {x-beta: {exact: "1"}}}]
+    route: [{destination: {host: nowhere}}]
+  - name: gone
+    match: [{uri: {prefix: /gone}}]
+    route: [{destination: {host: reviews, subset: v9}}]
+  - name: main
+    route: [{destination: {host: reviews, port: {number: 80}}}]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: reviews, namespace: shop}
+spec:
+  selector: {matchLabels: {app: reviews}}
+  rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/web]}}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: edge, namespace: istio-system}
+spec: {clusterIP: 10.96.0.2, selector: {istio: ingressgateway}, ports: [{name: http2, port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: edge-1, namespace: istio-system, labels: {istio: ingressgateway}}
+spec: {serviceAccountName: edge, containers: [{name: istio-proxy, image: proxyv2, args: [proxy, router]}]}
+status: {phase: Running, podIP: 10.1.0.2, podIPs: [{ip: 10.1.0.2}]}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: istio-system}
+spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [shop.example.com]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: edge, namespace: istio-system}
+spec: {hosts: [shop.example.com], gateways: [edge], http: [{route: [{destination: {host: reviews.shop.svc.cluster.local, port: {number: 80}}}]}]}
+`
+
+func meshOf(t testing.TB) *resolve.Snapshot {
+	t.Helper()
+	in, err := load.Manifests(load.ManifestOptions{Paths: []string{"-"}, Stdin: strings.NewReader(manifests), Defer: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resolve.NewSnapshot(in)
+}
+
+// line is one of Istio's format: what was asked, what came of it, and over which connection.
+func line(asked, answer, authority, upstream, local, remote, end string) string {
+	return fmt.Sprintf(`[2026-11-23T10:00:00.000Z] "%s" %s "-" 0 0 5 - "-" "curl" "id" "%s" %s - %s %s %s`, asked, answer, authority, upstream, local, remote, end)
+}
+
+const outboundReviews = "outbound|80||reviews.shop.svc.cluster.local"
+
+func compare(t testing.TB, text string, opts Options) *Result {
+	t.Helper()
+	reader, err := accesslog.NewReader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if opts.Namespace == "" {
+		opts.Namespace = "shop"
+	}
+	r, err := Compare(t.Context(), meshOf(t), reader, []Log{{"log", strings.NewReader(text)}}, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestCompare(t *testing.T) {
+	for _, tc := range []struct {
+		name, line string
+		opts       Options
+		want       Verdict
+		// command and maybe have to be in what is said.
+		command, maybe string
+	}{
+		{
+			name: "delivered, as the client's proxy has it", want: Agrees, command: "--from shop/pod/web-1 -H 'user-agent: curl' http://reviews/a",
+			line: line("GET /a HTTP/1.1", "200 - via_upstream -", "reviews", `"10.1.0.7:9080" `+outboundReviews, "10.96.0.7:80", "10.1.0.5:1", "- main"),
+		},
+		{
+			name: "the application's own code", want: Agrees,
+			line: line("GET /a HTTP/1.1", "500 - via_upstream -", "reviews", `"10.1.0.7:9080" `+outboundReviews, "10.96.0.7:80", "10.1.0.5:1", "- main"),
+		},
+		{
+			name: "delivered, as the server's proxy has it", want: Agrees, command: "--from shop/pod/web-1",
+			line: line("POST /a HTTP/1.1", "201 - via_upstream -", "reviews", `"10.1.0.7:9080" inbound|9080||`, "10.1.0.7:9080", "10.1.0.5:1", "outbound_.80_._.reviews.shop.svc.cluster.local default"),
+		},
+		{
+			name: "refused, as the server's proxy has it", want: Agrees, command: "--from shop/pod/cron-1",
+			line: line("GET /a HTTP/1.1", "403 - rbac_access_denied_matched_policy[none] -", "reviews", `"-" inbound|9080||`, "10.1.0.7:9080", "10.1.0.6:1", "outbound_.80_._.reviews.shop.svc.cluster.local default"),
+		},
+		{
+			name: "refused by the server, as the client's proxy has it", want: Agrees,
+			line: line("GET /a HTTP/1.1", "403 - via_upstream -", "reviews", `"10.1.0.7:9080" `+outboundReviews, "10.96.0.7:80", "10.1.0.6:1", "- main"),
+		},
+		{
+			name: "refused, and the trace delivers", want: Disagrees, maybe: "the configuration is that of now",
+			line: line("GET /a HTTP/1.1", "403 - rbac_access_denied_matched_policy[none] -", "reviews", `"-" inbound|9080||`, "10.1.0.7:9080", "10.1.0.5:1", "outbound_.80_._.reviews.shop.svc.cluster.local default"),
+		},
+		{
+			name: "delivered, and the trace refuses", want: Disagrees,
+			line: line("GET /a HTTP/1.1", "200 - via_upstream -", "reviews", `"10.1.0.7:9080" inbound|9080||`, "10.1.0.7:9080", "10.1.0.6:1", "outbound_.80_._.reviews.shop.svc.cluster.local default"),
+		},
+		{
+			name: "no cluster", want: Agrees,
+			line: line("GET /gone HTTP/1.1", "503 NC cluster_not_found -", "reviews", `"-" -`, "10.96.0.7:80", "10.1.0.5:1", "- gone"),
+		},
+		{
+			name: "another route", want: Disagrees, maybe: "asks for headers or a token",
+			line: line("GET /a HTTP/1.1", "503 NC cluster_not_found -", "reviews", `"-" -`, "10.96.0.7:80", "10.1.0.5:1", "- beta"),
+		},
+		{
+			name: "another route, with the header", want: Agrees, command: "-H 'x-beta: 1'", opts: Options{Headers: []string{"x-beta: 1"}},
+			line: line("GET /a HTTP/1.1", "503 NC cluster_not_found -", "reviews", `"-" -`, "10.96.0.7:80", "10.1.0.5:1", "- beta"),
+		},
+		{
+			name: "a timeout", want: AtRunTime, maybe: "UT: the server took longer",
+			line: line("GET /a HTTP/1.1", "504 UT response_timeout -", "reviews", `"10.1.0.7:9080" `+outboundReviews, "10.96.0.7:80", "10.1.0.5:1", "- main"),
+		},
+		{
+			name: "no endpoint then", want: Disagrees, maybe: "UH: no endpoint was healthy then",
+			line: line("GET /a HTTP/1.1", "503 UH no_healthy_upstream -", "reviews", `"-" `+outboundReviews, "10.96.0.7:80", "10.1.0.5:1", "- main"),
+		},
+		{
+			name: "another pod", want: Disagrees,
+			line: line("GET /a HTTP/1.1", "200 - via_upstream -", "reviews", `"10.1.0.6:9080" `+outboundReviews, "10.96.0.7:80", "10.1.0.5:1", "- main"),
+		},
+		{
+			name: "another cluster", want: Disagrees, maybe: "no pod has the address",
+			line: line("GET /a HTTP/1.1", "200 - via_upstream -", "reviews", `"10.1.9.9:9080" outbound|80|v1|reviews.shop.svc.cluster.local`, "10.96.0.7:80", "10.1.0.5:1", "- main"),
+		},
+		{
+			name: "TCP", want: Agrees, command: "tcp://reviews.shop:3306",
+			line: line("- - -", "0 - - -", "-", `"10.1.0.7:3306" outbound|3306||reviews.shop.svc.cluster.local`, "10.96.0.7:3306", "10.1.0.5:1", "- -"),
+		},
+		{
+			name: "of a gateway", want: Agrees, command: "--from external --gateway istio-system/edge-1 -H 'user-agent: curl' --source-ip 10.9.9.9 http://shop.example.com/a",
+			line: line("GET /a HTTP/1.1", "403 - via_upstream -", "shop.example.com", `"10.1.0.7:9080" `+outboundReviews, "10.1.0.2:8080", "10.9.9.9:1", "- default"),
+		},
+		{
+			name: "a gateway's client", want: NotCompared, maybe: "its own log has the request",
+			line: line("GET /a HTTP/1.1", "200 - via_upstream -", "shop.example.com", `"10.1.0.7:9080" inbound|9080||`, "10.1.0.7:9080", "10.1.0.2:1", "outbound_.80_._.reviews.shop.svc.cluster.local default"),
+		},
+		{
+			name: "an unknown writer", want: NotCompared, maybe: "name it with --proxy",
+			line: line("GET /a HTTP/1.1", "200 - via_upstream -", "reviews", `"10.1.0.7:9080" `+outboundReviews, "10.96.0.7:80", "10.7.7.7:1", "- main"),
+		},
+		{
+			name: "a writer that is named", want: Agrees, opts: Options{Proxy: "shop/pod/web-1"},
+			line: line("GET /a HTTP/1.1", "200 - via_upstream -", "reviews", `"10.1.0.7:9080" `+outboundReviews, "10.96.0.7:80", "10.7.7.7:1", "- main"),
+		},
+		{
+			name: "a writer that kubectl names", want: Agrees,
+			line: "[pod/web-1/istio-proxy] " + line("GET /a HTTP/1.1", "200 - via_upstream -", "reviews", `"10.1.0.7:9080" `+outboundReviews, "10.96.0.7:80", "10.7.7.7:1", "- main"),
+		},
+		{name: "no access log", want: Unread, line: "hello"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := compare(t, tc.line+"\n", tc.opts)
+			if len(r.Groups) != 1 || r.Groups[0].Verdict != tc.want {
+				t.Fatalf("want %s:\n%s", tc.want, r.Text(true))
+			}
+			if text := string(r.Text(true)); !strings.Contains(text, tc.command) || !strings.Contains(text, tc.maybe) {
+				t.Errorf("want %q and %q:\n%s", tc.command, tc.maybe, text)
+			}
+		})
+	}
+}
+
+// No line is lost: what is not read is counted and shown, an empty line is none, and a last line may lack its end.
+func TestEveryLineCounts(t *testing.T) {
+	ok := line("GET /a HTTP/1.1", "200 - via_upstream -", "reviews", `"10.1.0.7:9080" `+outboundReviews, "10.96.0.7:80", "10.1.0.5:1", "- main")
+	r := compare(t, "hello\n\n"+ok+"\n"+strings.Repeat("x", longestLine+5)+"\nworld\n"+ok, Options{})
+	if r.Counts[Unread] != 3 || r.Counts[Agrees] != 2 || r.Total() != 5 {
+		t.Errorf("%v", r.Counts)
+	}
+	i := slices.IndexFunc(r.Groups, func(g *Group) bool { return g.Verdict == Unread })
+	if got := r.Groups[i].Lines; !slices.Equal(got, []string{"log:1", "log:4", "log:5"}) {
+		t.Errorf("lines %v", got)
+	}
+	if text := string(r.Text(false)); !strings.HasPrefix(text, "5 lines: 3 not read, 2 agree\n") || len(text) > 2000 {
+		t.Errorf("%d characters: %.300s", len(text), text)
+	}
+}
+
+// What a line says is text, and its tokens are not shown.
+func TestHostileLines(t *testing.T) {
+	const token = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4In0."
+	r := compare(t, line("GET /\x1b[31m?token="+token+" HTTP/1.1", "200 - via_upstream -", "reviews\u202e", `"10.1.0.7:9080" `+outboundReviews, "10.96.0.7:80", "10.1.0.5:1", "- main")+"\nx\x1b]0;y\x07 "+token, Options{})
+	data, err := json.Marshal(r.NewDocument())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, out := range []string{string(r.Text(true)), string(data)} {
+		for _, bad := range []string{"\x1b", "\u202e", "\x07", token} {
+			if strings.Contains(out, bad) {
+				t.Errorf("%q in %s", bad, out)
+			}
+		}
+	}
+}
+
+func FuzzCompare(f *testing.F) {
+	f.Add(line("GET /a HTTP/1.1", "200 - via_upstream -", "reviews", `"10.1.0.7:9080" `+outboundReviews, "10.96.0.7:80", "10.1.0.5:1", "- main"))
+	f.Add(`2026-04-01T14:01:02Z info access x src.addr=10.1.0.5:1 src.workload="web-1" src.namespace="shop" dst.addr=10.1.0.7:80 dst.service="reviews.shop.svc.cluster.local" direction="outbound"`)
+	f.Fuzz(func(t *testing.T, text string) {
+		lines := 0
+		for l := range strings.SplitSeq(text, "\n") {
+			if strings.TrimSpace(strings.TrimSuffix(l, "\r")) != "" {
+				lines++
+			}
+		}
+		if r := compare(t, text, Options{}); r.Total() != lines {
+			t.Errorf("%d of %d lines", r.Total(), lines)
+		}
+	})
+}
