@@ -169,6 +169,8 @@ func (f *testFlags) validate() error {
 		return usagef("--fail-under %g: expected a percentage from 0 to 100", f.failUnder)
 	case stdin(f.cases) && stdin(f.mesh.filenames):
 		return usagef("--filename (-f) and --manifests can not both be -; stdin can be read once")
+	case stdin(f.cases) && stdin(f.mesh.overlays):
+		return usagef("--filename (-f) and --overlay can not both be -; stdin can be read once")
 	case f.written("manifests") && slices.Contains(f.mesh.filenames, ""):
 		return usagef("--manifests is empty: expected a file, a directory or -")
 	}

@@ -109,6 +109,7 @@ func (o *testOptions) runOn(ctx context.Context, suites []casefile.Suite, report
 	}
 	in, err := mesh.Input(ctx)
 	defer mesh.progress.Done()
+	o.mesh.overlay = mesh.overlay // it is read once: stdin can not be read again
 	if err != nil {
 		return nil, err
 	}
@@ -153,6 +154,7 @@ func (o *meshOptions) flags() []string {
 			out = append(out, "-R")
 		}
 	}
+	add("--overlay", o.overlays...)
 	add("--context", *o.config.Context)
 	add("--mesh-config", o.meshConfig)
 	add("--istio-version", o.istioVersion)
