@@ -3,6 +3,7 @@ package trace
 import (
 	"net/netip"
 	"strings"
+	"sync"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -21,13 +22,16 @@ import (
 // Client is a workload that sends requests.
 type Client struct {
 	Workload *resolve.Workload
-	// class is what ClientClass says of it, and principal its identity.
-	class, principal string
+	// class is what ClientClass says of it, found when first asked: that takes what its proxy sees.
+	class     func() string
+	principal string
 }
 
 // NewClient is the workload as one that sends requests.
 func NewClient(s *resolve.Snapshot, w *resolve.Workload) *Client {
-	return &Client{Workload: w, class: s.ClientClass(w), principal: w.Principal(s.Mesh.GetTrustDomain())}
+	return &Client{
+		Workload: w, class: sync.OnceValue(func() string { return s.ClientClass(w) }), principal: w.Principal(s.Mesh.GetTrustDomain()),
+	}
 }
 
 // Principal is the client's SPIFFE identity without the scheme.
@@ -59,10 +63,10 @@ func (c *Crowd) Walks() int { return c.walks }
 // Trace is the trace of the request from the client, or from one that ends alike; the same pointer for all of
 // these. It keeps no steps that were skipped.
 func (c *Crowd) Trace(client *Client) (*Trace, error) {
-	class := c.classes[client.class]
+	class := c.classes[client.class()]
 	if class == nil {
 		class = &crowdClass{answers: map[string]*Trace{}}
-		c.classes[client.class] = class
+		c.classes[client.class()] = class
 	}
 	if class.asked != nil {
 		if key, alone := class.asked.answer(c.snapshot, client); !alone {
