@@ -31,6 +31,8 @@ type Deps struct {
 	// Text is the trace for a person, Document the one for a program.
 	Text     func(*trace.Trace, render.Options) []byte
 	Document func(*trace.Trace, func(resolve.Ref) string) runtime.Object
+	// Mermaid and Dot draw the trace.
+	Mermaid, Dot func(*trace.Trace, render.PictureOptions) []byte
 }
 
 // join is the one place that names the parts.
@@ -49,5 +51,7 @@ func join() Deps {
 		Document: func(t *trace.Trace, locate func(resolve.Ref) string) runtime.Object {
 			return render.NewDocument(t, locate)
 		},
+		Mermaid: render.Mermaid,
+		Dot:     render.Dot,
 	}
 }

@@ -39,6 +39,10 @@ const rootExample = `  # Would this request arrive?
   # Everything that was considered, with Envoy's names and the rules followed
   kubectl mesh-trace --explain full -o wide reviews.shop:9080/
 
+  # As a picture: a sequence diagram for Markdown, a graph for Graphviz
+  kubectl mesh-trace -o mermaid reviews.shop:9080/
+  kubectl mesh-trace -o dot reviews.shop:9080/ | dot -Tsvg >trace.svg
+
   # For a program
   kubectl mesh-trace -o jsonpath='{.outcomes[*].decision}' reviews.shop:9080/`
 

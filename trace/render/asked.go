@@ -12,7 +12,10 @@ import (
 )
 
 // asked is "GET http://reviews.shop:9080/  from shop/web (Deployment)".
-func (r *renderer) asked() line {
+func (r *renderer) asked() line { return r.sent().then("  ", r.from()) }
+
+// sent is "GET http://reviews.shop:9080/".
+func (r *renderer) sent() line {
 	q := r.trace.Request
 	var l line
 	if q.Scheme.IsHTTP() {
@@ -25,7 +28,7 @@ func (r *renderer) asked() line {
 	if q.SNI != "" && q.SNI != q.Host {
 		l = l.text(asPlain, " (SNI ").text(asPlain, q.SNI).text(asPlain, ")")
 	}
-	return l.then("  ", r.from())
+	return l
 }
 
 func (r *renderer) from() line {
