@@ -36,11 +36,12 @@ func (f *viewFlags) formats() []string {
 }
 
 // pictures are the values of -o that draw the trace.
-var pictures = []string{formatMermaid, formatDot}
+var pictures = []string{formatHTML, formatMermaid, formatDot}
 
 const (
 	formatMermaid = "mermaid"
 	formatDot     = "dot"
+	formatHTML    = "html"
 )
 
 // details and colours are the closed lists of --explain and --color.

@@ -19,6 +19,8 @@ type viewOptions struct {
 	wide   bool
 	// picture is one of the formats that draw; empty for text and documents.
 	picture string
+	// command is the command line, for a picture that shows it.
+	command string
 	colour  bool
 	// width is that of the terminal; 0 where the output is none, which is never wrapped.
 	width int
@@ -45,11 +47,14 @@ func (o *viewOptions) Render(t *trace.Trace, snapshot *resolve.Snapshot) ([]byte
 
 // draw is the trace as a picture.
 func (o *viewOptions) draw(t *trace.Trace, snapshot *resolve.Snapshot) ([]byte, error) {
-	opts := render.PictureOptions{Detail: o.detail, Locate: snapshot.Locate}
-	if o.picture == formatDot {
+	opts := render.PictureOptions{Detail: o.detail, Locate: snapshot.Locate, Excerpt: snapshot.Excerpt, Command: o.command}
+	switch o.picture {
+	case formatMermaid:
+		return o.deps.Mermaid(t, opts), nil
+	case formatDot:
 		return o.deps.Dot(t, opts), nil
 	}
-	return o.deps.Mermaid(t, opts), nil
+	return o.deps.HTML(t, opts)
 }
 
 // terminalWidth is the number of columns of the terminal, or 0.

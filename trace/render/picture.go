@@ -23,8 +23,8 @@ type PictureOptions struct {
 	Detail trace.Detail
 	// Locate says where a resource's field was read, "file:line" or "cluster"; nil if it is not known.
 	Locate func(resolve.Ref) string
-	// Excerpt gives the lines around a resource's field as they were written; nil if there are none. Only HTML shows them.
-	Excerpt func(resolve.Ref) resolve.Excerpt
+	// Excerpt gives so many lines around a resource's field as they were written; nil if there are none. Only HTML shows them.
+	Excerpt func(field resolve.Ref, around int) resolve.Excerpt
 	// Command is the command line that gives this page again, for HTML; empty if it is not known.
 	Command string
 }
