@@ -138,7 +138,7 @@ func (d *dot) edge(from *stop, l *link) {
 	}
 	lines = append(lines, d.remarks(l.rows, l.outcomes, d.endsBadly(from) && l.to.role == asAnswer, d.detail)...)
 	look := ""
-	if l.broken || l.to.role == asAnswer && decisionMeaning(d.trace.Outcomes[l.to.ends[0]].Decision) == asFail {
+	if l.to.unreached || l.to.role == asAnswer && decisionMeaning(d.trace.Outcomes[l.to.ends[0]].Decision) == asFail {
 		look = ", style=dashed, arrowhead=tee"
 	}
 	fmt.Fprintf(&d.out, "  %s -> %s [label=%s%s]\n", d.ids[from], d.ids[l.to], dotLabel(wrapped(lines, dotWidth, 2), `\l`), look)

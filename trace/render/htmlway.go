@@ -53,7 +53,7 @@ func (p *page) node(s *stop) *nodeData {
 		}
 	}
 	for _, l := range s.onward {
-		d := linkData{Broken: l.broken || l.to.role == asAnswer && asClass(p.trace.Outcomes[l.to.ends[0]]) == "fail", To: p.node(l.to)}
+		d := linkData{Broken: l.to.unreached || l.to.role == asAnswer && asClass(p.trace.Outcomes[l.to.ends[0]]) == "fail", To: p.node(l.to)}
 		d.Over, d.Under = p.twoLines(l.says)
 		if len(s.onward) > 1 {
 			d.Share = p.percentOf(l.outcomes)

@@ -98,7 +98,7 @@ func (m *mermaid) misses(from, answer *stop) bool {
 	if from.role == asClient {
 		return true
 	}
-	broken := o.Decision == trace.Reset && len(o.Hops) == 1
+	broken := o.Decision == trace.Reset && !from.unreached && from.role == asProxy
 	return o.Destination.Host != "" && (broken || o.Decision == trace.Unavailable)
 }
 
@@ -175,7 +175,7 @@ func (m *mermaid) message(s, before *stop, l *link, indent string) {
 		return
 	}
 	arrow := "->>"
-	if l.broken {
+	if l.to.unreached {
 		arrow = "-x"
 	}
 	m.arrow(s, arrow, l.to, []line{l.says}, indent)
@@ -195,7 +195,7 @@ func (m *mermaid) answer(s, before, end *stop, indent string) {
 	m.note(s, m.closing(end.ends[0]), indent)
 	by := s
 	// Of a connection that breaks, the client hears from the proxy in front of the hop that was not reached.
-	if o.Decision == trace.Reset && len(o.Hops) > 1 && before != nil {
+	if s.unreached && before != nil {
 		by = before
 	}
 	if by.role == asClient {

@@ -54,6 +54,8 @@ type stop struct {
 	onward []*link
 	// outcomes are those that come here, and ends those of them whose way ends here.
 	outcomes, ends []int
+	// unreached is set where the connection to the box breaks, for all that would come here.
+	unreached bool
 }
 
 // link leads from one box to the next.
@@ -63,8 +65,6 @@ type link struct {
 	rows     []mark
 	// says is how the request gets there.
 	says line
-	// broken is set where the connection does not come about.
-	broken bool
 }
 
 func newPicture(t *trace.Trace, opts PictureOptions) *renderer {
@@ -128,17 +128,16 @@ func (r *renderer) enter(from *stop, outcomes []int, hops []*trace.Hop, b branch
 	if h.Proxy == resolve.DataplaneNone {
 		next.role, next.name = asApplication, line{}.text(asPlain, "application")
 	}
-	from.onward = append(from.onward, &link{
-		to: next, outcomes: outcomes, rows: b.rows, says: r.reached(from, h),
-		broken: b.depth > 0 && r.breaksAt(outcomes, b.depth+1),
-	})
+	next.unreached = r.breaksAt(next, b.depth+1)
+	from.onward = append(from.onward, &link{to: next, outcomes: outcomes, rows: b.rows, says: r.reached(from, h)})
 	return next
 }
 
-// breaksAt reports whether all the outcomes are connections that break on the way to the hop of that number, which is their last.
-func (r *renderer) breaksAt(outcomes []int, depth int) bool {
-	for _, i := range outcomes {
-		if o := r.trace.Outcomes[i]; o.Decision != trace.Reset || len(o.Hops) != depth {
+// breaksAt reports whether all that come to the box, which is that many hops from the client, are connections that break
+// on the way to it. A hop from which a connection breaks has chosen a cluster to send to.
+func (r *renderer) breaksAt(s *stop, depth int) bool {
+	for i, outcome := range s.outcomes {
+		if o := r.trace.Outcomes[outcome]; o.Decision != trace.Reset || len(o.Hops) != depth || s.hops[i].Envoy.Cluster != "" {
 			return false
 		}
 	}
