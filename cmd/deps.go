@@ -31,6 +31,9 @@ type Deps struct {
 	// Text is the trace for a person, Document the one for a program.
 	Text     func(*trace.Trace, render.Options) []byte
 	Document func(*trace.Trace, func(resolve.Ref) string) runtime.Object
+	// Mermaid, Dot and HTML draw the trace.
+	Mermaid, Dot func(*trace.Trace, render.PictureOptions) []byte
+	HTML         func(*trace.Trace, render.PictureOptions) ([]byte, error)
 }
 
 // join is the one place that names the parts.
@@ -49,5 +52,8 @@ func join() Deps {
 		Document: func(t *trace.Trace, locate func(resolve.Ref) string) runtime.Object {
 			return render.NewDocument(t, locate)
 		},
+		Mermaid: render.Mermaid,
+		Dot:     render.Dot,
+		HTML:    render.HTML,
 	}
 }

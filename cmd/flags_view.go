@@ -32,8 +32,17 @@ func newViewFlags() *viewFlags {
 
 // formats lists the values of -o: ours for a person, then cli-runtime's.
 func (f *viewFlags) formats() []string {
-	return append([]string{"text", "wide"}, f.print.AllowedFormats()...)
+	return slices.Concat([]string{"text", "wide"}, pictures, f.print.AllowedFormats())
 }
+
+// pictures are the values of -o that draw the trace.
+var pictures = []string{formatHTML, formatMermaid, formatDot}
+
+const (
+	formatMermaid = "mermaid"
+	formatDot     = "dot"
+	formatHTML    = "html"
+)
 
 // details and colours are the closed lists of --explain and --color.
 var (
@@ -72,6 +81,9 @@ func (f *viewFlags) ToOptions(streams genericiooptions.IOStreams, deps Deps) (*v
 		return o, nil
 	case format == "wide":
 		o.wide = true
+		return o, nil
+	case slices.Contains(pictures, format):
+		o.picture = format
 		return o, nil
 	}
 	var err error

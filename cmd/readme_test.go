@@ -109,3 +109,16 @@ func TestReadmeTables(t *testing.T) {
 		})
 	}
 }
+
+// The diagram that docs/pictures.md draws is the one whose source it shows.
+func TestDrawnDiagram(t *testing.T) {
+	page, err := os.ReadFile("../docs/pictures.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, drawn, found := strings.Cut(string(page), "```mermaid\n")
+	drawn, _, _ = strings.Cut(drawn, "```")
+	if !found || !strings.Contains(strings.Replace(string(page), drawn, "", 1), "\n"+drawn) {
+		t.Errorf("docs/pictures.md draws something else than it shows:\n%s", drawn)
+	}
+}

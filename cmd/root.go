@@ -39,6 +39,11 @@ const rootExample = `  # Would this request arrive?
   # Everything that was considered, with Envoy's names and the rules followed
   kubectl mesh-trace --explain full -o wide reviews.shop:9080/
 
+  # As a picture: a page, a sequence diagram for Markdown, a graph for Graphviz
+  kubectl mesh-trace -o html reviews.shop:9080/ >trace.html
+  kubectl mesh-trace -o mermaid reviews.shop:9080/
+  kubectl mesh-trace -o dot reviews.shop:9080/ | dot -Tsvg >trace.svg
+
   # For a program
   kubectl mesh-trace -o jsonpath='{.outcomes[*].decision}' reviews.shop:9080/`
 
@@ -95,6 +100,7 @@ func newRootCommand(streams genericiooptions.IOStreams, build Build, deps Deps) 
 			if err := options.Validate(); err != nil {
 				return err
 			}
+			options.view.command = commandLine(c.Flags(), args[0])
 			return options.Run(c.Context())
 		},
 	}

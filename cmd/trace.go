@@ -75,6 +75,8 @@ func (o *traceOptions) Validate() error {
 	switch {
 	case o.watch && o.mesh.offline:
 		return usagef("--watch (-w) can not be used together with --filename (-f) or --kustomize (-k): it watches a cluster")
+	case o.watch && o.view.picture != "":
+		return usagef("--watch (-w) can not be used together with -o %s: a picture is one document", o.view.picture)
 	case o.watch && o.exitCode:
 		return usagef("--watch (-w) can not be used together with --exit-code: it does not end by itself")
 	}
@@ -116,7 +118,7 @@ func (o *traceOptions) trace(ctx context.Context, snapshot *resolve.Snapshot) (*
 	if err := cmp.Or(ctx.Err(), snapshot.Err(), err); err != nil {
 		return nil, nil, err
 	}
-	output, err := o.view.Render(t, snapshot.Locate)
+	output, err := o.view.Render(t, snapshot)
 	return t, output, err
 }
 

@@ -17,7 +17,11 @@ import (
 type viewOptions struct {
 	detail trace.Detail
 	wide   bool
-	colour bool
+	// picture is one of the formats that draw; empty for text and documents.
+	picture string
+	// command is the command line, for a picture that shows it.
+	command string
+	colour  bool
 	// width is that of the terminal; 0 where the output is none, which is never wrapped.
 	width int
 	// printer prints the document; nil for text.
@@ -26,7 +30,11 @@ type viewOptions struct {
 }
 
 // Render is a trace of that detail as the flags ask for it.
-func (o *viewOptions) Render(t *trace.Trace, locate func(resolve.Ref) string) ([]byte, error) {
+func (o *viewOptions) Render(t *trace.Trace, snapshot *resolve.Snapshot) ([]byte, error) {
+	locate := snapshot.Locate
+	if o.picture != "" {
+		return o.draw(t, snapshot)
+	}
 	if o.printer == nil {
 		return o.deps.Text(t, render.Options{Colour: o.colour, Width: o.width, Wide: o.wide, Locate: locate}), nil
 	}
@@ -35,6 +43,18 @@ func (o *viewOptions) Render(t *trace.Trace, locate func(resolve.Ref) string) ([
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// draw is the trace as a picture.
+func (o *viewOptions) draw(t *trace.Trace, snapshot *resolve.Snapshot) ([]byte, error) {
+	opts := render.PictureOptions{Detail: o.detail, Locate: snapshot.Locate, Excerpt: snapshot.Excerpt, Command: o.command}
+	switch o.picture {
+	case formatMermaid:
+		return o.deps.Mermaid(t, opts), nil
+	case formatDot:
+		return o.deps.Dot(t, opts), nil
+	}
+	return o.deps.HTML(t, opts)
 }
 
 // terminalWidth is the number of columns of the terminal, or 0.

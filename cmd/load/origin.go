@@ -1,11 +1,14 @@
 package load
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
 // origin is where a resource stands in a source. The nodes are not kept after
@@ -32,6 +35,27 @@ func (o *origin) Locate(field string) string {
 		}
 	}
 	return o.doc.source.name + ":" + strconv.Itoa(line)
+}
+
+// Excerpt returns the lines around the field, where the resource is a document of its own, or an item of a list that has
+// lines of its own: no line is of another resource.
+func (o *origin) Excerpt(field string, around int) resolve.Excerpt {
+	if o.doc.flat || o.doc.json || len(o.within) > 0 {
+		return resolve.Excerpt{}
+	}
+	at := strings.LastIndexByte(o.Locate(field), ':')
+	cited, err := strconv.Atoi(o.Locate(field)[at+1:])
+	if err != nil {
+		return resolve.Excerpt{}
+	}
+	lines := strings.Split(strings.TrimRight(o.doc.text, "\n"), "\n")
+	// Indexes of the text, from the line on which the resource begins.
+	here := cited - o.doc.line
+	from, to := max(here-around, o.line-o.doc.line, 0), min(here+around+1, len(lines))
+	if from >= to {
+		return resolve.Excerpt{}
+	}
+	return resolve.Excerpt{File: o.doc.source.name, First: o.doc.line + from, Cited: cited, Lines: slices.Clone(lines[from:to])}
 }
 
 func (o *origin) parse() {

@@ -237,17 +237,7 @@ func (r *renderer) afterthoughts(o trace.Outcome, indent int) {
 	if arrives := r.arrives(o.Forwarded); len(arrives) > 0 {
 		r.put(margin.text(asPlain, "arrives as ").add(arrives), indent+2)
 	}
-	var log line
-	if o.Decision != trace.Delivered {
-		log = log.text(asPlain, o.ResponseFlags).then(" ", line{}.text(asPlain, o.ResponseCodeDetails))
-	}
-	if len(log) > 0 {
-		log = line{}.text(asDim, "access log ").add(log)
-	}
-	if o.Code != "" {
-		log = log.then(", ", line{}.text(asDim, "code ").text(asPlain, string(o.Code)))
-	}
-	if len(log) > 0 {
+	if log := r.logged(o); len(log) > 0 {
 		r.put(margin.add(log), indent+2)
 	}
 	for _, a := range o.Otherwise {
@@ -261,6 +251,21 @@ func (r *renderer) afterthoughts(o trace.Outcome, indent int) {
 		l := margin.text(asDim, "towards ").text(asPlain, hostPort(d.Host, d.Port)).text(asDim, ", cluster ")
 		r.put(l.text(asPlain, d.EnvoyCluster), indent+2)
 	}
+}
+
+// logged is what to look for: access log rbac_access_denied_matched_policy[none], code POLICY_NO_ALLOW.
+func (r *renderer) logged(o trace.Outcome) line {
+	var log line
+	if o.Decision != trace.Delivered {
+		log = log.text(asPlain, o.ResponseFlags).then(" ", line{}.text(asPlain, o.ResponseCodeDetails))
+	}
+	if len(log) > 0 {
+		log = line{}.text(asDim, "access log ").add(log)
+	}
+	if o.Code != "" {
+		log = log.then(", ", line{}.text(asDim, "code ").text(asPlain, string(o.Code)))
+	}
+	return log
 }
 
 // otherwise is another end: or Denied 403 UAEX ext_authz_denied  by …: if the authorizer refuses.

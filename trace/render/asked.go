@@ -12,7 +12,10 @@ import (
 )
 
 // asked is "GET http://reviews.shop:9080/  from shop/web (Deployment)".
-func (r *renderer) asked() line {
+func (r *renderer) asked() line { return r.sent().then("  ", r.from()) }
+
+// sent is "GET http://reviews.shop:9080/".
+func (r *renderer) sent() line {
 	q := r.trace.Request
 	var l line
 	if q.Scheme.IsHTTP() {
@@ -25,7 +28,7 @@ func (r *renderer) asked() line {
 	if q.SNI != "" && q.SNI != q.Host {
 		l = l.text(asPlain, " (SNI ").text(asPlain, q.SNI).text(asPlain, ")")
 	}
-	return l.then("  ", r.from())
+	return l
 }
 
 func (r *renderer) from() line {
@@ -55,6 +58,13 @@ func (r *renderer) from() line {
 
 // headersSent is a line with the headers that were asked with.
 func (r *renderer) headersSent() {
+	if l := r.headers(); len(l) > 0 {
+		r.put(line{}.text(asPlain, "with ").add(l), 2)
+	}
+}
+
+// headers are those that were asked with, and that a token was.
+func (r *renderer) headers() line {
 	var l line
 	for _, k := range slices.Sorted(maps.Keys(r.trace.Request.Headers)) {
 		if k != "host" {
@@ -64,9 +74,7 @@ func (r *renderer) headersSent() {
 	if r.trace.Request.Token != nil {
 		l = l.then(", ", line{}.text(asPlain, "an end-user token"))
 	}
-	if len(l) > 0 {
-		r.put(line{}.text(asPlain, "with ").add(l), 2)
-	}
+	return l
 }
 
 // Disclose is a header's value, or dots for one that is a secret: a trace is made to be pasted.

@@ -15,6 +15,7 @@ func fixtures() map[string]*trace.Trace {
 		"denied":       deniedFixture(),
 		"weighted":     weightedFixture(),
 		"reset":        resetFixture(),
+		"resetbehind":  resetBehindFixture(),
 		"unavailable":  unavailableFixture(),
 		"undetermined": undeterminedFixture(),
 		"hostile":      hostileFixture(),
@@ -148,9 +149,32 @@ func resetFixture() *trace.Trace {
 				Proxy: resolve.DataplaneNone, Direction: trace.Outbound, Workload: ref("Deployment shop/web"), TLS: trace.TLSPlaintext,
 				Steps: []resolve.Step{step(resolve.StageCapture, resolve.None, "injection/none", "Namespace shop metadata.labels", "the namespace has no injection label")},
 			},
-			server("reviews-v1", trace.TLSPlaintext, "",
+			refusing(server("reviews-v1", trace.TLSPlaintext, "",
 				step(resolve.StagePeerAuthentication, resolve.DeniedBy, "peerauthentication/strict", "PeerAuthentication istio-system/default spec.mtls.mode", "STRICT refuses plaintext").
-					Unlike("mTLS", "plaintext")),
+					Unlike("mTLS", "plaintext"))),
+		},
+	}
+}
+
+// refusing is a hop that no connection gets into: it chooses nothing.
+func refusing(h trace.Hop) trace.Hop {
+	h.Envoy = trace.Envoy{Listener: h.Envoy.Listener}
+	return h
+}
+
+// resetBehindFixture breaks behind the proxy that receives, on the way to its application.
+func resetBehindFixture() *trace.Trace {
+	return &trace.Trace{
+		Request: get("reviews.shop", 9080, "/"), Source: web, Istio: release,
+		Outcomes: []trace.Outcome{{
+			Weight: 100, Decision: trace.Reset, HTTPStatus: 503, ResponseFlags: "URX,UF", Code: "MTLS_NOT_UNDERSTOOD", Certainty: trace.Certain,
+			Reason: "mode DISABLE hands mTLS on, and the application cannot read it", By: ref("PeerAuthentication shop/default spec.mtls.mode"),
+			Destination: towards("", 1, "reviews-v1"), Hops: []int{0, 1},
+		}},
+		Hops: []trace.Hop{
+			client("", step(resolve.StageRoute, resolve.Matched, "route/default", "Service shop/reviews", "the Service's own route")),
+			server("reviews-v1", trace.TLSMutual, "",
+				step(resolve.StageTLS, resolve.None, "tls/disable", "PeerAuthentication shop/default spec.mtls.mode", "the bytes go on as they are")),
 		},
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // heading is "1 sidecar of shop/web, outbound   0.0.0.0_9080 → 9080 → …": which
 // proxy, how the request reached it, and Envoy's names from listener to cluster.
-func (r *renderer) heading(p path, indent int) {
+func (r *renderer) heading(p opened, indent int) {
 	h := p.hop
 	l := line{}.text(asPlain, spaces(indent)).text(asPlain, strconv.Itoa(p.hops)+" ").add(r.proxy(h))
 	names := namesOf(h)[:p.named]
@@ -77,12 +77,12 @@ func namesOf(h *trace.Hop) []envoyName {
 	return out
 }
 
-// sharedNames is how many names the paths' open hops have in common, from the first on.
-func sharedNames(paths []path) int {
-	first := namesOf(paths[0].hop)
+// sharedNames is how many names the hops have in common, from the first on.
+func sharedNames(hops []*trace.Hop) int {
+	first := namesOf(hops[0])
 	n := len(first)
-	for _, p := range paths[1:] {
-		other := namesOf(p.hop)
+	for _, h := range hops[1:] {
+		other := namesOf(h)
 		i := 0
 		for i < min(n, len(other)) && first[i] == other[i] {
 			i++

@@ -125,6 +125,9 @@ func (l line) trimmed() line {
 	return out
 }
 
+// String is the line without colours.
+func (l line) String() string { return l.paint(nil) }
+
 func (l line) paint(p palette) string {
 	var b strings.Builder
 	for _, s := range l.trimmed() {

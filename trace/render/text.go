@@ -110,28 +110,36 @@ func (r *renderer) located(ref resolve.Ref) string {
 	}
 }
 
-// unknowns says what was not known, each thing once.
+// unknowns says what was not known.
 func (r *renderer) unknowns() {
-	var seen []trace.Warning
-	for _, w := range r.trace.Warnings {
-		if !slices.Contains(seen, w) {
-			seen = append(seen, w)
-		}
-	}
-	assumed := r.trace.Source.Assumed
-	if len(seen) == 0 && assumed == "" {
+	unknown := r.unknown()
+	if len(unknown) == 0 {
 		return
 	}
 	r.blank()
-	r.put(line{}.text(asPlain, "Not known, or assumed"), 0)
-	if assumed != "" {
-		r.put(line{}.text(asWarn, "  ! ").text(asPlain, "the source: ").text(asPlain, assumed), 4)
+	r.put(line{}.text(asPlain, unknownTitle), 0)
+	for _, l := range unknown {
+		r.put(line{}.text(asWarn, "  ! ").add(l), 4)
 	}
-	for _, w := range seen {
-		l := line{}.text(asWarn, "  ! ")
+}
+
+const unknownTitle = "Not known, or assumed"
+
+// unknown is what was not known, each thing once.
+func (r *renderer) unknown() []line {
+	var out []line
+	if assumed := r.trace.Source.Assumed; assumed != "" {
+		out = append(out, line{}.text(asPlain, "the source: ").text(asPlain, assumed))
+	}
+	for i, w := range r.trace.Warnings {
+		if slices.Contains(r.trace.Warnings[:i], w) {
+			continue
+		}
+		var l line
 		if what := r.resource(w.Ref); len(what) > 0 {
 			l = l.add(what).text(asPlain, ": ")
 		}
-		r.put(l.text(asPlain, w.Message), 4)
+		out = append(out, l.text(asPlain, w.Message))
 	}
+	return out
 }

@@ -10,29 +10,66 @@ import (
 
 // way writes the hops of all outcomes as a tree: what several outcomes share
 // stands once, in front of the fork, each branch indented behind it under a line
-// that names its outcomes. It compares what the hops say and not their indexes,
-// for a hop in which the way forks stands in the trace once for each branch.
+// that names its outcomes.
 func (r *renderer) way() {
-	var paths []path
-	for i, o := range r.trace.Outcomes {
-		paths = append(paths, path{outcome: i, rest: r.marks(o)})
-	}
-	if len(paths) == 0 {
+	if len(r.trace.Outcomes) == 0 {
 		return
 	}
 	r.blank()
-	r.follow(paths, 0)
+	r.follow(r.stretches(), make([]opened, len(r.trace.Outcomes)), 0)
 }
 
-// path is the way of one outcome, as far as it is not written yet.
-type path struct {
-	outcome int
-	rest    []mark
+// opened is how far the way of one outcome is written.
+type opened struct {
 	// hop is the last hop whose heading was written, and named how many of its
 	// Envoy names that heading had.
 	hop   *trace.Hop
 	named int
 	hops  int
+}
+
+// stretch is a part of the way that the paths of its outcomes go alike, and the branches that go on behind it.
+type stretch struct {
+	paths    []path
+	branches []*stretch
+}
+
+// path is the way of one outcome, or a part of it.
+type path struct {
+	outcome int
+	marks   []mark
+}
+
+// stretches is the way of all outcomes as a tree. It compares what the hops say and not their indexes,
+// for a hop in which the way forks stands in the trace once for each branch.
+func (r *renderer) stretches() *stretch {
+	var paths []path
+	for i, o := range r.trace.Outcomes {
+		paths = append(paths, path{outcome: i, marks: r.marks(o)})
+	}
+	return newStretch(paths)
+}
+
+func newStretch(paths []path) *stretch {
+	s := &stretch{}
+	if len(paths) == 0 {
+		return s
+	}
+	n := 0
+	for n < len(paths[0].marks) && same(paths, n) {
+		n++
+	}
+	rest := make([]path, len(paths))
+	for i, p := range paths {
+		s.paths = append(s.paths, path{outcome: p.outcome, marks: p.marks[:n]})
+		rest[i] = path{outcome: p.outcome, marks: p.marks[n:]}
+	}
+	if len(paths) > 1 {
+		for _, branch := range branches(rest) {
+			s.branches = append(s.branches, newStretch(branch))
+		}
+	}
+	return s
 }
 
 // mark is one thing on the way: the heading of a hop, a step, a number of steps
@@ -73,25 +110,19 @@ func (r *renderer) marks(o trace.Outcome) []mark {
 }
 
 // follow writes what the paths share, and then each branch.
-func (r *renderer) follow(paths []path, indent int) {
-	r.shared(paths, indent)
-	if len(paths) == 1 {
-		return
-	}
-	for _, branch := range branches(paths) {
-		r.put(r.label(branch, indent), indent+4)
-		r.follow(branch, indent+2)
+func (r *renderer) follow(s *stretch, at []opened, indent int) {
+	r.shared(s, at, indent)
+	for _, branch := range s.branches {
+		r.put(r.label(branch, at, indent), indent+4)
+		r.follow(branch, at, indent+2)
 	}
 }
 
-// shared writes the marks with which all paths go on, and takes them off the paths.
-func (r *renderer) shared(paths []path, indent int) {
-	n := 0
-	for n < len(paths[0].rest) && same(paths, n) {
-		n++
-	}
+// shared writes the marks of a stretch.
+func (r *renderer) shared(s *stretch, at []opened, indent int) {
 	var rows []mark
-	for i, m := range paths[0].rest[:n] {
+	first := s.paths[0]
+	for i, m := range first.marks {
 		if m.step != nil || m.omitted != nil {
 			rows = append(rows, m)
 		}
@@ -100,25 +131,22 @@ func (r *renderer) shared(paths []path, indent int) {
 		}
 		r.rows(rows, indent)
 		rows = nil
-		for j := range paths {
-			paths[j].hop = paths[j].rest[i].heading
-			paths[j].hops++
+		var hops []*trace.Hop
+		for _, p := range s.paths {
+			hops = append(hops, p.marks[i].heading)
 		}
-		named := sharedNames(paths)
-		for j := range paths {
-			paths[j].named = named
+		named := sharedNames(hops)
+		for j, p := range s.paths {
+			at[p.outcome] = opened{hop: hops[j], named: named, hops: at[p.outcome].hops + 1}
 		}
-		r.heading(paths[0], indent)
+		r.heading(at[first.outcome], indent)
 	}
 	r.rows(rows, indent)
-	for j := range paths {
-		paths[j].rest = paths[j].rest[n:]
-	}
 }
 
 func same(paths []path, n int) bool {
 	for _, p := range paths {
-		if n >= len(p.rest) || p.rest[n].key != paths[0].rest[n].key {
+		if n >= len(p.marks) || p.marks[n].key != paths[0].marks[n].key {
 			return false
 		}
 	}
@@ -132,8 +160,8 @@ func branches(paths []path) [][]path {
 	at := map[string]int{}
 	for _, p := range paths {
 		key := "end " + strconv.Itoa(p.outcome)
-		if len(p.rest) > 0 {
-			key = p.rest[0].key
+		if len(p.marks) > 0 {
+			key = p.marks[0].key
 		}
 		i, found := at[key]
 		if !found {
@@ -148,31 +176,54 @@ func branches(paths []path) [][]path {
 
 // label is the line over a branch: its share, its end where it has but one, and
 // those Envoy names of the open hop that the branches do not share.
-func (r *renderer) label(branch []path, indent int) line {
-	l := line{}.text(asPlain, spaces(indent))
-	if len(branch) == 1 {
-		i := branch[0].outcome
-		l = l.text(asPlain, r.percent(i)+"  ").add(r.verdict(r.trace.Outcomes[i]))
-		if o := r.trace.Outcomes[i]; o.Decision == trace.Delivered {
-			l = l.text(asPlain, " → ").add(r.whereTo(o.Destination))
-		}
-	} else {
-		var exact, rounded float64
-		for _, p := range branch {
-			exact += r.trace.Outcomes[p.outcome].Weight
-			rounded += r.percents[p.outcome]
-		}
-		l = l.text(asPlain, percentText(exact, twoDecimals(rounded))+"  "+count(len(branch), "outcome"))
-	}
-	if branch[0].hop == nil {
+func (r *renderer) label(branch *stretch, at []opened, indent int) line {
+	l := line{}.text(asPlain, spaces(indent)).add(r.shareOf(branch.outcomes()))
+	first := at[branch.paths[0].outcome]
+	if first.hop == nil {
 		return l
 	}
-	n := sharedNames(branch)
-	if names := namesOf(branch[0].hop); n > branch[0].named {
-		l = l.then("   ", r.chain(names[branch[0].named:n], branch[0].hop))
+	var hops []*trace.Hop
+	for _, p := range branch.paths {
+		hops = append(hops, at[p.outcome].hop)
 	}
-	for j := range branch {
-		branch[j].named = n
+	n := sharedNames(hops)
+	if names := namesOf(first.hop); n > first.named {
+		l = l.then("   ", r.chain(names[first.named:n], first.hop))
+	}
+	for _, p := range branch.paths {
+		at[p.outcome].named = n
 	}
 	return l
+}
+
+// outcomes are those whose ways go through the stretch.
+func (s *stretch) outcomes() []int {
+	var out []int
+	for _, p := range s.paths {
+		out = append(out, p.outcome)
+	}
+	return out
+}
+
+// shareOf is "80%  Delivered → shop/reviews-v1 (subset v1, 2 endpoints)" for one outcome, "90%  2 outcomes" for several.
+func (r *renderer) shareOf(outcomes []int) line {
+	if len(outcomes) == 1 {
+		o := r.trace.Outcomes[outcomes[0]]
+		l := line{}.text(asPlain, r.percent(outcomes[0])+"  ").add(r.verdict(o))
+		if o.Decision == trace.Delivered {
+			l = l.text(asPlain, " → ").add(r.whereTo(o.Destination))
+		}
+		return l
+	}
+	return line{}.text(asPlain, r.percentOf(outcomes)+"  "+count(len(outcomes), "outcome"))
+}
+
+// percentOf is the share of several outcomes together.
+func (r *renderer) percentOf(outcomes []int) string {
+	var exact, rounded float64
+	for _, i := range outcomes {
+		exact += r.trace.Outcomes[i].Weight
+		rounded += r.percents[i]
+	}
+	return percentText(exact, twoDecimals(rounded))
 }

@@ -1,8 +1,19 @@
 package render
 
-// circumstances are the lines with which wide ends: which release was
-// followed, and the identity the source has.
+// circumstances are the lines with which wide ends.
 func (r *renderer) circumstances() {
+	lines := r.circumstanceLines()
+	if len(lines) == 0 {
+		return
+	}
+	r.blank()
+	for _, l := range lines {
+		r.put(l, 2)
+	}
+}
+
+// circumstanceLines say which release was followed, and the identity the source has.
+func (r *renderer) circumstanceLines() []line {
 	release, source := r.trace.Istio, r.trace.Source
 	var lines []line
 	if release.Release != "" {
@@ -23,11 +34,5 @@ func (r *renderer) circumstances() {
 	if source.Principal != "" || source.ServiceAccount != "" {
 		lines = append(lines, line{}.text(asDim, "source ").add(identity))
 	}
-	if len(lines) == 0 {
-		return
-	}
-	r.blank()
-	for _, l := range lines {
-		r.put(l, 2)
-	}
+	return lines
 }
