@@ -177,21 +177,23 @@ func edits(a, b string) int {
 	return row[len(b)]
 }
 
-func codeOf(info trace.CodeInfo) codeItem {
+func codeItemOf(info trace.CodeInfo) codeItem {
 	item := codeItem{info.Code, info.Decision, info.Says, info.Check, []ruleItem{}}
 	for _, id := range info.Rules {
-		item.Rules = append(item.Rules, ruleOf(resolve.LookupRule(id)))
+		item.Rules = append(item.Rules, ruleItemOf(resolve.LookupRule(id)))
 	}
 	return item
 }
 
-func ruleOf(rule resolve.Rule) ruleItem { return ruleItem{rule.ID, rule.Stage, rule.Says, rule.Source} }
+func ruleItemOf(rule resolve.Rule) ruleItem {
+	return ruleItem{rule.ID, rule.Stage, rule.Says, rule.Source}
+}
 
 func printCodes(codes []trace.CodeInfo, format string) ([]byte, error) {
 	if format != "" {
 		list := codeList{APIVersion: "meshtrace.dev/v1alpha1", Kind: "CodeList", Items: []codeItem{}}
 		for _, info := range codes {
-			list.Items = append(list.Items, codeOf(info))
+			list.Items = append(list.Items, codeItemOf(info))
 		}
 		return encode(list, format)
 	}
@@ -206,7 +208,7 @@ func printRules(rules []resolve.Rule, format string) ([]byte, error) {
 	if format != "" {
 		list := ruleList{APIVersion: "meshtrace.dev/v1alpha1", Kind: "RuleList", Items: []ruleItem{}}
 		for _, rule := range rules {
-			list.Items = append(list.Items, ruleOf(rule))
+			list.Items = append(list.Items, ruleItemOf(rule))
 		}
 		return encode(list, format)
 	}
