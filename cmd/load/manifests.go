@@ -27,8 +27,8 @@ type ManifestOptions struct {
 	// Defer hands over what runs in the namespaces (resolve.RunningKinds) as Input.Deferred. It is read and
 	// checked like all else, but not kept; that of a namespace is decoded again when it is asked for.
 	Defer bool
-	// overlay reads what would be applied over a mesh (overlay.go).
-	overlay bool
+	// Overlay reads what would be applied over a mesh; ReadOverlay sets it.
+	Overlay bool
 }
 
 // Manifests reads manifests.
@@ -93,7 +93,7 @@ func readDocuments(docs []document, opts ManifestOptions) (results []result, bro
 	var group errgroup.Group
 	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() error {
-			r := documentReader{namespace: opts.DefaultNamespace, deferring: opts.Defer, overlay: opts.overlay}
+			r := documentReader{namespace: opts.DefaultNamespace, deferring: opts.Defer, overlay: opts.Overlay}
 			for {
 				chunk := int(taken.Add(1)) - 1
 				if chunk >= len(results) {

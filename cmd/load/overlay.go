@@ -35,7 +35,7 @@ type Overlay struct {
 
 // ReadOverlay reads the manifests of an overlay; they are never deferred. The error is as that of [Manifests].
 func ReadOverlay(opts ManifestOptions) (*Overlay, error) {
-	opts.Defer, opts.overlay = false, true
+	opts.Defer, opts.Overlay = false, true
 	in, err := Manifests(opts)
 	if err != nil {
 		return nil, err
