@@ -167,7 +167,7 @@ func TestHostileTextReachesNoTerminal(t *testing.T) {
 							}
 						}
 					}
-					for _, output := range []string{"text", "wide", "json"} {
+					for _, output := range []string{"text", "wide", "json", "yaml", "kyaml"} {
 						r := runWith(t, join(), "-n", "shop", "-f", file, "-o", output, "--explain", "full", "reviews")
 						if found := unprintable(r.Out); found != "" {
 							t.Errorf("-o %s: stdout has %s", output, found)

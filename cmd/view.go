@@ -26,7 +26,9 @@ type viewOptions struct {
 	width int
 	// printer prints the document; nil for text.
 	printer printers.ResourcePrinter
-	deps    Deps
+	// yaml is set where that writes YAML, which leaves bidirectional overrides and the like as they are.
+	yaml bool
+	deps Deps
 }
 
 // Render is a trace of that detail as the flags ask for it.
@@ -41,6 +43,9 @@ func (o *viewOptions) Render(t *trace.Trace, snapshot *resolve.Snapshot) ([]byte
 	var b bytes.Buffer
 	if err := o.printer.PrintObj(o.deps.Document(t, locate), &b); err != nil {
 		return nil, err
+	}
+	if o.yaml {
+		return []byte(render.EscapeLines(b.String())), nil
 	}
 	return b.Bytes(), nil
 }
