@@ -86,7 +86,7 @@ func (f *viewFlags) ToOptions(streams genericiooptions.IOStreams, deps Deps) (*v
 		o.picture = format
 		return o, nil
 	}
-	o.yaml = format == "yaml"
+	o.yaml = format == "yaml" || format == "kyaml"
 	var err error
 	if o.printer, err = f.print.ToPrinter(); err != nil {
 		if genericclioptions.IsNoCompatiblePrinterError(err) {

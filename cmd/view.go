@@ -26,7 +26,7 @@ type viewOptions struct {
 	width int
 	// printer prints the document; nil for text.
 	printer printers.ResourcePrinter
-	// yaml is set where that writes YAML, which leaves bidirectional overrides and the like as they are.
+	// yaml is set where that writes YAML, which leaves tabs, bidirectional overrides and the like as they are.
 	yaml bool
 	deps Deps
 }
