@@ -66,7 +66,7 @@ const codesExample = `  # A table
   kubectl mesh-trace codes -o json | jq -r '.items[] | select(.decision == "Denied") | .code'`
 
 // newCodesCommand is `codes`: the stable reason codes of outcomes, and the rules behind them.
-func newCodesCommand(streams genericiooptions.IOStreams) *cobra.Command {
+func newCodesCommand(streams genericiooptions.IOStreams, deps Deps) *cobra.Command {
 	var format string
 	var rules bool
 	c := &cobra.Command{
@@ -100,7 +100,7 @@ func newCodesCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&rules, "rules", false, "List the rules in place of the codes.")
-	addDataFormat(c, &format)
+	addDataFormat(c, deps, &format)
 	return c
 }
 

@@ -73,9 +73,13 @@ func newCompletionCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	}
 }
 
-// complete registers what completes a flag. It fails only for a flag that does
-// not exist or has a completion; the tests complete each flag that is named here.
-func complete(c *cobra.Command, flag string, with cobra.CompletionFunc) {
+// complete registers what completes a flag, where a word is completed: cobra keeps what is registered, and with it all that
+// it could ever ask, as long as the process runs. It fails only for a flag that does not exist or has a completion; the
+// tests complete each flag that is named here.
+func (d Deps) complete(c *cobra.Command, flag string, with cobra.CompletionFunc) {
+	if !d.Completing {
+		return
+	}
 	if err := c.RegisterFlagCompletionFunc(flag, with); err != nil {
 		cobra.CompErrorln(err.Error())
 	}
@@ -91,9 +95,9 @@ func (f *traceFlags) complete(root *cobra.Command, streams genericiooptions.IOSt
 		}
 		return one(c, args, typed)
 	}
-	complete(root, "output", oneOf(f.view.formats()...))
-	complete(root, "explain", oneOf(details...))
-	complete(root, "color", oneOf(colours...))
+	deps.complete(root, "output", oneOf(f.view.formats()...))
+	deps.complete(root, "explain", oneOf(details...))
+	deps.complete(root, "color", oneOf(colours...))
 }
 
 // completeRequests registers the completions of a command that traces requests: hosts for the URLs, sources,
@@ -117,15 +121,15 @@ func completeRequests(command *cobra.Command, mesh *meshFlags, streams genericio
 	if command.Flag("from").Value.Type() == "stringArray" {
 		sources = sourcePatternsOf
 	}
-	complete(command, "from", of(sources, plain, sourceQueries))
+	deps.complete(command, "from", of(sources, plain, sourceQueries))
 	if command.Flag("to") != nil {
-		complete(command, "to", of(servicesOf, plain, always(load.HostNames())))
+		deps.complete(command, "to", of(servicesOf, plain, always(load.HostNames())))
 	}
 	if command.Flag("gateway") != nil {
-		complete(command, "gateway", of(gatewaysOf, plain, always(load.GatewayNames())))
+		deps.complete(command, "gateway", of(gatewaysOf, plain, always(load.GatewayNames())))
 	}
 	if command.Flag("method") != nil {
-		complete(command, "method", oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+		deps.complete(command, "method", oneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 	}
 	completeMesh(command, mesh, streams, build, deps)
 }
@@ -157,14 +161,14 @@ func completeFrom(mesh *meshFlags, streams genericiooptions.IOStreams, build Bui
 func completeMesh(command *cobra.Command, mesh *meshFlags, streams genericiooptions.IOStreams, build Build, deps Deps) {
 	const plain = cobra.ShellCompDirectiveNoFileComp
 	namespaces := completeFrom(mesh, streams, build, deps)(namespacesOf, plain, always(load.NamespaceNames()))
-	complete(command, "namespace", namespaces)
-	complete(command, "istio-namespace", namespaces)
+	deps.complete(command, "namespace", namespaces)
+	deps.complete(command, "istio-namespace", namespaces)
 	for _, flag := range []string{"context", "cluster", "user"} {
-		complete(command, flag, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		deps.complete(command, flag, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 			return startingWith(mesh.inKubeconfig(flag), typed), plain
 		})
 	}
-	complete(command, "istio-version", oneOf(resolve.NewestRelease))
+	deps.complete(command, "istio-version", oneOf(resolve.NewestRelease))
 }
 
 // startingWith keeps what continues the text typed so far.

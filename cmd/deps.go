@@ -16,6 +16,8 @@ import (
 // Deps are the parts that the command joins: where objects are read, what traces
 // a request, and what prints the trace. A test replaces those it is not about.
 type Deps struct {
+	// Completing is set where a shell asks what completes a word.
+	Completing bool
 	// Manifests reads files, Cluster an API server, MeshConfig one file.
 	Manifests func(load.ManifestOptions) (resolve.Input, error)
 	Cluster   func(context.Context, *rest.Config, load.ClusterOptions) (resolve.Input, error)

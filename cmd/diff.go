@@ -80,16 +80,9 @@ func newDiffCommand(streams genericiooptions.IOStreams, build Build, deps Deps) 
 		Example:               diffExample,
 		Annotations:           map[string]string{exitCodes: diffExit},
 		DisableFlagsInUseLine: true,
-		RunE: func(c *cobra.Command, args []string) error {
-			options, err := flags.ToOptions(args, streams, build, deps)
-			if err != nil {
-				return err
-			}
-			if err := options.Validate(); err != nil {
-				return err
-			}
-			return options.Run(c.Context())
-		},
+		RunE: runs(func(_ *cobra.Command, args []string) (*diffOptions, error) {
+			return flags.ToOptions(args, streams, build, deps)
+		}),
 	}
 	flags.request.AddFlags(c)
 	flags.mesh.addMeshFlags(c)
@@ -100,7 +93,7 @@ func newDiffCommand(streams genericiooptions.IOStreams, build Build, deps Deps) 
 	c.Flags().IntVar(&flags.limit, "limit", derive.DefaultLimit, "How many requests are made of the configuration at most; those of objects that changed go first.")
 	c.Flags().StringVarP(&flags.output, "output", "o", "text", "Output format. One of: ("+strings.Join(diffFormats, ", ")+").")
 	completeRequests(c, flags.mesh, streams, build, deps)
-	complete(c, "output", oneOf(diffFormats...))
+	deps.complete(c, "output", oneOf(diffFormats...))
 	return c
 }
 

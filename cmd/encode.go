@@ -12,15 +12,15 @@ import (
 )
 
 // addDataFormat adds -o to a subcommand whose data is a table or a line by default.
-func addDataFormat(c *cobra.Command, format *string) {
+func addDataFormat(c *cobra.Command, deps Deps, format *string) {
 	c.Flags().StringVarP(format, "output", "o", "", "Output format. One of: (json, yaml).")
-	complete(c, "output", oneOf("json", "yaml"))
+	deps.complete(c, "output", oneOf("json", "yaml"))
 }
 
 // addFormats adds -o to a subcommand that has formats of its own; the first is the default.
-func addFormats(c *cobra.Command, format *string, formats ...string) {
+func addFormats(c *cobra.Command, deps Deps, format *string, formats ...string) {
 	c.Flags().StringVarP(format, "output", "o", formats[0], "Output format. One of: ("+strings.Join(formats, ", ")+").")
-	complete(c, "output", oneOf(formats...))
+	deps.complete(c, "output", oneOf(formats...))
 }
 
 // checkFormat refuses a format that is none of these.

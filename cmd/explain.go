@@ -76,16 +76,9 @@ func newExplainCommand(streams genericiooptions.IOStreams, build Build, deps Dep
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error {
-			options, err := flags.ToOptions(args[0], streams, build, deps)
-			if err != nil {
-				return err
-			}
-			if err := options.mesh.Validate(); err != nil {
-				return err
-			}
-			return options.Run(c.Context())
-		},
+		RunE: runs(func(_ *cobra.Command, args []string) (*explainOptions, error) {
+			return flags.ToOptions(args[0], streams, build, deps)
+		}),
 	}
 	flags.request.addSource(c)
 	flags.mesh.addMeshFlags(c)
@@ -94,8 +87,8 @@ func newExplainCommand(streams genericiooptions.IOStreams, build Build, deps Dep
 	c.Flags().StringVar(&flags.color, "color", colourAuto, "Colour in text: auto (on a terminal, unless NO_COLOR is set), always or never.")
 	completeRequests(c, flags.mesh, streams, build, deps)
 	c.ValidArgsFunction = completeSubject(c.ValidArgsFunction)
-	complete(c, "output", oneOf(explainFormats...))
-	complete(c, "color", oneOf(colours...))
+	deps.complete(c, "output", oneOf(explainFormats...))
+	deps.complete(c, "color", oneOf(colours...))
 	return c
 }
 
@@ -154,6 +147,9 @@ type explainOptions struct {
 	text    render.Options
 	streams genericiooptions.IOStreams
 }
+
+// Validate checks what can be checked before anything is read.
+func (o *explainOptions) Validate() error { return o.mesh.Validate() }
 
 // Run reads the resources and prints the tables, all of them at once.
 func (o *explainOptions) Run(ctx context.Context) error {

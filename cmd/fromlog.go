@@ -72,16 +72,9 @@ func newFromLogCommand(streams genericiooptions.IOStreams, build Build, deps Dep
 		Example:               fromLogExample,
 		Annotations:           map[string]string{exitCodes: fromLogExit},
 		DisableFlagsInUseLine: true,
-		RunE: func(c *cobra.Command, args []string) error {
-			options, err := flags.ToOptions(args, streams, build, deps)
-			if err != nil {
-				return err
-			}
-			if err := options.Validate(); err != nil {
-				return err
-			}
-			return options.Run(c.Context())
-		},
+		RunE: runs(func(_ *cobra.Command, args []string) (*fromLogOptions, error) {
+			return flags.ToOptions(args, streams, build, deps)
+		}),
 	}
 	fs := c.Flags()
 	fs.StringVar(&flags.proxy, "proxy", "", "Whose proxy wrote the lines: [NAMESPACE/]KIND/NAME or a pod's name, in place of what the lines tell.")
@@ -95,9 +88,9 @@ func newFromLogCommand(streams genericiooptions.IOStreams, build Build, deps Dep
 	flags.mesh.addClusterFlags(c)
 	completeMesh(c, flags.mesh, streams, build, deps)
 	sources := completeFrom(flags.mesh, streams, build, deps)(sourcesOf, cobra.ShellCompDirectiveNoFileComp, sourceQueries)
-	complete(c, "from", sources)
-	complete(c, "proxy", sources)
-	complete(c, "output", oneOf(fromLogFormats...))
+	deps.complete(c, "from", sources)
+	deps.complete(c, "proxy", sources)
+	deps.complete(c, "output", oneOf(fromLogFormats...))
 	return c
 }
 

@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -46,6 +47,7 @@ func run(ctx context.Context, args []string, streams genericiooptions.IOStreams,
 	if strings.TrimSuffix(name, ".exe") == completer {
 		rest = append([]string{cobra.ShellCompRequestCmd}, rest...)
 	}
+	deps.Completing = slices.Contains(rest, cobra.ShellCompRequestCmd) || slices.Contains(rest, cobra.ShellCompNoDescRequestCmd)
 	root := newRootCommand(streams, build, deps)
 	root.SetArgs(rest)
 	return exit(root.ExecuteContext(ctx), streams.ErrOut)

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -63,16 +62,9 @@ func newMatrixCommand(streams genericiooptions.IOStreams, build Build, deps Deps
 		Long:                  matrixLong,
 		Example:               matrixExample,
 		DisableFlagsInUseLine: true,
-		RunE: func(c *cobra.Command, args []string) error {
-			options, err := flags.ToOptions(args, streams, build, deps)
-			if err != nil {
-				return err
-			}
-			if err := options.mesh.Validate(); err != nil {
-				return err
-			}
-			return options.Run(c.Context())
-		},
+		RunE: runs(func(_ *cobra.Command, args []string) (*matrixOptions, error) {
+			return flags.ToOptions(args, streams, build, deps)
+		}),
 	}
 	flags.request.addContent(c)
 	addSourcePatterns(c, &flags.from)
@@ -83,15 +75,18 @@ func newMatrixCommand(streams genericiooptions.IOStreams, build Build, deps Deps
 	fs.StringVar(&flags.by, "by", string(show.ByAuto), "What a row and a column stand for: workload, namespace, or auto (by namespace where the table would be too large).")
 	flags.mesh.addMeshFlags(c)
 	flags.mesh.addClusterFlags(c)
-	addFormats(c, &flags.output, matrixFormats...)
+	addFormats(c, deps, &flags.output, matrixFormats...)
 	completeRequests(c, flags.mesh, streams, build, deps)
-	complete(c, "by", oneOf(show.Bys...))
+	deps.complete(c, "by", oneOf(show.Bys...))
 	return c
 }
 
 // ToOptions parses what was typed.
 func (f *matrixFlags) ToOptions(urls []string, streams genericiooptions.IOStreams, build Build, deps Deps) (*matrixOptions, error) {
-	o := &matrixOptions{urls: urls, from: f.from, request: f.request, methods: f.methods, path: f.path, by: show.By(f.by), output: f.output, streams: streams}
+	o := &matrixOptions{
+		crowdOptions: crowdOptions{from: f.from, output: f.output, streams: streams},
+		urls:         urls, request: f.request, methods: f.methods, path: f.path, by: show.By(f.by),
+	}
 	switch {
 	case len(urls) == 0 && len(f.to) == 0:
 		return nil, usagef("nothing is asked: expected URLs, or --to with the Services that are called")
@@ -123,14 +118,12 @@ func (f *matrixFlags) ToOptions(urls []string, streams genericiooptions.IOStream
 
 // matrixOptions are who asks what.
 type matrixOptions struct {
-	urls, from, methods []string
-	to                  []reach.Pattern
-	request             requestFlags
-	path                string
-	mesh                *meshOptions
-	by                  show.By
-	output              string
-	streams             genericiooptions.IOStreams
+	crowdOptions
+	urls, methods []string
+	to            []reach.Pattern
+	request       requestFlags
+	path          string
+	by            show.By
 }
 
 // requests are those of the URLs, with each of the methods. What has no method is asked once.
@@ -164,32 +157,10 @@ func fixedMethod(url string) bool {
 
 // Run makes the matrix and prints it.
 func (o *matrixOptions) Run(ctx context.Context) error {
-	namespace, err := o.mesh.Namespace()
-	if err != nil {
-		return err
-	}
-	patterns, err := sourcePatterns(o.from, namespace)
-	if err != nil {
-		return err
-	}
-	snapshot, err := o.mesh.Load(ctx)
-	defer o.mesh.progress.Done()
-	if err != nil {
-		return err
-	}
-	letGarbageLie(manyTracesPercent)
-	m, err := o.matrix(ctx, snapshot, patterns, namespace)
-	// It has asked the cluster for more: what came of that counts before what it made of it.
-	if err := cmp.Or(ctx.Err(), snapshot.Err(), err); err != nil {
-		return err
-	}
-	output, err := o.render(m, snapshot)
-	if err != nil {
-		return err
-	}
-	o.mesh.progress.Done()
-	_, err = o.streams.Out.Write(output)
-	return err
+	return o.run(ctx, func(snapshot *resolve.Snapshot, from []reach.Pattern, namespace string) (func() ([]byte, error), error) {
+		m, err := o.matrix(ctx, snapshot, from, namespace)
+		return func() ([]byte, error) { return o.render(m, snapshot) }, err
+	})
 }
 
 // matrix asks everybody everything.

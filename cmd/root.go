@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 )
@@ -92,17 +94,13 @@ func newRootCommand(streams genericiooptions.IOStreams, build Build, deps Deps) 
 		SilenceUsage:      true,
 		Args:              oneURL,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: runs(func(c *cobra.Command, args []string) (*traceOptions, error) {
 			options, err := flags.ToOptions(args[0], streams, build, deps)
-			if err != nil {
-				return err
+			if err == nil {
+				options.view.command = commandLine(c.Flags(), args[0])
 			}
-			if err := options.Validate(); err != nil {
-				return err
-			}
-			options.view.command = commandLine(c.Flags(), args[0])
-			return options.Run(c.Context())
-		},
+			return options, err
+		}),
 	}
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
@@ -112,12 +110,33 @@ func newRootCommand(streams genericiooptions.IOStreams, build Build, deps Deps) 
 	sections := flags.AddFlags(root)
 	root.SetUsageFunc(usageOf(root, sections))
 	flags.complete(root, streams, build, deps)
-	root.AddCommand(newCodesCommand(streams), newVersionCommand(streams, build), newSnapshotCommand(streams, build, deps), newCompletionCommand(streams))
+	root.AddCommand(newCodesCommand(streams, deps), newVersionCommand(streams, build, deps), newSnapshotCommand(streams, build, deps), newCompletionCommand(streams))
 	root.AddCommand(newTestCommand(streams, build, deps))
 	root.AddCommand(newWhoCanCommand(streams, build, deps), newMatrixCommand(streams, build, deps))
 	root.AddCommand(newExplainCommand(streams, build, deps))
 	root.AddCommand(newDiffCommand(streams, build, deps), newFromLogCommand(streams, build, deps))
 	return root
+}
+
+// options are a command line, taken apart.
+type options interface {
+	// Validate checks what can be checked before anything is read.
+	Validate() error
+	Run(context.Context) error
+}
+
+// runs is the RunE of a command whose command line parse takes apart.
+func runs[O options](parse func(c *cobra.Command, args []string) (O, error)) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		o, err := parse(c, args)
+		if err != nil {
+			return err
+		}
+		if err := o.Validate(); err != nil {
+			return err
+		}
+		return o.Run(c.Context())
+	}
 }
 
 // oneURL requires one argument.

@@ -72,16 +72,9 @@ func newSnapshotCommand(streams genericiooptions.IOStreams, build Build, deps De
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error {
-			options, err := flags.ToOptions(args, streams, build, deps)
-			if err != nil {
-				return err
-			}
-			if err := options.Validate(); err != nil {
-				return err
-			}
-			return options.Run(c.Context())
-		},
+		RunE: runs(func(_ *cobra.Command, args []string) (*snapshotOptions, error) {
+			return flags.ToOptions(args, streams, build, deps)
+		}),
 	}
 	flags.request.AddFlags(c)
 	flags.mesh.addMeshFlags(c)

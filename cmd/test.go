@@ -87,7 +87,7 @@ func newTestCommand(streams genericiooptions.IOStreams, build Build, deps Deps) 
 		},
 	}
 	flags.AddFlags(c)
-	complete(c, "output", oneOf(testFormats...))
+	deps.complete(c, "output", oneOf(testFormats...))
 	completeMesh(c, flags.mesh, streams, build, deps)
 	return c
 }

@@ -82,7 +82,7 @@ const versionExample = `  # In one line
   kubectl mesh-trace version -o json`
 
 // newVersionCommand is `version`.
-func newVersionCommand(streams genericiooptions.IOStreams, build Build) *cobra.Command {
+func newVersionCommand(streams genericiooptions.IOStreams, build Build, deps Deps) *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use:                   "version [-o json|yaml]",
@@ -108,6 +108,6 @@ func newVersionCommand(streams genericiooptions.IOStreams, build Build) *cobra.C
 			return err
 		},
 	}
-	addDataFormat(c, &format)
+	addDataFormat(c, deps, &format)
 	return c
 }

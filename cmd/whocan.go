@@ -61,23 +61,16 @@ func newWhoCanCommand(streams genericiooptions.IOStreams, build Build, deps Deps
 		Example:               whoCanExample,
 		DisableFlagsInUseLine: true,
 		Args:                  oneURL,
-		RunE: func(c *cobra.Command, args []string) error {
-			options, err := flags.ToOptions(args[0], streams, build, deps)
-			if err != nil {
-				return err
-			}
-			if err := options.mesh.Validate(); err != nil {
-				return err
-			}
-			return options.Run(c.Context())
-		},
+		RunE: runs(func(_ *cobra.Command, args []string) (*whoCanOptions, error) {
+			return flags.ToOptions(args[0], streams, build, deps)
+		}),
 	}
 	flags.request.addContent(c)
 	c.Flags().StringVarP(&flags.request.typed.Method, "method", "X", "", "The HTTP method (default GET; gRPC is always POST).")
 	addSourcePatterns(c, &flags.from)
 	flags.mesh.addMeshFlags(c)
 	flags.mesh.addClusterFlags(c)
-	addFormats(c, &flags.output, "text", "wide", "json", "yaml")
+	addFormats(c, deps, &flags.output, "text", "wide", "json", "yaml")
 	completeRequests(c, flags.mesh, streams, build, deps)
 	return c
 }
@@ -97,27 +90,44 @@ func (f *whoCanFlags) ToOptions(url string, streams genericiooptions.IOStreams, 
 	if err := checkFormat(f.output, "text", "wide", "json", "yaml"); err != nil {
 		return nil, err
 	}
-	o := &whoCanOptions{request: request, from: f.from, output: f.output, streams: streams}
+	o := &whoCanOptions{crowdOptions{from: f.from, output: f.output, streams: streams}, request}
 	o.mesh, err = f.mesh.ToOptions(streams, build, deps)
 	return o, err
 }
 
 // whoCanOptions are one request, and who may send it.
 type whoCanOptions struct {
+	crowdOptions
 	request trace.Request
+}
+
+// Run asks the request from everybody, and prints who can send it.
+func (o *whoCanOptions) Run(ctx context.Context) error {
+	return o.run(ctx, func(snapshot *resolve.Snapshot, from []reach.Pattern, namespace string) (func() ([]byte, error), error) {
+		report, err := reach.WhoCan(snapshot, reach.Qualify(snapshot, o.request, namespace), from)
+		return func() ([]byte, error) { return o.render(report, snapshot) }, err
+	})
+}
+
+// crowdOptions are those of the commands that ask from many sources.
+type crowdOptions struct {
 	from    []string
 	mesh    *meshOptions
 	output  string
 	streams genericiooptions.IOStreams
 }
 
-// Run asks the request from everybody, and prints who can send it.
-func (o *whoCanOptions) Run(ctx context.Context) error {
+// Validate checks what can be checked before anything is read.
+func (o *crowdOptions) Validate() error { return o.mesh.Validate() }
+
+// run reads the resources, has the sources asked, and prints what comes of it. Both short hosts and sources
+// are of the namespace.
+func (o *crowdOptions) run(ctx context.Context, ask func(snapshot *resolve.Snapshot, from []reach.Pattern, namespace string) (render func() ([]byte, error), err error)) error {
 	namespace, err := o.mesh.Namespace()
 	if err != nil {
 		return err
 	}
-	patterns, err := sourcePatterns(o.from, namespace)
+	from, err := sourcePatterns(o.from, namespace)
 	if err != nil {
 		return err
 	}
@@ -127,12 +137,12 @@ func (o *whoCanOptions) Run(ctx context.Context) error {
 		return err
 	}
 	letGarbageLie(manyTracesPercent)
-	report, err := reach.WhoCan(snapshot, reach.Qualify(snapshot, o.request, namespace), patterns)
+	render, err := ask(snapshot, from, namespace)
 	// It has asked the cluster for more: what came of that counts before what it made of it.
 	if err := cmp.Or(ctx.Err(), snapshot.Err(), err); err != nil {
 		return err
 	}
-	output, err := o.render(report, snapshot)
+	output, err := render()
 	if err != nil {
 		return err
 	}
