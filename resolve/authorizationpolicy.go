@@ -179,24 +179,29 @@ func (a *authorizing) deny(policies []*authorizationPolicy) bool {
 		return true
 	}
 	a.undecide(rules)
+	served := a.pathAsServed()
 	for _, r := range rules {
 		a.missed(RuleAuthorizationMissed, r)
-		a.pathAsSent(r)
+		if served != nil && r.truth == False && r.evaluate(served).truth == True {
+			a.Steps = append(a.Steps, NewStep(RuleAuthorizationPathAsSent, Skipped, r.ref, served.q.Path, a.in.q.Path).meantFor(true))
+		}
 	}
 	return false
 }
 
-// pathAsSent tells of a DENY rule that is passed by because servers read a path in more ways than the proxy does.
-func (a *authorizing) pathAsSent(r evaluated) {
-	if a.in.q == nil || r.truth != False {
-		return
+// pathAsServed is the request with its path as a server may read it, which is in more ways than the proxy does; nil where that is
+// the path as it is.
+func (a *authorizing) pathAsServed() *policyInput {
+	if a.in.q == nil {
+		return nil
+	}
+	path := NormalizePath(a.in.q.Path, RequestCleaning{normalize: true, mergeSlashes: true, slashes: slashesDecoded})
+	if path == a.in.q.Path {
+		return nil
 	}
 	in, q := a.in, *a.in.q
-	q.Path = NormalizePath(q.Path, RequestCleaning{normalize: true, mergeSlashes: true, slashes: slashesDecoded})
-	in.q = &q
-	if q.Path != a.in.q.Path && r.evaluate(&in).truth == True {
-		a.Steps = append(a.Steps, NewStep(RuleAuthorizationPathAsSent, Skipped, r.ref, q.Path, a.in.q.Path).meantFor(true))
-	}
+	q.Path, in.q = path, &q
+	return &in
 }
 
 // undecide keeps the first rule that cannot be decided.
