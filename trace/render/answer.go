@@ -35,28 +35,27 @@ func (r *renderer) answer() {
 	}
 }
 
-// overlooked is "; see VirtualService shop/reviews spec.hosts (routes.yaml:4)": the first of what was overlooked.
-func (r *renderer) overlooked() line {
-	if see := r.trace.Overlooked(); len(see) > 0 {
-		return line{}.text(asPlain, "; see ").add(r.resource(see[0].Ref))
+// overlooked is the first of what was overlooked: "; see VirtualService shop/reviews spec.hosts (routes.yaml:4)", and a line that says why it
+// does not count.
+func (r *renderer) overlooked() (see, why line) {
+	if steps := r.trace.Overlooked(); len(steps) > 0 {
+		s := steps[0]
+		see = line{}.text(asPlain, "; see ").add(r.resource(s.Ref))
+		why = line{}.text(asPlain, s.Ref.Object().String()).text(asPlain, ": ").text(asPlain, s.Reason())
 	}
-	return nil
-}
-
-// whyOverlooked says of it why it does not count.
-func (r *renderer) whyOverlooked() {
-	if see := r.trace.Overlooked(); len(see) > 0 {
-		r.put(line{}.text(asPlain, see[0].Ref.Object().String()).text(asPlain, ": ").text(asPlain, see[0].Reason()), 2)
-	}
+	return see, why
 }
 
 // verdictOf writes the verdict of the one outcome there is, the culprit and the reason.
 func (r *renderer) verdictOf(o trace.Outcome) {
-	r.put(r.verdict(o).then("  ", r.towards(o)).then("  ", r.decider(o)).add(r.overlooked()), 2)
+	see, why := r.overlooked()
+	r.put(r.verdict(o).then("  ", r.towards(o)).then("  ", r.decider(o)).add(see), 2)
 	if o.Reason != "" && (o.Decision != trace.Delivered || o.Code != "" || o.Certainty != trace.Certain) {
 		r.put(line{}.text(asPlain, o.Reason), 2)
 	}
-	r.whyOverlooked()
+	if len(why) > 0 {
+		r.put(why, 2)
+	}
 }
 
 // summaryLine writes the summary of several outcomes, with what decided them all.
@@ -65,8 +64,11 @@ func (r *renderer) summaryLine() {
 	if by, same := r.sameDecider(); same {
 		first = first.then("  ", by)
 	}
-	r.put(first.add(r.overlooked()), 2)
-	r.whyOverlooked()
+	see, why := r.overlooked()
+	r.put(first.add(see), 2)
+	if len(why) > 0 {
+		r.put(why, 2)
+	}
 }
 
 // question writes what was asked.
