@@ -1,7 +1,6 @@
 package caserun
 
 import (
-	"encoding/json"
 	"math"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -22,11 +21,7 @@ type Document struct {
 // MarshalJSON writes the document so that it may be read on a terminal, as that of a trace is.
 func (d Document) MarshalJSON() ([]byte, error) {
 	type plain Document
-	data, err := json.Marshal(plain(d))
-	if err != nil {
-		return nil, err
-	}
-	return render.EscapeJSON(data), nil
+	return render.MarshalSafe(plain(d))
 }
 
 // SummaryDocument counts the cases.

@@ -1,8 +1,6 @@
 package diff
 
 import (
-	"encoding/json"
-
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
@@ -113,9 +111,5 @@ func outcomes(t *trace.Trace, locate func(resolve.Ref) string) []render.Outcome 
 // MarshalJSON writes the document so that it may be read on a terminal, and without tokens.
 func (d Document) MarshalJSON() ([]byte, error) {
 	type plain Document
-	data, err := json.Marshal(plain(d))
-	if err != nil {
-		return nil, err
-	}
-	return render.EscapeJSON(data), nil
+	return render.MarshalSafe(plain(d))
 }

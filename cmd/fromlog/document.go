@@ -1,8 +1,6 @@
 package fromlog
 
 import (
-	"encoding/json"
-
 	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
 )
 
@@ -63,9 +61,5 @@ func (r *Result) NewDocument() *Document {
 // MarshalJSON writes the document so that it may be read on a terminal.
 func (d Document) MarshalJSON() ([]byte, error) {
 	type plain Document
-	data, err := json.Marshal(plain(d))
-	if err != nil {
-		return nil, err
-	}
-	return render.EscapeJSON(data), nil
+	return render.MarshalSafe(plain(d))
 }

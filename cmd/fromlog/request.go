@@ -233,20 +233,16 @@ func splitAuthority(authority string) (string, int) {
 
 // clusterTarget is the host and the port of outbound|PORT|SUBSET|HOST.
 func clusterTarget(cluster string) (string, int) {
-	parts := strings.Split(strings.TrimSuffix(cluster, ";"), "|")
-	if len(parts) != 4 || parts[0] != "outbound" {
-		return "", 0
-	}
-	port, err := strconv.Atoi(parts[1])
-	if err != nil {
-		return "", 0
-	}
-	return parts[3], port
+	return outboundTarget(strings.Split(strings.TrimSuffix(cluster, ";"), "|"))
 }
 
 // serverNameTarget is the host and the port of outbound_.PORT_.SUBSET_.HOST, the server name between sidecars.
 func serverNameTarget(name string) (string, int) {
-	parts := strings.SplitN(name, "_.", 4)
+	return outboundTarget(strings.SplitN(name, "_.", 4))
+}
+
+// outboundTarget is the host and the port of a cluster's name in its parts: outbound, port, subset and host.
+func outboundTarget(parts []string) (string, int) {
 	if len(parts) != 4 || parts[0] != "outbound" {
 		return "", 0
 	}

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"encoding/json"
 	"maps"
 	"strconv"
 	"strings"
@@ -51,11 +50,7 @@ func NewDocument(t *trace.Trace, locate func(resolve.Ref) string) *Document {
 // that do not print stand as \uXXXX, which any JSON parser reads back. No token of the request is in it.
 func (d Document) MarshalJSON() ([]byte, error) {
 	type plain Document
-	data, err := json.Marshal(plain(d))
-	if err != nil {
-		return nil, err
-	}
-	return EscapeJSON(data), nil
+	return MarshalSafe(plain(d))
 }
 
 // documentName makes a Kubernetes name of what was asked: reviews.shop-9080-reviews-0.

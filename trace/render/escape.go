@@ -1,6 +1,7 @@
 package render
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"unicode"
@@ -48,6 +49,15 @@ func escape(s string) string {
 
 // Escape makes a text of one line safe to show on a terminal.
 func Escape(s string) string { return escape(s) }
+
+// MarshalSafe is the value as a JSON text that [EscapeJSON] made safe. A MarshalJSON that calls it hands over a type without that method.
+func MarshalSafe(value any) ([]byte, error) {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	return EscapeJSON(data), nil
+}
 
 // EscapeJSON makes a JSON text safe to show on a terminal, without changing what it says, and takes tokens out.
 func EscapeJSON(data []byte) []byte { return escapeJSON(trace.Redact(data)) }

@@ -1,8 +1,6 @@
 package render
 
 import (
-	"encoding/json"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -130,11 +128,7 @@ func (d *Explanation) addWarning(w Warning) {
 // MarshalJSON is as that of [Document].
 func (d Explanation) MarshalJSON() ([]byte, error) {
 	type plain Explanation
-	data, err := json.Marshal(plain(d))
-	if err != nil {
-		return nil, err
-	}
-	return EscapeJSON(data), nil
+	return MarshalSafe(plain(d))
 }
 
 func tableDocument(t *trace.Table, locate func(resolve.Ref) string) RouteTable {

@@ -2,7 +2,6 @@ package render
 
 import (
 	"bytes"
-	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -134,9 +133,5 @@ func NewObjectExplanation(e *explain.Explanation, locate func(resolve.Ref) strin
 // MarshalJSON is as that of [Document].
 func (d ObjectExplanation) MarshalJSON() ([]byte, error) {
 	type plain ObjectExplanation
-	data, err := json.Marshal(plain(d))
-	if err != nil {
-		return nil, err
-	}
-	return EscapeJSON(data), nil
+	return MarshalSafe(plain(d))
 }

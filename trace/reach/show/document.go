@@ -1,7 +1,6 @@
 package show
 
 import (
-	"encoding/json"
 	"maps"
 	"math"
 
@@ -112,8 +111,7 @@ func NewWhoCan(r *reach.Report, locate func(resolve.Ref) string) *WhoCan {
 // MarshalJSON writes the document so that it may be read on a terminal.
 func (d WhoCan) MarshalJSON() ([]byte, error) {
 	type plain WhoCan
-	data, err := json.Marshal(plain(d))
-	return render.EscapeJSON(data), err
+	return render.MarshalSafe(plain(d))
 }
 
 func requestDocument(r trace.Request) Request {

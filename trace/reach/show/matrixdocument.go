@@ -61,8 +61,7 @@ func NewMatrix(m *reach.Matrix, locate func(resolve.Ref) string) *Matrix {
 // MarshalJSON writes the document so that it may be read on a terminal.
 func (d Matrix) MarshalJSON() ([]byte, error) {
 	type plain Matrix
-	data, err := json.Marshal(plain(d))
-	return render.EscapeJSON(data), err
+	return render.MarshalSafe(plain(d))
 }
 
 // JSON is the document with a line for each row of cells.
