@@ -13,7 +13,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-var update = flag.Bool("update", false, "write fidelity.md, the table that the README shows")
+var (
+	update = flag.Bool("update", false, "write fidelity.md, the table that the README shows")
+	rows   = flag.String("rows", "", "write the rows of fidelity.md that this process found to `FILE`, for the process that made it")
+)
 
 // category is one kind of cases, with what came out of them.
 type category struct {
@@ -73,12 +76,14 @@ func (c *category) record(t *testing.T, name, question, diff string, err error) 
 	c.agreed++
 }
 
-// whole reports whether all cases run, at their default numbers: only then the table holds.
+// whole reports whether all cases of what runs run, at their default numbers: only then the table holds.
 func whole() bool {
 	filtered := !integrated
 	flag.Visit(func(f *flag.Flag) {
 		switch f.Name {
-		case "test.run", "test.skip", "scenarios", "meshes", "seed":
+		case "test.run":
+			filtered = filtered || f.Value.String() != "" && *rows == ""
+		case "test.skip", "test.list", "scenarios", "meshes", "seed":
 			filtered = filtered || f.Value.String() != ""
 		}
 	})
@@ -109,31 +114,61 @@ func (c *category) skipped() (n int) {
 	return n
 }
 
-// table is what the README shows of a run.
-func table() string {
-	var b strings.Builder
-	b.WriteString("| category | cases judged | agree | allowed to differ | not comparable |\n|---|---:|---:|---:|---:|\n")
-	for _, name := range slices.Sorted(maps.Keys(tally)) {
-		c := tally[name]
-		differ := 0
-		for _, needed := range c.differed {
-			if needed {
-				differ++
-			}
+// row is the category's line of the table.
+func (c *category) row() string {
+	differ := 0
+	for _, needed := range c.differed {
+		if needed {
+			differ++
 		}
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", c.name, c.agreed+c.failed+differ, c.agreed, differ, c.skipped())
+	}
+	return fmt.Sprintf("| %s | %d | %d | %d | %d |\n", c.name, c.agreed+c.failed+differ, c.agreed, differ, c.skipped())
+}
+
+// tallied are the rows of the categories that ran in this process.
+func tallied() string {
+	var b strings.Builder
+	for _, c := range tally {
+		b.WriteString(c.row())
 	}
 	return b.String()
 }
 
-// TestMain writes or checks the table after a whole run.
+// table is what the README shows of a run, of its rows in any order.
+func table(rows string) string {
+	return "| category | cases judged | agree | allowed to differ | not comparable |\n|---|---:|---:|---:|---:|\n" +
+		strings.Join(slices.SortedFunc(strings.Lines(rows), byName), "")
+}
+
+// byName orders rows as the names of their categories.
+func byName(a, b string) int {
+	name := func(row string) string {
+		name, _, _ := strings.Cut(row[len("| "):], " |")
+		return name
+	}
+	return strings.Compare(name(a), name(b))
+}
+
+// TestMain writes or checks the table after a whole run, in which every test has a process of its own.
 func TestMain(m *testing.M) {
 	for _, scope := range istiolog.Scopes() {
 		scope.SetOutputLevel(istiolog.NoneLevel) // a difference would drown in what istiod logs
 	}
+	flag.Parse()
+	if *rows == "" && whole() {
+		found, err := apart()
+		if err == nil {
+			err = check(table(found))
+		}
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	}
 	code := m.Run()
-	if code == 0 && whole() {
-		if err := check(table()); err != nil {
+	if *rows != "" {
+		if err := os.WriteFile(*rows, []byte(tallied()), 0o600); err != nil {
 			fmt.Println(err)
 			code = 1
 		}
