@@ -157,6 +157,7 @@ var clientTLSRules = []Rule{
 //     without tls, inside a trafficPolicy with tls), only ISTIO_MUTUAL lets the
 //     endpoint keep its own tlsMode. Without one, the PeerAuthentication of the
 //     workload and port must not be DISABLE. mTLS if the tlsMode is then istio.
+//  5. An endpoint that takes HBONE gets that (hbone.go).
 //
 // Source: pilot/pkg/networking/core/cluster_tls.go, buildUpstreamTLSSettings,
 // applyUpstreamTLSSettings; pilot/pkg/xds/endpoints/mtls_checker.go, checkMtlsEnabled.
@@ -164,6 +165,11 @@ func (s *Snapshot) ClientTLSFor(client *Workload, c *Cluster, e *Endpoint) Clien
 	if c == nil || c.Service == nil || e == nil {
 		return ClientTLS{Mode: ClientPlaintext}
 	}
+	return s.tunnelled(c, e, s.withoutTunnel(client, c, e)) // 5.
+}
+
+// withoutTunnel is steps 1 to 4 of ClientTLSFor.
+func (s *Snapshot) withoutTunnel(client *Workload, c *Cluster, e *Endpoint) ClientTLS {
 	// 1. The DestinationRule's word.
 	if c.Policy.GetTls() != nil {
 		return s.userTLS(client, c)

@@ -158,6 +158,8 @@ type Endpoint struct {
 // ClientTLS is what the client's proxy puts on the connection to one endpoint.
 type ClientTLS struct {
 	Mode ClientTLSMode
+	// HBONE is set where the connection goes inside HBONE; Mode is then what is within.
+	HBONE bool
 	// SNI is the server name sent; empty for plaintext, and where Envoy takes the
 	// name from the request's Host (auto_sni).
 	SNI  string

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"slices"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -33,22 +34,32 @@ type feature struct {
 	ref Ref
 }
 
-// The switches that the trace asks for; both are off by default.
+// The switches that the trace asks for.
 const (
 	featureInference       = "ENABLE_GATEWAY_API_INFERENCE_EXTENSION"
 	featureAlphaGatewayAPI = "PILOT_ENABLE_ALPHA_GATEWAY_API"
+	featureAmbient         = "PILOT_ENABLE_AMBIENT"
+	featureIngressWaypoint = "ENABLE_INGRESS_WAYPOINT_ROUTING"
+	featurePreferHBONE     = "PILOT_PREFER_SENDING_HBONE"
+	featureSendHBONE       = "PILOT_ENABLE_SENDING_HBONE"
 )
 
-// IstiodSwitches are the variables of istiod that a trace asks for.
-var IstiodSwitches = []string{featureInference, featureAlphaGatewayAPI}
+// onByDefault are those of them that are on unless they are switched off.
+var onByDefault = []string{featureIngressWaypoint, featureSendHBONE}
 
-// feature tells of a switch that is off by default.
+// IstiodSwitches are the variables of istiod that a trace asks for.
+var IstiodSwitches = []string{
+	featureInference, featureAlphaGatewayAPI, featureAmbient, featureIngressWaypoint, featurePreferHBONE, featureSendHBONE,
+}
+
+// feature tells of a switch.
 func (s *Snapshot) feature(variable string) feature {
+	f := feature{variable: variable, on: slices.Contains(onByDefault, variable)}
 	d := s.istiod()
 	if d == nil {
-		return feature{variable: variable}
+		return f
 	}
-	f := feature{variable: variable, ref: refOf(appsv1.GroupName, "Deployment", d)}
+	f.ref = refOf(appsv1.GroupName, "Deployment", d)
 	for _, c := range d.Spec.Template.Spec.Containers {
 		for _, e := range c.Env {
 			if on, err := strconv.ParseBool(e.Value); c.Name == "discovery" && e.Name == variable && err == nil {

@@ -218,10 +218,7 @@ func (s *Snapshot) localitySetting(c *Cluster) localitySetting {
 	}
 	// 2.
 	if priority, name := s.trafficDistribution(c.Service); priority != nil {
-		return localitySetting{
-			ref: c.Service.Ref, name: name, failover: true,
-			locality: &networking.LocalityLoadBalancerSetting{FailoverPriority: priority},
-		}
+		return trafficDistributionSetting(c.Service, priority, name)
 	}
 	// 3.
 	if z := s.Mesh.GetZoneAwareLbSetting(); z != nil {
@@ -235,6 +232,14 @@ func (s *Snapshot) localitySetting(c *Cluster) localitySetting {
 		return localitySetting{}
 	}
 	return localitySetting{ref: c.Rule, name: "outlierDetection with the mesh's localityLbSetting", locality: l, failover: outlier}
+}
+
+// trafficDistributionSetting is failover by the labels that make an endpoint near.
+func trafficDistributionSetting(svc *Service, priority []string, name string) localitySetting {
+	return localitySetting{
+		ref: svc.Ref, name: name, failover: true,
+		locality: &networking.LocalityLoadBalancerSetting{FailoverPriority: priority},
+	}
 }
 
 func zoneAwareSetting(z *networking.ZoneAwareLoadBalancerSetting, ref Ref, name string) localitySetting {
@@ -258,18 +263,9 @@ var (
 //
 // Source: pilot/pkg/model/service.go, GetTrafficDistribution.
 func (s *Snapshot) trafficDistribution(svc *Service) (priority []string, name string) {
-	ix := s.index.endpoints()
-	key := destinationKey{svc.Ref.Namespace, svc.Ref.Name}
-	var spec, annotation string
-	if svc.Registry == RegistryKubernetes {
-		if o := ix.services[destinationKey{svc.Namespace, svc.Name}]; o != nil {
-			if o.Spec.TrafficDistribution != nil {
-				spec = *o.Spec.TrafficDistribution
-			}
-			annotation = o.Annotations[trafficDistributionAnnotation]
-		}
-	} else if se := ix.serviceEntry[key]; se != nil {
-		annotation = se.Annotations[trafficDistributionAnnotation]
+	spec, annotation := "", s.serviceAnnotations(svc)[trafficDistributionAnnotation]
+	if o := s.index.endpoints().services[destinationKey{svc.Namespace, svc.Name}]; o != nil && svc.Registry == RegistryKubernetes && o.Spec.TrafficDistribution != nil {
+		spec = *o.Spec.TrafficDistribution
 	}
 	switch spec {
 	case corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone:
@@ -289,4 +285,19 @@ func (s *Snapshot) trafficDistribution(svc *Service) (priority []string, name st
 		return sameNode, "annotation " + trafficDistributionAnnotation + " " + annotation
 	}
 	return nil, ""
+}
+
+// serviceAnnotations are those of the Service or ServiceEntry.
+func (s *Snapshot) serviceAnnotations(svc *Service) map[string]string {
+	ix := s.index.endpoints()
+	if svc.Registry == RegistryKubernetes {
+		if o := ix.services[destinationKey{svc.Namespace, svc.Name}]; o != nil {
+			return o.Annotations
+		}
+		return nil
+	}
+	if se := ix.serviceEntry[destinationKey{svc.Ref.Namespace, svc.Ref.Name}]; se != nil {
+		return se.Annotations
+	}
+	return nil
 }

@@ -210,8 +210,6 @@ func (s *Snapshot) foreignWaypoint(target Ref, labels map[string]string) (string
 	return namespace + "/" + name, []Step{otherClass(class), NewStep(RuleGatewayClassForeign, Skipped, at, class.Name, "controller "+string(class.Spec.ControllerName))}
 }
 
-const useWaypointLabel = "istio.io/use-waypoint"
-
 // attachToListeners is steps 1, 3 and 4.
 func (s *Snapshot) attachToListeners(r *kubeRoute, a routeAttachment, gateways map[Ref]*kubeGateway) {
 	listeners, why := s.listenersOf(a.target, gateways)

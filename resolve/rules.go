@@ -67,6 +67,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	inboundRules,
 	dnsRules,
 	captureRules, ownAddressRules,
+	ambientRules, waypointRules, hboneRules, ztunnelRules,
 	walkRules,
 	cleaningRules,
 	grpcRules,

@@ -12,6 +12,7 @@ const (
 	StageCapture               Stage = "Capture"
 	StageSidecar               Stage = "Sidecar"
 	StageGateway               Stage = "Gateway"
+	StageWaypoint              Stage = "Waypoint"
 	StageListener              Stage = "Listener"
 	StageTLS                   Stage = "TLS"
 	StagePeerAuthentication    Stage = "PeerAuthentication"

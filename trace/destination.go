@@ -120,6 +120,9 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.noOriginal(p, svc.Ref)
 		return
 	}
+	if w.ingressToWaypoint(p, r, svc, port) {
+		return
+	}
 	w.asked.balances(w.snapshot, cluster)
 	endpoints, steps := w.snapshot.Endpoints(r.workload, svc, port)
 	if keepsAddress && (svc.Resolution != resolve.Passthrough || dialsOther(r.dialled, svc, endpoints)) {

@@ -82,11 +82,11 @@ func (w *walk) receive(p *path, a arrival) {
 		w.throughGateway(p, a)
 	case resolve.DataplaneSidecar:
 		w.inbound(p, a)
-	case resolve.DataplaneAmbient, resolve.DataplaneWaypoint:
+	case resolve.DataplaneAmbient:
+		w.intoZtunnel(p, a)
+	case resolve.DataplaneWaypoint:
 		p.enter(Hop{Proxy: a.workload.Dataplane, Direction: Inbound, Workload: a.workload.Owner, TLS: p.reachedBy(a.tls.Mode)})
-		p.note(resolve.NewStep(resolve.RuleAmbientServer, resolve.Warned, a.workload.Owner, a.workload.Owner.String()))
-		p.lower(Undetermined)
-		w.deliver(p, a)
+		w.endAt(p, w.refused(p, CodeNoGatewayPort), resolve.NewStep(resolve.RuleWaypointDirect, resolve.None, a.workload.Owner, a.workload.Owner.String(), a.port))
 	case resolve.DataplaneNone:
 		w.withoutProxy(p, a)
 	}
@@ -155,12 +155,16 @@ func (w *walk) inbound(p *path, a arrival) {
 	p.declared = port.Ref
 	hop.Envoy.FilterChain = port.FilterChain
 	mtls := w.snapshot.EffectiveMTLS(server, a.port)
+	if a.tls.HBONE {
+		mtls = w.tunnelEnds(p, a)
+	}
 	p.note(mtls.Steps...)
 	bytes, stands := w.certified(p, a, mtls.Mode)
 	if !stands {
 		return
 	}
 	result := resolve.InboundChain(mtls.Mode, port.Protocol, bytes)
+	result.Verified = result.Verified || a.tls.HBONE && result.Fate.Accepted()
 	if result.Fate == resolve.InboundHTTP && !port.Declared {
 		hop.Envoy.FilterChain = "virtualInbound-catchall-http"
 	}
@@ -208,7 +212,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		connection.TLS = resolve.TLSPassedOn
 	}
 	p.originate = originate(p, a)
-	if mtls.Mode == resolve.MTLSDisable {
+	if mtls.Mode == resolve.MTLSDisable && !a.tls.HBONE {
 		p.originate = append(p.originate, permit(mtls)...)
 	}
 	if !w.filters(p, server, connection, request) {
@@ -220,6 +224,13 @@ func (w *walk) inbound(p *path, a arrival) {
 	}
 	a.port = port.TargetPort
 	w.deliver(p, a)
+}
+
+// tunnelEnds is HBONE that a sidecar ends: what was inside meets filter chains without mTLS, whatever PeerAuthentication says.
+// Source: pilot/pkg/networking/core/listener_inbound.go, buildInboundHBONEListeners.
+func (w *walk) tunnelEnds(p *path, a arrival) resolve.MTLS {
+	p.hop().TLS, p.hop().Envoy.Listener = TLSHBONE, "main_internal"
+	return resolve.MTLS{Mode: resolve.MTLSDisable, Steps: []resolve.Step{resolve.NewStep(resolve.RuleInboundHBONE, resolve.Applied, a.workload.Owner)}}
 }
 
 // inspected is the server name that a sidecar reads of a connection. In mode DISABLE it does not look for TLS.

@@ -110,13 +110,8 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 		p.senderIP = client.Addresses[0]
 	}
 	hop := p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Outbound, Workload: client.Owner, TLS: TLSPlaintext})
-	switch client.Dataplane {
-	case resolve.DataplaneSidecar:
-		hop.Proxy = resolve.DataplaneSidecar
-	case resolve.DataplaneAmbient, resolve.DataplaneWaypoint:
-		p.note(resolve.NewStep(resolve.RuleAmbientClient, resolve.Warned, client.Owner, client.Owner.String()))
-		p.lower(Undetermined)
-	case resolve.DataplaneNone, resolve.DataplaneGateway:
+	if client.Dataplane == resolve.DataplaneSidecar || client.Dataplane == resolve.DataplaneAmbient {
+		hop.Proxy = client.Dataplane
 	}
 	if client.DataplaneStep.Rule != "" {
 		p.note(client.DataplaneStep)
@@ -126,7 +121,7 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 	if client.Dataplane == resolve.DataplaneSidecar {
 		scope, scopeSteps = w.snapshot.Scope(client)
 	}
-	dialled, steps := w.snapshot.ResolveName(client, scope, w.request.Host, w.request.Port)
+	dialled, steps := w.resolveName(client, scope)
 	p.note(steps...)
 	w.asked.dials(dialled.Dialled)
 	if dialled.Service == nil || dialled.Service.Registry != resolve.RegistryKubernetes {
@@ -138,10 +133,13 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 		return
 	}
 	own, socket := w.toSelf(p, client, scope, dialled.Dialled)
-	if own {
+	switch {
+	case own:
 		return
-	}
-	if !socket {
+	case client.Dataplane == resolve.DataplaneAmbient:
+		w.fromZtunnel(p, client, dialled)
+		return
+	case !socket:
 		captured, step := w.snapshot.CapturesOutbound(client, dialled.Dialled, w.request.Scheme == UDP)
 		p.note(step)
 		if !captured {
@@ -158,6 +156,19 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 		return
 	}
 	w.toPods(p, client, scope, dialled)
+}
+
+// resolveName is what the application's DNS answers; the ztunnel of a captured client answers for ServiceEntries.
+func (w *walk) resolveName(client *resolve.Workload, scope *resolve.Scope) (resolve.Resolved, []resolve.Step) {
+	dialled, steps := w.snapshot.ResolveName(client, scope, w.request.Host, w.request.Port)
+	if client.Dataplane != resolve.DataplaneAmbient {
+		return dialled, steps
+	}
+	by, more := w.snapshot.ZtunnelResolve(client, dialled, w.request.Host)
+	if by.Service != dialled.Service { // ztunnel answered, and nobody else was asked
+		steps = nil
+	}
+	return by, append(steps, more...)
 }
 
 // toPods is a connection to one of the pods of a headless Service, of which DNS gives any.

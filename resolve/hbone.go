@@ -1,0 +1,106 @@
+package resolve
+
+// Who is reached by HBONE: HTTP CONNECT over mutual TLS to port 15008, with the connection inside.
+//
+//  1. A pod that ztunnel has captured (annotation ambient.istio.io/redirection: enabled), a workload with the label
+//     networking.istio.io/tunnel: http (a sidecar that listens for it), and a waypoint.
+//  2. A ztunnel sends HBONE to those, and plaintext to all others.
+//  3. So does an Envoy, whatever PeerAuthentication and DestinationRule say; but a workload that also takes Istio mTLS (label
+//     security.istio.io/tlsMode: istio) gets that, unless istiod prefers HBONE, or a waypoint sends for a service of its own.
+//  4. TLS that a DestinationRule originates goes inside HBONE; Istio mTLS is replaced by it.
+//  5. A cluster that goes to the dialled address has no endpoints to tell apart, and no HBONE.
+//
+// Source: pilot/pkg/xds/endpoints/endpoint_builder.go, supportTunnel, buildEnvoyLbEndpoint; pilot/pkg/networking/core/cluster_tls.go,
+// applyHBONETransportSocketMatches; pilot/pkg/serviceregistry/ambient/workloads.go, setTunnelProtocol; ztunnel, src/proxy/outbound.rs.
+
+// Rules of HBONE.
+const (
+	RuleHBONECaptured RuleID = "hbone/captured"
+	RuleHBONELabel    RuleID = "hbone/tunnel-label"
+	RuleHBONEWaypoint RuleID = "hbone/waypoint"
+	RuleHBONENone     RuleID = "hbone/plaintext"
+	RuleInboundHBONE  RuleID = "hbone/sidecar-in"
+)
+
+const tunnelLabel = "networking.istio.io/tunnel"
+
+const supportTunnel = "pilot/pkg/xds/endpoints/endpoint_builder.go, supportTunnel"
+
+var hboneRules = []Rule{
+	{
+		ID: RuleHBONECaptured, Stage: StageTLS,
+		Says:     "A pod that ztunnel has captured is reached by HBONE, with the identity of who sends.",
+		Template: "%s is captured by ztunnel: HBONE",
+		Source:   supportTunnel,
+	},
+	{
+		ID: RuleHBONELabel, Stage: StageTLS,
+		Says:     "A workload with the label networking.istio.io/tunnel: http takes HBONE by itself.",
+		Template: "%s has the label networking.istio.io/tunnel: http: HBONE",
+		Source:   supportTunnel,
+	},
+	{
+		ID: RuleHBONEWaypoint, Stage: StageTLS,
+		Says:     "A waypoint is reached by HBONE.",
+		Template: "%s is a waypoint: HBONE",
+		Source:   supportTunnel,
+	},
+	{
+		ID: RuleHBONENone, Stage: StageTLS,
+		Says:     "A ztunnel, or a waypoint for a service of its own, sends plaintext to what takes no HBONE, sidecars included: neither speaks Istio mTLS to them.",
+		Template: "%s takes no HBONE: plaintext",
+		Source:   "ztunnel, src/proxy/outbound.rs, build_request; pilot/pkg/xds/endpoints/endpoint_builder.go, buildEnvoyLbEndpoint",
+	},
+	{
+		ID: RuleInboundHBONE, Stage: StagePeerAuthentication,
+		Says:     "A sidecar that takes HBONE knows who sends, whatever PeerAuthentication says: filter chains without mTLS take what is inside.",
+		Template: "HBONE: it ends here, and PeerAuthentication has no say about what is inside",
+		Source:   "pilot/pkg/networking/core/listener_inbound.go, buildInboundHBONEListeners",
+	},
+}
+
+// TakesHBONE is step 1, with the step that says why.
+func (s *Snapshot) TakesHBONE(e *Endpoint) (Step, bool) {
+	w := e.Workload
+	if w == nil {
+		return Step{}, false
+	}
+	if _, off := s.AmbientOff(); off {
+		return Step{}, false
+	}
+	switch {
+	case w.Labels[managedLabel] == managedWaypoint:
+		return NewStep(RuleHBONEWaypoint, Applied, w.Owner, w.Owner.String()), true
+	case w.Dataplane == DataplaneAmbient:
+		return NewStep(RuleHBONECaptured, Applied, w.Owner, w.Owner.String()), true
+	case w.Labels[tunnelLabel] == "http":
+		return NewStep(RuleHBONELabel, Applied, w.Owner.At("metadata.labels["+tunnelLabel+"]"), w.Owner.String()), true
+	}
+	return Step{}, false
+}
+
+// ZtunnelSends is step 2: what a ztunnel puts on its connection to an endpoint.
+func (s *Snapshot) ZtunnelSends(e *Endpoint) ClientTLS {
+	if step, ok := s.TakesHBONE(e); ok {
+		return ClientTLS{Mode: ClientPlaintext, HBONE: true, Step: step}
+	}
+	return ClientTLS{Mode: ClientPlaintext, Step: NewStep(RuleHBONENone, None, e.Ref, endpointOwner(e))}
+}
+
+// tunnelled is steps 3 to 5: what becomes of the TLS that a cluster would have without HBONE.
+func (s *Snapshot) tunnelled(c *Cluster, e *Endpoint, tls ClientTLS) ClientTLS {
+	if c.Type == ClusterOriginalDst || c.Type == ClusterDynamicDNS {
+		return tls
+	}
+	step, takes := s.TakesHBONE(e)
+	switch {
+	case !takes, !s.feature(featureSendHBONE).on:
+		return tls
+	case e.TLSMode == endpointTLSIstio && !s.feature(featurePreferHBONE).on:
+		return tls
+	case tls.Mode == ClientTLSOrigination, tls.Mode == ClientMutualTLSOrigination:
+		tls.HBONE = true
+		return tls
+	}
+	return ClientTLS{Mode: ClientPlaintext, HBONE: true, Step: step}
+}

@@ -1,0 +1,225 @@
+package trace
+
+import (
+	"fmt"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// The ztunnels of a captured client and of a captured server. Both forward connections and read no HTTP.
+//
+// On the client's side:
+//  1. A call to the pod's own address or to loopback, and whatever is UDP, is not captured.
+//  2. The service that has the address dialled; its waypoint takes the connection, if it has one.
+//  3. Without one: an endpoint of the service, by HBONE if it takes that, else in plaintext.
+//  4. A workload's address: its waypoint, if it has one for workloads, else the workload.
+//  5. All else is passed through.
+//
+// On the server's side:
+//  6. HBONE shows who sends, of the server's own trust domain; plaintext shows nobody.
+//  7. Policies decide about the connection (resolve/ztunnelpolicy.go), and it reaches the application.
+//
+// A connection that fails is closed: the application that sent it sees no HTTP status.
+//
+// Source: ztunnel, src/proxy/outbound.rs, inbound.rs, inbound_passthrough.rs.
+
+// What ztunnel logs as the error of a connection.
+const (
+	ztunnelNoUpstream      = "no healthy upstream"
+	ztunnelUnknownWaypoint = "unknown waypoint"
+)
+
+// fromZtunnel is steps 1 to 5.
+func (w *walk) fromZtunnel(p *path, client *resolve.Workload, dialled resolve.Resolved) {
+	d := dialled.Dialled
+	if w.request.Scheme == UDP {
+		w.dial(p, d, w.request.Host)
+		return
+	}
+	switch ip := d.Address.Prefix.Addr(); {
+	case d.Headless:
+		for _, g := range w.groupEndpoints(othersOnly(w.snapshot.Meant(d), client, d)) {
+			w.ztunnelToPod(p.branch(g.part), client, d, g)
+		}
+	case d.Service != nil:
+		w.ztunnelToService(p, client, d)
+	case ip.IsValid() && w.snapshot.WorkloadAt(ip) != nil:
+		server := w.snapshot.WorkloadAt(ip)
+		e := &resolve.Endpoint{Address: ip.String(), Port: d.Port, Workload: server, Labels: server.Labels, Count: 1, Weight: 1, Ref: server.Owner}
+		w.ztunnelToPod(p, client, d, w.groupEndpoints([]*resolve.Endpoint{e})[0])
+	default:
+		p.note(resolve.NewStep(resolve.RuleZtunnelPassthrough, resolve.None, resolve.Ref{}, hostOf(d, w.request.Host)))
+		p.via = CodePassthrough
+		w.dial(p, d, w.request.Host)
+	}
+}
+
+// ztunnelToService is steps 2 and 3.
+func (w *walk) ztunnelToService(p *path, client *resolve.Workload, d resolve.Dialled) {
+	svc := d.Service
+	p.dest = Destination{Host: hostOf(d, w.request.Host), Port: d.Port}
+	p.note(resolve.NewStep(resolve.RuleZtunnelService, resolve.Matched, svc.Ref, d.Address, svc.Ref.Object().String()))
+	binding := w.snapshot.ServiceWaypoint(svc)
+	p.note(binding.Steps...)
+	if binding.Waypoint != nil {
+		w.toWaypoints(p, client, binding, tunnelled{service: svc, port: d.Port})
+		return
+	}
+	port, declared := svc.PortByNumber(d.Port)
+	switch {
+	case svc.Resolution == resolve.Passthrough:
+		p.via = CodePassthrough
+		w.dial(p, d, w.request.Host)
+		return
+	case svc.Resolution == resolve.DynamicDNS:
+		w.ztunnelCloses(p, CodeNoEndpoints, ztunnelNoUpstream, resolve.NewStep(resolve.RuleZtunnelDynamic, resolve.None, svc.Ref, svc.Ref.Object().String()))
+		return
+	case !declared || port.Protocol == resolve.ProtocolUDP:
+		step := resolve.NewStep(resolve.RuleZtunnelNoPort, resolve.None, svc.Ref.At("spec.ports"), svc.Ref.Object().String(), d.Port, listPorts(svc))
+		w.ztunnelCloses(p, CodePortNotInService, ztunnelNoUpstream, step)
+		return
+	}
+	endpoints, steps := w.snapshot.ZtunnelEndpoints(client, svc, port)
+	p.note(steps...)
+	if len(endpoints) == 0 {
+		w.ztunnelCloses(p, CodeNoEndpoints, ztunnelNoUpstream, resolve.NewStep(resolve.RuleZtunnelNone, resolve.None, svc.Ref, svc.Ref.Object().String(), d.Port))
+		return
+	}
+	for _, g := range w.groupEndpoints(endpoints) {
+		w.ztunnelToEndpoint(p.branch(g.part), g)
+	}
+}
+
+// ztunnelToPod is step 4.
+func (w *walk) ztunnelToPod(p *path, client *resolve.Workload, d resolve.Dialled, g *group) {
+	p.dest = Destination{Host: hostOf(d, w.request.Host), Port: d.Port}
+	if server := g.first.Workload; server != nil {
+		p.note(resolve.NewStep(resolve.RuleZtunnelWorkload, resolve.Matched, server.Owner, w.request.Host, server.Owner.String()))
+		binding := w.snapshot.WorkloadWaypoint(server)
+		p.note(binding.Steps...)
+		if binding.Waypoint != nil {
+			w.toWaypoints(p, client, binding, tunnelled{workload: server, port: d.Port})
+			return
+		}
+	}
+	w.ztunnelToEndpoint(p, g)
+}
+
+func (w *walk) ztunnelToEndpoint(p *path, g *group) {
+	p.dest.TargetPort = g.first.Port
+	tls := w.snapshot.ZtunnelSends(g.first)
+	p.note(tls.Step)
+	w.arrive(p, g, tls)
+}
+
+// tunnelled is what HBONE is asked for, its CONNECT authority: a service and its port, or a workload and one of its own.
+type tunnelled struct {
+	service  *resolve.Service
+	workload *resolve.Workload
+	port     int
+}
+
+// String names it as the log does.
+func (t tunnelled) String() string {
+	if t.service != nil {
+		return fmt.Sprintf("%s:%d", t.service.Hostname, t.port)
+	}
+	return fmt.Sprintf("%s:%d", t.workload.Owner, t.port)
+}
+
+// toWaypoints brings a connection to the waypoint that is bound, or a part of such connections to its canary.
+func (w *walk) toWaypoints(p *path, client *resolve.Workload, b resolve.WaypointBinding, to tunnelled) {
+	if b.Canary == nil || b.CanaryWeight == 0 {
+		w.toWaypoint(p, client, b.Waypoint, to)
+		return
+	}
+	part := float64(b.CanaryWeight) / 100
+	if part < 1 {
+		w.toWaypoint(p.fork(1-part), client, b.Waypoint, to)
+	}
+	w.toWaypoint(p.fork(part), client, b.Canary, to)
+}
+
+// toWaypoint brings a connection to one of the pods of a waypoint.
+func (w *walk) toWaypoint(p *path, client *resolve.Workload, waypoint *resolve.Waypoint, to tunnelled) {
+	p.note(resolve.NewStep(resolve.RuleZtunnelToWaypoint, resolve.Applied, waypoint.Ref, waypoint.Name(), to.String()))
+	pods, steps := w.snapshot.WaypointEndpoints(client, waypoint)
+	p.note(steps...)
+	if len(pods) == 0 {
+		w.ztunnelCloses(p, CodeNoWaypoint, ztunnelUnknownWaypoint, resolve.NewStep(resolve.RuleZtunnelNoWaypoint, resolve.None, waypoint.Ref, waypoint.Name()))
+		return
+	}
+	for _, g := range w.groupEndpoints(pods) {
+		branch := p.branch(g.part)
+		if g.first.Workload == nil {
+			branch.lower(Undetermined)
+			w.outside(branch, g.first, resolve.ClientTLS{Mode: resolve.ClientPlaintext})
+			continue
+		}
+		w.throughWaypoint(branch, arrival{workload: g.first.Workload, port: g.first.Port, tls: w.snapshot.ZtunnelSends(g.first)}, to)
+	}
+}
+
+// ztunnelCloses ends a connection that the client's ztunnel can send nowhere.
+func (w *walk) ztunnelCloses(p *path, code Code, details string, step resolve.Step) {
+	w.endAt(p, Outcome{Decision: Unavailable, Code: code, ResponseCodeDetails: details}, step)
+}
+
+// intoZtunnel is steps 6 and 7.
+func (w *walk) intoZtunnel(p *path, a arrival) {
+	server := a.workload
+	if off := server.Annotations["ambient.istio.io/bypass-inbound-capture"]; off == "true" && !a.tls.HBONE {
+		p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
+		p.note(resolve.NewStep(resolve.RuleZtunnelBypass, resolve.Applied, server.Owner.At("metadata.annotations[ambient.istio.io/bypass-inbound-capture]"), off))
+		if a.tls.Mode == resolve.ClientMTLS {
+			w.refusesMTLS(p, a.tls, p.refusedTLS(), resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, server.Owner.String()))
+			return
+		}
+		w.deliver(p, a)
+		return
+	}
+	hop := p.enter(Hop{Proxy: resolve.DataplaneAmbient, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
+	p.note(server.DataplaneStep)
+	c := resolve.ZtunnelConnection{SourceIP: p.senderIP, DestinationIP: firstAddress(server), DestinationPort: a.port, HBONE: a.tls.HBONE}
+	if a.tls.HBONE {
+		hop.TLS = TLSHBONE
+		peer := p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
+		p.note(resolve.NewStep(resolve.RuleZtunnelHBONE, resolve.Matched, server.Owner, peer))
+		hop.Peer, c.Peer = peer, peer
+	} else {
+		p.note(resolve.NewStep(resolve.RuleZtunnelPlaintext, resolve.Matched, server.Owner))
+	}
+	if !w.admitted(p, w.snapshot.AuthorizeAtZtunnel(server, c)) {
+		return
+	}
+	if a.tls.Mode == resolve.ClientMTLS && !a.tls.HBONE {
+		w.refusesMTLS(p, a.tls, p.refusedTLS(), resolve.NewStep(resolve.RuleZtunnelOpaqueMTLS, resolve.None, a.tls.Step.Ref, server.Owner.String()))
+		return
+	}
+	w.deliver(p, a)
+}
+
+// admitted ends a connection that the server's ztunnel refuses: an Envoy that sent HTTP answers 503, and a ztunnel closes
+// what its application opened.
+func (w *walk) admitted(p *path, result resolve.Authorization) bool {
+	p.note(result.PassedOver...)
+	p.note(result.Steps...)
+	switch result.Decision {
+	case resolve.AccessAllowed:
+		return true
+	case resolve.AccessUndetermined:
+		p.lower(Undetermined)
+		p.suppose(result.Policy.Object().String()+" lets it pass", refusedByPolicy(result, nil))
+		return true
+	case resolve.AccessDenied:
+	}
+	o := Outcome{Decision: Denied, ResponseFlags: "DENY", ResponseCodeDetails: result.Details, By: result.Policy, Code: CodePolicyDeny, Hint: result.Hint}
+	if result.EnvoyPolicy == resolve.NoPolicy {
+		o.Code = CodePolicyNoAllow
+	}
+	if p.routed {
+		o.HTTPStatus = 503
+	}
+	w.rejected(p, o, result.Steps)
+	return false
+}
