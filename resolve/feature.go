@@ -33,14 +33,15 @@ type feature struct {
 	ref Ref
 }
 
-// The switches that the trace asks for; both are off by default.
+// The switches that the trace asks for; they are off by default.
 const (
 	featureInference       = "ENABLE_GATEWAY_API_INFERENCE_EXTENSION"
 	featureAlphaGatewayAPI = "PILOT_ENABLE_ALPHA_GATEWAY_API"
+	featureZtunnelDryRun   = "AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY"
 )
 
 // IstiodSwitches are the variables of istiod that a trace asks for.
-var IstiodSwitches = []string{featureInference, featureAlphaGatewayAPI}
+var IstiodSwitches = []string{featureInference, featureAlphaGatewayAPI, featureZtunnelDryRun}
 
 // feature tells of a switch that is off by default.
 func (s *Snapshot) feature(variable string) feature {

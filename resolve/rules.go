@@ -56,7 +56,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	serverIdentityRules,
 	peerAuthenticationRules,
 	requestAuthenticationRules,
-	authorizationPolicyRules,
+	authorizationPolicyRules, ztunnelPolicyRules, ztunnelPeerAuthenticationRules,
 	workloadRules,
 	injectionRules,
 	sidecarRules,
