@@ -15,9 +15,10 @@ import (
 //     PERMISSIVE or DISABLE and a port is STRICT; if it sets no mode and a port is STRICT under levels that are not, or PERMISSIVE
 //     (not DISABLE) under levels that are. The workload then gets the policy converted_peer_authentication_NAME and, where the port
 //     opens, that instead of the static one.
-//  4. That policy is made by looking at the wider levels in another way: those with an empty selector do not count, and a namespace
-//     level without a mode hides that of the mesh. Where nothing comes of it there is no such policy, ztunnel passes over its name,
-//     and the whole workload takes plaintext.
+//  4. That policy is made by looking at the wider levels in another way: those with an empty selector do not count; a namespace level
+//     without a mode hides that of the mesh where a port is to open; and a mesh level that is STRICT, with no mode of the namespace
+//     between, takes the STRICT ports of the workload for settled, even where the workload's own mode is PERMISSIVE or DISABLE.
+//     Where nothing is left there is no such policy, ztunnel passes over its name, and the whole workload takes plaintext.
 //
 // Source: pilot/pkg/serviceregistry/ambient/authorization.go, convertedSelectorPeerAuthentications, convertPeerAuthentication;
 // policies.go, PolicyCollections; workloads.go, fetchPeerAuthentications; ztunnel: src/state.rs, assert_rbac.
@@ -147,12 +148,13 @@ func (m *mtlsChoice) convert(p *peerPolicy, attached bool) exceptions {
 	own, set := modeOf(p.spec.GetMtls())
 	// A namespace level that is there counts, with a mode or without, where a port is to open.
 	wider := inNamespace && namespace == MTLSStrict || !inNamespace && inRoot && root == MTLSStrict
-	inherited := inNamespace && namespace == MTLSStrict || namespace == "" && inRoot && root == MTLSStrict
-	x := exceptions{attached: true, others: set && own == MTLSStrict}
-	if !x.others && (set || !inherited) {
+	// A STRICT port is left to wider levels that are STRICT; to that of the mesh even where the workload's own mode goes before it.
+	left := own == MTLSStrict || !set && namespace == MTLSStrict || namespace == "" && inRoot && root == MTLSStrict
+	x := exceptions{attached: true}
+	if !left {
 		x.strict = portsIn(p, MTLSStrict)
 	}
-	if x.others || !set && wider {
+	if own == MTLSStrict || !set && wider {
 		x.open = portsIn(p, MTLSPermissive, MTLSDisable)
 	}
 	x.others = len(x.open) > 0

@@ -118,7 +118,7 @@ var ztunnelPeerAuthenticationRules = []Rule{
 	},
 	{
 		ID: RuleZtunnelExceptionsLost, Stage: StagePeerAuthentication, Source: ztunnelConvertPeer + "; ztunnel: src/state.rs, assert_rbac",
-		Says:     "Where a namespace's PeerAuthentication without a mode, or one with an empty selector, stands between, istiod names a policy for portLevelMtls to ztunnel and makes none: every port then takes plaintext.",
+		Says:     "For portLevelMtls that it takes to be settled by wider levels, and that are not, istiod names a policy to ztunnel and makes none: every port then takes plaintext. So it is with a STRICT port of a PERMISSIVE or DISABLE workload under a STRICT mesh, and with a PERMISSIVE port under a namespace's PeerAuthentication that has no mode or an empty selector.",
 		Template: "istiod gives the workload policy %s for its ports and makes no such policy: ztunnel lets plaintext in on every port",
 	},
 }
