@@ -91,7 +91,7 @@ func (s *Snapshot) AuthorizeCustom(w *Workload, c *Connection, q *HTTPRequest) A
 		case fault != providerUsable:
 			a.customDenies(enforced, name, badCustomSuffix, RuleAuthorizationCustomUnusable, name, string(fault))
 		// 3. HTTP on TCP.
-		case a.tcp && !provider.grpc:
+		case a.at == envoyTCP && !provider.grpc:
 			for _, p := range enforced {
 				a.Steps = append(a.Steps, NewStep(RuleAuthorizationCustomTCP, Applied, p.ref.At("spec.provider.name"), name))
 				a.citeProvider(name, provider.service)

@@ -224,7 +224,7 @@ func (a *authorizing) hintBehindDeny(allow []*authorizationPolicy) {
 	if len(allow) == 0 {
 		return
 	}
-	behind := &authorizing{snapshot: a.snapshot, target: a.target, who: a.who, tcp: a.tcp, in: a.in}
+	behind := &authorizing{snapshot: a.snapshot, target: a.target, who: a.who, at: a.at, in: a.in, unseen: a.unseen}
 	behind.Decision = AccessAllowed
 	behind.allow(allow, true)
 	switch {
@@ -254,11 +254,7 @@ func (a *authorizing) nearestText(policies []*authorizationPolicy, rules []evalu
 // droppedText tells why istiod leaves out a rule, where none is left.
 func (a *authorizing) droppedText(policies []*authorizationPolicy) string {
 	for _, p := range policies {
-		rules := p.http
-		if a.tcp {
-			rules = p.tcp
-		}
-		for _, r := range rules() {
+		for _, r := range p.rulesAt(a.at) {
 			if r.dropped != nil {
 				return fmt.Sprintf("; %s of %s: %s", r.ref.Field, r.ref.QualifiedName(), r.dropped.Reason())
 			}

@@ -27,8 +27,9 @@ type Authorization struct {
 	Policy Ref
 	// EnvoyPolicy is the rule's name in Envoy: ns[foo]-policy[bar]-rule[0], or
 	// "none" where ALLOW policies apply and no rule matches; empty if allowed without a rule.
+	// ztunnel has no names for rules: there it is that of the policy, foo/bar.
 	EnvoyPolicy string
-	// Details are the response code details of a denial.
+	// Details are the response code details of a denial; at ztunnel, the error in its access log.
 	Details string
 	// Undecided is a rule that would refuse before Policy does, were it known to match, and UndecidedPolicy its
 	// name in Envoy; zero where none is open. The request is denied either way.
@@ -119,8 +120,10 @@ type authorizing struct {
 	snapshot *Snapshot
 	target   policyTarget
 	who      string
-	tcp      bool
+	at       enforcer
 	in       policyInput
+	// unseen is what ztunnel does not see of a connection; nil at an Envoy.
+	unseen *ZtunnelConnection
 	// custom are the CUSTOM policies of the proxy.
 	custom []*authorizationPolicy
 	// undecided is set where a DENY rule could not be decided.
@@ -131,7 +134,7 @@ type authorizing struct {
 
 func (s *Snapshot) authorizer(w *Workload, c *Connection, q *HTTPRequest) *authorizing {
 	a := &authorizing{
-		snapshot: s, target: s.policyTarget(w), who: w.Owner.String(), tcp: q == nil,
+		snapshot: s, target: s.policyTarget(w), who: w.Owner.String(), at: chainOf(q == nil),
 		in: policyInput{q: q},
 	}
 	if c != nil {

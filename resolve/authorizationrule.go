@@ -21,6 +21,8 @@ type authorizationRule struct {
 	dropped *Step
 	// narrowed are steps about parts that istiod leaves out.
 	narrowed []Step
+	// at is ztunnel for a rule that is there as ztunnel has it.
+	at enforcer
 }
 
 // alternative is one entry of from or to: all clauses must hold.
@@ -117,8 +119,7 @@ func (b *ruleBuilder) build(field string, spec *apisecurity.Rule) {
 // add appends the clauses of one field and of its negation.
 func (b *ruleBuilder) add(a alternative, at, name string, attr attribute, values, notValues []string) alternative {
 	a = b.list(a, at+name, name, attr, false, values)
-	not := "not" + strings.ToUpper(name[:1]) + name[1:]
-	return b.list(a, at+not, not, attr, true, notValues)
+	return b.list(a, at+negation(name), negation(name), attr, true, notValues)
 }
 
 // list appends the clause of one list of values, if there is something left of it.

@@ -64,41 +64,48 @@ type evaluated struct {
 func (e evaluated) matchedText(in *policyInput) string {
 	text := e.ruleResult.matchedText(in)
 	if fields := e.vanished(); len(fields) > 0 {
-		text += "; left out on this TCP port: " + strings.Join(fields, ", ")
+		text += "; " + e.vanishedText(fields)
 	}
 	return text
 }
 
-// vanished are the HTTP fields of a rule that do not exist on a TCP filter chain.
+// vanished are the HTTP fields of a rule that do not exist on a TCP filter chain, nor for ztunnel.
 func (r *authorizationRule) vanished() []string {
 	var out []string
 	for _, s := range r.narrowed {
-		if name := fmt.Sprint(s.Args...); s.Rule == RuleAuthorizationHTTPInTCP && !slices.Contains(out, name) {
+		http := s.Rule == RuleAuthorizationHTTPInTCP || s.Rule == RuleZtunnelHTTPLeftOut
+		if name := fmt.Sprint(s.Args...); http && !slices.Contains(out, name) {
 			out = append(out, name)
 		}
 	}
 	return out
 }
 
+// vanishedText says where the fields are left out.
+func (r *authorizationRule) vanishedText(fields []string) string {
+	where := "on this TCP port"
+	if r.at == ztunnel {
+		where = "at ztunnel"
+	}
+	return "left out " + where + ": " + strings.Join(fields, ", ")
+}
+
 // evaluate evaluates all rules of the policies in the order in which Envoy tries
-// them: by name, as text. Rules that istiod leaves out, and parts of rules, become steps.
+// them: by name, as text; ztunnel has them in its own. Rules that istiod leaves out, and parts of rules, become steps.
 func (a *authorizing) evaluate(policies []*authorizationPolicy) []evaluated {
 	var out []evaluated
 	for _, p := range policies {
-		rules := p.http
-		if a.tcp {
-			rules = p.tcp
-		}
-		for _, r := range rules() {
-			a.Steps = append(a.Steps, r.narrowed...)
+		for _, r := range p.rulesAt(a.at) {
+			a.Steps = append(a.Steps, a.leftOut(r)...)
 			if r.dropped != nil {
-				a.Steps = append(a.Steps, *r.dropped)
 				continue
 			}
 			out = append(out, evaluated{r, r.evaluate(&a.in)})
 		}
 	}
-	slices.SortStableFunc(out, func(x, y evaluated) int { return cmp.Compare(x.name, y.name) })
+	if a.at != ztunnel {
+		slices.SortStableFunc(out, func(x, y evaluated) int { return cmp.Compare(x.name, y.name) })
+	}
 	return out
 }
 

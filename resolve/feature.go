@@ -42,6 +42,7 @@ const (
 	featureIngressWaypoint = "ENABLE_INGRESS_WAYPOINT_ROUTING"
 	featurePreferHBONE     = "PILOT_PREFER_SENDING_HBONE"
 	featureSendHBONE       = "PILOT_ENABLE_SENDING_HBONE"
+	featureZtunnelDryRun   = "AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY"
 )
 
 // onByDefault are those of them that are on unless they are switched off.
@@ -49,7 +50,7 @@ var onByDefault = []string{featureIngressWaypoint, featureSendHBONE}
 
 // IstiodSwitches are the variables of istiod that a trace asks for.
 var IstiodSwitches = []string{
-	featureInference, featureAlphaGatewayAPI, featureAmbient, featureIngressWaypoint, featurePreferHBONE, featureSendHBONE,
+	featureInference, featureAlphaGatewayAPI, featureAmbient, featureIngressWaypoint, featurePreferHBONE, featureSendHBONE, featureZtunnelDryRun,
 }
 
 // feature tells of a switch.

@@ -82,11 +82,7 @@ func (s *Snapshot) PoliciesAt(w *Workload, tcp bool) ProxyPolicies {
 
 func (p *authorizationPolicy) attachedAs(dryRun, tcp bool) AttachedPolicy {
 	out := AttachedPolicy{Ref: p.ref, Action: p.spec.GetAction().String(), Provider: p.spec.GetProvider().GetName(), DryRun: dryRun}
-	rules := p.http
-	if tcp {
-		rules = p.tcp
-	}
-	for _, r := range rules() {
+	for _, r := range p.rulesAt(chainOf(tcp)) {
 		rule := PolicyRule{Ref: r.ref, Text: r.describe()}
 		if r.dropped != nil {
 			rule.LeftOut = r.dropped.Reason()
@@ -115,7 +111,7 @@ func (r *authorizationRule) describe() string {
 		parts = append(parts, "when "+describeClauses(r.when))
 	}
 	if fields := r.vanished(); len(fields) > 0 && r.dropped == nil {
-		parts = append(parts, "left out on this TCP port: "+strings.Join(fields, ", "))
+		parts = append(parts, r.vanishedText(fields))
 	}
 	if len(parts) == 0 {
 		return "everything"

@@ -39,16 +39,37 @@ type requestPolicy struct {
 	selector labelSelector
 }
 
+// enforcer is who enforces an AuthorizationPolicy, which tells what its rules become.
+type enforcer int
+
+const (
+	// envoyHTTP and envoyTCP are the filter chains of an Envoy.
+	envoyHTTP enforcer = iota
+	envoyTCP
+	ztunnel
+)
+
+// chainOf is the filter chain of an Envoy for TCP or for HTTP.
+func chainOf(tcp bool) enforcer {
+	if tcp {
+		return envoyTCP
+	}
+	return envoyHTTP
+}
+
 // authorizationPolicy is one AuthorizationPolicy with its rules prepared for
-// HTTP and for TCP filter chains, each on first use.
+// each of its enforcers on first use.
 type authorizationPolicy struct {
 	ref      Ref
 	spec     *apisecurity.AuthorizationPolicy
 	selector labelSelector
 	dryRun   bool
-	http     func() []*authorizationRule
-	tcp      func() []*authorizationRule
+	// rules are by enforcer.
+	rules [3]func() []*authorizationRule
 }
+
+// rulesAt are the rules as the enforcer has them.
+func (p *authorizationPolicy) rulesAt(e enforcer) []*authorizationRule { return p.rules[e]() }
 
 func indexPolicies(s *Snapshot) *policyIndex {
 	x := &policyIndex{
@@ -67,8 +88,9 @@ func indexPolicies(s *Snapshot) *policyIndex {
 		p := &authorizationPolicy{ref: refOf(securityGroup, authorizationPolicyKind.Kind, o), spec: &o.Spec, selector: newLabelSelector(&o.Spec)}
 		// An annotation that is no boolean counts as false, as in isDryRun.
 		p.dryRun, _ = strconv.ParseBool(o.Annotations[annotation.IoIstioDryRun.Name])
-		p.http = sync.OnceValue(func() []*authorizationRule { return prepareRules(p, false, trustDomains) })
-		p.tcp = sync.OnceValue(func() []*authorizationRule { return prepareRules(p, true, trustDomains) })
+		p.rules[envoyHTTP] = sync.OnceValue(func() []*authorizationRule { return prepareRules(p, false, trustDomains) })
+		p.rules[envoyTCP] = sync.OnceValue(func() []*authorizationRule { return prepareRules(p, true, trustDomains) })
+		p.rules[ztunnel] = sync.OnceValue(func() []*authorizationRule { return ztunnelRules(p) })
 		if o.Spec.GetAction() == apisecurity.AuthorizationPolicy_CUSTOM {
 			x.custom[o.Namespace] = append(x.custom[o.Namespace], p)
 		} else {
@@ -137,10 +159,7 @@ const (
 //
 // Source: pilot/pkg/model/policyattachment.go, ShouldAttachPolicy.
 func (t policyTarget) attach(namespace string, p targetablePolicy, selector labelSelector) attachment {
-	refs := p.GetTargetRefs()
-	if len(refs) == 0 && p.GetTargetRef() != nil {
-		refs = []*typev1beta1.PolicyTargetReference{p.GetTargetRef()}
-	}
+	refs := targetRefsOf(p)
 	switch {
 	case len(refs) == 0 && t.managed && t.waypoint:
 		return selectorOnWaypoint
@@ -179,19 +198,35 @@ func (t policyTarget) passedOver(a attachment, ref Ref, p targetablePolicy, sele
 		return NewStep(rules.waypoint, Skipped, ref.At("spec.selector"), who)
 	case targetRefsElsewhere, attached:
 	}
-	names, field := make([]string, 0, len(p.GetTargetRefs())), "spec.targetRefs"
-	for _, r := range p.GetTargetRefs() {
-		names = append(names, r.GetKind()+" "+r.GetName())
-	}
-	if len(names) == 0 {
-		names, field = append(names, p.GetTargetRef().GetKind()+" "+p.GetTargetRef().GetName()), "spec.targetRef"
-	}
+	list, field := namesOf(p)
 	actual := "no label " + label.IoK8sNetworkingGatewayGatewayName.Name
 	if t.managed {
 		actual = "Gateway " + t.gateway
 	}
-	list := strings.Join(names, ", ")
 	return NewStep(rules.targetRefs, Skipped, ref.At(field), list, who).Unlike(list, actual)
+}
+
+// targetRefsOf are the targetRefs of a policy, or its one targetRef where it has none of these.
+// Source: pilot/pkg/model/policyattachment.go, GetTargetRefs.
+func targetRefsOf(p targetablePolicy) []*typev1beta1.PolicyTargetReference {
+	refs := p.GetTargetRefs()
+	if len(refs) == 0 && p.GetTargetRef() != nil {
+		refs = []*typev1beta1.PolicyTargetReference{p.GetTargetRef()}
+	}
+	return refs
+}
+
+// namesOf are the targets of a policy as text, and the field they stand in.
+func namesOf(p targetablePolicy) (names, field string) {
+	var list []string
+	for _, r := range targetRefsOf(p) {
+		list = append(list, r.GetKind()+" "+r.GetName())
+	}
+	field = "spec.targetRefs"
+	if len(p.GetTargetRefs()) == 0 {
+		field = "spec.targetRef"
+	}
+	return strings.Join(list, ", "), field
 }
 
 // labelSelector is matchLabels, by name, so that the label that is told as missing is always the same.

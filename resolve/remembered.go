@@ -24,6 +24,7 @@ type workloadAnswers struct {
 	scope    memo[struct{}, scopeAnswer]
 	likeness memo[struct{}, sameness]
 	policies memo[bool, policiesOn] // true for CUSTOM policies
+	ztunnel  memo[struct{}, policiesOn]
 	jwt      memo[struct{}, jwtRules]
 	mtls     memo[int, MTLS]
 	inbound  memo[inboundKey, inboundAnswer]

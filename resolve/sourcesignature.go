@@ -1,6 +1,10 @@
 package resolve
 
-import apisecurity "istio.io/api/security/v1beta1"
+import (
+	"iter"
+
+	apisecurity "istio.io/api/security/v1beta1"
+)
 
 // policyActions are all actions of AuthorizationPolicies.
 var policyActions = []apisecurity.AuthorizationPolicy_Action{
@@ -10,29 +14,43 @@ var policyActions = []apisecurity.AuthorizationPolicy_Action{
 
 // SourceSignature is what the AuthorizationPolicies of a workload's proxy make of who sends a request: the truth of each of
 // their conditions on the peer's identity and on addresses, in a fixed order. Connections of equal signatures fare alike at
-// the proxy, if nothing else differs. tcp is true on a TCP filter chain.
+// the proxy, if nothing else differs. tcp is true on a TCP filter chain. A captured workload has ztunnel for its proxy.
 func (s *Snapshot) SourceSignature(w *Workload, c *Connection, tcp bool) string {
 	in := &policyInput{conn: *c}
 	var truths []byte
+	if w.Dataplane == DataplaneAmbient {
+		for p := range s.ztunnelPolicies(w).all() {
+			truths = p.appendSource(truths, in, ztunnel)
+		}
+		return string(truths)
+	}
+	at := chainOf(tcp)
 	for _, custom := range []bool{true, false} {
-		on := s.policiesOn(w, custom).byAction
-		for _, action := range policyActions {
-			for _, policies := range [][]*authorizationPolicy{on[action].enforced, on[action].dryRun} {
-				for _, p := range policies {
-					truths = p.appendSource(truths, in, tcp)
-				}
-			}
+		for p := range s.policiesOn(w, custom).all() {
+			truths = p.appendSource(truths, in, at)
 		}
 	}
 	return string(truths)
 }
 
-// appendSource appends the truths of the conditions on the source.
-func (p *authorizationPolicy) appendSource(truths []byte, in *policyInput, tcp bool) []byte {
-	rules := p.http
-	if tcp {
-		rules = p.tcp
+// all are the policies in a fixed order.
+func (on policiesOn) all() iter.Seq[*authorizationPolicy] {
+	return func(yield func(*authorizationPolicy) bool) {
+		for _, action := range policyActions {
+			of := on.byAction[action]
+			for _, policies := range [][]*authorizationPolicy{of.enforced, of.dryRun} {
+				for _, p := range policies {
+					if !yield(p) {
+						return
+					}
+				}
+			}
+		}
 	}
+}
+
+// appendSource appends the truths of the conditions on the source.
+func (p *authorizationPolicy) appendSource(truths []byte, in *policyInput, at enforcer) []byte {
 	of := func(clauses []clause) {
 		for i := range clauses {
 			if clauses[i].attribute.source {
@@ -40,7 +58,7 @@ func (p *authorizationPolicy) appendSource(truths []byte, in *policyInput, tcp b
 			}
 		}
 	}
-	for _, r := range rules() {
+	for _, r := range p.rulesAt(at) {
 		for _, a := range r.from {
 			of(a)
 		}

@@ -33,8 +33,8 @@ const (
 	RuleZtunnelDynamic     RuleID = "ztunnel/dynamic-dns"
 	RuleZtunnelNoWaypoint  RuleID = "ztunnel/unknown-waypoint"
 	RuleZtunnelToWaypoint  RuleID = "ztunnel/to-waypoint"
-	RuleZtunnelPlaintext   RuleID = "ztunnel/plaintext-in"
-	RuleZtunnelHBONE       RuleID = "ztunnel/hbone-in"
+	RuleZtunnelPlainIn     RuleID = "ztunnel/plaintext-in"
+	RuleZtunnelHBONEIn     RuleID = "ztunnel/hbone-in"
 	RuleZtunnelBypass      RuleID = "ztunnel/bypass-inbound"
 	RuleZtunnelTrustDomain RuleID = "ztunnel/trust-domain"
 	RuleZtunnelOpaqueMTLS  RuleID = "ztunnel/mtls-passed-on"
@@ -43,7 +43,7 @@ const (
 
 const ztunnelOutbound = "ztunnel, src/proxy/outbound.rs, build_request"
 
-var ztunnelRules = []Rule{
+var ztunnelHopRules = []Rule{
 	{
 		ID: RuleZtunnelService, Stage: StageListener,
 		Says:     "A ztunnel takes a connection for the service that has the address dialled; of services in several namespaces the client's own first.",
@@ -105,13 +105,13 @@ var ztunnelRules = []Rule{
 		Source:   ztunnelOutbound,
 	},
 	{
-		ID: RuleZtunnelPlaintext, Stage: StageTLS,
+		ID: RuleZtunnelPlainIn, Stage: StageTLS,
 		Says:     "A connection that is not HBONE reaches a captured pod through its ztunnel's port 15006, without an identity.",
 		Template: "plaintext: ztunnel takes it on port 15006, and knows no identity",
 		Source:   "ztunnel, src/proxy/inbound_passthrough.rs",
 	},
 	{
-		ID: RuleZtunnelHBONE, Stage: StageTLS,
+		ID: RuleZtunnelHBONEIn, Stage: StageTLS,
 		Says:     "HBONE reaches a captured pod through its ztunnel's port 15008, with the identity of who sends.",
 		Template: "HBONE from %s",
 		Source:   "ztunnel, src/proxy/inbound.rs",

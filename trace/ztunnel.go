@@ -184,10 +184,10 @@ func (w *walk) intoZtunnel(p *path, a arrival) {
 	if a.tls.HBONE {
 		hop.TLS = TLSHBONE
 		peer := p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
-		p.note(resolve.NewStep(resolve.RuleZtunnelHBONE, resolve.Matched, server.Owner, peer))
+		p.note(resolve.NewStep(resolve.RuleZtunnelHBONEIn, resolve.Matched, server.Owner, peer))
 		hop.Peer, c.Peer = peer, peer
 	} else {
-		p.note(resolve.NewStep(resolve.RuleZtunnelPlaintext, resolve.Matched, server.Owner))
+		p.note(resolve.NewStep(resolve.RuleZtunnelPlainIn, resolve.Matched, server.Owner))
 	}
 	if !w.admitted(p, w.snapshot.AuthorizeAtZtunnel(server, c)) {
 		return
