@@ -59,12 +59,12 @@ var authorizationPolicyRules = []Rule{
 	},
 	{
 		ID: RuleAuthorizationTargetRefs, Stage: StageAuthorizationPolicy, Source: attachSource, Detail: true,
-		Says:     "targetRefs attach an AuthorizationPolicy to Gateway API gateways and waypoints only, by name; never to sidecars.",
+		Says:     "targetRefs attach an AuthorizationPolicy to Gateway API gateways and waypoints only, by name, and to waypoints by the Service or ServiceEntry behind them; never to sidecars.",
 		Template: "targets %s, which is not the proxy of %s",
 	},
 	{
-		ID: RuleAuthorizationWaypoint, Stage: StageAuthorizationPolicy, Source: attachSource, Detail: true,
-		Says:     "A waypoint takes no AuthorizationPolicy without targetRefs.",
+		ID: RuleAuthorizationWaypoint, Stage: StageAuthorizationPolicy, Source: attachSource,
+		Says:     "A waypoint takes no AuthorizationPolicy without targetRefs, whatever that selects.",
 		Template: "has no targetRefs, and the waypoint %s takes only policies with targetRefs",
 	},
 	{

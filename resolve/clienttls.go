@@ -165,6 +165,9 @@ func (s *Snapshot) ClientTLSFor(client *Workload, c *Cluster, e *Endpoint) Clien
 	if c == nil || c.Service == nil || e == nil {
 		return ClientTLS{Mode: ClientPlaintext}
 	}
+	if c.Own { // waypointcluster.go
+		return s.waypointTLS(client, c, e)
+	}
 	return s.tunnelled(c, e, s.withoutTunnel(client, c, e)) // 5.
 }
 

@@ -85,8 +85,10 @@ const (
 
 // Cluster is an outbound Envoy cluster as one proxy has it.
 type Cluster struct {
-	// Name is outbound|PORT|SUBSET|HOST.
-	Name    string
+	// Name is outbound|PORT|SUBSET|HOST, or at a waypoint what waypointcluster.go says.
+	Name string
+	// Own is set at a waypoint for the services that are bound to it.
+	Own     bool
 	Type    ClusterType
 	Service *Service
 	Port    Port
@@ -241,10 +243,19 @@ func (s *Snapshot) findCluster(client *Workload, svc *Service, port Port, subset
 		return nil, []Step{step}
 	}
 	c := &Cluster{Name: ClusterName(port.Number, subset, svc.Hostname), Service: svc, Port: port, Subset: subset}
+	var steps []Step
+	if client != nil && client.Dataplane == DataplaneWaypoint {
+		c.Own = s.ServedBy(client, svc)
+		c.Name = s.WaypointClusterName(client, svc, port.Number, subset, svc.Hostname)
+		if step, none := s.withoutWaypointCluster(client, c); none {
+			return nil, []Step{step}
+		}
+		steps = append(steps, c.atWaypoint())
+	}
 
 	// 2. DestinationRule and subset.
-	match := s.DestinationRule(client, svc)
-	steps := match.Steps
+	match := s.destinationRuleFor(client, svc, !c.Own)
+	steps = append(steps, match.Steps...)
 	c.Rule, c.HasWorkloadSelector = match.Ref, match.Rule.GetWorkloadSelector() != nil
 	var sub *networking.Subset
 	if subset != "" {

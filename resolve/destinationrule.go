@@ -183,6 +183,12 @@ func (m DestinationRuleMatch) Subset(name string) (*networking.Subset, Ref) {
 //
 // Source: pilot/pkg/model/push_context.go, destinationRule; sidecar.go, SidecarScope.DestinationRule.
 func (s *Snapshot) DestinationRule(client *Workload, svc *Service) DestinationRuleMatch {
+	return s.destinationRuleFor(client, svc, true)
+}
+
+// destinationRuleFor is DestinationRule; without selectors rules with a workloadSelector never apply, as in the clusters of
+// a waypoint's own services.
+func (s *Snapshot) destinationRuleFor(client *Workload, svc *Service, selectors bool) DestinationRuleMatch {
 	if svc == nil {
 		return DestinationRuleMatch{}
 	}
@@ -190,7 +196,7 @@ func (s *Snapshot) DestinationRule(client *Workload, svc *Service) DestinationRu
 		client = &Workload{Anonymous: true}
 	}
 	ix := s.index.destinationRules()
-	l := destinationRuleLookup{ix: ix, client: client, svc: svc, root: s.Mesh.GetRootNamespace()}
+	l := destinationRuleLookup{ix: ix, client: client, svc: svc, root: s.Mesh.GetRootNamespace(), selectors: selectors}
 	l.search()
 	l.choose()
 
@@ -242,6 +248,8 @@ type destinationRuleLookup struct {
 	client *Workload
 	svc    *Service
 	root   string
+	// selectors is set where a workloadSelector counts.
+	selectors bool
 
 	level lookupLevel
 	// host is the most specific host at the level where the search ended.
@@ -303,7 +311,7 @@ func (l *destinationRuleLookup) choose() {
 			l.chosen = rule
 			continue
 		}
-		if rule.namespace() == l.client.Namespace && l.selects(selector.GetMatchLabels()) {
+		if l.selectors && rule.namespace() == l.client.Namespace && l.selects(selector.GetMatchLabels()) {
 			l.chosen = rule
 			return
 		}

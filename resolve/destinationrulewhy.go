@@ -84,6 +84,9 @@ func (l *destinationRuleLookup) whyAtLevel(d *destinationRuleSource) Step {
 		return NewStep(RuleDestinationRuleLessSpecific, Skipped, d.ref.At("spec.host"), d.host, l.host, l.found[0].from[0].ref.String())
 	}
 	if selector := d.spec.GetWorkloadSelector(); selector != nil {
+		if !l.selectors {
+			return NewStep(RuleWaypointSelector, Skipped, d.ref.At("spec.workloadSelector"), l.svc.Hostname).meantFor(l.selects(selector.GetMatchLabels()))
+		}
 		if l.client.Anonymous && len(selector.GetMatchLabels()) > 0 {
 			return NewStep(RuleDestinationRuleSelectorUnknown, Warned, d.ref.At("spec.workloadSelector"), labelsText(selector.GetMatchLabels()))
 		}

@@ -43,6 +43,8 @@ const (
 	featurePreferHBONE     = "PILOT_PREFER_SENDING_HBONE"
 	featureSendHBONE       = "PILOT_ENABLE_SENDING_HBONE"
 	featureZtunnelDryRun   = "AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY"
+	featureLayeredWaypoint = "ENABLE_LAYERED_WAYPOINT_AUTHORIZATION_POLICIES"
+	featureWildcardTLS     = "ENABLE_WILDCARD_HOST_SERVICE_ENTRIES_FOR_TLS"
 )
 
 // onByDefault are those of them that are on unless they are switched off.
@@ -50,7 +52,8 @@ var onByDefault = []string{featureIngressWaypoint, featureSendHBONE}
 
 // IstiodSwitches are the variables of istiod that a trace asks for.
 var IstiodSwitches = []string{
-	featureInference, featureAlphaGatewayAPI, featureAmbient, featureIngressWaypoint, featurePreferHBONE, featureSendHBONE, featureZtunnelDryRun,
+	featureInference, featureAlphaGatewayAPI, featureAmbient, featureIngressWaypoint, featurePreferHBONE, featureSendHBONE,
+	featureZtunnelDryRun, featureLayeredWaypoint, featureWildcardTLS,
 }
 
 // feature tells of a switch.

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,22 +109,29 @@ type policyTarget struct {
 	gateway  string
 	managed  bool
 	waypoint bool
+	// service is the one before whose pods a waypoint stands; nil for requests to a workload, and for other proxies.
+	service *Service
 }
 
 func (s *Snapshot) policyTarget(w *Workload) policyTarget {
 	gateway, managed := w.Labels[label.IoK8sNetworkingGatewayGatewayName.Name]
 	return policyTarget{
 		namespace: w.Namespace, rootNamespace: s.Mesh.GetRootNamespace(), labels: w.Labels,
-		gateway: gateway, managed: managed, waypoint: w.Dataplane == DataplaneWaypoint,
+		gateway: gateway, managed: managed, waypoint: w.Dataplane == DataplaneWaypoint && !w.layered, service: w.serving,
 	}
 }
 
-// namespaces are those in which policies are looked for.
+// namespaces are those in which policies are looked for: the root namespace, the proxy's, and that of the service
+// before which a waypoint stands.
 func (t policyTarget) namespaces() []string {
-	if t.namespace == t.rootNamespace {
-		return []string{t.rootNamespace}
+	out := []string{t.rootNamespace}
+	if t.namespace != t.rootNamespace {
+		out = append(out, t.namespace)
 	}
-	return []string{t.rootNamespace, t.namespace}
+	if t.service != nil && !slices.Contains(out, t.service.Namespace) {
+		out = append(out, t.service.Namespace)
+	}
+	return out
 }
 
 // targetablePolicy is what RequestAuthentication and AuthorizationPolicy have in common.
@@ -142,7 +150,8 @@ const (
 	otherLabels
 	// targetRefsElsewhere is a policy whose targetRefs name something else than the proxy.
 	targetRefsElsewhere
-	// selectorOnWaypoint is a policy without targetRefs, which waypoints never take.
+	// selectorOnWaypoint is a policy without targetRefs, which waypoints never take, though it selects the waypoint, or
+	// the pods of the service behind it.
 	selectorOnWaypoint
 )
 
@@ -155,14 +164,17 @@ const (
 //     except that a waypoint takes none of them.
 //  3. targetRefs attach to such a proxy if one of them is: GatewayClass istio-waypoint,
 //     from the root namespace, for waypoints; or Gateway with the proxy's name, in
-//     the proxy's namespace.
+//     the proxy's namespace; or, at a waypoint, the Service or ServiceEntry that the
+//     request is addressed to, from its namespace.
 //
 // Source: pilot/pkg/model/policyattachment.go, ShouldAttachPolicy.
 func (t policyTarget) attach(namespace string, p targetablePolicy, selector labelSelector) attachment {
 	refs := targetRefsOf(p)
 	switch {
-	case len(refs) == 0 && t.managed && t.waypoint:
+	case len(refs) == 0 && t.managed && t.waypoint && (selector.selects(t.labels) || t.service != nil && selector.selects(t.service.Selector)):
 		return selectorOnWaypoint
+	case len(refs) == 0 && t.managed && t.waypoint:
+		return otherLabels
 	case len(refs) == 0 && selector.selects(t.labels):
 		return attached
 	case len(refs) == 0:
@@ -179,8 +191,22 @@ func (t policyTarget) attach(namespace string, p targetablePolicy, selector labe
 			r.GetGroup() == targetRefGatewayGroup && r.GetKind() == "Gateway" && r.GetName() == t.gateway {
 			return attached
 		}
+		if t.targetsService(r, namespace) {
+			return attached
+		}
 	}
 	return targetRefsElsewhere
+}
+
+// targetsService reports whether a targetRef is the service before which a waypoint stands.
+func (t policyTarget) targetsService(r *typev1beta1.PolicyTargetReference, namespace string) bool {
+	if !t.waypoint || t.service == nil || namespace != t.service.Namespace {
+		return false
+	}
+	if t.service.Registry == RegistryKubernetes {
+		return cmp.Or(r.GetGroup(), "core") == "core" && r.GetKind() == "Service" && r.GetName() == t.service.Name
+	}
+	return r.GetGroup() == istioNetworking && r.GetKind() == "ServiceEntry" && r.GetName() == t.service.Ref.Name
 }
 
 const targetRefGatewayGroup = "gateway.networking.k8s.io"
@@ -195,13 +221,16 @@ func (t policyTarget) passedOver(a attachment, ref Ref, p targetablePolicy, sele
 		expected, actual := selector.miss(t.labels)
 		return NewStep(rules.otherLabels, Skipped, ref.At("spec.selector.matchLabels"), expected, who).Unlike(expected, actual)
 	case selectorOnWaypoint:
-		return NewStep(rules.waypoint, Skipped, ref.At("spec.selector"), who)
+		return NewStep(rules.waypoint, Skipped, ref.At("spec"), who).meantFor(true)
 	case targetRefsElsewhere, attached:
 	}
 	list, field := namesOf(p)
 	actual := "no label " + label.IoK8sNetworkingGatewayGatewayName.Name
 	if t.managed {
 		actual = "Gateway " + t.gateway
+	}
+	if t.service != nil {
+		actual += ", " + t.service.Ref.Kind + " " + t.service.Ref.Name
 	}
 	return NewStep(rules.targetRefs, Skipped, ref.At(field), list, who).Unlike(list, actual)
 }

@@ -29,6 +29,9 @@ type workloadAnswers struct {
 	mtls     memo[int, MTLS]
 	inbound  memo[inboundKey, inboundAnswer]
 	clusters memo[clusterKey, clusterAnswer]
+	// Those of waypoints.
+	serving memo[*Service, *Workload]
+	hosts   memo[waypointHostKey, *VirtualHost]
 }
 
 // remember lets the snapshot keep what it tells of the workload.

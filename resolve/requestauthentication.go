@@ -169,7 +169,9 @@ func (s *Snapshot) findJWTRules(w *Workload) jwtRules {
 	}
 	r.steps = append(r.steps, s.hiddenRequestAuthentications(w)...)
 	namespaces := target.namespaces()
-	slices.Reverse(namespaces) // the workload's namespace first, as getConfigsForWorkload
+	if len(namespaces) > 1 && namespaces[1] == target.namespace { // the workload's namespace first, as getConfigsForWorkload
+		namespaces[0], namespaces[1] = namespaces[1], namespaces[0]
+	}
 	for _, ns := range namespaces {
 		for _, p := range s.index.policies().request[ns] {
 			if a := target.attach(ns, p.spec, p.selector); a != attached {

@@ -112,12 +112,12 @@ var requestAuthenticationRules = []Rule{
 	},
 	{
 		ID: RuleRequestAuthenticationTargetRefs, Stage: StageRequestAuthentication, Source: attachSource, Detail: true,
-		Says:     "targetRefs attach a RequestAuthentication to Gateway API gateways and waypoints only, by name.",
+		Says:     "targetRefs attach a RequestAuthentication to Gateway API gateways and waypoints only, by name, and to waypoints by the Service or ServiceEntry behind them.",
 		Template: "targets %s, which is not the proxy of %s",
 	},
 	{
-		ID: RuleRequestAuthenticationWaypoint, Stage: StageRequestAuthentication, Source: attachSource, Detail: true,
-		Says:     "A waypoint takes no RequestAuthentication without targetRefs.",
+		ID: RuleRequestAuthenticationWaypoint, Stage: StageRequestAuthentication, Source: attachSource,
+		Says:     "A waypoint takes no RequestAuthentication without targetRefs, whatever that selects.",
 		Template: "has no targetRefs, and the waypoint %s takes only policies with targetRefs",
 	},
 	{

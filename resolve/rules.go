@@ -67,7 +67,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	inboundRules,
 	dnsRules,
 	captureRules, ownAddressRules,
-	ambientRules, waypointRules, hboneRules, ztunnelHopRules,
+	ambientRules, waypointRules, waypointRouteRules, waypointClusterRules, waypointPortRules, hboneRules, ztunnelHopRules,
 	walkRules,
 	cleaningRules,
 	grpcRules,

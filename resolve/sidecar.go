@@ -95,7 +95,7 @@ var sidecarRules = []Rule{
 
 // Scope returns what the workload's proxy sees, and how the Sidecar was chosen.
 //
-//  1. Gateways ignore Sidecars.
+//  1. Gateways and waypoints ignore Sidecars.
 //  2. In the workload's namespace: Sidecars with a workloadSelector first, then
 //     those without, each oldest first; the first one whose labels fit.
 //  3. Else the oldest selector-less Sidecar of the root namespace.
@@ -114,7 +114,7 @@ type scopeAnswer struct {
 }
 
 func (s *Snapshot) findScope(w *Workload) scopeAnswer {
-	if w.Dataplane == DataplaneGateway {
+	if w.Dataplane == DataplaneGateway || w.Dataplane == DataplaneWaypoint {
 		return scopeAnswer{scope: s.scopeOf(scopeKey{namespace: w.Namespace, gateway: true}, nil)}
 	}
 	chosen, steps := s.sidecarOf(w)

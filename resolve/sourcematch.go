@@ -88,13 +88,18 @@ func (vs *VirtualService) asksLabels() bool {
 // sourceMatchHTTP; pilot/pkg/networking/core/tls.go, matchTLS, matchTCP.
 func staticMatch(m sourceMatch, ref Ref, port int, gateways map[string]bool, proxy *Workload) (bool, []Step) {
 	at := func(field string) Ref { return ref.At(ref.Field + "." + field) }
+	if proxy != nil && proxy.Dataplane == DataplaneWaypoint {
+		if step, out := leftOutAtWaypoint(m, at); out {
+			return false, []Step{step}
+		}
+	}
 	if want := m.GetPort(); want != 0 && want != uint32(port) {
 		step := NewStep(RuleRouteMatchPort, Skipped, at("port"), want, port)
 		return false, []Step{step.Unlike(fmt.Sprintf("port %d", want), fmt.Sprintf("port %d", port))}
 	}
 	if names := m.GetGateways(); len(names) > 0 {
 		if !slices.ContainsFunc(names, func(n string) bool { return gateways[n] }) {
-			want, got := strings.Join(names, ", "), describeGateways(gateways)
+			want, got := strings.Join(names, ", "), describeGateways(gateways, proxy)
 			return false, []Step{NewStep(RuleRouteMatchGateways, Skipped, at("gateways"), want, got).Unlike("gateways "+want, got)}
 		}
 		if _, http := m.(httpSource); http {
@@ -136,9 +141,12 @@ func sourceMatches(m sourceMatch, at func(field string) Ref, proxy *Workload) (b
 	return true, nil
 }
 
-func describeGateways(gateways map[string]bool) string {
+func describeGateways(gateways map[string]bool, proxy *Workload) string {
 	var names []string
 	for name, in := range gateways {
+		if in && name == MeshGateway && proxy != nil && proxy.Dataplane == DataplaneWaypoint {
+			return "a waypoint (mesh)"
+		}
 		if in && name == MeshGateway {
 			return "a sidecar (mesh)"
 		}

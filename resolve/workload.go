@@ -68,6 +68,10 @@ type Workload struct {
 	// Anonymous is set for the assumed client of which only the namespace is known.
 	Anonymous bool
 
+	// serving is set on a waypoint as it stands before one service; see Snapshot.Serving. layered is set on
+	// one as it takes the connections themselves; see Snapshot.BeforeTunnel.
+	serving *Service
+	layered bool
 	// remembered is nil for workloads that no snapshot holds.
 	remembered *remembered
 }

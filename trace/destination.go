@@ -24,6 +24,8 @@ type target struct {
 	// for the former, with why it cannot be used, if that is known.
 	made    bool
 	backend bool
+	// chain is the cluster that a waypoint's filter chain names itself; empty elsewhere.
+	chain   string
 	invalid resolve.Step
 }
 
@@ -40,7 +42,7 @@ func (t target) at(field string) resolve.Ref {
 //  1. A port that is not written is the service's only one on a gateway and in tls and
 //     tcp routes, and the listener's in http routes of a sidecar (whose table holds
 //     the services of that port only).
-//  2. An ExternalName stands for its target.
+//  2. An ExternalName stands for its target, but at a waypoint, which has no cluster for it.
 //  3. The cluster must exist for this proxy: host known, port there, subset defined.
 //
 // Source: pilot/pkg/networking/core/route/route.go, GetDestinationCluster.
@@ -53,15 +55,20 @@ func (w *walk) toHost(p *path, r *router, t target) {
 			p.note(resolve.NewStep(resolve.RuleGatewayRouteNamedPort, resolve.Applied, t.named.Ref, t.host, t.port))
 		}
 	}
-	if known && svc.Resolution == resolve.Alias {
+	if known && svc.Resolution == resolve.Alias && !r.waypoint {
 		if _, declared := svc.PortByNumber(r.port); declared || seesAllPorts(p, r) {
 			t.host = svc.ExternalName
 			svc, known = r.scope.Service(t.host)
 		}
 	}
-	name := resolve.ClusterName(t.port, t.subset, t.host)
+	name := w.clusterName(r, svc, t)
 	p.hop().Envoy.Cluster = name
 	p.dest = Destination{Host: t.host, Port: t.port, Subset: t.subset, EnvoyCluster: name}
+	if step, hidden := w.notExported(r, t.host); !known && hidden {
+		p.note(step)
+		w.unavailableBy(p, CodeNoEndpoints, "UH", "no_healthy_upstream", step, step.Ref)
+		return
+	}
 	if !known {
 		w.unnamed(p, resolve.StageRoute, t.host, r.workload)
 		p.note(w.snapshot.HiddenServices(resolve.StageRoute, t.host)...)
@@ -82,6 +89,25 @@ func (w *walk) toHost(p *path, r *router, t target) {
 		return
 	}
 	w.toCluster(p, r, svc, port, t)
+}
+
+// clusterName is the name of the cluster that a route's destination stands for.
+func (w *walk) clusterName(r *router, svc *resolve.Service, t target) string {
+	switch {
+	case t.chain != "":
+		return t.chain
+	case r.waypoint:
+		return w.snapshot.WaypointClusterName(r.workload, svc, t.port, t.subset, t.host)
+	}
+	return resolve.ClusterName(t.port, t.subset, t.host)
+}
+
+// notExported tells of a service that is bound to a waypoint of a namespace which does not see it.
+func (w *walk) notExported(r *router, host string) (resolve.Step, bool) {
+	if !r.waypoint {
+		return resolve.Step{}, false
+	}
+	return w.snapshot.OwnNotExported(r.workload, host)
 }
 
 func inferPort(p *path, r *router, svc *resolve.Service) int {
@@ -115,12 +141,19 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.toOwnHost(p, r, cluster)
 		return
 	}
-	keepsAddress := cluster.Type == resolve.ClusterOriginalDst && !r.gateway
+	keepsAddress := cluster.Type == resolve.ClusterOriginalDst && !r.gateway && !r.waypoint
+	if cluster.Type == resolve.ClusterOriginalDst && r.waypoint {
+		p.note(resolve.NewStep(resolve.RuleWaypointOriginalDst, resolve.Warned, svc.Ref, cluster.Name))
+		p.lower(Undetermined)
+	}
+	if step, ignored := cluster.IgnoredTLS(); ignored {
+		p.note(step)
+	}
 	if keepsAddress && r.socket {
 		w.noOriginal(p, svc.Ref)
 		return
 	}
-	if w.ingressToWaypoint(p, r, svc, port) {
+	if !r.waypoint && w.ingressToWaypoint(p, r, svc, port) {
 		return
 	}
 	w.asked.balances(w.snapshot, cluster)

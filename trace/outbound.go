@@ -22,6 +22,8 @@ type router struct {
 	tls bool
 	// allPorts is set where routes look destinations up among services of all ports.
 	allPorts bool
+	// waypoint is set where a waypoint routes what is addressed to one of its services.
+	waypoint bool
 	// socket is set where the application connected to the sidecar itself.
 	socket bool
 }

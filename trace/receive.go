@@ -20,8 +20,7 @@ type arrival struct {
 // arrive brings the request to a group of endpoints.
 func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
 	p.dest.Endpoints, p.endpoints = g.count, p.dest.EnvoyCluster+" "+g.key
-	if len(p.hops) > maxHops {
-		w.endAt(p, Outcome{Decision: Reset, Code: CodeTooManyHops, By: p.by}, resolve.NewStep(resolve.RuleTooManyHops, resolve.None, resolve.Ref{}, maxHops))
+	if w.repeats(p) {
 		return
 	}
 	if p.wrapper != nil {

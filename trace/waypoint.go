@@ -1,11 +1,211 @@
 package trace
 
-import "github.com/mesh-trace/kubectl-mesh-trace/resolve"
+import (
+	"net/netip"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// A waypoint, which takes the connections to services and workloads out of HBONE, and sends them on.
+//
+//  1. It knows the client by the certificate of HBONE, and its address.
+//  2. What is addressed to a service takes the filter chain of the service's port, what is addressed to a workload that for
+//     all workloads. Anything else is closed.
+//  3. On an HTTP chain: external authorization, tokens, policies, then CORS, faults and routes. On a TCP chain: policies,
+//     then tls and tcp routes. Policies see the client, and the address and port that it dialled.
+//  4. What it sends bears its own identity and address: whoever receives does not see the client.
+//  5. What is addressed to a workload it sends to that, by HBONE and not otherwise.
+//
+// Source: pilot/pkg/networking/core/listener_waypoint.go, buildWaypointInbound.
 
 // throughWaypoint is a waypoint that ends HBONE and dispatches by what it was asked for.
 func (w *walk) throughWaypoint(p *path, a arrival, to tunnelled) {
-	p.enter(Hop{Proxy: resolve.DataplaneWaypoint, Direction: AtGateway, Workload: a.workload.Owner, TLS: TLSHBONE, Peer: p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())})
-	p.note(resolve.NewStep(resolve.RuleAmbientServer, resolve.Warned, a.workload.Owner, to.String()))
-	p.lower(Undetermined)
-	w.deliver(p, a)
+	if w.survey.within() {
+		w.end(p, Outcome{Decision: Delivered, By: p.by, Reason: "reaches waypoint " + a.workload.Owner.QualifiedName() + ", which has a table of its own"})
+		return
+	}
+	if w.repeats(p) {
+		return
+	}
+	hop := p.enter(Hop{Proxy: resolve.DataplaneWaypoint, Direction: AtGateway, Workload: a.workload.Owner, TLS: TLSHBONE})
+	w.meshConfig(p)
+	if p.sender != nil {
+		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
+	}
+	p.note(resolve.NewStep(resolve.RuleWaypointTunnel, resolve.Matched, a.workload.Owner, to.String(), hop.Peer))
+	if !w.beforeTunnel(p, a) {
+		return
+	}
+	hop.Envoy.Listener = "main_internal"
+	v := &waypoint{arrival: a, to: to, proxy: w.snapshot.Serving(a.workload, to.service)}
+	if !w.chooseWaypointChain(p, v) {
+		return
+	}
+	hop.Envoy.FilterChain, hop.Envoy.RouteConfig = v.chain.FilterChain, v.chain.RouteConfig
+	p.note(w.snapshot.Extensions(v.proxy, resolve.SideInbound)...)
+	p.originate, p.declared = nil, resolve.Ref{}
+	if to.service != nil {
+		p.declared = to.service.Ref.At(v.chain.Port.Field)
+	}
+	var request *resolve.HTTPRequest
+	if v.chain.HTTP {
+		p.readsHTTP()
+		if !w.cleaned(p, a.workload) {
+			return
+		}
+		p.readsScheme(false, true, w.request.Scheme.IsGRPC())
+		request = p.http
+		request.Reserved = nil
+	}
+	if !w.filters(p, v.proxy, v.connection(p, request), request) {
+		return
+	}
+	w.sendFrom(p, a.workload)
+	switch {
+	case to.service == nil:
+		w.waypointToWorkload(p, v)
+	case v.chain.HTTP:
+		w.waypointRoutes(p, v)
+	default:
+		w.waypointStream(p, v)
+	}
+}
+
+// waypoint is a connection at a waypoint.
+type waypoint struct {
+	arrival
+	to tunnelled
+	// proxy is the waypoint as it stands before the service.
+	proxy *resolve.Workload
+	chain resolve.WaypointPort
+}
+
+// repeats ends a request that comes back to proxies it has passed.
+func (w *walk) repeats(p *path) bool {
+	if len(p.hops) <= maxHops {
+		return false
+	}
+	w.endAt(p, Outcome{Decision: Reset, Code: CodeTooManyHops, By: p.by}, resolve.NewStep(resolve.RuleTooManyHops, resolve.None, resolve.Ref{}, maxHops))
+	return true
+}
+
+// beforeTunnel is what a waypoint makes of the connection that carries the request, where istiod has it look at that.
+func (w *walk) beforeTunnel(p *path, a arrival) bool {
+	proxy, looks := w.snapshot.BeforeTunnel(a.workload)
+	if !looks || w.survey != nil {
+		return true
+	}
+	p.hop().Envoy.Listener = "connect_terminate"
+	c := &resolve.Connection{
+		Peer: p.hop().Peer, SourceIP: p.senderIP, RemoteIP: p.senderIP,
+		DestinationIP: firstAddress(a.workload), DestinationPort: a.port, TLS: resolve.TLSOpened,
+	}
+	w.asked.judged(p, proxy, c, nil)
+	return w.authorized(p, w.snapshot.AuthorizeLocal(proxy, c, nil), nil)
+}
+
+// chooseWaypointChain is rule 2; it reports whether a chain takes the connection.
+func (w *walk) chooseWaypointChain(p *path, v *waypoint) bool {
+	if v.to.service == nil {
+		v.chain = resolve.WaypointWorkloadPort(p.payload())
+		return true
+	}
+	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
+	chain, step, takes := w.snapshot.WaypointServicePort(v.to.service, v.to.port, p.payload())
+	v.chain = chain
+	if takes {
+		p.note(step)
+		return true
+	}
+	p.hop().Envoy.FilterChain = chain.FilterChain
+	code := CodeProtocolError
+	if step.Verdict == resolve.None {
+		code = CodeNoFilterChain
+	}
+	w.broken(p, code, "UC", closedByPeer, step)
+	return false
+}
+
+// connection is what policies see.
+func (v *waypoint) connection(p *path, request *resolve.HTTPRequest) *resolve.Connection {
+	c := &resolve.Connection{
+		Peer: p.hop().Peer, SourceIP: p.senderIP, RemoteIP: p.sidecarRemoteIP(request), DestinationPort: v.to.port, TLS: resolve.TLSOpened,
+	}
+	switch {
+	case v.to.service != nil:
+		c.DestinationIP = v.to.service.DialledIP()
+	default:
+		c.DestinationIP = firstAddress(v.to.workload)
+	}
+	if v.chain.Port.Protocol.IsTLS() && p.sealed {
+		c.SNI = p.sni // the others are not looked into
+	}
+	return c
+}
+
+// waypointRoutes looks for a route of the service.
+func (w *walk) waypointRoutes(p *path, v *waypoint) {
+	vh := w.snapshot.WaypointVirtualHost(v.workload, v.to.service, v.chain.Port)
+	p.note(w.snapshot.HiddenVirtualServices(v.to.service.Hostname)...)
+	p.note(vh.Steps...)
+	p.note(w.snapshot.StatusOfMeshRoutes(v.to.service)...)
+	if step, takes := vh.Takes(p.http.Hostname()); !takes {
+		o := Outcome{Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost}
+		w.endAt(p, o, step)
+		return
+	}
+	p.hop().Envoy.VirtualHost, p.stream = vh.Name, false
+	w.route(p, w.waypointRouter(v), vh)
+}
+
+// waypointRouter looks destinations up among all services that the waypoint sees.
+func (w *walk) waypointRouter(v *waypoint) *router {
+	scope, _ := w.snapshot.Scope(v.workload)
+	return &router{workload: v.workload, scope: scope, port: v.to.port, allPorts: true, waypoint: true}
+}
+
+// waypointStream forwards bytes: to a tls or tcp route, else to the service itself.
+func (w *walk) waypointStream(p *path, v *waypoint) {
+	p.stream = true
+	svc, port := v.to.service, v.chain.Port
+	r := w.waypointRouter(v)
+	route, steps := w.snapshot.WaypointStream(v.workload, svc, port)
+	p.note(steps...)
+	p.note(w.snapshot.StatusOfMeshRoutes(svc)...)
+	switch {
+	case route != nil && w.survey != nil:
+		w.surveyL4(p, r, []*resolve.L4Route{route})
+	case route != nil:
+		w.toL4(p, r, route)
+	default:
+		p.by = svc.Ref
+		w.toHost(p, r, target{host: svc.Hostname, port: port.Number, ref: svc.Ref.At(port.Field), chain: v.chain.Cluster})
+	}
+}
+
+// waypointToWorkload is rule 5.
+func (w *walk) waypointToWorkload(p *path, v *waypoint) {
+	p.stream = !v.chain.HTTP
+	server := v.to.workload
+	hop := p.hop()
+	hop.Envoy.Cluster = v.chain.Cluster
+	if v.chain.HTTP {
+		hop.Envoy.VirtualHost, hop.Envoy.Route = v.chain.VirtualHost, "default"
+	}
+	p.note(resolve.NewStep(resolve.RuleWaypointUnrouted, resolve.None, server.Owner, server.Owner.String()))
+	p.dest = Destination{
+		Host: w.request.Host, Port: v.to.port, EnvoyCluster: v.chain.Cluster, TargetPort: v.to.port,
+		Workloads: []resolve.Ref{server.Owner}, Endpoints: 1,
+	}
+	e := &resolve.Endpoint{Port: v.to.port, Workload: server, Ref: server.Owner, Labels: server.Labels}
+	if ip := firstAddress(server); ip != (netip.Addr{}) {
+		e.Address = ip.String()
+	}
+	tls := w.snapshot.ZtunnelSends(e)
+	if !tls.HBONE {
+		w.broken(p, CodeMTLSRefused, "UF", notConnected, resolve.NewStep(resolve.RuleWaypointSentBack, resolve.None, server.Owner, server.Owner.String()))
+		return
+	}
+	p.note(tls.Step)
+	w.receive(p, arrival{workload: server, port: v.to.port, tls: tls})
 }
