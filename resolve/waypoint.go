@@ -271,7 +271,7 @@ func (s *Snapshot) waypointOf(o bound) WaypointBinding {
 		b.Steps = append(b.Steps, NewStep(RuleWaypointNone, Skipped, b.By, at))
 		return b
 	}
-	w, refused := s.usableWaypoint(o, at, b.By, named(labels, useWaypointLabel, useWaypointNamespace, o.namespace))
+	w, refused := s.usableWaypoint(o, at, b.By, gatewayNamed(labels, useWaypointLabel, useWaypointNamespace, o.namespace))
 	switch {
 	case w == nil:
 		b.Steps = append(b.Steps, refused)
@@ -289,8 +289,8 @@ func (s *Snapshot) waypointOf(o bound) WaypointBinding {
 	return b
 }
 
-// named is the Gateway that a pair of labels names.
-func named(labels map[string]string, name, namespace, fallback string) Ref {
+// gatewayNamed is the Gateway that a pair of labels names.
+func gatewayNamed(labels map[string]string, name, namespace, fallback string) Ref {
 	at := Ref{Group: k8sgateway.GroupName, Kind: "Gateway", Namespace: fallback, Name: labels[name]}
 	if other, ok := labels[namespace]; ok {
 		at.Namespace = other
@@ -398,7 +398,7 @@ func (s *Snapshot) canary(b *WaypointBinding, o bound) {
 		return
 	}
 	by := at.At("metadata.labels[" + canaryLabel + "]")
-	gateway := named(labels, canaryLabel, canaryNamespace, o.namespace)
+	gateway := gatewayNamed(labels, canaryLabel, canaryNamespace, o.namespace)
 	refuse := func(why string) {
 		b.Steps = append(b.Steps, NewStep(RuleWaypointCanaryWrong, Skipped, by, gateway.QualifiedName(), why))
 	}
