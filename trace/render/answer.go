@@ -35,13 +35,13 @@ func (r *renderer) answer() {
 	}
 }
 
-// overlooked is the first of what was overlooked: "; see VirtualService shop/reviews spec.hosts (routes.yaml:4)", and a line that says why it
+// overlooked is the first of what was overlooked: "see VirtualService shop/reviews spec.hosts (routes.yaml:4)", and a line that says why it
 // does not count.
 func (r *renderer) overlooked() (see, why line) {
 	if steps := r.trace.Overlooked(); len(steps) > 0 {
 		s := steps[0]
-		see = line{}.text(asPlain, "; see ").add(r.resource(s.Ref))
-		why = line{}.text(asPlain, s.Ref.Object().String()).text(asPlain, ": ").text(asPlain, s.Reason())
+		see = line{}.text(asPlain, "see ").add(r.resource(s.Ref))
+		why = line{}.text(asPlain, s.Ref.Object().String()).text(asPlain, ": ").text(asPlain, r.reason(s))
 	}
 	return see, why
 }
@@ -49,7 +49,7 @@ func (r *renderer) overlooked() (see, why line) {
 // verdictOf writes the verdict of the one outcome there is, the culprit and the reason.
 func (r *renderer) verdictOf(o trace.Outcome) {
 	see, why := r.overlooked()
-	r.put(r.verdict(o).then("  ", r.towards(o)).then("  ", r.decider(o)).add(see), 2)
+	r.put(r.verdict(o).then("  ", r.towards(o)).then("  ", r.decider(o)).then("; ", see), 2)
 	if o.Reason != "" && (o.Decision != trace.Delivered || o.Code != "" || o.Certainty != trace.Certain) {
 		r.put(line{}.text(asPlain, o.Reason), 2)
 	}
@@ -65,7 +65,7 @@ func (r *renderer) summaryLine() {
 		first = first.then("  ", by)
 	}
 	see, why := r.overlooked()
-	r.put(first.add(see), 2)
+	r.put(first.then("; ", see), 2)
 	if len(why) > 0 {
 		r.put(why, 2)
 	}

@@ -10,19 +10,21 @@ import (
 // fixtures are the traces the golden files show, by the name of the file.
 func fixtures() map[string]*trace.Trace {
 	return map[string]*trace.Trace{
-		"delivered":    deliveredFixture(),
-		"notrouted":    notRoutedFixture(),
-		"denied":       deniedFixture(),
-		"weighted":     weightedFixture(),
-		"reset":        resetFixture(),
-		"resetbehind":  resetBehindFixture(),
-		"unavailable":  unavailableFixture(),
-		"undetermined": undeterminedFixture(),
-		"hostile":      hostileFixture(),
-		"redirected":   redirectedFixture(),
-		"nested":       nestedFixture(),
-		"ambient":      ambientFixture(),
-		"empty":        {},
+		"delivered":      deliveredFixture(),
+		"notrouted":      notRoutedFixture(),
+		"denied":         deniedFixture(),
+		"weighted":       weightedFixture(),
+		"reset":          resetFixture(),
+		"resetbehind":    resetBehindFixture(),
+		"unavailable":    unavailableFixture(),
+		"undetermined":   undeterminedFixture(),
+		"hostile":        hostileFixture(),
+		"redirected":     redirectedFixture(),
+		"nested":         nestedFixture(),
+		"ambient":        ambientFixture(),
+		"overlooked":     overlookedFixture(),
+		"overlookedfork": overlookedForkFixture(),
+		"empty":          {},
 	}
 }
 
@@ -101,6 +103,26 @@ func deniedFixture() *trace.Trace {
 				step(resolve.StageAuthorizationPolicy, resolve.DeniedBy, "authorizationpolicy/no-allow", "AuthorizationPolicy shop/readers", "1 ALLOW policy, no rule matched")),
 		},
 	}
+}
+
+// overlookedFixture arrives, past a VirtualService that somebody wrote for it.
+func overlookedFixture() *trace.Trace {
+	t := deliveredFixture()
+	meant := step(resolve.StageHost, resolve.Skipped, "virtualhost/gateways", "VirtualService shop/canary spec.gateways", "its gateways are shop/internal alone")
+	meant.Meant = true
+	t.Hops[0].Steps = append(t.Hops[0].Steps[:1:1], append([]resolve.Step{meant}, t.Hops[0].Steps[1:]...)...)
+	return t
+}
+
+// overlookedForkFixture forks, past the same.
+func overlookedForkFixture() *trace.Trace {
+	t := weightedFixture()
+	meant := step(resolve.StageHost, resolve.Skipped, "virtualhost/export-to", "VirtualService ops/canary spec.exportTo", "it is not exported to shop")
+	meant.Meant = true
+	for _, i := range []int{0, 2} {
+		t.Hops[i].Steps = append([]resolve.Step{meant}, t.Hops[i].Steps...)
+	}
+	return t
 }
 
 // weightedFixture forks in the client's hop to two subsets.
@@ -233,6 +255,9 @@ func hostileFixture() *trace.Trace {
 			Steps: []resolve.Step{{
 				Stage: resolve.Stage("S" + evil), Verdict: resolve.Verdict("v" + evil), Rule: resolve.RuleID("r" + evil), Ref: r,
 				Expected: "e" + evil, Actual: "a" + evil, Args: []any{"because" + evil},
+			}, {
+				Stage: resolve.StageHost, Verdict: resolve.Skipped, Rule: resolve.RuleID("r" + evil), Meant: true,
+				Ref: resolve.Ref{Kind: "K" + evil, Namespace: "n" + evil, Name: "o" + evil}, Args: []any{"overlooked" + evil},
 			}},
 			Omitted: []trace.Omission{{Stage: resolve.Stage("S" + evil), Before: 9, Count: 1}},
 		}},

@@ -30,7 +30,7 @@ func pagePolicy() string {
 
 // HTML is the trace as one page that needs nothing else.
 //
-//  1. The answer: the verdict, what decided and why, the lines of the manifest, and what would turn it.
+//  1. The answer: the verdict, what decided and why, what was overlooked, the lines of the manifest, and what would turn it.
 //  2. The way: the hops as a diagram of nested lists.
 //  3. Hop by hop: every step with its rule and the lines of the resource it is about; what was considered and rejected.
 //  4. What was not known, and the command that traces the request again.
@@ -50,6 +50,8 @@ func (p *page) write() ([]byte, error) {
 		Outcomes: p.outcomes(), Way: p.node(root), Across: depth(root) <= mostAcross, Hops: hops, UnknownTitle: unknownTitle, Command: escape(p.opts.Command),
 	}
 	p.verdicts(&form)
+	see, why := p.overlooked()
+	form.See, form.Why = p.plain(see), p.plain(why)
 	form.Unknown, form.Foot = p.all(p.unknown()), p.all(p.circumstanceLines())
 	var b bytes.Buffer
 	if err := pageForm.Execute(&b, form); err != nil {

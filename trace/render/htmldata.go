@@ -10,9 +10,11 @@ type pageData struct {
 	Title, Sent, From, Headers string
 	// Verdict, Sign and As are those of all outcomes together, and By what decided them all, if it is one thing.
 	Verdict, Sign, As, By string
-	Outcomes              []outcomeData
-	Excerpt               *excerptData
-	Way                   *nodeData
+	// See and Why are the first of what was overlooked, as the text's first lines name it.
+	See, Why string
+	Outcomes []outcomeData
+	Excerpt  *excerptData
+	Way      *nodeData
 	// Across is set where the diagram goes from left to right on a wide screen, and not down.
 	Across       bool
 	Hops         []hopData

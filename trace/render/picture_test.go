@@ -97,6 +97,7 @@ func evilFixture(text string) *trace.Trace {
 			s.Ref.Name, s.Expected, s.Actual, s.Args = text, text, text, []any{text}
 		}
 	}
+	t.Hops[0].Steps[0].Meant = true // and so it is named beside the answer
 	for i := range t.Warnings {
 		t.Warnings[i].Message, t.Warnings[i].Ref.Name = text, text
 	}
