@@ -31,8 +31,9 @@ client that it names and by one that it does not.
 Each request is traced on both sides. What is delivered before and not after is
 broken, the reverse repaired; then come requests that moved to another backend or
 are split otherwise, that changed in another way (status, flags, code, what is
-forwarded), and those of which a side can not be known from here. Requests of the
-same cause are one line, with one command to look at.`
+forwarded), that are decided alike but not as surely (an EnvoyFilter or a WasmPlugin
+was added or is another one), and those of which a side can not be known from here.
+Requests of the same cause are one line, with one command to look at.`
 
 const diffExample = `  # Does this change break a request?
   kubectl mesh-trace diff -f new-policy.yaml --from shop/deployment/web reviews.shop:9080/reviews/0
@@ -50,7 +51,7 @@ const diffExit = `Exit codes:
   0  no decision differs
   1  the command failed; the reason is on stderr
   2  wrong usage
-  3  a decision differs
+  3  a decision differs, or may
 `
 
 // errDiffers is that of a comparison, which is printed and says it all.
@@ -177,7 +178,7 @@ func (o *diffOptions) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c, err := diff.Compare(ctx, before, after, o.requests)
+	c, err := diff.Compare(ctx, before, after, o.requests, o.sides.changed)
 	if err != nil {
 		return err
 	}

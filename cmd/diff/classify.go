@@ -17,17 +17,19 @@ import (
 //  1. Traces whose outcomes are the same are unchanged. What counts of an outcome is its share, its decision, what the
 //     caller and the access log see, where it goes, what arrives there, and how sure all that is. Which object decided, in
 //     which words, and how many endpoints share the load do not count.
-//  2. Where they differ and a side is undetermined, so is the result.
+//     They are not where an object that is not modelled has changed (certainty.go).
+//  2. Where they differ, or may, and a side is undetermined, so is the result.
 //  3. A share that is delivered on one side and not on the other is broken or repaired. An answer that a proxy gives by
 //     itself, a redirect too, is none that is delivered.
 //  4. What is delivered to others, or split otherwise, has moved.
-//  5. All else has changed.
-//  6. A request that can be traced on one side alone has changed: its source, or its gateway, is not on the other.
+//  5. What differs in nothing but how sure it is, or may differ, is uncertain.
+//  6. All else has changed.
+//  7. A request that can be traced on one side alone has changed: its source, or its gateway, is not on the other.
 
 // epsilon is the share, in percent, below which nothing counts.
 const epsilon = 0.005
 
-func classify(before, after side) (result Result, unknown bool) {
+func classify(before, after side, open bool) (result Result, unknown bool) {
 	switch {
 	case before.err != nil && after.err != nil:
 		return Untraced, false
@@ -37,10 +39,12 @@ func classify(before, after side) (result Result, unknown bool) {
 	unknown = undetermined(before.trace) || undetermined(after.trace)
 	b, a := delivered(before.trace), delivered(after.trace)
 	switch {
-	case slices.Equal(ends(before.trace), ends(after.trace)):
+	case !open && slices.Equal(ends(before.trace), ends(after.trace)):
 		return Unchanged, unknown
 	case unknown:
 		return Undetermined, false
+	case alike(before.trace, after.trace):
+		return Uncertain, false
 	case a < b-epsilon:
 		return Broken, false
 	case a > b+epsilon:

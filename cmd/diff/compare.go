@@ -38,8 +38,10 @@ const (
 	Repaired Result = "repaired"
 	// Moved is a request of which as much is delivered, to other backends or in other shares.
 	Moved Result = "moved"
-	// Changed differs in anything else that is decided: status, flags, code, location, what is forwarded, certainty.
+	// Changed differs in anything else that is decided: status, flags, code, location, what is forwarded.
 	Changed Result = "changed"
+	// Uncertain differs in how sure it is alone, or may differ: an object whose effect is not modelled has changed.
+	Uncertain Result = "uncertain"
 	// Undetermined differs, and on a side it can not be known from here what is decided.
 	Undetermined Result = "undetermined"
 	// Untraced can be traced on no side.
@@ -50,10 +52,10 @@ const (
 
 // Results lists them in their order.
 func Results() []Result {
-	return []Result{Broken, Repaired, Moved, Changed, Undetermined, Untraced, Unchanged}
+	return []Result{Broken, Repaired, Moved, Changed, Uncertain, Undetermined, Untraced, Unchanged}
 }
 
-// Differs reports whether the decisions are others.
+// Differs reports whether the decisions are others, or may be.
 func (r Result) Differs() bool { return r != Unchanged && r != Untraced }
 
 // Comparison is what became of all requests.
@@ -77,15 +79,17 @@ func (c *Comparison) Total() int {
 	return n
 }
 
-// Differs reports whether a decision is another one.
+// Differs reports whether a decision is another one, or may be.
 func (c *Comparison) Differs() bool {
 	return slices.ContainsFunc(Results(), func(r Result) bool { return r.Differs() && c.Counts[r] > 0 })
 }
 
-// pair is one request, traced on both sides; without a trace there is the reason.
+// pair is one request, traced on both sides; without a trace there is the reason. The open are the objects that have changed
+// in what is not modelled.
 type pair struct {
 	request       Request
 	before, after side
+	open          []resolve.Ref
 	result        Result
 	unknown       bool
 }
@@ -98,8 +102,9 @@ type side struct {
 // chunk is how many requests a goroutine takes at a time.
 const chunk = 16
 
-// Compare traces the requests on both sides. It is the error of a side that could not be read to its end.
-func Compare(ctx context.Context, before, after Mesh, requests []Request) (*Comparison, error) {
+// Compare traces the requests on both sides; changed tells of objects that are not the same on both, and may be nil. It is the
+// error of a side that could not be read to its end.
+func Compare(ctx context.Context, before, after Mesh, requests []Request, changed func(resolve.Ref) bool) (*Comparison, error) {
 	c := &Comparison{Before: before, After: after, Counts: map[Result]int{}}
 	pairs := make([]pair, len(requests))
 	g, ctx := errgroup.WithContext(ctx)
@@ -110,7 +115,7 @@ func Compare(ctx context.Context, before, after Mesh, requests []Request) (*Comp
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				pairs[i] = compareOne(before.Snapshot, after.Snapshot, requests[i])
+				pairs[i] = compareOne(before.Snapshot, after.Snapshot, requests[i], changed)
 			}
 			return nil
 		})
@@ -133,7 +138,7 @@ func Compare(ctx context.Context, before, after Mesh, requests []Request) (*Comp
 	return c, nil
 }
 
-func compareOne(before, after *resolve.Snapshot, r Request) pair {
+func compareOne(before, after *resolve.Snapshot, r Request, changed func(resolve.Ref) bool) pair {
 	p := pair{request: r}
 	q, err := trace.NewRequest(r.Typed)
 	if err != nil {
@@ -143,7 +148,8 @@ func compareOne(before, after *resolve.Snapshot, r Request) pair {
 	q.From.DefaultNamespace = r.Namespace
 	p.before.trace, p.before.err = trace.WalkView(before, q, trace.DetailNone)
 	p.after.trace, p.after.err = trace.WalkView(after, q, trace.DetailNone)
-	p.result, p.unknown = classify(p.before, p.after)
+	p.open = unmodelled(changed, p.after, p.before)
+	p.result, p.unknown = classify(p.before, p.after, len(p.open) > 0)
 	if !p.result.Differs() && p.result != Untraced {
 		p.before.trace, p.after.trace = nil, nil // nothing more is said of it
 	}

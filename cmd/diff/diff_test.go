@@ -35,30 +35,38 @@ func traceOf(outcomes ...trace.Outcome) side { return side{trace: &trace.Trace{O
 
 func TestClassify(t *testing.T) {
 	unsure := func(o *trace.Outcome) { o.Certainty = trace.Undetermined }
+	assumed := func(o *trace.Outcome) { o.Certainty = trace.Assumed }
 	for _, tc := range []struct {
 		name          string
 		before, after side
+		open          bool
 		want          Result
 		unknown       bool
 	}{
-		{"the same", traceOf(to("a", 100)), traceOf(to("a", 100)), Unchanged, false},
-		{"the same in another order", traceOf(to("a", 50), to("b", 50)), traceOf(to("b", 50), to("a", 50)), Unchanged, false},
-		{"another object says the same", traceOf(to("a", 100)), traceOf(with(to("a", 100), func(o *trace.Outcome) { o.By.Name, o.Reason = "x", "other words" })), Unchanged, false},
-		{"more endpoints", traceOf(to("a", 100)), traceOf(with(to("a", 100), func(o *trace.Outcome) { o.Destination.Endpoints = 9 })), Unchanged, false},
-		{"undetermined on both sides alike", traceOf(with(to("a", 100), unsure)), traceOf(with(to("a", 100), unsure)), Unchanged, true},
-		{"refused", traceOf(to("a", 100)), traceOf(denied(100)), Broken, false},
-		{"a share is refused", traceOf(to("a", 100)), traceOf(to("a", 90), denied(10)), Broken, false},
-		{"let through", traceOf(denied(100)), traceOf(to("a", 100)), Repaired, false},
-		{"another workload", traceOf(to("a", 100)), traceOf(to("b", 100)), Moved, false},
-		{"another split", traceOf(to("a", 90), to("b", 10)), traceOf(to("a", 50), to("b", 50)), Moved, false},
-		{"another path arrives", traceOf(with(to("a", 100), func(o *trace.Outcome) { o.Forwarded = &trace.Forwarded{Path: "/a"} })), traceOf(with(to("a", 100), func(o *trace.Outcome) { o.Forwarded = &trace.Forwarded{Path: "/b"} })), Changed, false},
-		{"another status", traceOf(denied(100)), traceOf(with(denied(100), func(o *trace.Outcome) { o.HTTPStatus = 401 })), Changed, false},
-		{"now undetermined", traceOf(to("a", 100)), traceOf(with(to("a", 100), unsure)), Undetermined, false},
-		{"the source is gone", traceOf(to("a", 100)), side{err: errors.New("gone")}, Changed, false},
-		{"no side", side{err: errors.New("gone")}, side{err: errors.New("gone")}, Untraced, false},
+		{"the same", traceOf(to("a", 100)), traceOf(to("a", 100)), false, Unchanged, false},
+		{"the same in another order", traceOf(to("a", 50), to("b", 50)), traceOf(to("b", 50), to("a", 50)), false, Unchanged, false},
+		{"another object says the same", traceOf(to("a", 100)), traceOf(with(to("a", 100), func(o *trace.Outcome) { o.By.Name, o.Reason = "x", "other words" })), false, Unchanged, false},
+		{"more endpoints", traceOf(to("a", 100)), traceOf(with(to("a", 100), func(o *trace.Outcome) { o.Destination.Endpoints = 9 })), false, Unchanged, false},
+		{"undetermined on both sides alike", traceOf(with(to("a", 100), unsure)), traceOf(with(to("a", 100), unsure)), false, Unchanged, true},
+		{"refused", traceOf(to("a", 100)), traceOf(denied(100)), false, Broken, false},
+		{"a share is refused", traceOf(to("a", 100)), traceOf(to("a", 90), denied(10)), false, Broken, false},
+		{"let through", traceOf(denied(100)), traceOf(to("a", 100)), false, Repaired, false},
+		{"another workload", traceOf(to("a", 100)), traceOf(to("b", 100)), false, Moved, false},
+		{"another split", traceOf(to("a", 90), to("b", 10)), traceOf(to("a", 50), to("b", 50)), false, Moved, false},
+		{"another path arrives", traceOf(with(to("a", 100), func(o *trace.Outcome) { o.Forwarded = &trace.Forwarded{Path: "/a"} })), traceOf(with(to("a", 100), func(o *trace.Outcome) { o.Forwarded = &trace.Forwarded{Path: "/b"} })), false, Changed, false},
+		{"another status", traceOf(denied(100)), traceOf(with(denied(100), func(o *trace.Outcome) { o.HTTPStatus = 401 })), false, Changed, false},
+		{"now undetermined", traceOf(to("a", 100)), traceOf(with(to("a", 100), unsure)), false, Undetermined, false},
+		{"the source is gone", traceOf(to("a", 100)), side{err: errors.New("gone")}, false, Changed, false},
+		{"no side", side{err: errors.New("gone")}, side{err: errors.New("gone")}, false, Untraced, false},
+		{"less sure", traceOf(to("a", 100)), traceOf(with(to("a", 100), assumed)), false, Uncertain, false},
+		{"surer", traceOf(with(to("a", 100), assumed)), traceOf(to("a", 100)), false, Uncertain, false},
+		{"less sure, and refused", traceOf(to("a", 100)), traceOf(with(denied(100), assumed)), false, Broken, false},
+		{"as sure, by another filter", traceOf(with(to("a", 100), assumed)), traceOf(with(to("a", 100), assumed)), true, Uncertain, false},
+		{"moved, by another filter too", traceOf(with(to("a", 100), assumed)), traceOf(with(to("b", 100), assumed)), true, Moved, false},
+		{"undetermined on both sides, by another filter", traceOf(with(to("a", 100), unsure)), traceOf(with(to("a", 100), unsure)), true, Undetermined, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, unknown := classify(tc.before, tc.after)
+			got, unknown := classify(tc.before, tc.after, tc.open)
 			if got != tc.want || unknown != tc.unknown {
 				t.Errorf("%s, unknown %t; want %s, %t", got, unknown, tc.want, tc.unknown)
 			}
@@ -116,7 +124,7 @@ func TestCompareGroups(t *testing.T) {
 		urls = append(urls, fmt.Sprintf("reviews/tea/%d", i))
 	}
 	urls = append(urls, "reviews/", "reviews/coffee", "reviews/cof", "ftp://reviews")
-	c, err := Compare(t.Context(), meshOf(t, "/coffee"), meshOf(t, "/tea"), asking(urls...))
+	c, err := Compare(t.Context(), meshOf(t, "/coffee"), meshOf(t, "/tea"), asking(urls...), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,13 +150,70 @@ func TestCompareGroups(t *testing.T) {
 	}
 }
 
+const envoyFilter = `
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: lua, namespace: shop, labels: {release: "%s"}}
+spec:
+  configPatches:
+  - applyTo: HTTP_FILTER
+    match: {context: SIDECAR_INBOUND}
+    patch: {operation: INSERT_BEFORE, value: {name: lua}}
+`
+
+// What is not modelled and has changed leaves no request unchanged that it stands before; one that it does not, it does.
+func TestCompareWhatIsNotModelled(t *testing.T) {
+	inputs := func(text string) resolve.Input {
+		in, err := load.Manifests(load.ManifestOptions{Paths: []string{"-"}, Stdin: strings.NewReader(fmt.Sprintf(mesh, "/coffee") + text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return in
+	}
+	without, first, second := inputs(""), inputs(fmt.Sprintf(envoyFilter, "1")), inputs(fmt.Sprintf(envoyFilter, "2"))
+	for _, tc := range []struct {
+		name          string
+		before, after resolve.Input
+		want          map[Result]int
+		differs       string
+	}{
+		{"none", without, without, map[Result]int{Unchanged: 2}, ""},
+		{"the same", first, first, map[Result]int{Unchanged: 2}, ""},
+		{"added", without, first, map[Result]int{Unchanged: 1, Uncertain: 1}, "certainty certain → assumed"},
+		{"removed", first, without, map[Result]int{Unchanged: 1, Uncertain: 1}, "certainty assumed → certain"},
+		{"another", first, second, map[Result]int{Unchanged: 1, Uncertain: 1}, "EnvoyFilter shop/lua is not the same on both sides, and what it does is not modelled"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			before, after := Mesh{Snapshot: resolve.NewSnapshot(tc.before)}, Mesh{Snapshot: resolve.NewSnapshot(tc.after)}
+			requests := asking("reviews/", "reviews/coffee") // the client's proxy answers the second by itself
+			c, err := Compare(t.Context(), before, after, requests, ChangedObjects(tc.before, tc.after))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, c.Counts); diff != "" {
+				t.Error(diff)
+			}
+			if tc.differs == "" {
+				return
+			}
+			if by := c.Groups[0].By.Object().String(); by != "EnvoyFilter shop/lua" || c.Groups[0].Location == "" {
+				t.Errorf("by %s at %q", by, c.Groups[0].Location)
+			}
+			if text := string(c.Text(false)); !strings.Contains(text, tc.differs) || !c.Differs() {
+				t.Errorf("no %q in\n%s", tc.differs, text)
+			}
+		})
+	}
+}
+
 // What a request says is text, on a terminal, in a comment and in a document; and no token is shown.
 func TestHostileRequests(t *testing.T) {
 	const token = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4In0."
 	requests := asking("reviews/tea")
 	requests[0].Why = "\x1b[31m</pre><script>|`x`\u202e\n# heading @team https://evil.example"
 	requests[0].Headers = []string{"x-token: " + token}
-	c, err := Compare(t.Context(), meshOf(t, "/coffee"), meshOf(t, "/tea"), requests)
+	c, err := Compare(t.Context(), meshOf(t, "/coffee"), meshOf(t, "/tea"), requests, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ type RequestsSummary struct {
 	Repaired     int    `json:"repaired"`
 	Moved        int    `json:"moved"`
 	Changed      int    `json:"changed"`
+	Uncertain    int    `json:"uncertain"`
 	Undetermined int    `json:"undetermined"`
 	Untraced     int    `json:"untraced"`
 	Unchanged    int    `json:"unchanged"`
@@ -71,6 +72,7 @@ func (c *Comparison) NewDocument() *Document {
 		APIVersion: "meshtrace.dev/v1alpha1", Kind: "Diff", Before: c.Before.Name, After: c.After.Name, Differs: c.Differs(),
 		Requests: RequestsSummary{
 			Total: c.Total(), From: c.From, Broken: c.Counts[Broken], Repaired: c.Counts[Repaired], Moved: c.Counts[Moved], Changed: c.Counts[Changed],
+			Uncertain:    c.Counts[Uncertain],
 			Undetermined: c.Counts[Undetermined], Untraced: c.Counts[Untraced], Unchanged: c.Counts[Unchanged], UnchangedUndetermined: c.Unknown,
 		},
 		Groups: []GroupDocument{},

@@ -60,7 +60,13 @@ func (c *Comparison) groupOf(p pair) *Group {
 		g.By = decider(p.after.trace, refused)
 	case Repaired:
 		g.By, from = decider(p.before.trace, refused), c.Before
-	case Moved, Changed, Undetermined, Untraced, Unchanged:
+	case Uncertain, Undetermined:
+		if len(p.open) > 0 {
+			g.openBy(p, c)
+			return g
+		}
+		g.By = decider(p.after.trace, taken)
+	case Moved, Changed, Untraced, Unchanged:
 		g.By = decider(p.after.trace, taken)
 	}
 	if g.By.IsZero() && p.result != Repaired {
@@ -70,6 +76,17 @@ func (c *Comparison) groupOf(p pair) *Group {
 		g.Location = from.Snapshot.Locate(g.By)
 	}
 	return g
+}
+
+// openBy is rule 2 of certainty.go.
+func (g *Group) openBy(p pair, c *Comparison) {
+	g.By = p.open[0]
+	if g.Location = c.After.Snapshot.Locate(g.By); g.Location == "" {
+		g.Location = c.Before.Snapshot.Locate(g.By)
+	}
+	for _, ref := range p.open {
+		g.Differences = append(g.Differences, ref.Object().String()+" is not the same on both sides, and what it does is not modelled")
+	}
 }
 
 // transition is what changes, without what differs between two requests of the same cause.
@@ -82,7 +99,7 @@ func transition(p pair) string {
 		return strings.Join(backends(p.before.trace), "; ") + " → " + strings.Join(backends(p.after.trace), "; ")
 	case Changed:
 		return strings.Join(differences(p.before.trace, p.after.trace), "; ")
-	case Broken, Repaired, Undetermined, Untraced, Unchanged:
+	case Broken, Repaired, Uncertain, Undetermined, Untraced, Unchanged:
 	}
 	return stateOf(p.before) + " → " + stateOf(p.after)
 }

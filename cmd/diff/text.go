@@ -16,6 +16,7 @@ var says = map[Result]string{
 	Repaired:     "Repaired: not delivered before, delivered after",
 	Moved:        "Moved to another backend, or split otherwise",
 	Changed:      "Changed otherwise",
+	Uncertain:    "Uncertain: decided alike, but how sure that is has changed, or what is not modelled",
 	Undetermined: "Undetermined: they differ, and what is decided on a side can not be known from here",
 	Untraced:     "Not traced",
 }
@@ -62,7 +63,7 @@ func (c *Comparison) textGroup(put func(int, string), g *Group) {
 	for i, l := range g.After {
 		put(4, label(i, "after   ")+l)
 	}
-	if g.Result == Changed {
+	if g.Result == Changed || g.Result == Uncertain || g.Result == Undetermined {
 		for i, d := range g.Differences {
 			put(4, label(i, "differs ")+d)
 		}
