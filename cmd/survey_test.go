@@ -28,7 +28,7 @@ func TestSurveysAreWhatTracesWalk(t *testing.T) {
 		for _, table := range survey.Tables {
 			requests := []trace.Request{c.request}
 			for _, rule := range table.Rules {
-				if rule.DeadBy > 0 {
+				if len(rule.DeadBy) > 0 {
 					dead++
 				}
 				if rule.Route != nil && rule.Taken {
@@ -85,8 +85,8 @@ func routedBy(t *testing.T, name string, got *trace.Trace, table *trace.Table) i
 			switch {
 			case i < 0:
 				t.Errorf("%s: the trace takes %s, which is not in the table", name, s.Ref)
-			case table.Rules[i].DeadBy > 0:
-				t.Errorf("%s: the trace takes %s, which is called dead by rule %d", name, s.Ref, table.Rules[i].DeadBy)
+			case len(table.Rules[i].DeadBy) > 0:
+				t.Errorf("%s: the trace takes %s, which is called dead by rules %d", name, s.Ref, table.Rules[i].DeadBy)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -21,53 +22,94 @@ import (
 //     that is not the forbidden one.
 //  4. Port, gateways, sourceLabels and sourceNamespace were decided when the routes were made: all routes of one
 //     virtual host have passed them.
-//  5. A clause that can not be decided, a regex that is not valid say, proves nothing. Nor do several earlier
-//     routes together.
+//  5. A clause that can not be decided, a regex that is not valid say, proves nothing.
+//  6. Several earlier routes together are asked case by case (routecases.go).
 //
 // Source: Envoy, source/common/router/config_impl.cc, getRouteFromEntries; the rest is logic.
 
-// ShadowedBy returns, for each route, the index of the first earlier route that provably takes every request which
-// it would take; -1 where there is none.
-func ShadowedBy(routes []*Route) []int {
-	out := make([]int, len(routes))
+// ShadowedBy returns, for each route, the indexes of the first earlier routes that provably take every request which it would
+// take, in order: one as a rule, several where only together they do; none where there is no proof.
+func ShadowedBy(routes []*Route) [][]int {
+	out := make([][]int, len(routes))
 	for i, r := range routes {
-		out[i] = -1
-		for j, earlier := range routes[:i] {
-			if earlier.Covers(r) {
-				out[i] = j
-				break
-			}
-		}
+		out[i] = takenBy(routes[:i], demandOf(r.Match, r.segmentPrefix()))
 	}
 	return out
 }
 
-// TakesAll reports whether one of the routes provably takes every request.
+// TakesAll reports whether the routes provably take every request.
 func TakesAll(routes []*Route) bool {
-	return slices.ContainsFunc(routes, func(r *Route) bool { return r.Covers(&Route{Match: &networking.HTTPMatchRequest{}}) })
+	return takenBy(routes, demandOf(nil, false)) != nil
+}
+
+// takenBy are the routes that provably take every request of the demand; nil where there is no proof.
+func takenBy(routes []*Route, d demand) []int {
+	for j, r := range routes {
+		if r.takes(&d) {
+			return []int{j}
+		}
+	}
+	return takenTogether(routes, d)
 }
 
 // Covers reports whether the route provably takes every request that the other one takes. False means that
 // there is no proof.
 func (r *Route) Covers(other *Route) bool {
-	if r.Match == nil {
-		return true
-	}
-	m, o := r.Match, other.Match
-	return uriFollows(r, other) &&
-		pseudoFollows(m.GetMethod(), o.GetMethod()) && pseudoFollows(m.GetScheme(), o.GetScheme()) && pseudoFollows(m.GetAuthority(), o.GetAuthority()) &&
-		namedFollow(m.GetHeaders(), o.GetHeaders(), foldedName) && namedFollow(m.GetQueryParams(), o.GetQueryParams(), exactName) &&
-		forbiddenFollow(m.GetWithoutHeaders(), o)
+	d := demandOf(other.Match, other.segmentPrefix())
+	return r.takes(&d)
 }
 
-// uriFollows reports whether every path that the other route's uri takes is one of this route's.
-func uriFollows(r, other *Route) bool {
-	m, o := r.Match.GetUri(), other.Match.GetUri()
+// demand is what is known of the requests that a route would take: its clauses, and in a case of several what was added.
+type demand struct {
+	uri *networking.StringMatch
+	// folded is set where the uri stands for itself in any letters, and segments where its prefix ends at a segment.
+	folded, segments          bool
+	method, scheme, authority *networking.StringMatch
+	headers, without, params  []namedClause
+}
+
+// namedClause is a clause on a header or a query parameter.
+type namedClause struct {
+	name  string
+	match *networking.StringMatch
+}
+
+func demandOf(m *networking.HTTPMatchRequest, segments bool) demand {
+	return demand{
+		uri: m.GetUri(), folded: m.GetIgnoreUriCase(), segments: segments, method: m.GetMethod(), scheme: m.GetScheme(), authority: m.GetAuthority(),
+		headers: namedClauses(m.GetHeaders()), without: namedClauses(m.GetWithoutHeaders()), params: namedClauses(m.GetQueryParams()),
+	}
+}
+
+func namedClauses(clauses map[string]*networking.StringMatch) []namedClause {
+	var out []namedClause
+	for _, name := range slices.Sorted(maps.Keys(clauses)) {
+		out = append(out, namedClause{name, clauses[name]})
+	}
+	return out
+}
+
+// takes reports whether the route provably takes every request of the demand.
+func (r *Route) takes(d *demand) bool {
+	m := r.Match
+	return m == nil || r.takesBut(d) && namedFollow(m.GetHeaders(), d.headers, foldedName) && forbiddenFollow(m.GetWithoutHeaders(), d)
+}
+
+// takesBut is takes but for the clauses of which there are cases, those on headers.
+func (r *Route) takesBut(d *demand) bool {
+	m := r.Match
+	return m == nil || r.uriFollows(d) && pseudoFollows(m.GetMethod(), d.method) && pseudoFollows(m.GetScheme(), d.scheme) && pseudoFollows(m.GetAuthority(), d.authority) &&
+		namedFollow(m.GetQueryParams(), d.params, exactName)
+}
+
+// uriFollows reports whether every path of the demand is one of this route's.
+func (r *Route) uriFollows(d *demand) bool {
+	m := r.Match.GetUri()
 	if m.GetMatchType() == nil {
 		return true
 	}
-	folds, otherFolds := r.Match.GetIgnoreUriCase(), other.Match.GetIgnoreUriCase()
-	if otherFolds && !folds {
+	folds := r.Match.GetIgnoreUriCase()
+	if d.folded && !folds {
 		return false // it takes paths in other letters too
 	}
 	fold := func(s string) string { return s }
@@ -76,15 +118,15 @@ func uriFollows(r, other *Route) bool {
 	}
 	switch p := m.GetMatchType().(type) {
 	case *networking.StringMatch_Exact:
-		e, ok := o.GetMatchType().(*networking.StringMatch_Exact)
+		e, ok := d.uri.GetMatchType().(*networking.StringMatch_Exact)
 		return ok && fold(e.Exact) == fold(p.Exact)
 	case *networking.StringMatch_Prefix:
-		if p.Prefix == "/" && o.GetMatchType() == nil {
+		if p.Prefix == "/" && d.uri.GetMatchType() == nil {
 			return true // every path begins so
 		}
-		return prefixFollows(fold(p.Prefix), r.segmentPrefix(), o, other.segmentPrefix(), fold)
+		return prefixFollows(fold(p.Prefix), r.segmentPrefix(), d.uri, d.segments, fold)
 	case *networking.StringMatch_Regex:
-		return p.Regex == ".*" || regexFollows(p.Regex, o, otherFolds)
+		return p.Regex == ".*" || regexFollows(p.Regex, d.uri, d.folded)
 	}
 	return false
 }
@@ -150,18 +192,18 @@ func pseudoFollows(m, o *networking.StringMatch) bool {
 func foldedName(a, b string) bool { return strings.EqualFold(a, b) }
 func exactName(a, b string) bool  { return a == b }
 
-// namedFollow reports whether each clause of a map follows from one of the other map's. A clause on a claim
+// namedFollow reports whether each clause follows from one of the others. A clause on a claim
 // of a token says nothing but what its very text says.
-func namedFollow(clauses, others map[string]*networking.StringMatch, same func(a, b string) bool) bool {
+func namedFollow(clauses map[string]*networking.StringMatch, others []namedClause, same func(a, b string) bool) bool {
 	for name, m := range clauses {
 		found := false
 		_, claim := routedClaim(name)
-		for other, o := range others {
+		for _, o := range others {
 			switch {
 			case claim:
-				found = found || name == other && sameDecided(m, o)
-			case same(name, other):
-				found = found || valueFollows(m, o)
+				found = found || name == o.name && sameDecided(m, o.match)
+			case same(name, o.name):
+				found = found || valueFollows(m, o.match)
 			}
 		}
 		if !found {
@@ -183,29 +225,35 @@ func sameDecided(m, o *networking.StringMatch) bool {
 	return !ok || p.Prefix != ""
 }
 
-// forbiddenFollow reports whether no request that the other match takes has a forbidden header.
-func forbiddenFollow(forbidden map[string]*networking.StringMatch, o *networking.HTTPMatchRequest) bool {
+// forbiddenFollow reports whether no request of the demand has a forbidden header. One that is not there has the empty value.
+func forbiddenFollow(forbidden map[string]*networking.StringMatch, d *demand) bool {
 	for name, m := range forbidden {
 		_, claim := routedClaim(name)
 		found := false
-		for other, theirs := range o.GetWithoutHeaders() {
-			if claim {
-				found = found || name == other && sameDecided(m, theirs)
-				continue
+		for _, theirs := range d.without {
+			switch {
+			case claim:
+				found = found || name == theirs.name && sameDecided(m, theirs.match)
+			case foldedName(name, theirs.name):
+				found = found || sameDecided(m, theirs.match) || asksForPresence(theirs.match) && excludes(m, "")
 			}
-			found = found || foldedName(name, other) && sameDecided(m, theirs)
 		}
-		for other, wanted := range o.GetHeaders() {
-			exact, ok := wanted.GetMatchType().(*networking.StringMatch_Exact)
-			if claim || !ok || !foldedName(name, other) || asksForPresence(m) {
-				continue
-			}
-			t, _ := matchString(m, exact.Exact)
-			found = found || t == False
+		for _, wanted := range d.headers {
+			exact, ok := wanted.match.GetMatchType().(*networking.StringMatch_Exact)
+			found = found || !claim && ok && foldedName(name, wanted.name) && excludes(m, exact.Exact)
 		}
 		if !found {
 			return false
 		}
 	}
 	return true
+}
+
+// excludes reports whether the value is sure not to match.
+func excludes(m *networking.StringMatch, value string) bool {
+	if asksForPresence(m) {
+		return false
+	}
+	t, _ := matchString(m, value)
+	return t == False
 }

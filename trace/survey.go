@@ -2,6 +2,7 @@ package trace
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -61,9 +62,9 @@ type Rule struct {
 	Match string
 	// From is the place that the rule had before istiod moved it, counted from 1; 0 where it was not moved.
 	From int
-	// DeadBy is the place of the earlier rule, counted from 1, that provably takes every request which this one
-	// would take; 0 where there is none, or no proof.
-	DeadBy int
+	// DeadBy are the places, counted from 1 and in order, of the earlier rules that provably take every request which this one
+	// would take: one, or several that only together do. There is none where the rule is not dead, or there is no proof.
+	DeadBy []int
 	// Request is the one that was followed. Taken reports whether the rule itself takes it: what cannot be made
 	// up, a token for instance, leaves that open.
 	Request *resolve.HTTPRequest
@@ -140,7 +141,7 @@ func (w *walk) surveyHost(p *path, r *router, vh *resolve.VirtualHost) {
 	for i, route := range vh.Routes {
 		rule := Rule{
 			Route: route, Ref: route.Ref, Entry: route.Entry, Root: route.Root(), Name: route.Name, Match: route.Describe(),
-			From: movedFrom(vh.Steps, route.Ref), DeadBy: dead[i] + 1,
+			From: movedFrom(vh.Steps, route.Ref), DeadBy: places(dead[i]),
 		}
 		rule.Request, rule.Taken = route.Example(p.http)
 		rule.Leads, rule.Guards = w.behind(p, rule.Request, func(w *walk, p *path) { w.take(p, r, route) })
@@ -153,6 +154,31 @@ func (w *walk) surveyHost(p *path, r *router, vh *resolve.VirtualHost) {
 	none := []resolve.Step{resolve.NewStep(resolve.RuleRouteNoMatch, resolve.None, resolve.Ref{}, "no rule takes", "it")}
 	table.Rest, _ = w.behind(p, p.http, func(w *walk, p *path) { w.noRoute(p, vh, none) })
 	w.addTable(p, table)
+}
+
+// TakenBy is which rules take what this dead one would: "rule 4 takes", or "rules 1, 2 and 4 together take"; name is for a place.
+func (r *Rule) TakenBy(name func(place int) string) string {
+	var names []string
+	for _, place := range r.DeadBy {
+		names = append(names, name(place))
+	}
+	switch last := len(names) - 1; last {
+	case -1:
+		return ""
+	case 0:
+		return "rule " + names[0] + " takes"
+	default:
+		return "rules " + strings.Join(names[:last], ", ") + " and " + names[last] + " together take"
+	}
+}
+
+// places counts from 1.
+func places(indexes []int) []int {
+	var out []int
+	for _, i := range indexes {
+		out = append(out, i+1)
+	}
+	return out
 }
 
 // movedFrom is the place from which a route was moved, or 0.

@@ -227,9 +227,10 @@ func (t *teller) rule(where string, place int, r *trace.Rule, table *trace.Table
 	}
 	f := Finding{Verdict: resolve.Matched, Where: where, Ref: r.Ref, Text: fmt.Sprintf("rule %d of %d: %s", place, len(table.Rules), r.Match)}
 	switch {
-	case r.DeadBy > 0:
-		by := table.Rules[r.DeadBy-1]
-		f.Verdict, f.Text = resolve.Warned, fmt.Sprintf("%s; dead, for rule %d (%s) takes every request that it would take", f.Text, r.DeadBy, by.Ref)
+	case len(r.DeadBy) > 0:
+		f.Verdict, f.Text = resolve.Warned, f.Text+"; dead, for "+r.TakenBy(func(place int) string {
+			return fmt.Sprintf("%d (%s)", place, table.Rules[place-1].Ref)
+		})+" every request that it would take"
 	case r.From > 0:
 		f.Text += fmt.Sprintf("; moved by istiod from place %d", r.From)
 	}

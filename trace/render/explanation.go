@@ -1,6 +1,8 @@
 package render
 
 import (
+	"slices"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -46,10 +48,13 @@ type Route struct {
 	DelegatedBy Resource `json:"delegatedBy"`
 	Name        string   `json:"name"`
 	Match       string   `json:"match"`
-	// MovedFrom is the place before istiod moved the rule, DeadBy that of the rule that takes all it would take; 0 for neither.
-	MovedFrom int  `json:"movedFrom"`
-	DeadBy    int  `json:"deadBy"`
-	Leads     Lead `json:"leads"`
+	// MovedFrom is the place before istiod moved the rule, DeadBy that of the rule behind which nothing is left of what it would
+	// take; 0 for neither.
+	MovedFrom int `json:"movedFrom"`
+	DeadBy    int `json:"deadBy"`
+	// DeadTogether are the places of all the rules that take it, where no single one takes all.
+	DeadTogether []int `json:"deadTogether"`
+	Leads        Lead  `json:"leads"`
 }
 
 // Lead is where requests go from there: outcomes and hops as in a Trace, policies not asked.
@@ -137,9 +142,16 @@ func tableDocument(t *trace.Table, locate func(resolve.Ref) string) RouteTable {
 		RedirectsPlaintext: resourceDocument(t.RedirectsPlaintext, locate), Rules: []Route{}, Rest: leadDocument(t.Rest, locate), Guards: []Guard{},
 	}
 	for i, r := range t.Rules {
+		last, together := 0, []int{}
+		if n := len(r.DeadBy); n > 0 {
+			last = r.DeadBy[n-1]
+			if n > 1 {
+				together = slices.Clone(r.DeadBy)
+			}
+		}
 		out.Rules = append(out.Rules, Route{
 			Place: i + 1, Resource: resourceDocument(r.Ref, locate), DelegatedBy: resourceDocument(r.Root, locate), Name: r.Name,
-			Match: matchWords(r.Match), MovedFrom: r.From, DeadBy: r.DeadBy, Leads: leadDocument(r.Leads, locate),
+			Match: matchWords(r.Match), MovedFrom: r.From, DeadBy: last, DeadTogether: together, Leads: leadDocument(r.Leads, locate),
 		})
 	}
 	for _, g := range t.AllGuards() {

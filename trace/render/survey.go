@@ -143,9 +143,9 @@ func (r *renderer) ruleRow(place int, rule *trace.Rule) ruleRow {
 	note := func(as meaning, sign, text string, ref resolve.Ref) {
 		row.below = append(row.below, line{}.text(as, sign+" ").text(asPlain, text).then(" ", r.resource(ref)))
 	}
-	if rule.DeadBy > 0 {
+	if len(rule.DeadBy) > 0 {
 		row.place = line{}.text(asWarn, strconv.Itoa(place))
-		note(asWarn, "!", "dead: rule "+strconv.Itoa(rule.DeadBy)+" takes every request that this one would take", resolve.Ref{})
+		note(asWarn, "!", "dead: "+rule.TakenBy(strconv.Itoa)+" every request that this one would take", resolve.Ref{})
 	}
 	if rule.From > 0 {
 		note(asPlain, "↓", "moved by istiod from place "+strconv.Itoa(rule.From)+" to "+strconv.Itoa(place)+": it takes every request", resolve.Ref{})
