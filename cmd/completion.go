@@ -25,8 +25,8 @@ named kubectl_complete-mesh_trace. A link of that name to the binary is enough;
 where links are not possible, the script for kubectl does the same. The other
 shells' scripts complete the binary by its own name, kubectl-mesh_trace.
 
-Hosts, sources, gateways and namespaces come from the manifests of -f where it
-is given, else from the cluster; one that does not answer within two seconds
+Hosts, sources, gateways, objects and namespaces come from the manifests of -f where
+it is given, else from the cluster; one that does not answer within two seconds
 completes nothing. Of a cluster only the kinds that a word can name are listed.`
 
 const completionExample = `  # For kubectl: a link beside the binary

@@ -86,25 +86,10 @@ func newExplainCommand(streams genericiooptions.IOStreams, build Build, deps Dep
 	c.Flags().StringVarP(&flags.output, "output", "o", "text", "Output format. One of: (text, wide, json, yaml).")
 	c.Flags().StringVar(&flags.color, "color", colourAuto, "Colour in text: auto (on a terminal, unless NO_COLOR is set), always or never.")
 	completeRequests(c, flags.mesh, streams, build, deps)
-	c.ValidArgsFunction = completeSubject(c.ValidArgsFunction)
+	c.ValidArgsFunction = completeSubject(c.ValidArgsFunction, completeFrom(flags.mesh, streams, build, deps))
 	deps.complete(c, "output", oneOf(explainFormats...))
 	deps.complete(c, "color", oneOf(colours...))
 	return c
-}
-
-// completeSubject completes hosts, and the kinds of objects.
-func completeSubject(hosts cobra.CompletionFunc) cobra.CompletionFunc {
-	var kinds []string
-	for _, kind := range explain.Kinds() {
-		kinds = append(kinds, strings.ToLower(kind)+"/")
-	}
-	return func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		found, _ := hosts(c, args, typed)
-		return append(found, startingWith(kinds, typed)...), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
-	}
 }
 
 var explainFormats = []string{"text", "wide", "json", "yaml"}

@@ -61,6 +61,17 @@ func GatewayNames() NameQuery {
 	return NameQuery{kinds: []schema.GroupKind{{Group: networkingGroup, Kind: "Gateway"}, {Group: gatewayGroup, Kind: "Gateway"}}}
 }
 
+// ObjectNames are the objects of a kind in a namespace, of every group that has such a kind.
+func ObjectNames(kindName, namespace string) NameQuery {
+	q := NameQuery{namespace: namespace}
+	for _, k := range kindIndex().byName[kindName] {
+		if k.read() {
+			q.kinds = append(q.kinds, k.groupKind())
+		}
+	}
+	return q
+}
+
 // NamespaceNames are the namespaces.
 func NamespaceNames() NameQuery { return NameQuery{kinds: []schema.GroupKind{{Kind: "Namespace"}}} }
 

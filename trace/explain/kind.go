@@ -70,6 +70,25 @@ func Kinds() []string {
 	return names
 }
 
+// KindOf is the kind that a word such as vs, virtualservices or gateway.networking.istio.io names; ok is false for one that
+// is none of [Kinds].
+func KindOf(word string) (name string, ok bool) {
+	if k := find(word); k != nil {
+		return k.name, true
+	}
+	return "", false
+}
+
+func find(word string) *kind {
+	word, _, _ = strings.Cut(strings.ToLower(word), ".") // what follows is a group
+	for i, k := range kinds {
+		if word == strings.ToLower(k.name) || slices.Contains(k.aliases, word) {
+			return &kinds[i]
+		}
+	}
+	return nil
+}
+
 // Parse reads KIND/NAME or NAMESPACE/KIND/NAME; ok is false for what is no such thing but a host.
 func Parse(text string) (kind, namespace, name string, ok bool) {
 	if strings.Contains(text, "://") {
@@ -87,22 +106,18 @@ func Parse(text string) (kind, namespace, name string, ok bool) {
 // Object tells everything that involves the object. The error is an [UnknownKindError], a [NotFoundError], or
 // a [resolve.WorkloadNotFoundError] for a workload.
 func Object(s *resolve.Snapshot, kindName, namespace, name string) (*Explanation, error) {
-	lower := strings.ToLower(kindName)
-	if base, _, grouped := strings.Cut(lower, "."); grouped { // gateway.networking.istio.io
-		lower = base
-	}
-	i := slices.IndexFunc(kinds, func(k kind) bool { return lower == strings.ToLower(k.name) || slices.Contains(k.aliases, lower) })
-	if i < 0 {
+	k := find(kindName)
+	if k == nil {
 		return workload(s, kindName, namespace, name)
 	}
-	found := s.Named(kinds[i].name, namespace, name)
+	found := s.Named(k.name, namespace, name)
 	if len(found) == 0 {
-		return nil, &NotFoundError{Kind: kinds[i].name, Namespace: namespace, Name: name, Others: s.NamesOf(kinds[i].name)}
+		return nil, &NotFoundError{Kind: k.name, Namespace: namespace, Name: name, Others: s.NamesOf(k.name)}
 	}
 	t := &teller{snapshot: s, object: found[0], Explanation: Explanation{Object: found[0], Istio: s.Version}}
 	for _, other := range found[1:] { // a Gateway of Istio's and one of the Gateway API may have one name
 		t.add(sectionObject, Finding{Verdict: resolve.Warned, Ref: other, Text: "has the same kind and name in another group and is not told of here"})
 	}
-	kinds[i].tell(t)
+	k.tell(t)
 	return &t.Explanation, nil
 }
