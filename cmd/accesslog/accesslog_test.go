@@ -65,6 +65,16 @@ func TestRead(t *testing.T) {
 			Writer: Ztunnel, Time: "2026-04-01T14:01:02.476412Z", Remote: "10.1.0.5:52462", Local: "10.1.0.8:8080", Destination: "10.1.0.8:15008", Peer: "spiffe://cluster.local/ns/shop/sa/web", SourceNamespace: "shop", SourceWorkload: "web-1",
 			DestinationService: "reviews.shop.svc.cluster.local", DestinationWorkload: "reviews-1", DestinationNamespace: "shop", Direct: "outbound", Error: `a "b"`,
 		}},
+		{"ztunnel, as earlier releases wrote it", `2024-04-11T15:38:42.182974Z  INFO access: connection complete src.addr=10.244.0.24:46238 src.workload="shell-6d8bcd654d-t88gp" src.namespace="default" src.identity="spiffe://cluster.local/ns/default/sa/default" dst.addr=10.244.0.42:15008 dst.hbone_addr=10.96.108.116:80 dst.service="echo.default.svc.cluster.local" direction="outbound" bytes_sent=67 bytes_recv=490 duration="13ms"`, Entry{
+			Writer: Ztunnel, Time: "2024-04-11T15:38:42.182974Z", Remote: "10.244.0.24:46238", Local: "10.96.108.116:80", Destination: "10.244.0.42:15008", Peer: "spiffe://cluster.local/ns/default/sa/default",
+			SourceNamespace: "default", SourceWorkload: "shell-6d8bcd654d-t88gp", DestinationService: "echo.default.svc.cluster.local", Direct: "outbound",
+		}},
+		{"ztunnel, a connection refused at once", "2026-04-01T14:01:02Z\twarn\taccess\tconnection failed\tsrc.addr=[2001:db8::5]:1 dst.addr=[2001:db8::7]:80 direction=\"inbound\" error=\"a\\tb\\u{e9}\\\"c\\\\\"", Entry{
+			Writer: Ztunnel, Time: "2026-04-01T14:01:02Z", Remote: "[2001:db8::5]:1", Local: "[2001:db8::7]:80", Destination: "[2001:db8::7]:80", Direct: "inbound", Error: "a\tbé\"c\\",
+		}},
+		{"ztunnel, a connection being opened", "2026-04-01T14:01:02Z\tdebug\taccess\tconnection opened\tsrc.addr=10.1.0.5:1 dst.addr=10.1.0.8:80 direction=\"outbound\"", Entry{
+			Writer: Ztunnel, Time: "2026-04-01T14:01:02Z", Remote: "10.1.0.5:1", Local: "10.1.0.8:80", Destination: "10.1.0.8:80", Direct: "outbound", Opened: true,
+		}},
 		{"ztunnel's JSON", `{"level":"info","time":"t","scope":"access","message":"connection complete","src.addr":"10.1.0.5:1","dst.addr":"10.1.0.8:80","direction":"inbound"}`, Entry{
 			Writer: Ztunnel, Time: "t", Remote: "10.1.0.5:1", Local: "10.1.0.8:80", Destination: "10.1.0.8:80", Direct: "inbound",
 		}},

@@ -38,6 +38,8 @@ type Entry struct {
 	DestinationService, DestinationWorkload   string
 	DestinationNamespace, Destination, Direct string
 	Error                                     string
+	// Opened is set for a line about a connection that has just been opened, of which nothing more is known.
+	Opened bool
 }
 
 // TCP reports whether the line is of a connection, and not of an HTTP request.

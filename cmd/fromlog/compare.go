@@ -176,15 +176,10 @@ func (c *comparer) line(place, text string, whole bool) {
 		return
 	}
 	w := c.writerOf(&e)
-	q := c.ask(&e, w)
+	q := c.completed(c.ask(&e, w), &e)
 	if q.problem != "" {
 		c.add(Group{Verdict: NotCompared, First: text, Happened: happened(&e), Explanations: []string{q.problem}}, place, q.problem)
 		return
-	}
-	q.Namespace = c.options.Namespace
-	if len(q.Headers)+len(c.options.Headers)+len(c.options.Claims) > 0 && !e.TCP() {
-		q.Headers = slices.Concat(q.Headers, c.options.Headers)
-		q.Claims = c.options.Claims
 	}
 	t, err := c.trace(q.Typed)
 	if err != nil {
@@ -197,6 +192,19 @@ func (c *comparer) line(place, text string, whole bool) {
 		Explanations: c.explain(&e, w, t, v), Command: q.Typed.Command(c.options.Flags...),
 	}
 	c.add(g, place, g.By.String()+"|"+strings.Join(g.Traced, "|")+"|"+g.Happened+"|"+strings.Join(g.Explanations, "|"))
+}
+
+// completed has what the user adds to each request.
+func (c *comparer) completed(q asked, e *accesslog.Entry) asked {
+	if q.complete {
+		return q
+	}
+	q.complete, q.Namespace = true, c.options.Namespace
+	if !e.TCP() && len(q.Headers)+len(c.options.Headers)+len(c.options.Claims) > 0 {
+		q.Headers = slices.Concat(q.Headers, c.options.Headers)
+		q.Claims = c.options.Claims
+	}
+	return q
 }
 
 // keptTraces bounds the memory of a log in which every path is another one.

@@ -52,6 +52,9 @@ func (c *comparer) explain(e *accesslog.Entry, w writer, t *trace.Trace, v Verdi
 			out = append(out, flag+": "+says)
 		}
 	}
+	if _, says := meaningOf(e.Error); says != "" {
+		out = append(out, says)
+	}
 	if v != Disagrees {
 		return out
 	}

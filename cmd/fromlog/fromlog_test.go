@@ -10,6 +10,7 @@ import (
 	"github.com/mesh-trace/kubectl-mesh-trace/cmd/accesslog"
 	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 )
 
 // manifests are a mesh as a cluster has it: pods with addresses and Services with theirs.
@@ -82,7 +83,13 @@ spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: ht
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: edge, namespace: istio-system}
-spec: {hosts: [shop.example.com], gateways: [edge], http: [{route: [{destination: {host: reviews.shop.svc.cluster.local, port: {number: 80}}}]}]}
+spec:
+  hosts: [shop.example.com]
+  gateways: [edge]
+  http:
+  - {match: [{uri: {prefix: /api/}}], rewrite: {uri: /}, route: [{destination: {host: reviews.shop.svc.cluster.local, port: {number: 80}}}]}
+  - {match: [{uri: {prefix: /other}}], rewrite: {authority: reviews.shop}, route: [{destination: {host: reviews.shop.svc.cluster.local, port: {number: 80}}}]}
+  - {route: [{destination: {host: reviews.shop.svc.cluster.local, port: {number: 80}}}]}
 `
 
 func meshOf(t testing.TB) *resolve.Snapshot {
@@ -190,8 +197,32 @@ func TestCompare(t *testing.T) {
 			line: line("GET /a HTTP/1.1", "403 - via_upstream -", "shop.example.com", `"10.1.0.7:9080" `+outboundReviews, "10.1.0.2:8080", "10.9.9.9:1", "- default"),
 		},
 		{
-			name: "a gateway's client", want: NotCompared, maybe: "its own log has the request",
+			name: "through a gateway, and the trace refuses", want: Disagrees, command: "--from external --gateway istio-system/edge-1 -H 'user-agent: curl' http://shop.example.com/a",
 			line: line("GET /a HTTP/1.1", "200 - via_upstream -", "shop.example.com", `"10.1.0.7:9080" inbound|9080||`, "10.1.0.7:9080", "10.1.0.2:1", "outbound_.80_._.reviews.shop.svc.cluster.local default"),
+		},
+		{
+			name: "through a gateway, refused", want: Agrees, command: "--gateway istio-system/edge-1 -H 'user-agent: curl' http://shop.example.com/a",
+			line: line("GET /a HTTP/1.1", "403 - rbac_access_denied_matched_policy[none] -", "shop.example.com", `"-" inbound|9080||`, "10.1.0.7:9080", "10.1.0.2:1", "outbound_.80_._.reviews.shop.svc.cluster.local default"),
+		},
+		{
+			name: "through a gateway, with the path before its rewrite", want: Agrees, command: "http://shop.example.com/api/a",
+			line: line("GET /api/a HTTP/1.1", "403 - rbac_access_denied_matched_policy[none] -", "shop.example.com", `"-" inbound|9080||`, "10.1.0.7:9080", "10.1.0.2:1", "outbound_.80_._.reviews.shop.svc.cluster.local default"),
+		},
+		{
+			name: "through a gateway that has rewritten the authority", want: NotCompared, maybe: "no request for shop.example.com that it takes arrives here as logged; its own log has the request",
+			line: line("GET /other HTTP/1.1", "200 - via_upstream -", "shop.example.com", `"10.1.0.7:9080" inbound|9080||`, "10.1.0.7:9080", "10.1.0.2:1", "outbound_.80_._.reviews.shop.svc.cluster.local default"),
+		},
+		{
+			name: "through a gateway, of a host that it does not have", want: NotCompared, maybe: "no request for other.example.com",
+			line: line("GET /a HTTP/1.1", "200 - via_upstream -", "other.example.com", `"10.1.0.7:9080" inbound|9080||`, "10.1.0.7:9080", "10.1.0.2:1", "outbound_.80_._.reviews.shop.svc.cluster.local default"),
+		},
+		{
+			name: "a connection through a gateway", want: NotCompared, maybe: "its own log has the request",
+			line: line("- - -", "0 - - -", "-", `"10.1.0.7:3306" inbound|3306||`, "10.1.0.7:3306", "10.1.0.2:1", "outbound_.3306_._.reviews.shop.svc.cluster.local -"),
+		},
+		{
+			name: "a server that the trace does not lead to", want: Disagrees, opts: Options{Proxy: "shop/pod/cron-1"},
+			line: line("GET /a HTTP/1.1", "201 - via_upstream -", "reviews", `"10.1.0.6:9080" inbound|9080||`, "10.1.0.6:9080", "10.1.0.5:1", "outbound_.80_._.reviews.shop.svc.cluster.local default"),
 		},
 		{
 			name: "an unknown writer", want: NotCompared, maybe: "name it with --proxy",
@@ -213,6 +244,56 @@ func TestCompare(t *testing.T) {
 				t.Fatalf("want %s:\n%s", tc.want, r.Text(true))
 			}
 			if text := string(r.Text(true)); !strings.Contains(text, tc.command) || !strings.Contains(text, tc.maybe) {
+				t.Errorf("want %q and %q:\n%s", tc.command, tc.maybe, text)
+			}
+		})
+	}
+}
+
+// What ztunnel says of a connection, and what the trace decides.
+func TestFitsConnection(t *testing.T) {
+	const refused = "connection closed due to policy rejection: allow policies exist, but none allowed"
+	for _, tc := range []struct {
+		name, err string
+		decision  trace.Decision
+		want      Verdict
+	}{
+		{"delivered", "", trace.Delivered, Agrees},
+		{"delivered, and the trace refuses", "", trace.Denied, Disagrees},
+		{"refused", refused, trace.Denied, Agrees},
+		{"refused, and the trace delivers", refused, trace.Delivered, Disagrees},
+		{"refused by the other ztunnel", "http status: 401 Unauthorized", trace.Denied, Agrees},
+		{"no endpoint", "no healthy upstream: 10.96.0.7:80", trace.Unavailable, Agrees},
+		{"no endpoint, and the trace refuses", "no healthy upstream: 10.96.0.7:80", trace.Denied, Disagrees},
+		{"what configuration does not decide", "connection timed out, maybe a NetworkPolicy is blocking HBONE port 15008: deadline has elapsed", trace.Delivered, AtRunTime},
+		{"an error that is not known", "io error: broken pipe (os error 32)", trace.Delivered, AtRunTime},
+		{"an error that is not known, and the trace does not deliver", "io error: broken pipe (os error 32)", trace.Reset, Agrees},
+	} {
+		if got := fitsConnection(tc.err, tc.decision); got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
+		}
+	}
+}
+
+// connection is a line of ztunnel from pod web-1.
+func connection(dst, more string) string {
+	return "2026-04-01T14:01:02.476412Z\tinfo\taccess\tconnection complete\t" +
+		`src.addr=10.1.0.5:52462 src.workload="web-1" src.namespace="shop" ` + dst + ` direction="outbound" bytes_sent=1 bytes_recv=2 duration="5ms"` + more
+}
+
+// What ztunnel's lines ask for: the port of the service, whether its address, its name or a pod's address was dialled.
+func TestZtunnelAsks(t *testing.T) {
+	for _, tc := range []struct{ name, line, command, maybe string }{
+		{"a service's address", connection(`dst.addr=10.1.0.7:15008 dst.hbone_addr=10.96.0.7:80 dst.service="reviews.shop.svc.cluster.local"`, ""), "--from shop/pod/web-1 tcp://reviews.shop.svc.cluster.local:80", ""},
+		{"a pod's address", connection(`dst.addr=10.1.0.7:15008 dst.hbone_addr=10.1.0.7:9080 dst.service="reviews.shop.svc.cluster.local"`, ""), "tcp://reviews.shop.svc.cluster.local:80", ""},
+		{"a service's name", connection(`dst.addr=10.9.9.9:15008 dst.hbone_addr=reviews.shop.svc.cluster.local:3306`, ""), "tcp://reviews.shop.svc.cluster.local:3306", ""},
+		{"without HBONE", connection(`dst.addr=10.1.0.7:3306 dst.service="reviews.shop.svc.cluster.local"`, ""), "tcp://reviews.shop.svc.cluster.local:3306", ""},
+		{"an error", connection(`dst.addr=10.1.0.7:9080 dst.service="reviews.shop.svc.cluster.local"`, ` error="no healthy upstream: 10.1.0.7:80"`), "tcp://reviews", "the service had no endpoint that was healthy then"},
+		{"just opened", strings.Replace(connection(`dst.addr=10.1.0.7:9080`, ""), "complete", "opened", 1), "", "what came of it is in the line of its end"},
+		{"by a gateway", strings.NewReplacer("web-1", "edge-1", `"shop"`, `"istio-system"`, "10.1.0.5", "10.1.0.2").Replace(connection(`dst.addr=10.1.0.7:9080`, "")), "", "the client is gateway istio-system/edge-1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if text := string(compare(t, tc.line+"\n", Options{}).Text(true)); !strings.Contains(text, tc.command) || !strings.Contains(text, tc.maybe) {
 				t.Errorf("want %q and %q:\n%s", tc.command, tc.maybe, text)
 			}
 		})

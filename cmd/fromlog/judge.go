@@ -12,12 +12,14 @@ import (
 
 // Whether a line can be of an outcome. What the line does not say, or the trace does not know, is not held against it.
 //
-//  1. The writer is on the way of the outcome, and the cluster and the route there are those of the line.
+//  1. The writer is on the way of the outcome, a server's proxy as that of its own workload, and the cluster and the route there are
+//     those of the line.
 //  2. What is delivered has the code that the application gave, which says nothing; where it has a flag or details of a proxy, the
 //     flag is one of those that no configuration decides, such as a timeout (explain.go). The upstream host is
 //     a pod of a workload that the outcome leads to.
 //  3. What the writer itself decided has the code, the flags and the details of the outcome.
 //  4. What a later proxy decided came back as an answer: it has the code alone.
+//  5. A line of ztunnel has an error or none (ztunnel.go).
 
 // Verdict is what a line and the trace of its request come to. It is a closed list.
 type Verdict string
@@ -58,9 +60,9 @@ func (c *comparer) judge(e *accesslog.Entry, w writer, t *trace.Trace) Verdict {
 
 func (c *comparer) fits(e *accesslog.Entry, w writer, t *trace.Trace, o trace.Outcome) Verdict {
 	if e.Writer == accesslog.Ztunnel {
-		return fitsConnection(e, o)
+		return fitsConnection(e.Error, o.Decision)
 	}
-	hop, last := writersHop(t, o, w.side)
+	hop, last := writersHop(t, o, w)
 	if hop == nil || !sameOrUnknown(strings.TrimSuffix(e.UpstreamCluster, ";"), hop.Envoy.Cluster) {
 		return Disagrees
 	}
@@ -77,15 +79,15 @@ func (c *comparer) fits(e *accesslog.Entry, w writer, t *trace.Trace, o trace.Ou
 }
 
 // writersHop is the hop of the outcome at which the writer stands, and whether it is the last.
-func writersHop(t *trace.Trace, o trace.Outcome, s side) (hop *trace.Hop, last bool) {
-	want := map[side]trace.Direction{outbound: trace.Outbound, inbound: trace.Inbound, atGateway: trace.AtGateway}[s]
+func writersHop(t *trace.Trace, o trace.Outcome, w writer) (hop *trace.Hop, last bool) {
+	want := map[side]trace.Direction{outbound: trace.Outbound, inbound: trace.Inbound, atGateway: trace.AtGateway}[w.side]
 	for i, index := range o.Hops {
 		h := &t.Hops[index]
-		if h.Direction != want || h.Proxy == resolve.DataplaneNone {
+		if h.Direction != want || h.Proxy == resolve.DataplaneNone || w.side == inbound && w.workload != nil && h.Workload != w.workload.Owner {
 			continue
 		}
 		hop, last = h, i == len(o.Hops)-1
-		if s != inbound {
+		if w.side != inbound {
 			break // the first; a server is the last
 		}
 	}
@@ -93,14 +95,6 @@ func writersHop(t *trace.Trace, o trace.Outcome, s side) (hop *trace.Hop, last b
 }
 
 func sameOrUnknown(a, b string) bool { return a == "" || b == "" || a == b }
-
-// fitsConnection is for ztunnel's lines, which tell whether there was an error.
-func fitsConnection(e *accesslog.Entry, o trace.Outcome) Verdict {
-	if (o.Decision == trace.Delivered) == (e.Error == "") {
-		return Agrees
-	}
-	return Disagrees
-}
 
 // fitsDelivered is rule 2.
 func fitsDelivered(e *accesslog.Entry) Verdict {

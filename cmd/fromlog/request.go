@@ -18,16 +18,19 @@ import (
 //
 //  1. Of a client's proxy: its pod asks for the Service whose address it dialled, else for the authority, at the port that it dialled.
 //  2. Of a server's proxy: the pod at the remote address asks for the host and port that the server name has (outbound_.PORT_.SUBSET_.HOST),
-//     else for the Service whose target port was dialled. What came by a gateway is in that gateway's own log.
+//     else for the Service whose target port was dialled. What came by a gateway is asked of that gateway (throughgateway.go).
 //  3. Of a gateway: a client outside asks for the authority at the gateway's port, over TLS where the connection has a server name.
 //     Its address is the first of X-Forwarded-For, else the remote one.
-//  4. Of ztunnel: the workload that it names connects to the service that it names.
+//  4. Of ztunnel: the workload that it names connects to the service that it names; at its port where the address is the service's, or
+//     there is a name, and else at the one with that target port.
 //  5. The authority is sent as logged. Of the headers those that the format has are sent; all others, and tokens, are not.
 
 // asked is a request, or why there is none.
 type asked struct {
 	trace.Typed
 	problem string
+	// complete is set where it has what the user adds to each request.
+	complete bool
 }
 
 func none(format string, args ...any) asked { return asked{problem: fmt.Sprintf(format, args...)} }
@@ -91,7 +94,7 @@ func (c *comparer) askInbound(e *accesslog.Entry, w writer) asked {
 	case client == nil:
 		return none("the client's address %s is no pod's; name it with --from", cmp.Or(e.Remote, "-"))
 	case client.Dataplane == resolve.DataplaneGateway:
-		return none("the client is gateway %s/%s; its own log has the request", client.Namespace, client.Owner.Name)
+		return c.askThroughGateway(e, w, client)
 	default:
 		q.From = fromOf(client)
 	}
@@ -115,10 +118,7 @@ func (c *comparer) askInbound(e *accesslog.Entry, w writer) asked {
 }
 
 func (c *comparer) askGateway(e *accesslog.Entry, w writer) asked {
-	q := trace.Typed{From: trace.External, SourceIP: ipText(e.Remote)}
-	if forwarded, _, _ := strings.Cut(e.Headers["x-forwarded-for"], ","); addressOf(strings.TrimSpace(forwarded)).IsValid() {
-		q.SourceIP = ipText(strings.TrimSpace(forwarded))
-	}
+	q := trace.Typed{From: trace.External, SourceIP: cmp.Or(forwardedFor(e), ipText(e.Remote))}
 	port := 0
 	if w.workload != nil {
 		q.Gateway = w.workload.Namespace + "/" + w.workload.Owner.Name
@@ -143,6 +143,9 @@ func (c *comparer) askGateway(e *accesslog.Entry, w writer) asked {
 }
 
 func (c *comparer) askZtunnel(e *accesslog.Entry) asked {
+	if e.Opened {
+		return none("it is about a connection being opened; what came of it is in the line of its end")
+	}
 	q := trace.Typed{From: c.options.From}
 	if q.From == "" {
 		w := c.at(e.Remote)
@@ -150,19 +153,23 @@ func (c *comparer) askZtunnel(e *accesslog.Entry) asked {
 			w = first(c.podNamed(e.SourceNamespace, e.SourceWorkload), w)
 		}
 		if w == nil {
-			return none("its client %s/%s is not known", cmp.Or(e.SourceNamespace, "-"), cmp.Or(e.SourceWorkload, "-"))
+			return none("its client %s/%s at %s is not known", cmp.Or(e.SourceNamespace, "-"), cmp.Or(e.SourceWorkload, "-"), e.Remote)
+		}
+		if w.Dataplane == resolve.DataplaneGateway || w.Dataplane == resolve.DataplaneWaypoint {
+			return none("the client is %s %s/%s; its own log has the request", w.Dataplane, w.Namespace, w.Owner.Name)
 		}
 		q.From = fromOf(w)
 	}
-	port := portOf(e.Local)
-	for _, svc := range c.snapshot.ServicesForHost(e.DestinationService) {
+	host, port := splitAuthority(e.Local)
+	toService := !addressOf(e.Local).IsValid() || c.snapshot.ClusterIPAt(addressOf(e.Local)) != nil
+	for _, svc := range c.snapshot.ServicesForHost(cmp.Or(e.DestinationService, host)) {
 		for _, p := range svc.Ports {
-			if p.Number == port || p.TargetPort == port {
+			if p.Number == port && toService || p.TargetPort == port && !toService {
 				return finish(q, "tcp", svc.Hostname, p.Number, "", e)
 			}
 		}
 	}
-	return finish(q, "tcp", cmp.Or(e.DestinationService, ipText(e.Local)), port, "", e)
+	return finish(q, "tcp", cmp.Or(e.DestinationService, host), port, "", e)
 }
 
 // finish writes the URL, and sends the authority and the headers as logged.
