@@ -66,6 +66,7 @@ type diffFlags struct {
 	derive  bool
 	limit   int
 	output  string
+	color   colourFlag
 }
 
 // diffFormats are the values of -o.
@@ -93,14 +94,20 @@ func newDiffCommand(streams genericiooptions.IOStreams, build Build, deps Deps) 
 	c.Flags().BoolVar(&flags.derive, "derive", false, "Make requests of the configuration, besides those that are given; the default where there is none.")
 	c.Flags().IntVar(&flags.limit, "limit", derive.DefaultLimit, "How many requests are made of the configuration at most; those of objects that changed go first.")
 	c.Flags().StringVarP(&flags.output, "output", "o", "text", "Output format. One of: ("+strings.Join(diffFormats, ", ")+").")
+	flags.color.addFlag(c)
 	completeRequests(c, flags.mesh, streams, build, deps)
 	deps.complete(c, "output", oneOf(diffFormats...))
+	deps.complete(c, "color", oneOf(colours...))
 	return c
 }
 
 // ToOptions parses what was typed.
 func (f *diffFlags) ToOptions(urls []string, streams genericiooptions.IOStreams, build Build, deps Deps) (*diffOptions, error) {
 	o := &diffOptions{output: f.output, derive: f.derive || len(urls)+len(f.cases) == 0, limit: f.limit, streams: streams}
+	var err error
+	if o.colour, err = f.color.wanted(streams.Out); err != nil {
+		return nil, err
+	}
 	for _, url := range urls {
 		typed, err := f.request.toTyped(url)
 		if err != nil {
@@ -150,6 +157,7 @@ type diffOptions struct {
 	limit   int
 	sides   sides
 	output  string
+	colour  bool
 	streams genericiooptions.IOStreams
 }
 
@@ -215,7 +223,7 @@ func (o *diffOptions) made(before, after diff.Mesh) (string, error) {
 func (o *diffOptions) print(c *diff.Comparison) ([]byte, error) {
 	switch o.output {
 	case "text", "wide":
-		return c.Text(o.output == "wide"), nil
+		return c.Text(diff.TextOptions{Wide: o.output == "wide", Colour: o.colour}), nil
 	case "markdown":
 		return c.Markdown(), nil
 	}

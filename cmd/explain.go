@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
@@ -58,7 +57,7 @@ type explainFlags struct {
 	request requestFlags
 	mesh    *meshFlags
 	output  string
-	color   string
+	color   colourFlag
 }
 
 // newExplainCommand is `explain`: the tables of proxies.
@@ -84,7 +83,7 @@ func newExplainCommand(streams genericiooptions.IOStreams, build Build, deps Dep
 	flags.mesh.addMeshFlags(c)
 	flags.mesh.addClusterFlags(c)
 	c.Flags().StringVarP(&flags.output, "output", "o", "text", "Output format. One of: (text, wide, json, yaml).")
-	c.Flags().StringVar(&flags.color, "color", colourAuto, "Colour in text: auto (on a terminal, unless NO_COLOR is set), always or never.")
+	flags.color.addFlag(c)
 	completeRequests(c, flags.mesh, streams, build, deps)
 	c.ValidArgsFunction = completeSubject(c.ValidArgsFunction, completeFrom(flags.mesh, streams, build, deps))
 	deps.complete(c, "output", oneOf(explainFormats...))
@@ -99,8 +98,9 @@ func (f *explainFlags) ToOptions(subject string, streams genericiooptions.IOStre
 	if !slices.Contains(explainFormats, f.output) {
 		return nil, usagef("--output %q: expected one of %s", f.output, strings.Join(explainFormats, ", "))
 	}
-	if !slices.Contains(colours, f.color) {
-		return nil, usagef("--color %q: expected one of %s", f.color, strings.Join(colours, ", "))
+	colour, err := f.color.wanted(streams.Out)
+	if err != nil {
+		return nil, err
 	}
 	typed := f.request.typed
 	typed.URL = subject
@@ -118,7 +118,7 @@ func (f *explainFlags) ToOptions(subject string, streams genericiooptions.IOStre
 	return &explainOptions{
 		typed: typed, mesh: mesh, output: f.output, streams: streams,
 		text: render.Options{
-			Colour: f.color == colourAlways || f.color == colourAuto && printers.AllowsColorOutput(streams.Out),
+			Colour: colour,
 			Width:  terminalWidth(streams.Out), Wide: f.output == "wide",
 		},
 	}, nil

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -20,14 +21,30 @@ const (
 	colourNever  = "never"
 )
 
+// colourFlag is --color.
+type colourFlag string
+
+func (f *colourFlag) addFlag(c *cobra.Command) {
+	c.Flags().StringVar((*string)(f), "color", colourAuto, "Colour in text: auto (on a terminal, unless NO_COLOR is set), always or never.")
+}
+
+// wanted reports whether text is to have colours.
+func (f colourFlag) wanted(out io.Writer) (bool, error) {
+	if !slices.Contains(colours, string(f)) {
+		return false, usagef("--color %q: expected one of %s", string(f), strings.Join(colours, ", "))
+	}
+	return f == colourAlways || f == colourAuto && printers.AllowsColorOutput(out), nil
+}
+
 // viewFlags are how a trace is shown.
 type viewFlags struct {
-	print          *genericclioptions.PrintFlags
-	explain, color string
+	print   *genericclioptions.PrintFlags
+	explain string
+	color   colourFlag
 }
 
 func newViewFlags() *viewFlags {
-	return &viewFlags{print: genericclioptions.NewPrintFlags(""), explain: string(trace.DetailFails), color: colourAuto}
+	return &viewFlags{print: genericclioptions.NewPrintFlags(""), explain: string(trace.DetailFails)}
 }
 
 // formats lists the values of -o: ours for a person, then cli-runtime's.
@@ -58,7 +75,7 @@ func (f *viewFlags) AddFlags(c *cobra.Command) {
 	// A trace has no managed fields; the flag comes with cli-runtime's family.
 	fs.Lookup("show-managed-fields").Hidden = true
 	fs.StringVar(&f.explain, "explain", f.explain, "How much of what was considered is shown: none (the way of the request), fails (and why the nearest others failed) or full (every candidate).")
-	fs.StringVar(&f.color, "color", f.color, "Colour in text: auto (on a terminal, unless NO_COLOR is set), always or never.")
+	f.color.addFlag(c)
 }
 
 // ToOptions parses the family.
@@ -66,12 +83,13 @@ func (f *viewFlags) ToOptions(streams genericiooptions.IOStreams, deps Deps) (*v
 	if !slices.Contains(details, f.explain) {
 		return nil, usagef("--explain %q: expected one of %s", f.explain, strings.Join(details, ", "))
 	}
-	if !slices.Contains(colours, f.color) {
-		return nil, usagef("--color %q: expected one of %s", f.color, strings.Join(colours, ", "))
+	colour, err := f.color.wanted(streams.Out)
+	if err != nil {
+		return nil, err
 	}
 	o := &viewOptions{
 		detail: trace.Detail(f.explain),
-		colour: f.color == colourAlways || f.color == colourAuto && printers.AllowsColorOutput(streams.Out),
+		colour: colour,
 		width:  terminalWidth(streams.Out),
 		deps:   deps,
 	}
@@ -87,7 +105,6 @@ func (f *viewFlags) ToOptions(streams genericiooptions.IOStreams, deps Deps) (*v
 		return o, nil
 	}
 	o.yaml = format == "yaml" || format == "kyaml"
-	var err error
 	if o.printer, err = f.print.ToPrinter(); err != nil {
 		if genericclioptions.IsNoCompatiblePrinterError(err) {
 			err = fmt.Errorf("expected one of %s", strings.Join(f.formats(), ", "))

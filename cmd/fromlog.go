@@ -57,6 +57,7 @@ type fromLogFlags struct {
 	format          string
 	exitCode        bool
 	output          string
+	color           colourFlag
 }
 
 // fromLogFormats are the values of -o.
@@ -84,6 +85,7 @@ func newFromLogCommand(streams genericiooptions.IOStreams, build Build, deps Dep
 	fs.StringVar(&flags.format, "format", "", "The format string of the lines, as accessLogFormat of the mesh config has it, besides Istio's own.")
 	fs.BoolVar(&flags.exitCode, "exit-code", false, "Exit with code 3 if a line says something else than its trace.")
 	fs.StringVarP(&flags.output, "output", "o", "text", "Output format. One of: ("+strings.Join(fromLogFormats, ", ")+").")
+	flags.color.addFlag(c)
 	flags.mesh.addMeshFlags(c)
 	flags.mesh.addClusterFlags(c)
 	completeMesh(c, flags.mesh, streams, build, deps)
@@ -91,6 +93,7 @@ func newFromLogCommand(streams genericiooptions.IOStreams, build Build, deps Dep
 	deps.complete(c, "from", sources)
 	deps.complete(c, "proxy", sources)
 	deps.complete(c, "output", oneOf(fromLogFormats...))
+	deps.complete(c, "color", oneOf(colours...))
 	return c
 }
 
@@ -115,6 +118,9 @@ func (f *fromLogFlags) ToOptions(files []string, streams genericiooptions.IOStre
 		formats = append(formats, format)
 	}
 	var err error
+	if o.colour, err = f.color.wanted(streams.Out); err != nil {
+		return nil, err
+	}
 	if o.reader, err = accesslog.NewReader(formats...); err != nil {
 		return nil, err
 	}
@@ -130,6 +136,7 @@ type fromLogOptions struct {
 	options  fromlog.Options
 	output   string
 	exitCode bool
+	colour   bool
 	streams  genericiooptions.IOStreams
 }
 
@@ -168,7 +175,7 @@ func (o *fromLogOptions) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	output := result.Text(o.output == "wide")
+	output := result.Text(fromlog.TextOptions{Wide: o.output == "wide", Colour: o.colour})
 	if o.output == "json" || o.output == "yaml" {
 		if output, err = encode(result.NewDocument(), o.output); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -141,11 +142,11 @@ func TestCompareGroups(t *testing.T) {
 	if by := c.Groups[1].By.String(); by != "VirtualService shop/reviews spec.http[0].directResponse" || !strings.Contains(c.example(c.Groups[1]), "-f /coffee") {
 		t.Errorf("what had refused it is on the side before: %s, %s", by, c.example(c.Groups[1]))
 	}
-	text := string(c.Text(false))
+	text := string(c.Text(TextOptions{}))
 	if strings.Count(text, "reviews/tea/") != 1 || !strings.Contains(text, "kubectl mesh-trace -f /tea -n shop reviews/tea/0") {
 		t.Errorf("not one line with one command:\n%s", text)
 	}
-	if wide := string(c.Text(true)); strings.Count(wide, "reviews/tea/") != 501 {
+	if wide := string(c.Text(TextOptions{Wide: true})); strings.Count(wide, "reviews/tea/") != 501 {
 		t.Error("wide does not list all requests")
 	}
 }
@@ -200,10 +201,28 @@ func TestCompareWhatIsNotModelled(t *testing.T) {
 			if by := c.Groups[0].By.Object().String(); by != "EnvoyFilter shop/lua" || c.Groups[0].Location == "" {
 				t.Errorf("by %s at %q", by, c.Groups[0].Location)
 			}
-			if text := string(c.Text(false)); !strings.Contains(text, tc.differs) || !c.Differs() {
+			if text := string(c.Text(TextOptions{})); !strings.Contains(text, tc.differs) || !c.Differs() {
 				t.Errorf("no %q in\n%s", tc.differs, text)
 			}
 		})
+	}
+}
+
+// painted are the sequences that colours are made of.
+var painted = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// In colour a text says the same, and nothing that it quotes colours anything.
+func TestColours(t *testing.T) {
+	c, err := Compare(t.Context(), meshOf(t, "/coffee"), meshOf(t, "/tea"), asking("reviews/tea", "reviews/coffee", "reviews/", "ftp://reviews"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, coloured := string(c.Text(TextOptions{Wide: true})), string(c.Text(TextOptions{Wide: true, Colour: true}))
+	if strings.Contains(plain, "\x1b") || len(painted.FindAllString(coloured, -1)) < 20 {
+		t.Errorf("plain:\n%q\ncoloured:\n%q", plain, coloured)
+	}
+	if diff := cmp.Diff(plain, painted.ReplaceAllString(coloured, "")); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -222,7 +241,8 @@ func TestHostileRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, out := range map[string]string{"text": string(c.Text(true)), "markdown": string(c.Markdown()), "json": string(data)} {
+	coloured := painted.ReplaceAllString(string(c.Text(TextOptions{Wide: true, Colour: true})), "")
+	for name, out := range map[string]string{"text": string(c.Text(TextOptions{Wide: true})), "text in colour": coloured, "markdown": string(c.Markdown()), "json": string(data)} {
 		for _, bad := range []string{"\x1b", "\u202e", token} {
 			if strings.Contains(out, bad) {
 				t.Errorf("%s has %q:\n%s", name, bad, out)

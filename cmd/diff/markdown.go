@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
+	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
 )
 
 // mostListed is how many requests of a group a comment lists.
@@ -16,9 +17,9 @@ const mostListed = 20
 func (c *Comparison) Markdown() []byte {
 	var b bytes.Buffer
 	if c.Differs() {
-		fmt.Fprintf(&b, "### mesh-trace: %s\n\n", c.summary())
+		fmt.Fprintf(&b, "### mesh-trace: %s\n\n", c.summary(render.Colours{}))
 	} else {
-		fmt.Fprintf(&b, "### mesh-trace: no decision differs (%s)\n\n", c.summary())
+		fmt.Fprintf(&b, "### mesh-trace: no decision differs (%s)\n\n", c.summary(render.Colours{}))
 	}
 	fmt.Fprintf(&b, "Before: %s. After: %s.", code(c.Before.Name), code(c.After.Name))
 	if c.From != "" {
@@ -39,15 +40,14 @@ func (c *Comparison) Markdown() []byte {
 
 func (c *Comparison) markdownGroup(b *bytes.Buffer, g *Group) {
 	fmt.Fprintf(b, "\n<details><summary>%s: %s%s</summary>\n\n<pre>\n", g.Result, count(len(g.Requests), "request"), inHTML(g.cause()))
-	put := func(indent int, text string) {
-		fmt.Fprintf(b, "%s%s\n", strings.Repeat(" ", max(indent-4, 0)), inHTML(text))
+	for _, r := range c.rows(g) {
+		fmt.Fprintf(b, "%s\n", inHTML(r.label+r.text))
 	}
-	c.textGroup(put, g)
 	for _, r := range g.Requests[:min(len(g.Requests), mostListed)] {
-		put(6, asked(r))
+		fmt.Fprintf(b, "  %s\n", inHTML(asked(r)))
 	}
 	if more := len(g.Requests) - mostListed; more > 0 {
-		put(6, fmt.Sprintf("and %d more", more))
+		fmt.Fprintf(b, "  and %d more\n", more)
 	}
 	b.WriteString("</pre>\n</details>\n")
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
 )
@@ -21,54 +22,99 @@ var says = map[Result]string{
 	Untraced:     "Not traced",
 }
 
-// Text is the comparison for a person; wide lists every request of a group.
-func (c *Comparison) Text(wide bool) []byte {
-	var b bytes.Buffer
-	put := func(indent int, text string) {
-		fmt.Fprintf(&b, "%s%s\n", strings.Repeat(" ", indent), oneLine(text))
+// painted is how a result looks; its words say the same.
+func (r Result) painted(c render.Colours, text string) string {
+	switch r {
+	case Broken:
+		return c.Fail(text)
+	case Repaired:
+		return c.OK(text)
+	case Moved, Changed, Uncertain, Undetermined, Untraced:
+		return c.Warn(text)
+	case Unchanged:
 	}
-	put(0, c.summary())
-	put(0, "before: "+c.Before.Name)
-	put(0, "after:  "+c.After.Name)
+	return text
+}
+
+// TextOptions are how a text is laid out.
+type TextOptions struct {
+	// Wide lists every request of a group.
+	Wide bool
+	// Colour adds colours; the text is the same without.
+	Colour bool
+}
+
+// Text is the comparison for a person.
+func (c *Comparison) Text(opts TextOptions) []byte {
+	var b bytes.Buffer
+	colours := render.NewColours(opts.Colour)
+	put := func(indent int, text string) {
+		fmt.Fprintf(&b, "%s%s\n", strings.Repeat(" ", indent), text)
+	}
+	putRow := func(r row) {
+		text := oneLine(r.text)
+		if opts.Colour && r.trace != nil {
+			text = r.coloured()
+		}
+		put(4, colours.Dim(r.label)+text)
+	}
+	put(0, c.summary(colours))
+	put(0, oneLine("before: "+c.Before.Name))
+	put(0, oneLine("after:  "+c.After.Name))
 	if c.From != "" {
-		put(0, "requests: "+c.From)
+		put(0, oneLine("requests: "+c.From))
 	}
 	var last Result
 	for _, g := range c.Groups {
 		if g.Result != last {
 			b.WriteByte('\n')
-			put(0, says[g.Result])
+			put(0, g.Result.painted(colours, says[g.Result]))
 			last = g.Result
 		}
-		put(2, count(len(g.Requests), "request")+g.cause())
-		c.textGroup(put, g)
-		if wide {
+		put(2, count(len(g.Requests), "request")+colours.Name(oneLine(g.cause())))
+		for _, r := range c.rows(g) {
+			putRow(r)
+		}
+		if opts.Wide {
 			for _, r := range g.Requests {
-				put(6, asked(r))
+				put(6, oneLine(asked(r)))
 			}
 		}
 	}
 	return trace.Redact(b.Bytes())
 }
 
-func (c *Comparison) textGroup(put func(int, string), g *Group) {
+// row is a line of a group behind its label. Line number line of the headline of a trace is one, which has colours of its own.
+type row struct {
+	label, text string
+	trace       *trace.Trace
+	line        int
+	locate      func(resolve.Ref) string
+}
+
+func (r row) coloured() string {
+	return render.Headline(r.trace, render.Options{Locate: r.locate, Colour: true})[r.line]
+}
+
+// rows are what is said of a group.
+func (c *Comparison) rows(g *Group) []row {
+	example := row{label: "e.g.    ", text: c.example(g)}
 	if g.Result == Untraced {
-		put(4, g.Before[0])
-		put(4, "e.g.    "+c.example(g))
-		return
+		return []row{{text: g.Before[0]}, example}
 	}
+	var out []row
 	for i, l := range g.Before {
-		put(4, label(i, "before  ")+l)
+		out = append(out, row{label: label(i, "before  "), text: l, trace: g.before, line: i, locate: c.Before.Snapshot.Locate})
 	}
 	for i, l := range g.After {
-		put(4, label(i, "after   ")+l)
+		out = append(out, row{label: label(i, "after   "), text: l, trace: g.after, line: i, locate: c.After.Snapshot.Locate})
 	}
 	if g.Result == Changed || g.Result == Uncertain || g.Result == Undetermined {
 		for i, d := range g.Differences {
-			put(4, label(i, "differs ")+d)
+			out = append(out, row{label: label(i, "differs "), text: d})
 		}
 	}
-	put(4, "e.g.    "+c.example(g))
+	return append(out, example)
 }
 
 // label stands before the first line of several.
@@ -92,11 +138,11 @@ func (g *Group) cause() string {
 }
 
 // summary is "2 broken, 1 moved, 3 unchanged (1 of them undetermined on both sides)".
-func (c *Comparison) summary() string {
+func (c *Comparison) summary(colours render.Colours) string {
 	var parts []string
 	for _, r := range Results() {
 		if n := c.Counts[r]; n > 0 {
-			part := strconv.Itoa(n) + " " + string(r)
+			part := r.painted(colours, strconv.Itoa(n)+" "+string(r))
 			if r == Unchanged && c.Unknown > 0 {
 				part += fmt.Sprintf(" (%d of them undetermined on both sides)", c.Unknown)
 			}

@@ -50,6 +50,9 @@ type Group struct {
 	Lines []string
 	First string
 	Count int
+
+	// headline is Traced again, in colour or not.
+	headline func(colour bool) []string
 }
 
 // keptLines is how many lines of a group are named.
@@ -187,8 +190,11 @@ func (c *comparer) line(place, text string, whole bool) {
 		return
 	}
 	v := c.judge(&e, w, t)
+	headline := func(colour bool) []string {
+		return render.Headline(t, render.Options{Locate: c.snapshot.Locate, Colour: colour})
+	}
 	g := Group{
-		Verdict: v, First: text, Happened: happened(&e), By: t.Outcomes[0].By, Traced: render.Headline(t, render.Options{Locate: c.snapshot.Locate}),
+		Verdict: v, First: text, Happened: happened(&e), By: t.Outcomes[0].By, Traced: headline(false), headline: headline,
 		Explanations: c.explain(&e, w, t, v), Command: q.Typed.Command(c.options.Flags...),
 	}
 	c.add(g, place, g.By.String()+"|"+strings.Join(g.Traced, "|")+"|"+g.Happened+"|"+strings.Join(g.Explanations, "|"))

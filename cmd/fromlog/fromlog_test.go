@@ -3,6 +3,7 @@ package fromlog
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -241,9 +242,9 @@ func TestCompare(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			r := compare(t, tc.line+"\n", tc.opts)
 			if len(r.Groups) != 1 || r.Groups[0].Verdict != tc.want {
-				t.Fatalf("want %s:\n%s", tc.want, r.Text(true))
+				t.Fatalf("want %s:\n%s", tc.want, r.Text(TextOptions{Wide: true}))
 			}
-			if text := string(r.Text(true)); !strings.Contains(text, tc.command) || !strings.Contains(text, tc.maybe) {
+			if text := string(r.Text(TextOptions{Wide: true})); !strings.Contains(text, tc.command) || !strings.Contains(text, tc.maybe) {
 				t.Errorf("want %q and %q:\n%s", tc.command, tc.maybe, text)
 			}
 		})
@@ -293,7 +294,7 @@ func TestZtunnelAsks(t *testing.T) {
 		{"by a gateway", strings.NewReplacer("web-1", "edge-1", `"shop"`, `"istio-system"`, "10.1.0.5", "10.1.0.2").Replace(connection(`dst.addr=10.1.0.7:9080`, "")), "", "the client is gateway istio-system/edge-1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if text := string(compare(t, tc.line+"\n", Options{}).Text(true)); !strings.Contains(text, tc.command) || !strings.Contains(text, tc.maybe) {
+			if text := string(compare(t, tc.line+"\n", Options{}).Text(TextOptions{Wide: true})); !strings.Contains(text, tc.command) || !strings.Contains(text, tc.maybe) {
 				t.Errorf("want %q and %q:\n%s", tc.command, tc.maybe, text)
 			}
 		})
@@ -311,8 +312,24 @@ func TestEveryLineCounts(t *testing.T) {
 	if got := r.Groups[i].Lines; !slices.Equal(got, []string{"log:1", "log:4", "log:5"}) {
 		t.Errorf("lines %v", got)
 	}
-	if text := string(r.Text(false)); !strings.HasPrefix(text, "5 lines: 3 not read, 2 agree\n") || len(text) > 2000 {
+	if text := string(r.Text(TextOptions{})); !strings.HasPrefix(text, "5 lines: 3 not read, 2 agree\n") || len(text) > 2000 {
 		t.Errorf("%d characters: %.300s", len(text), text)
+	}
+}
+
+// painted are the sequences that colours are made of.
+var painted = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// In colour a text says the same, and nothing that it quotes colours anything.
+func TestColours(t *testing.T) {
+	r := compare(t, "hello\n"+line("GET /a HTTP/1.1", "200 - via_upstream -", "reviews", `"10.1.0.7:9080" `+outboundReviews, "10.96.0.7:80", "10.1.0.5:1", "- main")+"\n"+
+		line("GET /a HTTP/1.1", "503 UH no_healthy_upstream -", "reviews", `"-" `+outboundReviews, "10.96.0.7:80", "10.1.0.5:1", "- main"), Options{})
+	plain, coloured := string(r.Text(TextOptions{Wide: true})), string(r.Text(TextOptions{Wide: true, Colour: true}))
+	if strings.Contains(plain, "\x1b") || len(painted.FindAllString(coloured, -1)) < 20 {
+		t.Errorf("plain:\n%q\ncoloured:\n%q", plain, coloured)
+	}
+	if plain != painted.ReplaceAllString(coloured, "") {
+		t.Errorf("plain:\n%q\ncoloured:\n%q", plain, coloured)
 	}
 }
 
@@ -324,7 +341,8 @@ func TestHostileLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, out := range []string{string(r.Text(true)), string(data)} {
+	coloured := painted.ReplaceAllString(string(r.Text(TextOptions{Wide: true, Colour: true})), "")
+	for _, out := range []string{string(r.Text(TextOptions{Wide: true})), coloured, string(data)} {
 		for _, bad := range []string{"\x1b", "\u202e", "\x07", token} {
 			if strings.Contains(out, bad) {
 				t.Errorf("%q in %s", bad, out)

@@ -45,3 +45,25 @@ func (p palette) paint(m meaning, s string) string {
 	}
 	return style.Render(s)
 }
+
+// Colours paints the words of a report as those of a trace are. Text from outside has to be escaped before; the zero value
+// leaves all as it is.
+type Colours struct{ palette palette }
+
+// NewColours paints where colour is wanted.
+func NewColours(colour bool) Colours { return Colours{newPalette(colour)} }
+
+// OK is for a good end.
+func (c Colours) OK(text string) string { return c.palette.paint(asOK, text) }
+
+// Fail is for a bad end.
+func (c Colours) Fail(text string) string { return c.palette.paint(asFail, text) }
+
+// Warn is for what is not certain, or only another end.
+func (c Colours) Warn(text string) string { return c.palette.paint(asWarn, text) }
+
+// Name is for a resource.
+func (c Colours) Name(text string) string { return c.palette.paint(asName, text) }
+
+// Dim is for what one may skip at first.
+func (c Colours) Dim(text string) string { return c.palette.paint(asDim, text) }
