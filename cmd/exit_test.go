@@ -63,7 +63,7 @@ func TestExit(t *testing.T) {
 		{"wrapped usage", fmt.Errorf("case 1: %w", usagef("no such flag")), 2, "error: case 1: no such flag\nsee 'kubectl mesh-trace --help'\n"},
 		{"a refused input", &trace.InputError{Input: trace.InputFrom, Problem: "is odd"}, 2, "error: from is odd\nsee 'kubectl mesh-trace --help'\n"},
 		{"interrupted", fmt.Errorf("list: %w", context.Canceled), 1, "error: interrupted\n"},
-		{"no kubeconfig", errNoKubeconfig, 1, "error: no cluster to read: no kubeconfig was found; name one with --kubeconfig, or trace manifests with -f\n"},
+		{"no kubeconfig", errNoKubeconfig, 1, "error: no cluster to read: no kubeconfig was found; name one with --kubeconfig, or read manifests with -f (test: --manifests)\n"},
 		{"unauthorised", fmt.Errorf("discovery: %w", apierrors.NewUnauthorized("x")), 1, "error: the cluster does not accept your credentials (401 Unauthorized); log in again, or choose others with --context or --user\n"},
 		{
 			"forbidden", apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", errors.New("no")), 1,
@@ -100,7 +100,7 @@ func TestKubeconfigErrors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"none", []string{"reviews"}, "error: no cluster to read: no kubeconfig was found; name one with --kubeconfig, or trace manifests with -f\n"},
+		{"none", []string{"reviews"}, "error: no cluster to read: no kubeconfig was found; name one with --kubeconfig, or read manifests with -f (test: --manifests)\n"},
 		{
 			"no such context",
 			[]string{"--context", "prod", "reviews"},

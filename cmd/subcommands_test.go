@@ -2,11 +2,13 @@ package cmd
 
 import (
 	"encoding/json"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -118,6 +120,26 @@ func TestHelpOfSubcommands(t *testing.T) {
 			if help.Code != 0 || help.ErrOut != "" || !strings.Contains(help.Out, want) {
 				t.Errorf("the help of %s lacks %q: %+v", c.Name(), want, help)
 			}
+		}
+	}
+}
+
+// The help of a subcommand has each of its flags once, its own before those that every command has, and only where it has some.
+func TestSubcommandHelpHasEveryFlagOnce(t *testing.T) {
+	headings := regexp.MustCompile(`(?m)^(Flags|Request|Mesh|Output|Cluster, as for kubectl):$`)
+	for _, c := range newRootCommand(genericiooptions.NewTestIOStreamsDiscard(), Build{}, Deps{}).Commands() {
+		help := runWith(t, Deps{}, c.Name(), "--help").Out
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			line := regexp.MustCompile(`(?m)^  (-\S, |    )--` + f.Name + ` `)
+			if found := line.FindAllString(help, -1); len(found) != 1 {
+				t.Errorf("%s: --%s stands there %d times", c.Name(), f.Name, len(found))
+			}
+		})
+		if found := headings.FindString(help); found != "Flags:" {
+			t.Errorf("%s: the first flags stand under %q", c.Name(), found)
+		}
+		if regexp.MustCompile(`:\n\n`).MatchString(help[strings.Index(help, "Flags:"):]) {
+			t.Errorf("%s: a heading without flags:\n%s", c.Name(), help)
 		}
 	}
 }
