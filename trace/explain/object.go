@@ -37,8 +37,16 @@ func (t *teller) dead() {
 	if hosts != "" {
 		hosts = " for " + hosts
 	}
-	t.add(sectionDecides, Finding{Verdict: resolve.None, Ref: t.object, Text: fmt.Sprintf("nothing was found: asked were %d gateways and %d groups of sidecars%s",
-		len(t.snapshot.GatewayWorkloads()), len(t.snapshot.SidecarViews()), hosts)})
+	t.add(sectionDecides, Finding{Verdict: resolve.None, Ref: t.object, Text: fmt.Sprintf("nothing was found: asked were %s and %s of sidecars%s",
+		count(len(t.snapshot.GatewayWorkloads()), "gateway"), count(len(t.snapshot.SidecarViews()), "group"), hosts)})
+}
+
+// count is a number of things: "1 gateway", "2 gateways".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
 }
 
 func (t *teller) destinationRule() {
