@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -90,10 +91,12 @@ func newRootCommand(streams genericiooptions.IOStreams, build Build, deps Deps) 
 		Version:               build.complete().String(),
 		DisableFlagsInUseLine: true,
 		// exit.go speaks to the user.
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		Args:              oneURL,
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          oneURL,
+		// A word that far from a subcommand's name is taken for it in a message.
+		SuggestionsMinimumDistance: 2,
+		CompletionOptions:          cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE: runs(func(c *cobra.Command, args []string) (*traceOptions, error) {
 			options, err := flags.ToOptions(args[0], streams, build, deps)
 			if err == nil {
@@ -140,12 +143,15 @@ func runs[O options](parse func(c *cobra.Command, args []string) (O, error)) fun
 }
 
 // oneURL requires one argument.
-func oneURL(_ *cobra.Command, args []string) error {
+func oneURL(c *cobra.Command, args []string) error {
 	switch len(args) {
 	case 0:
 		return usagef("a URL is missing: expected [scheme://]host[:port][/path][?query]")
 	case 1:
 		return nil
+	}
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		return usagef("expected one URL, got %d: %q; is %s meant?", len(args), args, strings.Join(near, " or "))
 	}
 	return usagef("expected one URL, got %d: %q", len(args), args)
 }
