@@ -270,9 +270,20 @@ func TestFitsConnection(t *testing.T) {
 		{"an error that is not known", "io error: broken pipe (os error 32)", trace.Delivered, AtRunTime},
 		{"an error that is not known, and the trace does not deliver", "io error: broken pipe (os error 32)", trace.Reset, Agrees},
 	} {
-		if got := fitsConnection(tc.err, tc.decision); got != tc.want {
+		if got := fitsConnection(tc.err, trace.Outcome{Decision: tc.decision}); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
 		}
+	}
+}
+
+// What a waypoint answers by HTTP is no error of the connection.
+func TestFitsConnectionOfAnAnswer(t *testing.T) {
+	answered := trace.Outcome{Decision: trace.Denied, HTTPStatus: 403}
+	if got := fitsConnection("", answered); got != Agrees {
+		t.Errorf("without an error: %s", got)
+	}
+	if got := fitsConnection("http status: 401 Unauthorized", answered); got != Disagrees {
+		t.Errorf("refused by the other ztunnel: %s", got)
 	}
 }
 

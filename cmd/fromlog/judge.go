@@ -60,7 +60,7 @@ func (c *comparer) judge(e *accesslog.Entry, w writer, t *trace.Trace) Verdict {
 
 func (c *comparer) fits(e *accesslog.Entry, w writer, t *trace.Trace, o trace.Outcome) Verdict {
 	if e.Writer == accesslog.Ztunnel {
-		return fitsConnection(e.Error, o.Decision)
+		return fitsConnection(e.Error, o)
 	}
 	hop, last := writersHop(t, o, w)
 	if hop == nil || !sameOrUnknown(strings.TrimSuffix(e.UpstreamCluster, ";"), hop.Envoy.Cluster) {

@@ -12,6 +12,7 @@ import (
 //  2. Nothing is found to connect to: ztunnel knows no such service, waypoint or endpoint.
 //  3. All else comes of what runs, and no configuration decides it by itself: it fits what is delivered as far as configuration goes, and
 //     what is not.
+//  4. A connection on which a proxy answers by HTTP, whatever it answers, is one without an error.
 //
 // Source: https://github.com/istio/ztunnel, src/proxy.rs, Error; src/proxy/inbound.rs, serve_connect; src/proxy/h2/client.rs.
 
@@ -53,15 +54,16 @@ func meaningOf(text string) (decision trace.Decision, says string) {
 	return "", ""
 }
 
-// fitsConnection reports whether a line with the error, or without, can be of the decision.
-func fitsConnection(text string, d trace.Decision) Verdict {
+// fitsConnection reports whether a line with the error, or without, can be of the outcome.
+func fitsConnection(text string, o trace.Outcome) Verdict {
 	decision, _ := meaningOf(text)
+	connected := o.Decision == trace.Delivered || o.HTTPStatus != 0
 	switch {
-	case text == "" && d == trace.Delivered, text != "" && decision == d:
+	case text == "" && connected, text != "" && decision == o.Decision && !connected:
 		return Agrees
 	case text == "" || decision != "":
 		return Disagrees
-	case d == trace.Delivered:
+	case connected:
 		return AtRunTime
 	}
 	return Agrees
