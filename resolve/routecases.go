@@ -22,11 +22,12 @@ import (
 //
 // Source: pilot/pkg/networking/core/route/route.go, TranslateRouteMatch; the rest is logic.
 
-// mostWords, mostDemands and mostClauses bound the cases: words of a regex, parts by words, and clauses on headers.
+// These bound the cases: words of a regex, parts by words, clauses on headers, and routes that are asked for each.
 const (
 	mostWords   = 16
 	mostDemands = 64
 	mostClauses = 6
+	mostNear    = 32
 )
 
 // takenTogether are the routes that together take every request of the demand; nil where there is no proof.
@@ -51,11 +52,26 @@ func takenPart(routes []*Route, d *demand) []int {
 			near = append(near, j)
 		}
 	}
-	taken, ok := takenCase(routes, near, d, headerCases(routes, near))
+	clauses := headerCases(routes, near)
+	near = slices.DeleteFunc(near, func(j int) bool { return !routes[j].decided(d, clauses) })
+	taken, ok := takenCase(routes, near[:min(len(near), mostNear)], d, clauses)
 	if !ok {
 		return nil
 	}
 	return taken
+}
+
+// decided reports whether the route speaks of no header but those of the demand and of the clauses.
+func (r *Route) decided(d *demand, clauses []namedClause) bool {
+	for _, of := range []map[string]*networking.StringMatch{r.Match.GetHeaders(), r.Match.GetWithoutHeaders()} {
+		for name := range of {
+			named := func(c namedClause) bool { return foldedName(c.name, name) }
+			if !slices.ContainsFunc(clauses, named) && !slices.ContainsFunc(d.headers, named) && !slices.ContainsFunc(d.without, named) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // takenCase takes a case, or parts it further by the first of the clauses.
