@@ -40,6 +40,8 @@ type Cluster struct {
 	MeshConfig string
 	// InferencePools is set where istiod reads them.
 	InferencePools bool
+	// Ambient is set where istiod has ambient mode on.
+	Ambient  bool
 	Pods           []*Pod
 	Services       []*corev1.Service
 
@@ -57,8 +59,10 @@ type Pod struct {
 	*corev1.Pod
 	// Owner is "Deployment shop/web".
 	Owner string
-	// Proxy is sidecar, gateway, or empty.
-	Proxy   string
+	// Proxy is sidecar, gateway, waypoint, or empty.
+	Proxy string
+	// Captured is set where ztunnel has its connections.
+	Captured bool
 	Address netip.Addr
 	Ready   bool
 	// Invented is set where no manifest gives the address.
@@ -214,6 +218,7 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		}
 	}
 	objects = applied(objects)
+	c.Ambient = c.holdsAmbient(objects)
 	owned := map[string]bool{}
 	for _, o := range objects {
 		if p, ok := o.(*corev1.Pod); ok {
@@ -253,6 +258,9 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		c.Objects = append(c.Objects, o)
 	}
 	c.deployGateways()
+	if !c.Ambient && slices.ContainsFunc(c.Pods, func(p *Pod) bool { return p.Captured }) {
+		return Unjudged{"captured pods without a control plane for ztunnel"}
+	}
 	c.InferencePools = readsInferencePools(objects)
 	if err := c.serveInferencePools(); err != nil {
 		return err

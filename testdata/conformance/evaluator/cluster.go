@@ -44,7 +44,7 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 	}
 	for _, t := range targets {
 		branch := p.fork(t.part)
-		branch.peer, branch.sent, branch.endpoint = v.machine.Address, true, ""
+		branch.peer, branch.sent, branch.tunnel, branch.endpoint = v.machine.Address, true, false, ""
 		if c.GetType() != cluster.Cluster_ORIGINAL_DST && !dynamicForward(c) {
 			branch.endpoint = fmt.Sprint(t.name, t.address)
 			if t.again > 0 {
@@ -52,6 +52,10 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 			}
 		}
 		if !k.seal(branch, v, c, t, x) {
+			continue
+		}
+		if t.internal != "" {
+			k.originate(branch, v, t)
 			continue
 		}
 		k.connect(branch, t)
@@ -144,6 +148,7 @@ func (k *walk) seal(p *path, v *visit, c *cluster.Cluster, t target, x *exchange
 			break
 		}
 	}
+	socket = innermost(socket)
 	if socket == nil || socket.GetName() == "envoy.transport_sockets.raw_buffer" {
 		return true
 	}
