@@ -42,16 +42,18 @@ type Cluster struct {
 	InferencePools bool
 	// Ambient is set where istiod has ambient mode on.
 	Ambient  bool
-	Pods           []*Pod
-	Services       []*corev1.Service
+	Pods     []*Pod
+	Services []*corev1.Service
 
 	namespaces map[string]*corev1.Namespace
 	nodes      map[string]*corev1.Node
 	slices     []*discoveryv1.EndpointSlice
-	endpoints  map[string]bool
-	invented   map[netip.Addr]bool
-	nextPod    netip.Addr
-	nextVIP    netip.Addr
+	// deployments are the owners of pods that are there, "Deployment shop/web", even where they have none.
+	deployments map[string]bool
+	endpoints   map[string]bool
+	invented    map[netip.Addr]bool
+	nextPod     netip.Addr
+	nextVIP     netip.Addr
 }
 
 // Pod is a pod and what runs it.
@@ -63,8 +65,8 @@ type Pod struct {
 	Proxy string
 	// Captured is set where ztunnel has its connections.
 	Captured bool
-	Address netip.Addr
-	Ready   bool
+	Address  netip.Addr
+	Ready    bool
 	// Invented is set where no manifest gives the address.
 	Invented bool
 	// Machine is set where it is no pod, but the machine of a WorkloadEntry.
@@ -84,7 +86,7 @@ func NewWithGateways(manifests map[string]string) (*Cluster, error) { return bui
 
 func build(manifests map[string]string, gateways bool) (*Cluster, error) {
 	c := &Cluster{
-		namespaces: map[string]*corev1.Namespace{}, nodes: map[string]*corev1.Node{}, endpoints: map[string]bool{}, invented: map[netip.Addr]bool{},
+		namespaces: map[string]*corev1.Namespace{}, nodes: map[string]*corev1.Node{}, endpoints: map[string]bool{}, deployments: map[string]bool{}, invented: map[netip.Addr]bool{},
 		nextPod: netip.MustParseAddr("10.244.0.1"), nextVIP: netip.MustParseAddr("10.96.0.1"),
 	}
 	names := make([]string, 0, len(manifests))
@@ -234,6 +236,7 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		case *corev1.Pod:
 			c.addPod(x, ownerOf(x))
 		case *appsv1.Deployment:
+			c.deployments["Deployment "+x.Namespace+"/"+x.Name] = true
 			c.addPods("Deployment", x.ObjectMeta, replicas(x.Spec.Replicas), x.Spec.Template, "", owned)
 		case *appsv1.StatefulSet:
 			c.addPods("StatefulSet", x.ObjectMeta, replicas(x.Spec.Replicas), x.Spec.Template, x.Spec.ServiceName, owned)

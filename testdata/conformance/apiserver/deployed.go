@@ -50,7 +50,7 @@ func (c *Cluster) deployGateways() {
 			role, annotations = "waypoint", map[string]string{"networking.istio.io/traffic-distribution": "PreferClose"}
 			address(gw, name)
 		}
-		if owner := "Deployment " + gw.Namespace + "/" + name; !slices.ContainsFunc(c.Pods, func(p *Pod) bool { return p.Owner == owner }) {
+		if owner := "Deployment " + gw.Namespace + "/" + name; !c.deployments[owner] {
 			c.addPod(&corev1.Pod{
 				ObjectMeta: metav1.ObjectMeta{Name: name + "-0", Namespace: gw.Namespace, Labels: labels, CreationTimestamp: metav1.NewTime(created)},
 				Spec: corev1.PodSpec{

@@ -105,6 +105,7 @@ func (c *Cluster) addPod(p *corev1.Pod, owner string) {
 		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue})
 	}
 	c.Pods = append(c.Pods, pod)
+	c.deployments[owner] = true
 }
 
 // templated is the proxy that the webhook puts into a pod: that of the templates the pod names, among them

@@ -18,7 +18,7 @@ type target struct {
 	name    string
 	// internal is the listener of the proxy itself that leads there; empty for an endpoint of the network.
 	internal string
-	part    float64
+	part     float64
 	// again counts the targets with the same address before it.
 	again    int
 	metadata *core.Metadata

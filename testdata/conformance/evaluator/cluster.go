@@ -8,6 +8,7 @@ import (
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	rawbuffer "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/raw_buffer/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	httpoptions "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -149,7 +150,7 @@ func (k *walk) seal(p *path, v *visit, c *cluster.Cluster, t target, x *exchange
 		}
 	}
 	socket = innermost(socket)
-	if socket == nil || socket.GetName() == "envoy.transport_sockets.raw_buffer" {
+	if socket == nil || socket.GetTypedConfig().MessageIs(&rawbuffer.RawBuffer{}) {
 		return true
 	}
 	ctx := &tlsv3.UpstreamTlsContext{}
