@@ -191,8 +191,8 @@ func (k *walk) enter(p *path, m *Machine, to netip.AddrPort) {
 // but no certificate of the mesh.
 func (k *walk) application(p *path, name string, to netip.AddrPort) {
 	b := p.bytes
-	if connect, _, ok := b.tunnel(); ok && connect != nil {
-		k.broken(p, Reset, noHandshake, "HBONE to a program")
+	if _, _, ok := b.tunnel(); ok {
+		k.broken(p, Unavailable, refused, "no one takes HBONE there")
 		return
 	}
 	if b.TLS != nil && b.TLS.Mesh {
