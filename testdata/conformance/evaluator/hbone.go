@@ -100,7 +100,7 @@ func (k *walk) terminate(p *path, v *visit, m *hcm.HttpConnectionManager) {
 		}
 		about := facts{visit: v, request: p.bytes.HTTP, source: p.peer, remote: p.peer}
 		if ok, why := allowed(c.GetRules(), about); !ok {
-			k.rejected(p, why)
+			k.denied(p, why)
 			return
 		}
 	}

@@ -357,7 +357,7 @@ func direct(client, w *workloadapi.Workload, s *workloadapi.Service, port uint16
 		return []way{x.at(w, netip.AddrPortFrom(netip.Addr{}, port))}
 	}
 	if len(found) == 0 {
-		return []way{{part: part, failure: "no resolved addresses"}}
+		return []way{{part: part, failure: "no ip addresses were resolved for workload"}}
 	}
 	var out []way
 	for _, ip := range found {

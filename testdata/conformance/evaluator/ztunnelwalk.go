@@ -9,11 +9,12 @@ import (
 // A connection at the ztunnels of both sides. HBONE is TLS with the mesh's certificates around an HTTP CONNECT, in which the
 // connection travels.
 //
-//  1. The client's ztunnel sends as ztunnel.go says. It is no Envoy: what fails behind it, it ends without a word.
+//  1. The client's ztunnel sends as ztunnel.go says. It is no Envoy: what fails behind it, it ends without a word. Why it can send
+//     nowhere, it logs.
 //  2. At port 15008 the server's takes HBONE of its own trust domain for its own address, and no other bytes.
 //  3. At other ports it takes what comes, as of no one.
 //  4. Both then go by the policies (ztunnelrules.go), for the port that is meant. HBONE that is refused is answered with 401, and
-//     the connection in it ends; other connections are closed.
+//     the connection in it ends; other connections are closed. The log has the flag DENY and the error.
 //
 // Source: https://github.com/istio/ztunnel, src/proxy/inbound.rs, src/proxy/inbound_passthrough.rs, src/tls/workload.rs.
 
@@ -37,7 +38,7 @@ func (k *walk) captured(p *path, m *Machine, to netip.AddrPort) {
 		case x.failure == "another network":
 			k.unknown(branch, x.failure)
 		case x.failure != "":
-			k.end(branch, Outcome{Decision: Unavailable, Why: x.failure})
+			k.end(branch, Outcome{Decision: Unavailable, Details: x.failure})
 		case x.name != "":
 			branch.endpoint = x.name
 			k.application(branch, x.name, x.to)
@@ -109,21 +110,12 @@ func (k *walk) guarded(p *path, m *Machine, to netip.AddrPort) {
 		return
 	}
 	if ok, why := m.Ztunnel.verdict(server, f); !ok { // 4.
-		k.rejected(p, why)
+		o := Outcome{Decision: Denied, Flag: "DENY", Details: "connection closed due to policy rejection: " + why}
+		if p.http {
+			o.Status = 503
+		}
+		k.end(p, o)
 		return
 	}
 	k.application(p, m.Name, f.to)
-}
-
-// rejected is a connection that a ztunnel ends by policy. An Envoy that sent it sees a connection that ends before the answer.
-func (k *walk) rejected(p *path, why string) {
-	o := Outcome{Decision: Denied, Why: why}
-	switch {
-	case !p.sent:
-	case p.wrapped():
-		o = p.failed(o, "UF", "remote_connection_failure")
-	default:
-		o = p.failed(o, "UC", "connection_termination")
-	}
-	k.end(p, o)
 }

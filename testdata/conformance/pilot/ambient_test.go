@@ -34,7 +34,7 @@ func TestAmbient(t *testing.T) {
 			mesh: mesh("", ""),
 			from: "shop/web", host: "cart", port: 81, path: "/",
 			want: []string{
-				`Unavailable 0 0 no healthy upstream`,
+				`Unavailable 0 no healthy upstream 0`,
 				`  ztunnel outbound shop/web plaintext`,
 			},
 		},
@@ -110,7 +110,7 @@ func TestAmbient(t *testing.T) {
 			mesh: mesh("", "", strict),
 			from: "outer/plain", host: "cart.shop", port: 80, path: "/",
 			want: []string{
-				`Denied 0 0 explicitly denied by: istio-system/istio_converted_static_strict`,
+				`Denied 0 DENY connection closed due to policy rejection: explicitly denied by: istio-system/istio_converted_static_strict 0`,
 				`  ztunnel inbound shop/cart plaintext`,
 			},
 		},
@@ -129,7 +129,7 @@ func TestAmbient(t *testing.T) {
 			mesh: mesh("", "", deny("shop", "shop")),
 			from: "shop/web", host: "cart", port: 80, path: "/",
 			want: []string{
-				`Denied 0 0 explicitly denied by: shop/p`,
+				`Denied 0 DENY connection closed due to policy rejection: explicitly denied by: shop/p 0`,
 				`  ztunnel outbound shop/web plaintext`,
 				`  ztunnel inbound shop/cart HBONE ns/shop/sa/web`,
 			},
@@ -139,7 +139,7 @@ func TestAmbient(t *testing.T) {
 			mesh: mesh("", "", deny("shop", "edge")),
 			from: "edge/proxied", host: "cart.shop", port: 80, path: "/",
 			want: []string{
-				`Denied 503 UC upstream_reset_before_response_started{connection_termination} 0 explicitly denied by: shop/p`,
+				`Denied 503 DENY connection closed due to policy rejection: explicitly denied by: shop/p 0`,
 				`  sidecar outbound edge/proxied plaintext 0.0.0.0_80 outbound|80||cart.shop.svc.cluster.local`,
 				`  ztunnel inbound shop/cart HBONE ns/edge/sa/proxied`,
 			},
@@ -149,7 +149,7 @@ func TestAmbient(t *testing.T) {
 			mesh: mesh("", "", deny("shop", "edge")),
 			from: "edge/proxied", host: "cart.shop", port: 90,
 			want: []string{
-				`Denied 0 0 explicitly denied by: shop/p`,
+				`Denied 0 DENY connection closed due to policy rejection: explicitly denied by: shop/p 0`,
 				`  sidecar outbound edge/proxied plaintext 10.96.0.2_90 outbound|90||cart.shop.svc.cluster.local`,
 				`  ztunnel inbound shop/cart HBONE ns/edge/sa/proxied`,
 			},
@@ -212,7 +212,7 @@ func TestAmbient(t *testing.T) {
 			mesh: mesh(use, "", waypointOfShop, policy("AuthorizationPolicy", "shop", "{selector: {matchLabels: {app: cart}}, rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/web]}}]}]}")),
 			from: "shop/web", host: "cart", port: 80, path: "/",
 			want: []string{
-				`Denied 503 UC upstream_reset_before_response_started{connection_termination} 0 allow policies exist, but none allowed`,
+				`Denied 503 DENY connection closed due to policy rejection: allow policies exist, but none allowed 0`,
 				`  ztunnel outbound shop/web plaintext`,
 				`  waypoint gateway shop/wp HBONE ns/shop/sa/web main_internal inbound-vip|80|http|cart.shop.svc.cluster.local inbound-vip|80|http|cart.shop.svc.cluster.local`,
 				`  ztunnel inbound shop/cart HBONE ns/shop/sa/wp`,
@@ -253,7 +253,7 @@ func TestAmbient(t *testing.T) {
 			mesh: mesh(use, "", waypointOfShop, scaledToZero),
 			from: "shop/web", host: "cart", port: 80, path: "/",
 			want: []string{
-				`Unavailable 0 0 unknown waypoint`,
+				`Unavailable 0 unknown waypoint 0`,
 				`  ztunnel outbound shop/web plaintext`,
 			},
 		},
@@ -302,7 +302,7 @@ func TestAmbient(t *testing.T) {
 			mesh: mesh("", "", ingressGateway, deny("shop", "edge")),
 			from: "edge/in-istio", host: "any.example", port: 80, path: "/",
 			want: []string{
-				`Denied 503 UC upstream_reset_before_response_started{connection_termination} 0 explicitly denied by: shop/p`,
+				`Denied 503 DENY connection closed due to policy rejection: explicitly denied by: shop/p 0`,
 				`  gateway gateway edge/in-istio plaintext 0.0.0.0_80 outbound|80||cart.shop.svc.cluster.local`,
 				`  ztunnel inbound shop/cart HBONE ns/edge/sa/in-istio`,
 			},
@@ -312,7 +312,7 @@ func TestAmbient(t *testing.T) {
 			mesh: mesh(use, "", waypointOfShop, deny("shop", "shop")),
 			from: "shop/web", host: "cart", port: 80, path: "/",
 			want: []string{
-				`Denied 503 UC upstream_reset_before_response_started{connection_termination} 0 explicitly denied by: shop/p`,
+				`Denied 503 DENY connection closed due to policy rejection: explicitly denied by: shop/p 0`,
 				`  ztunnel outbound shop/web plaintext`,
 				`  waypoint gateway shop/wp HBONE ns/shop/sa/web main_internal inbound-vip|80|http|cart.shop.svc.cluster.local inbound-vip|80|http|cart.shop.svc.cluster.local`,
 				`  ztunnel inbound shop/cart HBONE ns/shop/sa/wp`,
@@ -427,7 +427,7 @@ func TestAmbient(t *testing.T) {
 			mesh: mesh(use, "", waypointOfShop, policy("AuthorizationPolicy", "istio-system", "{}")),
 			from: "shop/web", host: "cart", port: 80, path: "/",
 			want: []string{
-				`Denied 503 UC upstream_reset_before_response_started{connection_termination} 0 allow policies exist, but none allowed`,
+				`Denied 503 DENY connection closed due to policy rejection: allow policies exist, but none allowed 0`,
 				`  ztunnel outbound shop/web plaintext`,
 				`  waypoint gateway shop/wp HBONE ns/shop/sa/web main_internal inbound-vip|80|http|cart.shop.svc.cluster.local inbound-vip|80|http|cart.shop.svc.cluster.local`,
 				`  ztunnel inbound shop/cart HBONE ns/shop/sa/wp`,
