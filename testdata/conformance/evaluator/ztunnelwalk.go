@@ -82,7 +82,7 @@ func (k *walk) guarded(p *path, m *Machine, to netip.AddrPort) {
 		k.unknown(p, "ztunnel does not know its own workload "+m.UID)
 		return
 	}
-	p.hops = append(p.hops, Hop{Machine: m.Name, Kind: "ztunnel", Direction: "inbound", TLS: "plaintext"})
+	p.hops = append(p.hops, Hop{Machine: m.Name, Kind: "ztunnel", Direction: "inbound", TLS: wireTLS(p.bytes)})
 	f := inboundFacts{from: p.peer, to: to}
 	if to.Port() == hbonePort { // 2.
 		connect, inner, ok := p.bytes.tunnel()
