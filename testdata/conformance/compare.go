@@ -20,7 +20,7 @@ import (
 //  2. Of the ends that an outcome has otherwise, because an external authorizer refuses: the same, as far as they have
 //     it. Other undetermined outcomes are not compared, nor those for which it is open whether the authorizer is asked
 //     or which of two policies refuses.
-//  3. Of each hop that is an Envoy, in the order travelled: proxy, direction, workload, tls, peer, and its
+//  3. Of each hop that is a proxy, in the order travelled: proxy, direction, workload, tls, peer, and of an Envoy its
 //     listener, filterChain, routeConfig, virtualHost, route and cluster.
 //
 // What is not, and why:
@@ -46,10 +46,8 @@ func said(d *render.Document, c *apiserver.Cluster) (out fates, undetermined boo
 		undetermined = undetermined || open(d, o)
 		var hops []string
 		for i, n := range o.Hops {
-			if h := d.Hops[n]; h.Proxy == "sidecar" || h.Proxy == "gateway" {
-				if h.Envoy.Listener != "" {
-					hops = append(hops, names.step(h, i == len(o.Hops)-1, refuses(o.Decision)).line())
-				}
+			if h := d.Hops[n]; h.Proxy == "ztunnel" || h.Envoy.Listener != "" {
+				hops = append(hops, names.step(h, i == len(o.Hops)-1, refuses(o.Decision)).line())
 			}
 		}
 		a := answer{

@@ -40,16 +40,20 @@ type Cluster struct {
 	MeshConfig string
 	// InferencePools is set where istiod reads them.
 	InferencePools bool
-	Pods           []*Pod
-	Services       []*corev1.Service
+	// Ambient is set where istiod has ambient mode on.
+	Ambient  bool
+	Pods     []*Pod
+	Services []*corev1.Service
 
 	namespaces map[string]*corev1.Namespace
 	nodes      map[string]*corev1.Node
 	slices     []*discoveryv1.EndpointSlice
-	endpoints  map[string]bool
-	invented   map[netip.Addr]bool
-	nextPod    netip.Addr
-	nextVIP    netip.Addr
+	// deployments are the owners of pods that are there, "Deployment shop/web", even where they have none.
+	deployments map[string]bool
+	endpoints   map[string]bool
+	invented    map[netip.Addr]bool
+	nextPod     netip.Addr
+	nextVIP     netip.Addr
 }
 
 // Pod is a pod and what runs it.
@@ -57,10 +61,12 @@ type Pod struct {
 	*corev1.Pod
 	// Owner is "Deployment shop/web".
 	Owner string
-	// Proxy is sidecar, gateway, or empty.
-	Proxy   string
-	Address netip.Addr
-	Ready   bool
+	// Proxy is sidecar, gateway, waypoint, or empty.
+	Proxy string
+	// Captured is set where ztunnel has its connections.
+	Captured bool
+	Address  netip.Addr
+	Ready    bool
 	// Invented is set where no manifest gives the address.
 	Invented bool
 	// Machine is set where it is no pod, but the machine of a WorkloadEntry.
@@ -80,7 +86,7 @@ func NewWithGateways(manifests map[string]string) (*Cluster, error) { return bui
 
 func build(manifests map[string]string, gateways bool) (*Cluster, error) {
 	c := &Cluster{
-		namespaces: map[string]*corev1.Namespace{}, nodes: map[string]*corev1.Node{}, endpoints: map[string]bool{}, invented: map[netip.Addr]bool{},
+		namespaces: map[string]*corev1.Namespace{}, nodes: map[string]*corev1.Node{}, endpoints: map[string]bool{}, deployments: map[string]bool{}, invented: map[netip.Addr]bool{},
 		nextPod: netip.MustParseAddr("10.244.0.1"), nextVIP: netip.MustParseAddr("10.96.0.1"),
 	}
 	names := make([]string, 0, len(manifests))
@@ -214,6 +220,7 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		}
 	}
 	objects = applied(objects)
+	c.Ambient = c.holdsAmbient(objects)
 	owned := map[string]bool{}
 	for _, o := range objects {
 		if p, ok := o.(*corev1.Pod); ok {
@@ -229,6 +236,7 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		case *corev1.Pod:
 			c.addPod(x, ownerOf(x))
 		case *appsv1.Deployment:
+			c.deployments["Deployment "+x.Namespace+"/"+x.Name] = true
 			c.addPods("Deployment", x.ObjectMeta, replicas(x.Spec.Replicas), x.Spec.Template, "", owned)
 		case *appsv1.StatefulSet:
 			c.addPods("StatefulSet", x.ObjectMeta, replicas(x.Spec.Replicas), x.Spec.Template, x.Spec.ServiceName, owned)
@@ -253,6 +261,9 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		c.Objects = append(c.Objects, o)
 	}
 	c.deployGateways()
+	if !c.Ambient && slices.ContainsFunc(c.Pods, func(p *Pod) bool { return p.Captured }) {
+		return Unjudged{"captured pods without a control plane for ztunnel"}
+	}
 	c.InferencePools = readsInferencePools(objects)
 	if err := c.serveInferencePools(); err != nil {
 		return err

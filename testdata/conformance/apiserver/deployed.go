@@ -21,6 +21,7 @@ import (
 //  2. The pods have the Gateway's labels, or those of spec.infrastructure, and gateway.networking.k8s.io/gateway-name,
 //     which the Service selects.
 //  3. The Service has the port 15021, and one for each number among the listeners and those of ListenerSets.
+//  4. The pods are not captured. A waypoint's Service prefers what is close to the client.
 //
 // Source: pilot/pkg/config/kube/gatewaycommon/deploymentcontroller.go, configureIstioGateway.
 
@@ -43,12 +44,18 @@ func (c *Cluster) deployGateways() {
 		labels["gateway.networking.k8s.io/gateway-name"] = gw.Name
 		labels["gateway.networking.k8s.io/gateway-class-name"] = string(gw.Spec.GatewayClassName)
 		labels["gateway.istio.io/managed"] = info.ControllerLabel
-		if owner := "Deployment " + gw.Namespace + "/" + name; !slices.ContainsFunc(c.Pods, func(p *Pod) bool { return p.Owner == owner }) {
+		role, annotations := "router", map[string]string(nil)
+		labels = merged(map[string]string{dataplaneMode: "none"}, labels) // 4.
+		if info.Templates == "waypoint" {
+			role, annotations = "waypoint", map[string]string{"networking.istio.io/traffic-distribution": "PreferClose"}
+			address(gw, name)
+		}
+		if owner := "Deployment " + gw.Namespace + "/" + name; !c.deployments[owner] {
 			c.addPod(&corev1.Pod{
 				ObjectMeta: metav1.ObjectMeta{Name: name + "-0", Namespace: gw.Namespace, Labels: labels, CreationTimestamp: metav1.NewTime(created)},
 				Spec: corev1.PodSpec{
 					ServiceAccountName: cmp.Or(gw.Annotations["gateway.istio.io/service-account"], plain),
-					Containers:         []corev1.Container{{Name: "istio-proxy", Image: "proxyv2", Args: []string{"proxy", "router"}}},
+					Containers:         []corev1.Container{{Name: "istio-proxy", Image: "proxyv2", Args: []string{"proxy", role}}},
 				},
 			}, owner)
 		}
@@ -56,12 +63,26 @@ func (c *Cluster) deployGateways() {
 			continue
 		}
 		c.addService(&corev1.Service{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: gw.Namespace, CreationTimestamp: metav1.NewTime(created), Labels: map[string]string{"gateway.networking.k8s.io/gateway-name": gw.Name}},
+			ObjectMeta: metav1.ObjectMeta{
+				Name: name, Namespace: gw.Namespace, CreationTimestamp: metav1.NewTime(created), Annotations: annotations,
+				Labels: merged(infrastructureLabels(gw), map[string]string{
+					"gateway.networking.k8s.io/gateway-name": gw.Name, "gateway.networking.k8s.io/gateway-class-name": string(gw.Spec.GatewayClassName),
+					"gateway.istio.io/managed": info.ControllerLabel,
+				}),
+			},
 			Spec: corev1.ServiceSpec{
 				Type: info.DefaultServiceType, Selector: map[string]string{"gateway.networking.k8s.io/gateway-name": gw.Name}, Ports: c.listenerPorts(gw),
 			},
 		})
 	}
+}
+
+// merged are labels, those of the second over those of the first.
+func merged(first, second map[string]string) map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, first)
+	maps.Copy(out, second)
+	return out
 }
 
 // controller is that of a class.

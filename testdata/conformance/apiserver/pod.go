@@ -76,6 +76,7 @@ func (c *Cluster) addPod(p *corev1.Pod, owner string) {
 	if pod.Proxy == "" && fresh && c.injects(p) {
 		pod.Proxy = templated(p)
 	}
+	c.capture(pod, fresh)
 	if pod.Proxy == "sidecar" {
 		if _, ok := p.Labels["security.istio.io/tlsMode"]; !ok && fresh {
 			p.Labels["security.istio.io/tlsMode"] = "istio"
@@ -104,6 +105,7 @@ func (c *Cluster) addPod(p *corev1.Pod, owner string) {
 		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue})
 	}
 	c.Pods = append(c.Pods, pod)
+	c.deployments[owner] = true
 }
 
 // templated is the proxy that the webhook puts into a pod: that of the templates the pod names, among them
@@ -129,6 +131,9 @@ func runs(p *corev1.Pod) string {
 		}
 		if slices.Contains(x.Args, "router") {
 			return "gateway"
+		}
+		if slices.Contains(x.Args, "waypoint") {
+			return "waypoint"
 		}
 		if len(x.Args) == 0 && (strings.Contains(p.Annotations["inject.istio.io/templates"], "gateway") ||
 			p.Labels["istio"] == "ingressgateway" || p.Labels["istio"] == "egressgateway") {

@@ -16,7 +16,9 @@ import (
 type target struct {
 	address netip.AddrPort
 	name    string
-	part    float64
+	// internal is the listener of the proxy itself that leads there; empty for an endpoint of the network.
+	internal string
+	part     float64
 	// again counts the targets with the same address before it.
 	again    int
 	metadata *core.Metadata
@@ -109,22 +111,25 @@ func levelsOf(assignment *endpoint.ClusterLoadAssignment, once bool, lookUp func
 	for _, l := range assignment.GetEndpoints() {
 		group := locality{weight: float64(l.GetLoadBalancingWeight().GetValue())}
 		for _, e := range l.GetLbEndpoints() {
-			a := e.GetEndpoint().GetAddress().GetSocketAddress()
+			a, inner := e.GetEndpoint().GetAddress().GetSocketAddress(), e.GetEndpoint().GetAddress().GetEnvoyInternalAddress()
+			if inner != nil {
+				a = socketOf(inner)
+			}
 			if a == nil {
 				return nil, "endpoint without a socket address"
 			}
-			if a.GetAddress() == "" { // https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/core/v3/address.proto: at least one character
+			if a.GetAddress() == "" && inner == nil { // https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/core/v3/address.proto: at least one character
 				return nil, "an endpoint without address: the assignment is refused"
 			}
 			h := host{healthy: healthy(e), weight: weightOf(e)}
-			h.metadata = e.GetMetadata()
+			h.metadata, h.internal = e.GetMetadata(), inner.GetServerListenerName()
 			ips := []netip.Addr{{}}
 			if ip, err := netip.ParseAddr(a.GetAddress()); err == nil {
 				ips[0] = ip
 			} else if found, known := lookUp(a.GetAddress()); known {
 				ips = found
 			} else {
-				h.name = a.GetAddress()
+				h.name = a.GetAddress() // nothing for an internal address: the connection goes on to where it was headed
 			}
 			for _, ip := range ips {
 				h.address = netip.AddrPortFrom(ip, uint16(a.GetPortValue()))
@@ -143,6 +148,15 @@ func levelsOf(assignment *endpoint.ClusterLoadAssignment, once bool, lookUp func
 		out = append(out, byPriority[priority])
 	}
 	return out, ""
+}
+
+// socketOf is the address that istiod writes into the identifier of an internal one; empty without an identifier.
+func socketOf(a *core.EnvoyInternalAddress) *core.SocketAddress {
+	at, err := netip.ParseAddrPort(a.GetEndpointId())
+	if err != nil {
+		return &core.SocketAddress{}
+	}
+	return &core.SocketAddress{Address: at.Addr().String(), PortSpecifier: &core.SocketAddress_PortValue{PortValue: uint32(at.Port())}}
 }
 
 func (l level) hosts() []host {

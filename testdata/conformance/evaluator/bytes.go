@@ -9,7 +9,7 @@ import (
 
 // Bytes are what travels on a connection: TLS around something, HTTP, or anything else.
 type Bytes struct {
-	// TLS is the outermost handshake; nil without one. Inner is then what it protects.
+	// TLS is the outermost handshake; nil without one. Inner is then what it protects, and for a request CONNECT what it carries.
 	TLS   *Handshake
 	Inner *Bytes
 	// HTTP is the request; nil for other bytes.

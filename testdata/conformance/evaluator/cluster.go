@@ -8,6 +8,7 @@ import (
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	rawbuffer "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/raw_buffer/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	httpoptions "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -44,7 +45,7 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 	}
 	for _, t := range targets {
 		branch := p.fork(t.part)
-		branch.peer, branch.sent, branch.endpoint = v.machine.Address, true, ""
+		branch.peer, branch.sent, branch.tunnel, branch.endpoint = v.machine.Address, true, false, ""
 		if c.GetType() != cluster.Cluster_ORIGINAL_DST && !dynamicForward(c) {
 			branch.endpoint = fmt.Sprint(t.name, t.address)
 			if t.again > 0 {
@@ -52,6 +53,10 @@ func (k *walk) cluster(p *path, v *visit, name string, x *exchange) {
 			}
 		}
 		if !k.seal(branch, v, c, t, x) {
+			continue
+		}
+		if t.internal != "" {
+			k.originate(branch, v, t)
 			continue
 		}
 		k.connect(branch, t)
@@ -144,7 +149,8 @@ func (k *walk) seal(p *path, v *visit, c *cluster.Cluster, t target, x *exchange
 			break
 		}
 	}
-	if socket == nil || socket.GetName() == "envoy.transport_sockets.raw_buffer" {
+	socket = innermost(socket)
+	if socket == nil || socket.GetTypedConfig().MessageIs(&rawbuffer.RawBuffer{}) {
 		return true
 	}
 	ctx := &tlsv3.UpstreamTlsContext{}

@@ -28,6 +28,8 @@ type visit struct {
 	dialled bool
 	// sni, peer and terminated are what the handshake gave.
 	sni, peer string
+	// principal is the name of whoever opened the tunnel that the connection came by; empty for another connection.
+	principal string
 	// sniPort is where a dynamic forward proxy finds the host that sni names.
 	sniPort    int
 	tls        bool
@@ -48,6 +50,13 @@ func (k *walk) connection(p *path, v *visit) {
 	}
 	s := sniff(v.listener, p.bytes, v.destination, p.peer)
 	chain := chooseChain(v.listener, s)
+	if v.listener.GetFilterChainMatcher() != nil {
+		var unknown string
+		if chain, unknown = chainByMatcher(v.listener, s); unknown != "" {
+			k.unknown(p, unknown)
+			return
+		}
+	}
 	if chain == nil {
 		k.broken(p, Reset, noChain, "no filter chain")
 		return
@@ -96,9 +105,13 @@ func (k *walk) connection(p *path, v *visit) {
 				k.unknown(p, err.Error())
 				return
 			}
+			if p.bytes.HTTP != nil && p.bytes.Inner != nil && p.bytes.TLS == nil {
+				k.terminate(p, v, m)
+				return
+			}
 			k.http(p, v, m)
 			return
-		case "istio.metadata_exchange", "envoy.filters.network.sni_cluster", "envoy.filters.network.set_filter_state",
+		case "connect_authority", "istio.metadata_exchange", "envoy.filters.network.sni_cluster", "envoy.filters.network.set_filter_state",
 			"istio.stats", "envoy.filters.network.peer_metadata",
 			"envoy.filters.network.mongo_proxy", "envoy.filters.network.mysql_proxy": // they only listen: bytes that are not Mongo's pass all the same
 		case "envoy.filters.network.sni_dynamic_forward_proxy", "envoy.extensions.filters.network.sni_dynamic_forward_proxy":

@@ -43,6 +43,8 @@ func (k *walk) broken(p *path, d Decision, f failure, why string) {
 		case notHTTP:
 			o.Flag, o.Details = "DPE", "http1.codec_error"
 		}
+	case p.tunnel && !p.wrapped():
+		o = p.failed(o, "UC", "connection_termination")
 	case f == refused, f == notSupplied, p.wrapped() && f != closed:
 		// The sender's handshake does not finish: for it the connection never was made.
 		o = p.failed(o, "UF", "remote_connection_failure"+transport(f))

@@ -124,6 +124,13 @@ func narrow(chains []*listener.FilterChain, step func(*listener.FilterChainMatch
 func rejected(l *listener.Listener) string {
 	seen := map[string]bool{}
 	for _, c := range l.GetFilterChains() {
+		if l.GetFilterChainMatcher() != nil { // what the chains themselves match does not count
+			if seen[c.GetName()] {
+				return "two filter chains of one name"
+			}
+			seen[c.GetName()] = true
+			continue
+		}
 		m := c.GetFilterChainMatch()
 		prefixes := []string{""}
 		if len(m.GetPrefixRanges()) > 0 {

@@ -11,7 +11,7 @@ import (
 
 // Proxy is one Envoy and what it was sent.
 type Proxy struct {
-	// Kind is sidecar or gateway.
+	// Kind is sidecar, gateway or waypoint.
 	Kind string
 	// Identity is the URI in its certificate.
 	Identity  string
@@ -32,6 +32,19 @@ type Machine struct {
 	Proxy *Proxy
 	// Iptables lead connections to the proxy of a sidecar; nil for all of them.
 	Iptables *Iptables
+	// Ztunnel has the machine's connections, and UID is what the workload is called there; nil for one that is not captured.
+	Ztunnel *Ztunnel
+	UID     string
+	// InboundOpen is set where only what it sends is captured, and HBONE.
+	InboundOpen bool
+}
+
+// hboneListener is the listener of a sidecar for HBONE, if that is where a connection goes.
+func (m *Machine) hboneListener(to netip.AddrPort) *listener.Listener {
+	if m.Proxy == nil || m.Proxy.Kind != "sidecar" || to.Port() != hbonePort {
+		return nil
+	}
+	return bound(m.Proxy.Listeners, to)
 }
 
 // World is who is where.

@@ -108,7 +108,8 @@ func (f facts) is(p *rbac.Principal) bool {
 		}
 		return f.peer != "" && stringMatches(r.Authenticated.GetPrincipalName(), f.peer)
 	case *rbac.Principal_FilterState:
-		return r.FilterState.GetKey() == "io.istio.peer_principal" && f.peer != "" && stringMatches(r.FilterState.GetStringMatch(), f.peer)
+		name := cmp.Or(f.principal, f.peer)
+		return r.FilterState.GetKey() == "io.istio.peer_principal" && name != "" && stringMatches(r.FilterState.GetStringMatch(), name)
 	case *rbac.Principal_SourceIp:
 		return within(r.SourceIp, f.source)
 	case *rbac.Principal_DirectRemoteIp:

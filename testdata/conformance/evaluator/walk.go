@@ -25,8 +25,8 @@ type path struct {
 	peer netip.Addr
 	// http is set once a proxy has read the request as HTTP: its caller gets an answer whatever happens.
 	http bool
-	// sent is set once a proxy has sent the request on; stream, if the last that did took it for TCP.
-	sent, stream bool
+	// sent is set once an Envoy has sent the request on; stream, if the last that did took it for TCP; tunnel, if it did by HBONE.
+	sent, stream, tunnel bool
 	// retry is what the route taken last tries again.
 	retry *route.RetryPolicy
 	// endpoint is the member of a cluster, or the pod, where the connection was sent last.
@@ -44,7 +44,13 @@ func (p *path) fork(part float64) *path {
 }
 
 // wrapped reports whether a proxy's own TLS is around what is sent.
-func (p *path) wrapped() bool { return p.bytes.TLS != nil && p.bytes.TLS.ByProxy }
+func (p *path) wrapped() bool {
+	b := p.bytes
+	if _, inner, ok := b.tunnel(); ok {
+		b = inner
+	}
+	return b.TLS != nil && b.TLS.ByProxy
+}
 
 func (p *path) hop() *Hop { return &p.hops[len(p.hops)-1] }
 
@@ -55,10 +61,12 @@ func Run(w World, c Call) []Outcome {
 	switch self := c.To.Addr() == c.From.Address || c.To.Addr().IsLoopback(); {
 	case self && c.From.Proxy != nil && c.From.Proxy.Kind == "sidecar" && socket(c.From.Proxy.Listeners, c.To) != nil:
 		k.dialled(p, c.From, socket(c.From.Proxy.Listeners, c.To), c.To)
-	case self:
+	case self: // nor does ztunnel have it
 		k.application(p, c.From.Name, c.To) // by the loopback device, where no rule captures what is not the proxy's
 		return k.outcomes
-	case c.From.Proxy == nil, c.From.Proxy.Kind == "gateway", !c.From.Iptables.outbound(c.To):
+	case c.From.Ztunnel != nil:
+		k.captured(p, c.From, c.To)
+	case c.From.Proxy == nil, c.From.Proxy.Kind != "sidecar", !c.From.Iptables.outbound(c.To):
 		k.dial(p, c.To)
 	default:
 		k.outbound(p, c.From, c.To)
@@ -141,12 +149,21 @@ func (k *walk) arrive(p *path, to netip.AddrPort) {
 
 // enter is a connection that reaches a machine.
 func (k *walk) enter(p *path, m *Machine, to netip.AddrPort) {
-	if m.Proxy == nil || m.Proxy.Kind != "gateway" && !m.Iptables.inbound(to.Port()) {
-		k.application(p, m.Name, to)
+	if m.Ztunnel != nil && (to.Port() == hbonePort || !m.InboundOpen) {
+		k.guarded(p, m, to)
 		return
 	}
 	tls := wireTLS(p.bytes)
-	if m.Proxy.Kind == "gateway" {
+	if l := m.hboneListener(to); l != nil {
+		p.hops = append(p.hops, Hop{Machine: m.Name, Kind: m.Proxy.Kind, Direction: "inbound", Listener: l.GetName(), TLS: tls})
+		k.connection(p, &visit{machine: m, proxy: m.Proxy, listener: l, destination: to, inbound: true})
+		return
+	}
+	if m.Proxy == nil || m.Proxy.Kind == "sidecar" && !m.Iptables.inbound(to.Port()) {
+		k.application(p, m.Name, to)
+		return
+	}
+	if m.Proxy.Kind != "sidecar" {
 		l := bound(m.Proxy.Listeners, to)
 		if l == nil {
 			d := NotRouted
@@ -156,7 +173,7 @@ func (k *walk) enter(p *path, m *Machine, to netip.AddrPort) {
 			k.broken(p, d, refused, "the gateway does not listen there")
 			return
 		}
-		p.hops = append(p.hops, Hop{Machine: m.Name, Kind: "gateway", Direction: "gateway", Listener: l.GetName(), TLS: tls})
+		p.hops = append(p.hops, Hop{Machine: m.Name, Kind: m.Proxy.Kind, Direction: "gateway", Listener: l.GetName(), TLS: tls})
 		k.connection(p, &visit{machine: m, proxy: m.Proxy, listener: l, destination: to})
 		return
 	}
@@ -174,6 +191,10 @@ func (k *walk) enter(p *path, m *Machine, to netip.AddrPort) {
 // but no certificate of the mesh.
 func (k *walk) application(p *path, name string, to netip.AddrPort) {
 	b := p.bytes
+	if _, _, ok := b.tunnel(); ok {
+		k.broken(p, Unavailable, refused, "no one takes HBONE there")
+		return
+	}
 	if b.TLS != nil && b.TLS.Mesh {
 		f := noHandshake
 		if b.Inner != nil && b.Inner.HTTP != nil {

@@ -72,7 +72,7 @@ func (w *World) metadata(p *apiserver.Pod) (*model.NodeMetadata, error) {
 	m.ClusterID, m.IstioVersion, m.NodeName = "Kubernetes", "1.31.0", p.Spec.NodeName
 	m.EnvoyStatusPort, m.EnvoyPrometheusPort = 15021, 15090
 	m.ProxyConfig = (*model.NodeMetaProxyConfig)(config)
-	if p.Proxy != "gateway" {
+	if p.Proxy == "sidecar" {
 		m.InterceptionMode = model.TrafficInterceptionMode(interception(p, config))
 	}
 	return m, nil
@@ -80,6 +80,9 @@ func (w *World) metadata(p *apiserver.Pod) (*model.NodeMetadata, error) {
 
 // CapturesDNS reports whether the pod's proxy answers its DNS queries.
 func (w *World) CapturesDNS(p *apiserver.Pod) bool {
+	if p.Captured {
+		return p.Annotations["ambient.istio.io/dns-capture"] != "false"
+	}
 	m, err := w.metadata(p)
 	return err == nil && p.Proxy != "" && bool(m.DNSCapture)
 }

@@ -14,7 +14,6 @@ import (
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
-	"istio.io/istio/pilot/pkg/features"
 	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pilot/pkg/networking/util"
 	registrylabel "istio.io/istio/pilot/pkg/serviceregistry/util/label"
@@ -41,6 +40,8 @@ type World struct {
 	configure func(*model.Proxy, *evaluator.Proxy)
 	mesh      *meshconfig.MeshConfig
 	byIP      map[netip.Addr]*evaluator.Machine
+	// shared is what every ztunnel is sent; nil before it was asked for.
+	shared *evaluator.Ztunnel
 	// known are the configurations that istiod discovers.
 	known []config.Config
 }
@@ -59,9 +60,9 @@ func New(t testing.TB, c *apiserver.Cluster) (*World, error) {
 	if w.known, err = discovered(t, c, w.mesh); err != nil {
 		return nil, err
 	}
-	features.EnableGatewayAPIInferenceExtension = c.InferencePools
+	w.setFeatures()
 	w.server = xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
-		KubernetesObjects: slices.Concat(c.Objects, serviceEntries(c)), Configs: w.known, MeshConfig: w.mesh, KubeClientModifier: addCRDs(t),
+		KubernetesObjects: slices.Concat(c.Objects, serviceEntries(c), ambientObjects(c)), Configs: w.known, MeshConfig: w.mesh, KubeClientModifier: addCRDs(t),
 		DisableSecretAuthorization: true,
 	})
 	w.configure = w.generate
@@ -117,6 +118,10 @@ func (w *World) Machine(p *apiserver.Pod) *evaluator.Machine {
 	}
 	m := &evaluator.Machine{Name: p.Owner, Address: p.Address}
 	w.byIP[p.Address] = m
+	if p.Captured {
+		m.Ztunnel, m.UID = w.ztunnel(), "Kubernetes//Pod/"+p.Namespace+"/"+p.Name
+		m.InboundOpen = p.Annotations["ambient.istio.io/bypass-inbound-capture"] == "true"
+	}
 	if p.Proxy != "" {
 		m.Proxy = w.proxy(p)
 		m.Iptables, _ = w.iptables(p)
@@ -162,8 +167,11 @@ func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
 	node.Metadata, _ = w.metadata(p) // New refused pods whose metadata do not parse
 	// When a proxy connects, istiod adds where it is (xds/ads.go, setTopologyLabels); the fake server does not.
 	node.Labels = registrylabel.AugmentLabels(node.Labels, node.Metadata.ClusterID, util.LocalityToString(node.Locality), node.Metadata.NodeName, node.Metadata.Network)
-	if p.Proxy == "gateway" {
+	switch p.Proxy {
+	case "gateway":
 		node.Type = model.Router
+	case "waypoint":
+		node.Type = model.Waypoint
 	}
 	trust := w.mesh.GetTrustDomain()
 	node.VerifiedIdentity = &spiffe.Identity{TrustDomain: trust, Namespace: p.Namespace, ServiceAccount: p.Spec.ServiceAccountName}
@@ -178,6 +186,7 @@ func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
 
 // generate asks the control plane in this process.
 func (w *World) generate(node *model.Proxy, out *evaluator.Proxy) {
+	w.setFeatures()
 	node = w.server.SetupProxy(node)
 	out.Listeners = w.server.Listeners(node)
 	resources, _ := w.server.ConfigGen.BuildHTTPRoutes(node, &model.PushRequest{Push: w.server.PushContext()}, routeNames(out.Listeners))

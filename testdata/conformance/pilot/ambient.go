@@ -1,0 +1,77 @@
+package pilot
+
+import (
+	"k8s.io/apimachinery/pkg/runtime"
+
+	networking "istio.io/api/networking/v1alpha3"
+	security "istio.io/api/security/v1beta1"
+	clientnetworking "istio.io/client-go/pkg/apis/networking/v1"
+	clientsecurity "istio.io/client-go/pkg/apis/security/v1"
+	"istio.io/istio/pilot/pkg/features"
+	"istio.io/istio/pkg/workloadapi"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/evaluator"
+)
+
+// Ambient mode of the fake server.
+//
+//  1. PILOT_ENABLE_AMBIENT and the flags that follow it are variables of the process: they are set anew before a world is asked.
+//  2. The index of ambient mode reads policies and workloads from Kubernetes, not from the store of configurations.
+//  3. Every ztunnel is sent all that the index holds.
+//
+// Source: pilot/pkg/features/ambient.go; pilot/test/xds/fake.go, NewFakeDiscoveryServer; pilot/pkg/xds/workload.go.
+
+// setFeatures is step 1.
+func (w *World) setFeatures() {
+	on := w.cluster.Ambient
+	for _, flag := range []*bool{
+		&features.EnableAmbient, &features.EnableAmbientWaypoints, &features.EnableHBONESend,
+		&features.EnableSidecarHBONEListening, &features.EnableIngressWaypointRouting,
+	} {
+		*flag = on
+	}
+	features.EnableGatewayAPIInferenceExtension = w.cluster.InferencePools
+}
+
+// ambientObjects is step 2.
+func ambientObjects(c *apiserver.Cluster) []runtime.Object {
+	if !c.Ambient {
+		return nil
+	}
+	var out []runtime.Object
+	for _, cfg := range c.Configs {
+		switch spec := cfg.Spec.(type) {
+		case *security.AuthorizationPolicy:
+			out = append(out, &clientsecurity.AuthorizationPolicy{ObjectMeta: cfg.ToObjectMeta(), Spec: *spec.DeepCopy()})
+		case *security.PeerAuthentication:
+			out = append(out, &clientsecurity.PeerAuthentication{ObjectMeta: cfg.ToObjectMeta(), Spec: *spec.DeepCopy()})
+		case *networking.WorkloadEntry:
+			out = append(out, &clientnetworking.WorkloadEntry{ObjectMeta: cfg.ToObjectMeta(), Spec: *spec.DeepCopy()})
+		}
+	}
+	return out
+}
+
+// ztunnel is step 3.
+func (w *World) ztunnel() *evaluator.Ztunnel {
+	if w.shared != nil || w.server == nil || w.server.AmbientIndex == nil {
+		return w.shared
+	}
+	z := &evaluator.Ztunnel{}
+	all, _ := w.server.AmbientIndex.AddressInformation(nil)
+	for _, a := range all {
+		switch x := a.GetType().(type) {
+		case *workloadapi.Address_Workload:
+			z.Workloads = append(z.Workloads, x.Workload)
+		case *workloadapi.Address_Service:
+			z.Services = append(z.Services, x.Service)
+		}
+	}
+	for _, p := range w.server.AmbientIndex.Policies(nil) {
+		z.Policies = append(z.Policies, p.Authorization)
+	}
+	z.Sort()
+	w.shared = z
+	return z
+}
