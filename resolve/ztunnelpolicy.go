@@ -34,8 +34,18 @@ type ZtunnelConnection struct {
 	HBONE                   bool
 	// Original is the identity of the client where Peer is that of a waypoint; empty otherwise.
 	Original string
+	// Waypoints are those of the workload and of the Services that select it, as istiod binds them. They count where istiod has
+	// PILOT_AUTO_ALLOW_WAYPOINT_POLICY.
+	Waypoints []WaypointPeer
 	// Request is what the connection is for, if that is HTTP. ztunnel does not see it: it tells which steps are Meant.
 	Request *HTTPRequest
+}
+
+// WaypointPeer is a waypoint as ztunnel knows it.
+type WaypointPeer struct {
+	// Ref is its Gateway, and Principal its identity without "spiffe://".
+	Ref       Ref
+	Principal string
 }
 
 const (
@@ -59,18 +69,22 @@ func (s *Snapshot) AuthorizeAtZtunnel(server *Workload, c ZtunnelConnection) Aut
 	mtls := s.ztunnelMTLS(server, c)
 	a.Gaps = mtls.Gaps
 	on := s.ztunnelPolicies(server)
-	a.PassedOver = a.relevant(on.passedOver)
+	a.PassedOver = append(a.relevant(on.passedOver), s.tokensAtZtunnel(a.target, c)...)
 	deny, allow := on.byAction[apisecurity.AuthorizationPolicy_DENY], on.byAction[apisecurity.AuthorizationPolicy_ALLOW]
 	switch {
 	case a.deny(deny.enforced):
+		if mtls.refuses && len(a.Hint) > 0 {
+			a.Hint = append(a.Hint, mtls.permit()...)
+		}
 		a.hintBehindDeny(allow.enforced)
 	case mtls.refuses:
 		a.refuse(mtls.Ref, mtls.policy)
+		a.Hint = mtls.permit()
+		a.hintBehindDeny(allow.enforced)
+	case s.impliesAllow(c):
+		a.allowWaypoint(allow.enforced, len(deny.enforced) > 0)
 	default:
 		a.allow(allow.enforced, len(deny.enforced) > 0)
-	}
-	if mtls.refuses {
-		a.Hint = mtls.behind(a.Hint, a.Policy)
 	}
 	a.throughWaypoint(slices.Concat(deny.enforced, allow.enforced))
 	a.dryRun(deny.dryRun, RuleAuthorizationDryRunDeny)
@@ -103,8 +117,12 @@ func (s *Snapshot) findZtunnelPolicies(w *Workload) policiesOn {
 	for _, ns := range target.namespaces() {
 		for _, p := range slices.Concat(s.index.policies().custom[ns], s.index.policies().authorization[ns]) {
 			sent, steps := s.reachesZtunnel(target, p, w)
-			if out.passedOver = append(out.passedOver, steps...); sent {
+			out.passedOver = append(out.passedOver, steps...)
+			if sent {
 				found = append(found, p)
+			}
+			if sent || p.selector.selects(target.labels) {
+				out.passedOver = append(out.passedOver, s.ztunnelStatus(p)...)
 			}
 		}
 	}
@@ -161,7 +179,7 @@ func (s *Snapshot) reachesZtunnel(t policyTarget, p *authorizationPolicy, w *Wor
 	switch action := p.spec.GetAction(); {
 	case p.dryRun && !s.feature(featureZtunnelDryRun).on:
 		f := s.feature(featureZtunnelDryRun)
-		return false, []Step{NewStep(RuleZtunnelDryRun, f.verdict(), p.ref.At("metadata.annotations[istio.io/dry-run]"), f.off())}
+		return false, []Step{NewStep(RuleZtunnelDryRun, Skipped, p.ref.At("metadata.annotations[istio.io/dry-run]"), f.off())}
 	case action != apisecurity.AuthorizationPolicy_ALLOW && action != apisecurity.AuthorizationPolicy_DENY:
 		return false, []Step{NewStep(RuleZtunnelAction, Skipped, p.ref.At("spec.action"), action.String()).meantFor(action == apisecurity.AuthorizationPolicy_CUSTOM)}
 	case !p.selector.selects(t.labels):
@@ -203,6 +221,42 @@ func (a *authorizing) relevant(steps []Step) []Step {
 	return steps
 }
 
+// tokensAtZtunnel tells of RequestAuthentications that select the workload, of which ztunnel knows nothing.
+func (s *Snapshot) tokensAtZtunnel(t policyTarget, c ZtunnelConnection) []Step {
+	var steps []Step
+	for _, ns := range t.namespaces() {
+		for _, p := range s.index.policies().request[ns] {
+			if len(targetRefsOf(p.spec)) == 0 && p.selector.selects(t.labels) {
+				steps = append(steps, NewStep(RuleZtunnelTokens, Skipped, p.ref).meantFor(c.Request != nil))
+			}
+		}
+	}
+	return steps
+}
+
+// impliesAllow reports whether the workload has the policies that allow its waypoints and, by that, nobody else.
+// Source: pilot/pkg/serviceregistry/ambient/policies.go, implicitWaypointPolicy; workloads.go, implicitWaypointPolicies.
+func (s *Snapshot) impliesAllow(c ZtunnelConnection) bool {
+	return len(c.Waypoints) > 0 && s.feature(featureAllowWaypoint).on
+}
+
+// allowWaypoint is allow with the policies that allow the waypoints among the others.
+func (a *authorizing) allowWaypoint(policies []*authorizationPolicy, denyApplies bool) {
+	waypoints := a.unseen.Waypoints
+	i := slices.IndexFunc(waypoints, func(w WaypointPeer) bool { return a.in.conn.Peer == w.Principal })
+	switch {
+	case i < 0 && len(policies) > 0:
+		a.allow(policies, denyApplies)
+	case i < 0:
+		a.refuse(waypoints[0].Ref, NoPolicy)
+		a.Steps = append(a.Steps, NewStep(RuleZtunnelOnlyWaypoint, DeniedBy, waypoints[0].Ref, featureAllowWaypoint, a.who))
+	case !a.undecided.IsZero():
+		a.Decision, a.Policy, a.EnvoyPolicy = AccessUndetermined, a.undecided, a.undecidedName
+	default:
+		a.Steps = append(a.Steps, NewStep(RuleZtunnelAllowWaypoint, Allowed, waypoints[i].Ref, featureAllowWaypoint, waypoints[i].Principal))
+	}
+}
+
 // throughWaypoint tells of rules that would answer otherwise to the client than to the waypoint through which it came.
 func (a *authorizing) throughWaypoint(policies []*authorizationPolicy) {
 	original := a.unseen.Original
@@ -226,7 +280,7 @@ func (a *authorizing) throughWaypoint(policies []*authorizationPolicy) {
 			if waypoint == True {
 				verdict = Applied
 			}
-			a.Steps = append(a.Steps, NewStep(RuleZtunnelWaypointPeer, verdict, r.ref, p.spec.GetAction().String(), matchWord[client], original, matchWord[waypoint], a.in.conn.Peer).meantFor(true))
+			a.Steps = append(a.Steps, NewStep(RuleZtunnelWaypointPeer, verdict, r.ref, p.spec.GetAction().String(), matchWord[client], original, a.in.conn.Peer, matchWord[waypoint]).meantFor(true))
 		}
 	}
 }
