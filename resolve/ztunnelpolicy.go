@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"istio.io/api/label"
 	apisecurity "istio.io/api/security/v1beta1"
 	typev1beta1 "istio.io/api/type/v1beta1"
 )
@@ -34,18 +35,8 @@ type ZtunnelConnection struct {
 	HBONE                   bool
 	// Original is the identity of the client where Peer is that of a waypoint; empty otherwise.
 	Original string
-	// Waypoints are those of the workload and of the Services that select it, as istiod binds them. They count where istiod has
-	// PILOT_AUTO_ALLOW_WAYPOINT_POLICY.
-	Waypoints []WaypointPeer
 	// Request is what the connection is for, if that is HTTP. ztunnel does not see it: it tells which steps are Meant.
 	Request *HTTPRequest
-}
-
-// WaypointPeer is a waypoint as ztunnel knows it.
-type WaypointPeer struct {
-	// Ref is its Gateway, and Principal its identity without "spiffe://".
-	Ref       Ref
-	Principal string
 }
 
 const (
@@ -81,8 +72,8 @@ func (s *Snapshot) AuthorizeAtZtunnel(server *Workload, c ZtunnelConnection) Aut
 		a.refuse(mtls.Ref, mtls.policy)
 		a.Hint = mtls.permit()
 		a.hintBehindDeny(allow.enforced)
-	case s.impliesAllow(c):
-		a.allowWaypoint(allow.enforced, len(deny.enforced) > 0)
+	case s.feature(featureAllowWaypoint).on:
+		a.allowWaypoints(s.waypointPeers(server), allow.enforced, len(deny.enforced) > 0)
 	default:
 		a.allow(allow.enforced, len(deny.enforced) > 0)
 	}
@@ -234,26 +225,47 @@ func (s *Snapshot) tokensAtZtunnel(t policyTarget, c ZtunnelConnection) []Step {
 	return steps
 }
 
-// impliesAllow reports whether the workload has the policies that allow its waypoints and, by that, nobody else.
-// Source: pilot/pkg/serviceregistry/ambient/policies.go, implicitWaypointPolicy; workloads.go, implicitWaypointPolicies.
-func (s *Snapshot) impliesAllow(c ZtunnelConnection) bool {
-	return len(c.Waypoints) > 0 && s.feature(featureAllowWaypoint).on
+// waypointPeer is a pod of a waypoint: its Gateway, and its identity.
+type waypointPeer struct {
+	gateway   Ref
+	principal string
 }
 
-// allowWaypoint is allow with the policies that allow the waypoints among the others.
-func (a *authorizing) allowWaypoint(policies []*authorizationPolicy, denyApplies bool) {
-	waypoints := a.unseen.Waypoints
-	i := slices.IndexFunc(waypoints, func(w WaypointPeer) bool { return a.in.conn.Peer == w.Principal })
+// waypointPeers are the pods of the waypoints of a workload and of the Services that select it.
+// Source: pilot/pkg/serviceregistry/ambient/workloads.go, implicitWaypointPolicies; waypoints.go, makeWaypoint.
+func (s *Snapshot) waypointPeers(w *Workload) []waypointPeer {
+	bindings := []WaypointBinding{s.WorkloadWaypoint(w)}
+	for _, svc := range s.ServicesOf(w) {
+		bindings = append(bindings, s.ServiceWaypoint(svc))
+	}
+	var out []waypointPeer
+	for _, b := range bindings {
+		if b.Waypoint == nil {
+			continue
+		}
+		for _, pod := range s.WorkloadsIn(b.Waypoint.Ref.Namespace) {
+			peer := waypointPeer{b.Waypoint.Ref, pod.Principal(s.Mesh.GetTrustDomain())}
+			if pod.Labels[label.IoK8sNetworkingGatewayGatewayName.Name] == b.Waypoint.Ref.Name && !slices.Contains(out, peer) {
+				out = append(out, peer)
+			}
+		}
+	}
+	return out
+}
+
+// allowWaypoints is allow with the policies that allow the waypoints among the others.
+func (a *authorizing) allowWaypoints(waypoints []waypointPeer, policies []*authorizationPolicy, denyApplies bool) {
+	i := slices.IndexFunc(waypoints, func(w waypointPeer) bool { return a.in.conn.Peer == w.principal })
 	switch {
-	case i < 0 && len(policies) > 0:
+	case len(waypoints) == 0, i < 0 && len(policies) > 0:
 		a.allow(policies, denyApplies)
 	case i < 0:
-		a.refuse(waypoints[0].Ref, NoPolicy)
-		a.Steps = append(a.Steps, NewStep(RuleZtunnelOnlyWaypoint, DeniedBy, waypoints[0].Ref, featureAllowWaypoint, a.who))
+		a.refuse(waypoints[0].gateway, NoPolicy)
+		a.Steps = append(a.Steps, NewStep(RuleZtunnelOnlyWaypoint, DeniedBy, waypoints[0].gateway, featureAllowWaypoint, a.who))
 	case !a.undecided.IsZero():
 		a.Decision, a.Policy, a.EnvoyPolicy = AccessUndetermined, a.undecided, a.undecidedName
 	default:
-		a.Steps = append(a.Steps, NewStep(RuleZtunnelAllowWaypoint, Allowed, waypoints[i].Ref, featureAllowWaypoint, waypoints[i].Principal))
+		a.Steps = append(a.Steps, NewStep(RuleZtunnelAllowWaypoint, Allowed, waypoints[i].gateway, featureAllowWaypoint, waypoints[i].principal))
 	}
 }
 

@@ -211,7 +211,7 @@ func TestZtunnelAttachment(t *testing.T) {
 // istiodWith is an istiod that has the variable set.
 func istiodWith(variable string) string {
 	return "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: istiod, namespace: istio-system, labels: {app: istiod, istio.io/rev: default}}\n" +
-		"spec: {template: {spec: {containers: [{name: discovery, env: [{name: " + variable + ", value: \"true\"}]}]}}}\n"
+		"spec: {template: {spec: {containers: [{name: discovery, env: [{name: PILOT_ENABLE_AMBIENT, value: \"true\"}, {name: " + variable + ", value: \"true\"}]}]}}}\n"
 }
 
 // TestZtunnelMeant: a step is Meant where somebody wrote the rule for such a request.
@@ -298,28 +298,30 @@ func TestZtunnelHints(t *testing.T) {
 // TestZtunnelAllowsWaypoint: PILOT_AUTO_ALLOW_WAYPOINT_POLICY.
 func TestZtunnelAllowsWaypoint(t *testing.T) {
 	gateway := Ref{Group: kubeGatewayGroup, Kind: "Gateway", Namespace: "shop", Name: "waypoint"}
-	waypoint := WaypointPeer{Ref: gateway, Principal: "cluster.local/ns/shop/sa/waypoint"}
+	const waypoint = "cluster.local/ns/shop/sa/waypoint"
 	allowA := "---\n" + authz("shop/p {rules: [{from: [{source: {namespaces: [a]}}]}]}")
-	on := istiodWith("PILOT_AUTO_ALLOW_WAYPOINT_POLICY")
+	bound := "---\napiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop, labels: {istio.io/use-waypoint: waypoint}}\n" +
+		"spec: {selector: {app: web}, ports: [{port: 80}]}\n" +
+		"---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: waypoint, namespace: shop}\n" +
+		"spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}\n"
+	on := istiodWith("PILOT_AUTO_ALLOW_WAYPOINT_POLICY") + bound
 	tests := []struct {
 		name, manifests, peer string
 		want                  Access
 		policy                Ref
 	}{
-		{"the waypoint", on, waypoint.Principal, AccessAllowed, Ref{}},
+		{"the waypoint", on, waypoint, AccessAllowed, Ref{}},
 		{"another", on, clientA, AccessDenied, gateway},
 		{"plaintext", on, "", AccessDenied, gateway},
-		{"another, where the switch is off", istiodWith("OTHER"), clientA, AccessAllowed, Ref{}},
+		{"another, where the switch is off", istiodWith("OTHER") + bound, clientA, AccessAllowed, Ref{}},
 		{"another that an ALLOW policy names", on + allowA, clientA, AccessAllowed, apRef("shop", "p", "spec.rules[0]")},
 		{"another that no ALLOW policy names", on + allowA, clientB, AccessDenied, apRef("shop", "p", "spec.rules")},
-		{"the waypoint, that no ALLOW policy names", on + allowA, waypoint.Principal, AccessAllowed, Ref{}},
-		{"the waypoint, that a DENY policy names", on + "---\n" + authz("shop/d {action: DENY, rules: [{}]}"), waypoint.Principal, AccessDenied, apRef("shop", "d", "spec.rules[0]")},
+		{"the waypoint, that no ALLOW policy names", on + allowA, waypoint, AccessAllowed, Ref{}},
+		{"the waypoint, that a DENY policy names", on + "---\n" + authz("shop/d {action: DENY, rules: [{}]}"), waypoint, AccessDenied, apRef("shop", "d", "spec.rules[0]")},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := atZtunnel(tt.peer)
-			c.Waypoints = []WaypointPeer{waypoint}
-			a := snapshotOf(t, tt.manifests).AuthorizeAtZtunnel(captured(), c)
+			a := snapshotOf(t, tt.manifests).AuthorizeAtZtunnel(captured(), atZtunnel(tt.peer))
 			if a.Decision != tt.want || a.Policy != tt.policy {
 				t.Errorf("%s by %s, want %s by %s", a.Decision, a.Policy, tt.want, tt.policy)
 			}
