@@ -167,11 +167,12 @@ func (s *Snapshot) reachesZtunnel(t policyTarget, p *authorizationPolicy, w *Wor
 		expected, actual := p.selector.miss(t.labels)
 		return false, []Step{NewStep(RuleAuthorizationOtherLabels, Skipped, p.ref.At("spec.selector.matchLabels"), expected, who).Unlike(expected, actual)}
 	}
-	switch action := p.spec.GetAction(); {
+	switch {
 	case p.dryRun && !s.feature(featureZtunnelDryRun).on:
 		f := s.feature(featureZtunnelDryRun)
 		return false, []Step{NewStep(RuleZtunnelDryRun, Skipped, p.ref.At("metadata.annotations[istio.io/dry-run]"), f.off())}
-	case action != apisecurity.AuthorizationPolicy_ALLOW && action != apisecurity.AuthorizationPolicy_DENY:
+	case !p.forZtunnel():
+		action := p.spec.GetAction()
 		return false, []Step{NewStep(RuleZtunnelAction, Skipped, p.ref.At("spec.action"), action.String()).meantFor(action == apisecurity.AuthorizationPolicy_CUSTOM)}
 	case !p.selector.selects(t.labels):
 		return true, []Step{NewStep(RuleZtunnelNoLabels, Applied, p.ref.At("spec.selector.matchLabels"), who)}

@@ -41,18 +41,28 @@ func (s *Snapshot) ZtunnelConditions() []KubeCondition {
 // ztunnelConditions are those of one AuthorizationPolicy: one, or none.
 func (s *Snapshot) ztunnelConditions(p *authorizationPolicy) []KubeCondition {
 	c := KubeCondition{p.ref, conditionZtunnelAccepted, metav1.ConditionTrue, reasonAccepted}
-	action := p.spec.GetAction()
 	switch {
 	case p.dryRun && !s.feature(featureZtunnelDryRun).on:
 		c.Status, c.Reason = metav1.ConditionFalse, reasonUnsupportedValue
 	case len(targetRefsOf(p.spec)) > 0:
 		return nil
-	case action != apisecurity.AuthorizationPolicy_ALLOW && action != apisecurity.AuthorizationPolicy_DENY:
+	case !p.forZtunnel():
 		c.Status, c.Reason = metav1.ConditionFalse, reasonUnsupportedValue
-	case slices.ContainsFunc(p.rulesAt(ztunnel), func(r *authorizationRule) bool { return r.http }):
+	case !p.fitsZtunnel():
 		c.Reason = reasonUnsupportedValue
 	}
 	return []KubeCondition{c}
+}
+
+// forZtunnel reports whether ztunnel has the action of the policy.
+func (p *authorizationPolicy) forZtunnel() bool {
+	action := p.spec.GetAction()
+	return action == apisecurity.AuthorizationPolicy_ALLOW || action == apisecurity.AuthorizationPolicy_DENY
+}
+
+// fitsZtunnel reports whether ztunnel can enforce all of the policy: it needs no waypoint.
+func (p *authorizationPolicy) fitsZtunnel() bool {
+	return p.forZtunnel() && !slices.ContainsFunc(p.rulesAt(ztunnel), func(r *authorizationRule) bool { return r.http })
 }
 
 // ztunnelStatus holds the status of an AuthorizationPolicy against the condition.
