@@ -21,8 +21,9 @@ type authorizationRule struct {
 	dropped *Step
 	// narrowed are steps about parts that istiod leaves out.
 	narrowed []Step
-	// at is ztunnel for a rule that is there as ztunnel has it.
-	at enforcer
+	// at is ztunnel for a rule that is there as ztunnel has it, and http is then whether a field was written that it does not see.
+	at   enforcer
+	http bool
 }
 
 // alternative is one entry of from or to: all clauses must hold.

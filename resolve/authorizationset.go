@@ -35,10 +35,11 @@ func (s *Snapshot) findPolicies(w *Workload, custom bool) policiesOn {
 	for _, ns := range target.namespaces() {
 		for _, p := range policies[ns] {
 			if at := target.attach(ns, p.spec, p.selector); at != attached {
-				out.passedOver = append(out.passedOver, target.passedOver(at, p.ref, p.spec, p.selector, attachmentRules{
+				step := target.passedOver(at, p.ref, p.spec, p.selector, attachmentRules{
 					otherLabels: RuleAuthorizationOtherLabels, targetRefs: RuleAuthorizationTargetRefs,
 					waypoint: RuleAuthorizationWaypoint,
-				}, who))
+				}, who)
+				out.passedOver = append(out.passedOver, step.meantFor(step.Meant && !p.fitsZtunnel()))
 				continue
 			}
 			of := out.byAction[p.spec.GetAction()]

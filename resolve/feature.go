@@ -45,6 +45,7 @@ const (
 	featureZtunnelDryRun   = "AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY"
 	featureLayeredWaypoint = "ENABLE_LAYERED_WAYPOINT_AUTHORIZATION_POLICIES"
 	featureWildcardTLS     = "ENABLE_WILDCARD_HOST_SERVICE_ENTRIES_FOR_TLS"
+	featureAllowWaypoint   = "PILOT_AUTO_ALLOW_WAYPOINT_POLICY"
 )
 
 // onByDefault are those of them that are on unless they are switched off.
@@ -53,7 +54,7 @@ var onByDefault = []string{featureIngressWaypoint, featureSendHBONE}
 // IstiodSwitches are the variables of istiod that a trace asks for.
 var IstiodSwitches = []string{
 	featureInference, featureAlphaGatewayAPI, featureAmbient, featureIngressWaypoint, featurePreferHBONE, featureSendHBONE,
-	featureZtunnelDryRun, featureLayeredWaypoint, featureWildcardTLS,
+	featureZtunnelDryRun, featureAllowWaypoint, featureLayeredWaypoint, featureWildcardTLS,
 }
 
 // feature tells of a switch.

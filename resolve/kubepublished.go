@@ -35,13 +35,13 @@ const (
 var kubePublishedRules = []Rule{
 	{
 		ID: RulePublishedSame, Stage: StageGateway, Detail: true,
-		Says:     "What istiod has written into the status of a Gateway, ListenerSet or route is what the trace finds.",
+		Says:     "What istiod has written into the status of a Gateway, ListenerSet, route or, for ztunnel, AuthorizationPolicy is what the trace finds.",
 		Template: "istiod has written the same about %s: %s",
 		Source:   "pilot/pkg/config/kube/gateway/conditions.go, createRouteStatus; conversion.go, reportGatewayStatus",
 	},
 	{
 		ID: RulePublishedOther, Stage: StageGateway,
-		Says:     "What istiod has written about this very generation of a Gateway, ListenerSet or route is not what the trace finds; the trace goes by its own reading.",
+		Says:     "What istiod has written about this very generation of a Gateway, ListenerSet, route or AuthorizationPolicy is not what the trace finds; the trace goes by its own reading.",
 		Template: "istiod has written about %s: %s; this trace finds %s, and goes by that",
 		Source:   "pilot/pkg/config/kube/gateway/conditions.go, createRouteStatus; conversion.go, reportGatewayStatus",
 	},

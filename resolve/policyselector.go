@@ -9,6 +9,7 @@ import (
 
 	"istio.io/api/annotation"
 	"istio.io/api/label"
+	apimeta "istio.io/api/meta/v1alpha1"
 	apisecurity "istio.io/api/security/v1beta1"
 	typev1beta1 "istio.io/api/type/v1beta1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -65,6 +66,9 @@ type authorizationPolicy struct {
 	spec     *apisecurity.AuthorizationPolicy
 	selector labelSelector
 	dryRun   bool
+	// status are the conditions that stand in its status, and generation that of the object; 0 if no API server has had it.
+	status     []*apimeta.IstioCondition
+	generation int64
 	// rules are by enforcer.
 	rules [3]func() []*authorizationRule
 }
@@ -89,6 +93,7 @@ func indexPolicies(s *Snapshot) *policyIndex {
 		p := &authorizationPolicy{ref: refOf(securityGroup, authorizationPolicyKind.Kind, o), spec: &o.Spec, selector: newLabelSelector(&o.Spec)}
 		// An annotation that is no boolean counts as false, as in isDryRun.
 		p.dryRun, _ = strconv.ParseBool(o.Annotations[annotation.IoIstioDryRun.Name])
+		p.status, p.generation = o.Status.GetConditions(), o.Generation
 		p.rules[envoyHTTP] = sync.OnceValue(func() []*authorizationRule { return prepareRules(p, false, trustDomains) })
 		p.rules[envoyTCP] = sync.OnceValue(func() []*authorizationRule { return prepareRules(p, true, trustDomains) })
 		p.rules[ztunnel] = sync.OnceValue(func() []*authorizationRule { return ztunnelRules(p) })

@@ -50,7 +50,8 @@ func (s *Snapshot) ztunnelMTLS(w *Workload, c ZtunnelConnection) ztunnelMTLS {
 		out.refuses = x.refuses(c.DestinationPort)
 		out.policy = chosen.ref.Namespace + "/" + ztunnelConvertedPeer + chosen.ref.Name
 	}
-	if chosen != nil {
+	lost := x.attached && !x.made
+	if chosen != nil && !lost {
 		m.ztunnelPort(chosen, c.DestinationPort, out.refuses)
 	}
 	out.MTLS = m.result()
@@ -58,7 +59,7 @@ func (s *Snapshot) ztunnelMTLS(w *Workload, c ZtunnelConnection) ztunnelMTLS {
 	case c.HBONE:
 		out.refuses = false
 		out.Steps = append(out.Steps, NewStep(RuleZtunnelHBONE, Allowed, Ref{}))
-	case x.attached && !x.made:
+	case lost:
 		out.Steps = append(out.Steps, NewStep(RuleZtunnelExceptionsLost, Applied, chosen.ref.At("spec.portLevelMtls"), out.policy).meantFor(true))
 	case out.refuses:
 		out.Steps = append(out.Steps, NewStep(RuleZtunnelStrict, DeniedBy, out.Ref, string(out.Mode), out.policy))
@@ -97,12 +98,9 @@ func (m *mtlsChoice) ztunnelPort(p *peerPolicy, port int, refuses bool) {
 	m.Steps = append(m.Steps, NewStep(RuleZtunnelPortNotInEffect, Skipped, p.ref.At(field), string(mode), port, string(m.Mode)).meantFor(true))
 }
 
-// behind is the hint where plaintext is refused: the mode, and what else refuses.
-func (t ztunnelMTLS) behind(hint []Change, by Ref) []Change {
-	if t.Ref.IsZero() || by != t.Ref && len(hint) == 0 {
-		return nil
-	}
-	return append(hint, Change{Op: ChangeSet, Ref: t.Ref, Value: string(MTLSPermissive)})
+// permit would let plaintext in.
+func (t ztunnelMTLS) permit() []Change {
+	return []Change{{Op: ChangeSet, Ref: t.Ref, Value: string(MTLSPermissive)}}
 }
 
 // exceptions are the ports for which a workload's PeerAuthentication differs from the levels.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"istio.io/api/label"
 	apisecurity "istio.io/api/security/v1beta1"
 	typev1beta1 "istio.io/api/type/v1beta1"
 )
@@ -59,18 +60,22 @@ func (s *Snapshot) AuthorizeAtZtunnel(server *Workload, c ZtunnelConnection) Aut
 	mtls := s.ztunnelMTLS(server, c)
 	a.Gaps = mtls.Gaps
 	on := s.ztunnelPolicies(server)
-	a.PassedOver = a.relevant(on.passedOver)
+	a.PassedOver = append(a.relevant(on.passedOver), s.tokensAtZtunnel(a.target, c)...)
 	deny, allow := on.byAction[apisecurity.AuthorizationPolicy_DENY], on.byAction[apisecurity.AuthorizationPolicy_ALLOW]
 	switch {
 	case a.deny(deny.enforced):
+		if mtls.refuses && len(a.Hint) > 0 {
+			a.Hint = append(a.Hint, mtls.permit()...)
+		}
 		a.hintBehindDeny(allow.enforced)
 	case mtls.refuses:
 		a.refuse(mtls.Ref, mtls.policy)
+		a.Hint = mtls.permit()
+		a.hintBehindDeny(allow.enforced)
+	case s.feature(featureAllowWaypoint).on:
+		a.allowWaypoints(s.waypointPeers(server), allow.enforced, len(deny.enforced) > 0)
 	default:
 		a.allow(allow.enforced, len(deny.enforced) > 0)
-	}
-	if mtls.refuses {
-		a.Hint = mtls.behind(a.Hint, a.Policy)
 	}
 	a.throughWaypoint(slices.Concat(deny.enforced, allow.enforced))
 	a.dryRun(deny.dryRun, RuleAuthorizationDryRunDeny)
@@ -103,8 +108,12 @@ func (s *Snapshot) findZtunnelPolicies(w *Workload) policiesOn {
 	for _, ns := range target.namespaces() {
 		for _, p := range slices.Concat(s.index.policies().custom[ns], s.index.policies().authorization[ns]) {
 			sent, steps := s.reachesZtunnel(target, p, w)
-			if out.passedOver = append(out.passedOver, steps...); sent {
+			out.passedOver = append(out.passedOver, steps...)
+			if sent {
 				found = append(found, p)
+			}
+			if sent || p.selector.selects(target.labels) {
+				out.passedOver = append(out.passedOver, s.ztunnelStatus(p)...)
 			}
 		}
 	}
@@ -158,11 +167,12 @@ func (s *Snapshot) reachesZtunnel(t policyTarget, p *authorizationPolicy, w *Wor
 		expected, actual := p.selector.miss(t.labels)
 		return false, []Step{NewStep(RuleAuthorizationOtherLabels, Skipped, p.ref.At("spec.selector.matchLabels"), expected, who).Unlike(expected, actual)}
 	}
-	switch action := p.spec.GetAction(); {
+	switch {
 	case p.dryRun && !s.feature(featureZtunnelDryRun).on:
 		f := s.feature(featureZtunnelDryRun)
-		return false, []Step{NewStep(RuleZtunnelDryRun, f.verdict(), p.ref.At("metadata.annotations[istio.io/dry-run]"), f.off())}
-	case action != apisecurity.AuthorizationPolicy_ALLOW && action != apisecurity.AuthorizationPolicy_DENY:
+		return false, []Step{NewStep(RuleZtunnelDryRun, Skipped, p.ref.At("metadata.annotations[istio.io/dry-run]"), f.off())}
+	case !p.forZtunnel():
+		action := p.spec.GetAction()
 		return false, []Step{NewStep(RuleZtunnelAction, Skipped, p.ref.At("spec.action"), action.String()).meantFor(action == apisecurity.AuthorizationPolicy_CUSTOM)}
 	case !p.selector.selects(t.labels):
 		return true, []Step{NewStep(RuleZtunnelNoLabels, Applied, p.ref.At("spec.selector.matchLabels"), who)}
@@ -203,6 +213,63 @@ func (a *authorizing) relevant(steps []Step) []Step {
 	return steps
 }
 
+// tokensAtZtunnel tells of RequestAuthentications that select the workload, of which ztunnel knows nothing.
+func (s *Snapshot) tokensAtZtunnel(t policyTarget, c ZtunnelConnection) []Step {
+	var steps []Step
+	for _, ns := range t.namespaces() {
+		for _, p := range s.index.policies().request[ns] {
+			if len(targetRefsOf(p.spec)) == 0 && p.selector.selects(t.labels) {
+				steps = append(steps, NewStep(RuleZtunnelTokens, Skipped, p.ref).meantFor(c.Request != nil))
+			}
+		}
+	}
+	return steps
+}
+
+// waypointPeer is a pod of a waypoint: its Gateway, and its identity.
+type waypointPeer struct {
+	gateway   Ref
+	principal string
+}
+
+// waypointPeers are the pods of the waypoints of a workload and of the Services that select it.
+// Source: pilot/pkg/serviceregistry/ambient/workloads.go, implicitWaypointPolicies; waypoints.go, makeWaypoint.
+func (s *Snapshot) waypointPeers(w *Workload) []waypointPeer {
+	bindings := []WaypointBinding{s.WorkloadWaypoint(w)}
+	for _, svc := range s.ServicesOf(w) {
+		bindings = append(bindings, s.ServiceWaypoint(svc))
+	}
+	var out []waypointPeer
+	for _, b := range bindings {
+		if b.Waypoint == nil {
+			continue
+		}
+		for _, pod := range s.WorkloadsIn(b.Waypoint.Ref.Namespace) {
+			peer := waypointPeer{b.Waypoint.Ref, pod.Principal(s.Mesh.GetTrustDomain())}
+			if pod.Labels[label.IoK8sNetworkingGatewayGatewayName.Name] == b.Waypoint.Ref.Name && !slices.Contains(out, peer) {
+				out = append(out, peer)
+			}
+		}
+	}
+	return out
+}
+
+// allowWaypoints is allow with the policies that allow the waypoints among the others.
+func (a *authorizing) allowWaypoints(waypoints []waypointPeer, policies []*authorizationPolicy, denyApplies bool) {
+	i := slices.IndexFunc(waypoints, func(w waypointPeer) bool { return a.in.conn.Peer == w.principal })
+	switch {
+	case len(waypoints) == 0, i < 0 && len(policies) > 0:
+		a.allow(policies, denyApplies)
+	case i < 0:
+		a.refuse(waypoints[0].gateway, NoPolicy)
+		a.Steps = append(a.Steps, NewStep(RuleZtunnelOnlyWaypoint, DeniedBy, waypoints[0].gateway, featureAllowWaypoint, a.who))
+	case !a.undecided.IsZero():
+		a.Decision, a.Policy, a.EnvoyPolicy = AccessUndetermined, a.undecided, a.undecidedName
+	default:
+		a.Steps = append(a.Steps, NewStep(RuleZtunnelAllowWaypoint, Allowed, waypoints[i].gateway, featureAllowWaypoint, waypoints[i].principal))
+	}
+}
+
 // throughWaypoint tells of rules that would answer otherwise to the client than to the waypoint through which it came.
 func (a *authorizing) throughWaypoint(policies []*authorizationPolicy) {
 	original := a.unseen.Original
@@ -226,7 +293,7 @@ func (a *authorizing) throughWaypoint(policies []*authorizationPolicy) {
 			if waypoint == True {
 				verdict = Applied
 			}
-			a.Steps = append(a.Steps, NewStep(RuleZtunnelWaypointPeer, verdict, r.ref, p.spec.GetAction().String(), matchWord[client], original, matchWord[waypoint], a.in.conn.Peer).meantFor(true))
+			a.Steps = append(a.Steps, NewStep(RuleZtunnelWaypointPeer, verdict, r.ref, p.spec.GetAction().String(), matchWord[client], original, a.in.conn.Peer, matchWord[waypoint]).meantFor(true))
 		}
 	}
 }

@@ -116,6 +116,7 @@ func (b *ztunnelRuleBuilder) http(at, name string, values, notValues []string) {
 
 // leaveOut leaves out what needs HTTP; of an ALLOW rule all.
 func (b *ztunnelRuleBuilder) leaveOut(field, name string) {
+	b.rule.http = true
 	if b.allow {
 		b.drop(NewStep(RuleZtunnelHTTPAllow, Skipped, b.rule.ref.At(field), name))
 		return
@@ -137,7 +138,7 @@ func (b *ztunnelRuleBuilder) trustDomains(at string, s *apisecurity.Source) {
 
 // never leaves out a rule that cannot match.
 func (b *ztunnelRuleBuilder) never(field string) {
-	b.drop(NewStep(RuleZtunnelNever, Skipped, b.rule.ref.At(field), strings.TrimPrefix(field, b.rule.ref.Field+".")))
+	b.drop(NewStep(RuleZtunnelNever, Skipped, b.rule.ref.At(field), field))
 }
 
 // drop leaves the whole rule out; the first reason is kept. The clauses stay for what the rule was meant to match.

@@ -14,6 +14,9 @@ const (
 	RuleZtunnelTrustDomains  RuleID = "ztunnelpolicy/trust-domains"
 	RuleZtunnelBadValue      RuleID = "ztunnelpolicy/bad-value"
 	RuleZtunnelWaypointPeer  RuleID = "ztunnelpolicy/waypoint-is-the-peer"
+	RuleZtunnelAllowWaypoint RuleID = "ztunnelpolicy/allow-waypoint"
+	RuleZtunnelOnlyWaypoint  RuleID = "ztunnelpolicy/only-waypoint"
+	RuleZtunnelTokens        RuleID = "ztunnelpolicy/request-authentication"
 
 	RuleZtunnelHBONE           RuleID = "ztunnelpeerauthentication/hbone"
 	RuleZtunnelStrict          RuleID = "ztunnelpeerauthentication/strict"
@@ -29,6 +32,7 @@ const (
 	ztunnelAttachSource  = "pilot/pkg/serviceregistry/ambient/workloads.go, buildWorkloadPolicies"
 	ztunnelMatchSource   = "ztunnel: src/rbac.rs, Authorization::matches"
 	ztunnelPeerSource    = "pilot/pkg/serviceregistry/ambient/authorization.go, convertedSelectorPeerAuthentications"
+	ztunnelImpliedSource = "pilot/pkg/serviceregistry/ambient/policies.go, implicitWaypointPolicy"
 	ztunnelConvertPeer   = "pilot/pkg/serviceregistry/ambient/authorization.go, convertPeerAuthentication"
 )
 
@@ -66,17 +70,17 @@ var ztunnelPolicyRules = []Rule{
 	{
 		ID: RuleZtunnelHTTPLeftOut, Stage: StageAuthorizationPolicy, Source: ztunnelRuleSource,
 		Says:     "Fields of a DENY rule that need HTTP are left out at ztunnel; what is left of its from, to and when is enforced, on more connections.",
-		Template: "%s is left out: ztunnel does not see it, and enforces the rest of the rule on more connections than it says",
+		Template: "ztunnel does not see %s and leaves it out of the rule",
 	},
 	{
 		ID: RuleZtunnelNever, Stage: StageAuthorizationPolicy, Source: ztunnelMatchSource,
 		Says:     "Where ztunnel can see nothing of what a rule has under from, under to, or in a condition, the rule matches nothing.",
-		Template: "nothing is left of %s that ztunnel sees: the rule matches nothing and has no effect here; it needs a waypoint",
+		Template: "%s has nothing left that ztunnel sees: the rule matches nothing and has no effect here; it needs a waypoint",
 	},
 	{
 		ID: RuleZtunnelTrustDomains, Stage: StageAuthorizationPolicy, Source: ztunnelRuleSource,
 		Says:     "ztunnel leaves trustDomains and notTrustDomains out of every rule; it takes connections of its own trust domain alone.",
-		Template: "%s is left out at ztunnel",
+		Template: "ztunnel leaves %s out of the rule",
 	},
 	{
 		ID: RuleZtunnelBadValue, Stage: StageAuthorizationPolicy, Source: "pilot/pkg/serviceregistry/ambient/authorization.go, stringToIP, stringToPort",
@@ -86,7 +90,22 @@ var ztunnelPolicyRules = []Rule{
 	{
 		ID: RuleZtunnelWaypointPeer, Stage: StageAuthorizationPolicy, Source: "ztunnel: src/proxy/inbound.rs, build_inbound_request",
 		Says:     "The peer of a connection that came through a waypoint is the waypoint, not the client; a rule about the client belongs to the waypoint, by targetRefs.",
-		Template: "the %s rule %s the client %s and %s the waypoint %s, which is the peer here; with targetRefs the waypoint enforces it, on the client",
+		Template: "the %s rule %s the client %s; the peer here is the waypoint %s, which it %s: with targetRefs the waypoint enforces the rule, and sees the client",
+	},
+	{
+		ID: RuleZtunnelAllowWaypoint, Stage: StageAuthorizationPolicy, Source: ztunnelImpliedSource,
+		Says:     "With PILOT_AUTO_ALLOW_WAYPOINT_POLICY istiod gives ztunnel an ALLOW policy for each waypoint of a workload and of its Services.",
+		Template: "%s: the waypoint %s is allowed",
+	},
+	{
+		ID: RuleZtunnelOnlyWaypoint, Stage: StageAuthorizationPolicy, Source: ztunnelImpliedSource,
+		Says:     "With PILOT_AUTO_ALLOW_WAYPOINT_POLICY a workload that has a waypoint, and no ALLOW policy of its own, takes connections of its waypoints alone.",
+		Template: "denied: by %s only the waypoints of %s are allowed",
+	},
+	{
+		ID: RuleZtunnelTokens, Stage: StageRequestAuthentication, Source: "pilot/pkg/serviceregistry/ambient/policies.go, PolicyCollections",
+		Says:     "ztunnel reads no tokens: a RequestAuthentication needs a waypoint, by targetRefs.",
+		Template: "ztunnel reads no tokens: the RequestAuthentication has no effect here; it needs a waypoint, and targetRefs",
 	},
 }
 

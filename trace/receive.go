@@ -448,6 +448,8 @@ func refusedByPolicy(result resolve.Authorization, request *resolve.HTTPRequest)
 
 // keptOut are the rules of the clauses that keep a request out without being the refusal itself.
 var keptOut = map[Code][]resolve.RuleID{
+	CodePolicyDeny:    {resolve.RuleZtunnelWaypointPeer},
+	CodePolicyNoAllow: {resolve.RuleZtunnelWaypointPeer},
 	CodeJWTRejected: {
 		resolve.RuleRequestAuthenticationIssuer, resolve.RuleRequestAuthenticationAudience,
 		resolve.RuleRequestAuthenticationUndecoded, resolve.RuleRequestAuthenticationExpired,

@@ -178,9 +178,15 @@ func (w *walk) intoZtunnel(p *path, a arrival) {
 		w.deliver(p, a)
 		return
 	}
+	c := resolve.ZtunnelConnection{SourceIP: p.senderIP, DestinationIP: firstAddress(server), DestinationPort: a.port, HBONE: a.tls.HBONE}
+	if n := len(p.hops); n > 0 && p.hops[n-1].Proxy == resolve.DataplaneWaypoint {
+		c.Original = p.hops[n-1].Peer
+	}
+	if p.speaksHTTP() {
+		c.Request = p.http
+	}
 	hop := p.enter(Hop{Proxy: resolve.DataplaneAmbient, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
 	p.note(server.DataplaneStep)
-	c := resolve.ZtunnelConnection{SourceIP: p.senderIP, DestinationIP: firstAddress(server), DestinationPort: a.port, HBONE: a.tls.HBONE}
 	if a.tls.HBONE {
 		hop.TLS = TLSHBONE
 		peer := p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
