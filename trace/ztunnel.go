@@ -178,7 +178,10 @@ func (w *walk) intoZtunnel(p *path, a arrival) {
 		w.deliver(p, a)
 		return
 	}
-	c := resolve.ZtunnelConnection{SourceIP: p.senderIP, DestinationIP: firstAddress(server), DestinationPort: a.port, HBONE: a.tls.HBONE}
+	c := resolve.ZtunnelConnection{
+		SourceIP: p.senderIP, DestinationIP: firstAddress(server), DestinationPort: a.port, HBONE: a.tls.HBONE,
+		Original: p.beforeWaypoint(), Request: p.http,
+	}
 	if n := len(p.hops); n > 0 && p.hops[n-1].Proxy == resolve.DataplaneWaypoint {
 		c.Original = p.hops[n-1].Peer
 	}
@@ -203,6 +206,17 @@ func (w *walk) intoZtunnel(p *path, a arrival) {
 		return
 	}
 	w.deliver(p, a)
+}
+
+// beforeWaypoint is the identity of the client whose connection a waypoint has passed on; empty where none has.
+func (p *path) beforeWaypoint() string {
+	if len(p.hops) < 2 {
+		return ""
+	}
+	if before := p.hops[len(p.hops)-2]; before.Proxy == resolve.DataplaneWaypoint {
+		return before.Peer
+	}
+	return ""
 }
 
 // admitted ends a connection that the server's ztunnel refuses: an Envoy that sent HTTP answers 503, and a ztunnel closes
