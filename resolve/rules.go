@@ -74,7 +74,6 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	extensionRules,
 	gapRules,
 	hiddenRules,
-	unmodelledRules,
 )), func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
 
 // ruleIndex is where each rule is: every step asks for its own.

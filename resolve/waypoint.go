@@ -49,6 +49,7 @@ const (
 	RuleWaypointDirect      RuleID = "waypoint/dialled-itself"
 	RuleWaypointPassedBy    RuleID = "waypoint/passed-by"
 	RuleWaypointFromIngress RuleID = "waypoint/from-ingress"
+	RuleWaypointIngressNone RuleID = "waypoint/from-ingress-none-ready"
 )
 
 const waypointSource = "pilot/pkg/serviceregistry/ambient/waypoints.go, "
@@ -136,6 +137,12 @@ var waypointRules = []Rule{
 		ID: RuleWaypointFromIngress, Stage: StageWaypoint,
 		Says:     "With istio.io/ingress-use-waypoint: true on a Service, or its namespace, gateways send through its waypoint, which routes again.",
 		Template: "gateways send through waypoint %s",
+		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, findServiceWaypoint",
+	},
+	{
+		ID: RuleWaypointIngressNone, Stage: StageLoadBalance,
+		Says:     "Where gateways send through a waypoint that has no pod that is ready the answer is 503: nothing falls back to the pods behind it.",
+		Template: "waypoint %s has no pod that is ready behind port 15008, and nothing falls back to the pods of the Service",
 		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, findServiceWaypoint",
 	},
 	{

@@ -36,7 +36,6 @@ const (
 	RuleZtunnelPlainIn     RuleID = "ztunnel/plaintext-in"
 	RuleZtunnelHBONEIn     RuleID = "ztunnel/hbone-in"
 	RuleZtunnelBypass      RuleID = "ztunnel/bypass-inbound"
-	RuleZtunnelTrustDomain RuleID = "ztunnel/trust-domain"
 	RuleZtunnelOpaqueMTLS  RuleID = "ztunnel/mtls-passed-on"
 	RuleZtunnelL4Only      RuleID = "ztunnel/no-routing"
 )
@@ -123,12 +122,6 @@ var ztunnelHopRules = []Rule{
 		Source:   "cni/pkg/iptables/iptables.go",
 	},
 	{
-		ID: RuleZtunnelTrustDomain, Stage: StageTLS,
-		Says:     "A ztunnel takes clients of its own trust domain alone; trustDomainAliases do not count.",
-		Template: "client %s is not of trust domain %s: ztunnel refuses its certificate",
-		Source:   "ztunnel, src/tls/workload.rs, TrustDomainVerifier",
-	},
-	{
 		ID: RuleZtunnelOpaqueMTLS, Stage: StageTLS,
 		Says:     "Istio mTLS to a captured pod is no HBONE: ztunnel passes the bytes on, and the application does not understand them.",
 		Template: "Istio mTLS is passed on to %s as it is, which does not speak it",
@@ -155,12 +148,27 @@ func (s *Snapshot) ZtunnelResolve(w *Workload, r Resolved, host string) (Resolve
 	if off := w.Annotations["ambient.istio.io/dns-capture"]; off == "false" {
 		return r, []Step{NewStep(RuleZtunnelDNSOff, Skipped, w.Owner.At("metadata.annotations[ambient.istio.io/dns-capture]"), off, host)}
 	}
-	addresses := slices.Concat(svc.Addresses, svc.Allocated)
-	if len(addresses) == 0 || addresses[0].IsCIDR() {
+	address, ok := s.ztunnelAddress(svc)
+	if !ok {
 		return r, nil
 	}
-	r.Found, r.Assumed, r.Service, r.Address = true, false, svc, addresses[0]
-	return r, []Step{NewStep(RuleZtunnelDNS, Matched, svc.Ref, host, svc.Ref.Object(), addresses[0])}
+	r.Found, r.Assumed, r.Service, r.Address = true, false, svc, address
+	return r, []Step{NewStep(RuleZtunnelDNS, Matched, svc.Ref, host, svc.Ref.Object(), address)}
+}
+
+// ztunnelAddress is the address by which ztunnel knows a host of a ServiceEntry: one of spec.addresses, else of those that istiod
+// wrote to the status. Manifests without a status are of a ServiceEntry that is yet to get one.
+func (s *Snapshot) ztunnelAddress(svc *Service) (Address, bool) {
+	for _, a := range slices.Concat(svc.Addresses, svc.Allocated) {
+		if !a.IsCIDR() {
+			return a, true
+		}
+	}
+	se := s.index.endpoints().serviceEntry[destinationKey{svc.Ref.Namespace, svc.Ref.Name}]
+	if !s.Offline || se == nil || len(se.Status.GetAddresses()) > 0 || !allocates(se) || IsWildcardHost(svc.Hostname) && svc.Resolution != DynamicDNS {
+		return Address{}, false
+	}
+	return Address{Symbol: "address of " + svc.Hostname}, true
 }
 
 // ztunnelEntry is the host of a ServiceEntry that a name means; nil for none.

@@ -41,7 +41,7 @@ func (w *walk) ingressToWaypoint(p *path, r *router, svc *resolve.Service, port 
 	pods, steps := w.snapshot.WaypointEndpoints(r.workload, binding.Waypoint)
 	p.note(steps...)
 	if len(pods) == 0 {
-		step := resolve.NewStep(resolve.RuleZtunnelNoWaypoint, resolve.None, binding.Waypoint.Ref, binding.Waypoint.Name())
+		step := resolve.NewStep(resolve.RuleWaypointIngressNone, resolve.None, binding.Waypoint.Ref, binding.Waypoint.Name())
 		p.note(step)
 		w.unavailableBy(p, CodeNoWaypoint, "UH", "no_healthy_upstream", step, binding.Waypoint.Ref)
 		return true
