@@ -256,6 +256,9 @@ func (s *Snapshot) waypointPeers(w *Workload) []waypointPeer {
 
 // allowWaypoints is allow with the policies that allow the waypoints among the others.
 func (a *authorizing) allowWaypoints(waypoints []waypointPeer, policies []*authorizationPolicy, denyApplies bool) {
+	if len(waypoints) > 0 {
+		a.Steps = append(a.Steps, a.snapshot.feature(featureAllowWaypoint).told()...)
+	}
 	i := slices.IndexFunc(waypoints, func(w waypointPeer) bool { return a.in.conn.Peer == w.principal })
 	switch {
 	case len(waypoints) == 0, i < 0 && len(policies) > 0:
