@@ -42,7 +42,6 @@ var withoutScenario = map[resolve.RuleID]string{
 
 	"kubeinert/release": needsRelease,
 
-	"authorizationpolicy/waypoint-selector":   notWalked,
 	"requestauthentication/waypoint-selector": notWalked,
 
 	"credential/for-gateways": tableOnly,

@@ -113,7 +113,7 @@ spec:
 		},
 		{
 			name: "waypoint takes no selector", namespace: "shop", workload: waypoint(),
-			steps: []string{"skipped authorizationpolicy/waypoint-selector shop/p spec.selector: has no targetRefs, and the waypoint Deployment shop/web takes only policies with targetRefs"},
+			steps: []string{"skipped authorizationpolicy/waypoint-selector shop/p spec: has no targetRefs, and the waypoint Deployment shop/web takes only policies with targetRefs"},
 		},
 		{name: "waypoint by GatewayClass from the root namespace", namespace: "istio-system", selection: "targetRefs: [{group: gateway.networking.k8s.io, kind: GatewayClass, name: istio-waypoint}]", workload: waypoint(), denied: true},
 		{

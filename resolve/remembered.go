@@ -21,14 +21,15 @@ type remembered struct {
 
 // workloadAnswers are what a snapshot tells of one workload.
 type workloadAnswers struct {
-	scope    memo[struct{}, scopeAnswer]
-	likeness memo[struct{}, sameness]
-	policies memo[bool, policiesOn] // true for CUSTOM policies
-	ztunnel  memo[struct{}, policiesOn]
-	jwt      memo[struct{}, jwtRules]
-	mtls     memo[int, MTLS]
-	inbound  memo[inboundKey, inboundAnswer]
-	clusters memo[clusterKey, clusterAnswer]
+	scope           memo[struct{}, scopeAnswer]
+	likeness        memo[struct{}, sameness]
+	policies        memo[bool, policiesOn] // true for CUSTOM policies
+	ztunnelPolicies memo[struct{}, policiesOn]
+	ztunnelMTLS     memo[ztunnelMTLSKey, ztunnelMTLS]
+	jwt             memo[struct{}, jwtRules]
+	mtls            memo[int, MTLS]
+	inbound         memo[inboundKey, inboundAnswer]
+	clusters        memo[clusterKey, clusterAnswer]
 	// Those of waypoints.
 	serving memo[*Service, *Workload]
 	hosts   memo[waypointHostKey, *VirtualHost]

@@ -37,7 +37,17 @@ type ztunnelMTLS struct {
 	policy string
 }
 
-func (s *Snapshot) ztunnelMTLS(w *Workload, c ZtunnelConnection) ztunnelMTLS {
+// ztunnelMTLSKey is what of a connection PeerAuthentication looks at.
+type ztunnelMTLSKey struct {
+	port  int
+	hbone bool
+}
+
+func (s *Snapshot) ztunnelMTLS(w *Workload, port int, hbone bool) ztunnelMTLS {
+	return s.known(w).ztunnelMTLS.of(ztunnelMTLSKey{port, hbone}, func() ztunnelMTLS { return s.findZtunnelMTLS(w, port, hbone) })
+}
+
+func (s *Snapshot) findZtunnelMTLS(w *Workload, port int, hbone bool) ztunnelMTLS {
 	m := mtlsOf(s, w.Namespace, w.Owner.String())
 	m.Steps = append(m.Steps, s.hiddenPeerAuthentications(w)...)
 	root := s.Mesh.GetRootNamespace()
@@ -47,16 +57,16 @@ func (s *Snapshot) ztunnelMTLS(w *Workload, c ZtunnelConnection) ztunnelMTLS {
 	out := ztunnelMTLS{policy: root + "/" + ztunnelStaticStrict, refuses: m.Mode == MTLSStrict}
 	x := m.exceptionsOf(chosen)
 	if x.attached {
-		out.refuses = x.refuses(c.DestinationPort)
+		out.refuses = x.refuses(port)
 		out.policy = chosen.ref.Namespace + "/" + ztunnelConvertedPeer + chosen.ref.Name
 	}
 	lost := x.attached && !x.made
 	if chosen != nil && !lost {
-		m.ztunnelPort(chosen, c.DestinationPort, out.refuses)
+		m.ztunnelPort(chosen, port, out.refuses)
 	}
 	out.MTLS = m.result()
 	switch {
-	case c.HBONE:
+	case hbone:
 		out.refuses = false
 		out.Steps = append(out.Steps, NewStep(RuleZtunnelHBONE, Allowed, Ref{}))
 	case lost:

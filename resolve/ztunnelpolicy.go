@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"istio.io/api/label"
 	apisecurity "istio.io/api/security/v1beta1"
 	typev1beta1 "istio.io/api/type/v1beta1"
 )
@@ -57,7 +56,7 @@ func (s *Snapshot) AuthorizeAtZtunnel(server *Workload, c ZtunnelConnection) Aut
 		a.in.conn.TLS = TLSOpened
 	}
 	a.at, a.unseen = ztunnel, &c
-	mtls := s.ztunnelMTLS(server, c)
+	mtls := s.ztunnelMTLS(server, c.DestinationPort, c.HBONE)
 	a.Gaps = mtls.Gaps
 	on := s.ztunnelPolicies(server)
 	a.PassedOver = append(a.relevant(on.passedOver), s.tokensAtZtunnel(a.target, c)...)
@@ -98,7 +97,7 @@ func (s *Snapshot) AuthorizeAtZtunnel(server *Workload, c ZtunnelConnection) Aut
 // ztunnelPolicies are the AuthorizationPolicies that istiod gives ztunnel for a workload, in ztunnel's order: those of the namespace,
 // of the mesh, and those with a selector.
 func (s *Snapshot) ztunnelPolicies(w *Workload) policiesOn {
-	return s.known(w).ztunnel.of(struct{}{}, func() policiesOn { return s.findZtunnelPolicies(w) })
+	return s.known(w).ztunnelPolicies.of(struct{}{}, func() policiesOn { return s.findZtunnelPolicies(w) })
 }
 
 func (s *Snapshot) findZtunnelPolicies(w *Workload) policiesOn {
@@ -197,10 +196,14 @@ func (s *Snapshot) targets(p *authorizationPolicy, w *Workload) bool {
 // relevant are the steps of policies that ztunnel does not have. One of which no rule is about the request was not meant for it, nor
 // one for a waypoint through which it came.
 func (a *authorizing) relevant(steps []Step) []Step {
+	hangs := func(step Step) bool { return step.Meant && step.Rule != RuleZtunnelEmptySelector }
+	if !slices.ContainsFunc(steps, hangs) {
+		return steps
+	}
 	steps = slices.Clone(steps)
 	policies := a.snapshot.index.policies()
 	for i, step := range steps {
-		if !step.Meant || step.Rule == RuleZtunnelEmptySelector {
+		if !hangs(step) {
 			continue
 		}
 		for _, p := range slices.Concat(policies.custom[step.Ref.Namespace], policies.authorization[step.Ref.Namespace]) {
@@ -225,78 +228,3 @@ func (s *Snapshot) tokensAtZtunnel(t policyTarget, c ZtunnelConnection) []Step {
 	}
 	return steps
 }
-
-// waypointPeer is a pod of a waypoint: its Gateway, and its identity.
-type waypointPeer struct {
-	gateway   Ref
-	principal string
-}
-
-// waypointPeers are the pods of the waypoints of a workload and of the Services that select it.
-// Source: pilot/pkg/serviceregistry/ambient/workloads.go, implicitWaypointPolicies; waypoints.go, makeWaypoint.
-func (s *Snapshot) waypointPeers(w *Workload) []waypointPeer {
-	bindings := []WaypointBinding{s.WorkloadWaypoint(w)}
-	for _, svc := range s.ServicesOf(w) {
-		bindings = append(bindings, s.ServiceWaypoint(svc))
-	}
-	var out []waypointPeer
-	for _, b := range bindings {
-		if b.Waypoint == nil {
-			continue
-		}
-		for _, pod := range s.WorkloadsIn(b.Waypoint.Ref.Namespace) {
-			peer := waypointPeer{b.Waypoint.Ref, pod.Principal(s.Mesh.GetTrustDomain())}
-			if pod.Labels[label.IoK8sNetworkingGatewayGatewayName.Name] == b.Waypoint.Ref.Name && !slices.Contains(out, peer) {
-				out = append(out, peer)
-			}
-		}
-	}
-	return out
-}
-
-// allowWaypoints is allow with the policies that allow the waypoints among the others.
-func (a *authorizing) allowWaypoints(waypoints []waypointPeer, policies []*authorizationPolicy, denyApplies bool) {
-	i := slices.IndexFunc(waypoints, func(w waypointPeer) bool { return a.in.conn.Peer == w.principal })
-	switch {
-	case len(waypoints) == 0, i < 0 && len(policies) > 0:
-		a.allow(policies, denyApplies)
-	case i < 0:
-		a.refuse(waypoints[0].gateway, NoPolicy)
-		a.Steps = append(a.Steps, NewStep(RuleZtunnelOnlyWaypoint, DeniedBy, waypoints[0].gateway, featureAllowWaypoint, a.who))
-	case !a.undecided.IsZero():
-		a.Decision, a.Policy, a.EnvoyPolicy = AccessUndetermined, a.undecided, a.undecidedName
-	default:
-		a.Steps = append(a.Steps, NewStep(RuleZtunnelAllowWaypoint, Allowed, waypoints[i].gateway, featureAllowWaypoint, waypoints[i].principal))
-	}
-}
-
-// throughWaypoint tells of rules that would answer otherwise to the client than to the waypoint through which it came.
-func (a *authorizing) throughWaypoint(policies []*authorizationPolicy) {
-	original := a.unseen.Original
-	if original == "" || original == a.in.conn.Peer {
-		return
-	}
-	in := a.in
-	in.conn.Peer = original
-	for _, p := range policies {
-		deny := p.spec.GetAction() == apisecurity.AuthorizationPolicy_DENY
-		for _, r := range p.rulesAt(ztunnel) {
-			if r.dropped != nil {
-				continue
-			}
-			client, waypoint := r.evaluate(&in).truth, r.evaluate(&a.in).truth
-			// That an ALLOW rule lets the waypoint in and not the client is how a waypoint is made the only way.
-			if client == waypoint || !deny && (client != True || a.Decision != AccessDenied) {
-				continue
-			}
-			verdict := Skipped
-			if waypoint == True {
-				verdict = Applied
-			}
-			a.Steps = append(a.Steps, NewStep(RuleZtunnelWaypointPeer, verdict, r.ref, p.spec.GetAction().String(), matchWord[client], original, a.in.conn.Peer, matchWord[waypoint]).meantFor(true))
-		}
-	}
-}
-
-// matchWord is what a rule does to a peer.
-var matchWord = map[Truth]string{True: "matches", False: "does not match", Unknown: "may match"}

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -347,6 +348,25 @@ func TestZtunnelGaps(t *testing.T) {
 		a := s.AuthorizeAtZtunnel(captured(), atZtunnel(clientA))
 		if a.Decision != tt.want || (len(a.Gaps) == 1) != (tt.want != AccessDenied) {
 			t.Errorf("%s with %q: %s, %d gaps; want %s", tt.kind, tt.policies, a.Decision, len(a.Gaps), tt.want)
+		}
+	}
+}
+
+func BenchmarkAuthorizeAtZtunnel(b *testing.B) {
+	var lines, modes []string
+	for i := range 1000 {
+		lines = append(lines, fmt.Sprintf("shop/p%d {selector: {matchLabels: {app: app-%d}}, rules: [{from: [{source: {principals: [%s]}}]}]}", i, i, clientA))
+		modes = append(modes, fmt.Sprintf("shop/m%d {selector: {matchLabels: {app: app-%d}}, mtls: {mode: STRICT}}", i, i))
+	}
+	s := snapshotOf(b, authz(lines...)+"---\n"+peers(modes...))
+	w := captured()
+	w.Labels["app"] = "app-500"
+	s.remember(w)
+	c := atZtunnel(clientA)
+	b.ReportAllocs()
+	for b.Loop() {
+		if a := s.AuthorizeAtZtunnel(w, c); a.Decision != AccessAllowed {
+			b.Fatal(a.Decision)
 		}
 	}
 }

@@ -351,18 +351,22 @@ var advice = map[Code]codeAdvice{
 		},
 	},
 	CodePolicyDeny: {
-		check: "The access log names policy and rule. DENY goes before every ALLOW. A negative match (notPaths, notPrincipals) holds also where the attribute is missing, as on plaintext.",
+		check: "The access log names policy and rule. DENY goes before every ALLOW. A negative match (notPaths, notPrincipals) holds also where the attribute is missing, as on plaintext. ztunnel denies plaintext by a policy that istiod makes of a PeerAuthentication in mode STRICT, and sees a waypoint in place of the client behind it.",
 		rules: []resolve.RuleID{
 			resolve.RuleAuthorizationCustomDryRun,
 			resolve.RuleAuthorizationCustomProviders,
 			resolve.RuleAuthorizationCustomUnusable,
 			resolve.RuleAuthorizationDeny,
+			resolve.RuleZtunnelStrict,
+			resolve.RuleZtunnelWaypointPeer,
 		},
 	},
 	CodePolicyNoAllow: {
-		check: "As soon as one ALLOW policy selects the workload, only what a rule matches passes. Compare the identity that arrives (none without mTLS) with the principals, the path as normalized, and mind that two items under rules are alternatives while from and to in one item must both hold.",
+		check: "As soon as one ALLOW policy selects the workload, only what a rule matches passes. Compare the identity that arrives (none without mTLS) with the principals, the path as normalized, and mind that two items under rules are alternatives while from and to in one item must both hold. ztunnel has no rule that names HTTP, and sees a waypoint in place of the client behind it.",
 		rules: []resolve.RuleID{
 			resolve.RuleAuthorizationNoAllowMatched,
+			resolve.RuleZtunnelOnlyWaypoint,
+			resolve.RuleZtunnelWaypointPeer,
 		},
 	},
 	CodeJWTRejected: {

@@ -180,10 +180,7 @@ func (w *walk) intoZtunnel(p *path, a arrival) {
 	}
 	c := resolve.ZtunnelConnection{
 		SourceIP: p.senderIP, DestinationIP: firstAddress(server), DestinationPort: a.port, HBONE: a.tls.HBONE,
-		Original: p.beforeWaypoint(), Request: p.http,
-	}
-	if n := len(p.hops); n > 0 && p.hops[n-1].Proxy == resolve.DataplaneWaypoint {
-		c.Original = p.hops[n-1].Peer
+		Original: p.beforeWaypoint(),
 	}
 	if p.speaksHTTP() {
 		c.Request = p.http
@@ -208,13 +205,10 @@ func (w *walk) intoZtunnel(p *path, a arrival) {
 	w.deliver(p, a)
 }
 
-// beforeWaypoint is the identity of the client whose connection a waypoint has passed on; empty where none has.
+// beforeWaypoint is the identity of the client whose connection the last hop, a waypoint, passes on; empty where that is none.
 func (p *path) beforeWaypoint() string {
-	if len(p.hops) < 2 {
-		return ""
-	}
-	if before := p.hops[len(p.hops)-2]; before.Proxy == resolve.DataplaneWaypoint {
-		return before.Peer
+	if len(p.hops) > 0 && p.hop().Proxy == resolve.DataplaneWaypoint {
+		return p.hop().Peer
 	}
 	return ""
 }
