@@ -58,7 +58,7 @@ func (c *comparer) explain(e *accesslog.Entry, w writer, t *trace.Trace, v Verdi
 	if v != Disagrees {
 		return out
 	}
-	if e.UpstreamHost != "" && w.side != inbound && addressOf(e.UpstreamHost).IsValid() && c.at(e.UpstreamHost) == nil {
+	if upstream := strings.TrimPrefix(e.UpstreamHost, internalAddress); w.side != inbound && addressOf(upstream).IsValid() && c.at(upstream) == nil {
 		out = append(out, "no pod has the address of the upstream host now")
 	}
 	if !e.TCP() && slices.ContainsFunc(t.Hops, asksForHeaders) {

@@ -80,10 +80,13 @@ func (c *comparer) fits(e *accesslog.Entry, w writer, t *trace.Trace, o trace.Ou
 
 // writersHop is the hop of the outcome at which the writer stands, and whether it is the last.
 func writersHop(t *trace.Trace, o trace.Outcome, w writer) (hop *trace.Hop, last bool) {
-	want := map[side]trace.Direction{outbound: trace.Outbound, inbound: trace.Inbound, atGateway: trace.AtGateway}[w.side]
+	want := map[side]trace.Direction{outbound: trace.Outbound, inbound: trace.Inbound, atGateway: trace.AtGateway, atWaypoint: trace.AtGateway}[w.side]
 	for i, index := range o.Hops {
 		h := &t.Hops[index]
 		if h.Direction != want || h.Proxy == resolve.DataplaneNone || w.side == inbound && w.workload != nil && h.Workload != w.workload.Owner {
+			continue
+		}
+		if (h.Proxy == resolve.DataplaneWaypoint) != (w.side == atWaypoint) {
 			continue
 		}
 		hop, last = h, i == len(o.Hops)-1
@@ -108,9 +111,12 @@ func fitsDelivered(e *accesslog.Entry) Verdict {
 	return Disagrees
 }
 
+// internalAddress is before the address of a pod that a waypoint reaches by HBONE.
+const internalAddress = "envoy://connect_originate/"
+
 // leadsTo reports whether the upstream host is a pod of a workload that the outcome leads to, as far as its address is known.
 func (c *comparer) leadsTo(e *accesslog.Entry, o trace.Outcome) bool {
-	w := c.at(e.UpstreamHost)
+	w := c.at(strings.TrimPrefix(e.UpstreamHost, internalAddress))
 	return w == nil || len(o.Destination.Workloads) == 0 || slices.Contains(o.Destination.Workloads, w.Owner)
 }
 

@@ -21,9 +21,11 @@ import (
 //     else for the Service whose target port was dialled. What came by a gateway is asked of that gateway (throughgateway.go).
 //  3. Of a gateway: a client outside asks for the authority at the gateway's port, over TLS where the connection has a server name.
 //     Its address is the first of X-Forwarded-For, else the remote one.
-//  4. Of ztunnel: the workload that it names connects to the service that it names; at its port where the address is the service's, or
+//  4. Of a waypoint: the pod at the remote address asks for the authority, at the port of the cluster (inbound-vip|PORT|PROTOCOL|HOST), else
+//     at the one that was dialled.
+//  5. Of ztunnel: the workload that it names connects to the service that it names; at its port where the address is the service's, or
 //     there is a name, and else at the one with that target port.
-//  5. The authority is sent as logged. Of the headers those that the format has are sent; all others, and tokens, are not.
+//  6. The authority is sent as logged. Of the headers those that the format has are sent; all others, and tokens, are not.
 
 // asked is a request, or why there is none.
 type asked struct {
@@ -35,6 +37,11 @@ type asked struct {
 
 func none(format string, args ...any) asked { return asked{problem: fmt.Sprintf(format, args...)} }
 
+// ownLog is for a client that has sent on what another one asked for.
+func ownLog(w *resolve.Workload) asked {
+	return none("the client is %s %s/%s; its own log has the request", w.Dataplane, w.Namespace, w.Owner.Name)
+}
+
 func (c *comparer) ask(e *accesslog.Entry, w writer) asked {
 	if e.Writer == accesslog.Ztunnel {
 		return c.askZtunnel(e)
@@ -44,6 +51,8 @@ func (c *comparer) ask(e *accesslog.Entry, w writer) asked {
 		return c.askInbound(e, w)
 	case atGateway:
 		return c.askGateway(e, w)
+	case atWaypoint:
+		return c.askWaypoint(e)
 	case outbound:
 	}
 	return c.askOutbound(e, w)
@@ -95,6 +104,8 @@ func (c *comparer) askInbound(e *accesslog.Entry, w writer) asked {
 		return none("the client's address %s is no pod's; name it with --from", cmp.Or(e.Remote, "-"))
 	case client.Dataplane == resolve.DataplaneGateway:
 		return c.askThroughGateway(e, w, client)
+	case client.Dataplane == resolve.DataplaneWaypoint:
+		return ownLog(client)
 	default:
 		q.From = fromOf(client)
 	}
@@ -142,6 +153,39 @@ func (c *comparer) askGateway(e *accesslog.Entry, w writer) asked {
 	return finish(q, "http", host, cmp.Or(port, authorityPort, 80), e.Path, e)
 }
 
+// vipCluster begins the name of a cluster that a waypoint has for a service.
+const vipCluster = "inbound-vip|"
+
+func (c *comparer) askWaypoint(e *accesslog.Entry) asked {
+	q := trace.Typed{From: c.options.From}
+	client := c.at(e.Remote)
+	switch {
+	case q.From != "":
+	case client == nil:
+		return none("the client's address %s is no pod's; name it with --from", cmp.Or(e.Remote, "-"))
+	case client.Dataplane == resolve.DataplaneGateway || client.Dataplane == resolve.DataplaneWaypoint:
+		return ownLog(client)
+	default:
+		q.From = fromOf(client)
+	}
+	authority, authorityPort := splitAuthority(e.Authority)
+	host, port := "", 0
+	if parts := strings.Split(e.UpstreamCluster, "|"); strings.HasPrefix(e.UpstreamCluster, vipCluster) && len(parts) == 4 {
+		host = parts[3]
+		port, _ = strconv.Atoi(parts[1]) // 0 where it is no number
+	}
+	if svc := c.snapshot.ClusterIPAt(addressOf(e.Local)); svc != nil { // the service that was dialled, which a route may have left
+		host, port = svc.Hostname, portOf(e.Local)
+		if client != nil && names(authority, svc, client.Namespace) {
+			host = authority
+		}
+	}
+	if e.TCP() {
+		return finish(q, "tcp", cmp.Or(host, ipText(e.Local)), cmp.Or(port, portOf(e.Local)), "", e)
+	}
+	return finish(q, "http", cmp.Or(host, authority), cmp.Or(port, authorityPort, 80), e.Path, e)
+}
+
 func (c *comparer) askZtunnel(e *accesslog.Entry) asked {
 	if e.Opened {
 		return none("it is about a connection being opened; what came of it is in the line of its end")
@@ -156,7 +200,7 @@ func (c *comparer) askZtunnel(e *accesslog.Entry) asked {
 			return none("its client %s/%s at %s is not known", cmp.Or(e.SourceNamespace, "-"), cmp.Or(e.SourceWorkload, "-"), e.Remote)
 		}
 		if w.Dataplane == resolve.DataplaneGateway || w.Dataplane == resolve.DataplaneWaypoint {
-			return none("the client is %s %s/%s; its own log has the request", w.Dataplane, w.Namespace, w.Owner.Name)
+			return ownLog(w)
 		}
 		q.From = fromOf(w)
 	}

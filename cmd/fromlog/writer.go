@@ -16,7 +16,8 @@ import (
 //  2. An upstream cluster inbound|… is of the proxy of a server, and so is a connection with a server name outbound_.… that
 //     no cluster is said of. Its pod has the local address of the connection.
 //  3. A gateway's pod is at the local address of the connection, too.
-//  4. Any other line is of the proxy of a client: the remote address is that of its own pod.
+//  4. An upstream cluster inbound-vip|… is of a waypoint. The local address is the one that the client dialled, the remote one the client's.
+//  5. Any other line is of the proxy of a client: the remote address is that of its own pod.
 
 // side is on which side of a request the writer is.
 type side string
@@ -25,6 +26,8 @@ const (
 	outbound  side = "outbound"
 	inbound   side = "inbound"
 	atGateway side = "gateway"
+	// atWaypoint is a gateway, too, that clients of the cluster go through.
+	atWaypoint side = "waypoint"
 )
 
 // writer is the proxy that wrote a line; workload is nil where it is not known.
@@ -44,6 +47,8 @@ func (c *comparer) writerOf(e *accesslog.Entry) writer {
 	switch {
 	case e.Writer == accesslog.Ztunnel:
 		return writer{side: side(e.Direct), workload: named}
+	case named != nil && named.Dataplane == resolve.DataplaneWaypoint, named == nil && strings.HasPrefix(cluster, vipCluster):
+		return writer{atWaypoint, named}
 	case named != nil && named.Dataplane == resolve.DataplaneGateway:
 		return writer{atGateway, named}
 	case ofServer:
