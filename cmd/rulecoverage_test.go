@@ -13,7 +13,6 @@ const (
 	needsCluster = "is followed on a live cluster only: the concept's own tests follow it"
 	needsRelease = "needs --istio-version, which is no part of the input: kubeinert/release.txtar follows it"
 	noTrace      = "ends the command before there is a trace"
-	notWalked    = "the walk does not run waypoints"
 	neverStored  = "an API server refuses such an object"
 	tableOnly    = "only the concept's table test follows it so far"
 )
@@ -41,8 +40,6 @@ var withoutScenario = map[resolve.RuleID]string{
 	"gatewayentry/unknown-name": noTrace,
 
 	"kubeinert/release": needsRelease,
-
-	"requestauthentication/waypoint-selector": notWalked,
 
 	"credential/for-gateways": tableOnly,
 	"kubelistener/port":       neverStored,

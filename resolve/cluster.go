@@ -247,8 +247,12 @@ func (s *Snapshot) findCluster(client *Workload, svc *Service, port Port, subset
 	if client != nil && client.Dataplane == DataplaneWaypoint {
 		c.Own = s.ServedBy(client, svc)
 		c.Name = s.WaypointClusterName(client, svc, port.Number, subset, svc.Hostname)
-		if step, none := s.withoutWaypointCluster(client, c); none {
-			return nil, []Step{step}
+		why, none := s.withoutWaypointCluster(client, c)
+		if none {
+			return nil, why
+		}
+		if c.Own {
+			steps = append(steps, why...)
 		}
 		steps = append(steps, c.atWaypoint())
 	}
@@ -270,6 +274,9 @@ func (s *Snapshot) findCluster(client *Workload, svc *Service, port Port, subset
 
 	// 3. Type.
 	c.Type = s.clusterType(client, svc)
+	if step, named := c.namedAsProtocol(match); named {
+		steps = append(steps, step)
+	}
 	if step, none := s.dnsWithoutEndpoint(c, match.Rule, sub); none {
 		return nil, append(steps, step)
 	}

@@ -174,7 +174,11 @@ const (
 //
 // Source: pilot/pkg/model/policyattachment.go, ShouldAttachPolicy.
 func (t policyTarget) attach(namespace string, p targetablePolicy, selector labelSelector) attachment {
-	refs := targetRefsOf(p)
+	return t.attachRefs(namespace, targetRefsOf(p), selector)
+}
+
+// attachRefs is attach for a policy of those targetRefs.
+func (t policyTarget) attachRefs(namespace string, refs []*typev1beta1.PolicyTargetReference, selector labelSelector) attachment {
 	switch {
 	case len(refs) == 0 && t.managed && t.waypoint && (selector.selects(t.labels) || t.service != nil && selector.selects(t.service.Selector)):
 		return selectorOnWaypoint
@@ -226,7 +230,11 @@ func (t policyTarget) passedOver(a attachment, ref Ref, p targetablePolicy, sele
 		expected, actual := selector.miss(t.labels)
 		return NewStep(rules.otherLabels, Skipped, ref.At("spec.selector.matchLabels"), expected, who).Unlike(expected, actual)
 	case selectorOnWaypoint:
-		return NewStep(rules.waypoint, Skipped, ref.At("spec"), who).meantFor(true)
+		field := "spec"
+		if p.GetSelector() != nil {
+			field = "spec.selector"
+		}
+		return NewStep(rules.waypoint, Skipped, ref.At(field), who).meantFor(true)
 	case targetRefsElsewhere, attached:
 	}
 	list, field := namesOf(p)
@@ -276,8 +284,12 @@ func newLabelSelector(p interface {
 	GetSelector() *typev1beta1.WorkloadSelector
 },
 ) labelSelector {
+	return selectorOf(p.GetSelector().GetMatchLabels())
+}
+
+func selectorOf(labels map[string]string) labelSelector {
 	var out labelSelector
-	for k, v := range p.GetSelector().GetMatchLabels() {
+	for k, v := range labels {
 		out = append(out, labelTerm{k, v, k + "=" + v})
 	}
 	slices.SortFunc(out, func(a, b labelTerm) int { return strings.Compare(a.key, b.key) })

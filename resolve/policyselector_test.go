@@ -69,6 +69,15 @@ spec:
 		w.Dataplane = DataplaneWaypoint
 		return w
 	}
+	serving := func(from Registry) *Workload {
+		svc := &Service{Name: "api", Namespace: "apps", Registry: from, Selector: map[string]string{"app": "api"}, Ref: Ref{Kind: "Service", Namespace: "apps", Name: "api"}}
+		if from == RegistryExternal {
+			svc.Ref.Kind = "ServiceEntry"
+		}
+		w := waypoint()
+		w.serving = svc
+		return w
+	}
 	tests := []struct {
 		name      string
 		namespace string
@@ -112,8 +121,31 @@ spec:
 			steps: []string{"skipped authorizationpolicy/target-refs shop/p spec.targetRefs: targets Gateway gw, which is not the proxy of Deployment shop/web (want Gateway gw, got Gateway gw)"},
 		},
 		{
-			name: "waypoint takes no selector", namespace: "shop", workload: waypoint(),
+			name: "waypoint takes no policy without targetRefs", namespace: "shop", workload: waypoint(),
 			steps: []string{"skipped authorizationpolicy/waypoint-selector shop/p spec: has no targetRefs, and the waypoint Deployment shop/web takes only policies with targetRefs"},
+		},
+		{
+			name: "waypoint takes no selector", namespace: "shop", selection: "selector: {matchLabels: {app: web}}", workload: waypoint(),
+			steps: []string{"skipped authorizationpolicy/waypoint-selector shop/p spec.selector: has no targetRefs, and the waypoint Deployment shop/web takes only policies with targetRefs"},
+		},
+		{
+			name: "a selector of neither the waypoint nor the service", namespace: "apps", selection: "selector: {matchLabels: {app: other}}", workload: serving(RegistryKubernetes),
+			steps: []string{"skipped authorizationpolicy/other-labels apps/p spec.selector.matchLabels: selects app=other; Deployment shop/web is another workload (want app=other, got app=web)"},
+		},
+		{name: "waypoint before a Service", namespace: "apps", selection: "targetRefs: [{kind: Service, name: api}]", workload: serving(RegistryKubernetes), denied: true},
+		{name: "waypoint before a Service of group core", namespace: "apps", selection: "targetRefs: [{group: core, kind: Service, name: api}]", workload: serving(RegistryKubernetes), denied: true},
+		{
+			name: "waypoint before a Service from its own namespace", namespace: "shop", selection: "targetRefs: [{kind: Service, name: api}]", workload: serving(RegistryKubernetes),
+			steps: []string{"skipped authorizationpolicy/target-refs shop/p spec.targetRefs: targets Service api, which is not the proxy of Deployment shop/web (want Service api, got Gateway gw, Service api)"},
+		},
+		{
+			name: "waypoint before a workload", namespace: "shop", selection: "targetRefs: [{kind: Service, name: api}]", workload: waypoint(),
+			steps: []string{"skipped authorizationpolicy/target-refs shop/p spec.targetRefs: targets Service api, which is not the proxy of Deployment shop/web (want Service api, got Gateway gw)"},
+		},
+		{name: "waypoint before a ServiceEntry", namespace: "apps", selection: "targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: api}]", workload: serving(RegistryExternal), denied: true},
+		{
+			name: "waypoint before a ServiceEntry that is called a Service", namespace: "apps", selection: "targetRefs: [{kind: Service, name: api}]", workload: serving(RegistryExternal),
+			steps: []string{"skipped authorizationpolicy/target-refs apps/p spec.targetRefs: targets Service api, which is not the proxy of Deployment shop/web (want Service api, got Gateway gw, ServiceEntry api)"},
 		},
 		{name: "waypoint by GatewayClass from the root namespace", namespace: "istio-system", selection: "targetRefs: [{group: gateway.networking.k8s.io, kind: GatewayClass, name: istio-waypoint}]", workload: waypoint(), denied: true},
 		{

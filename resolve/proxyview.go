@@ -53,3 +53,42 @@ func (s *Snapshot) SidecarViews() []ProxyView {
 
 // GatewayWorkloads are all gateway workloads, one for each owner, and those that are assumed for Gateways of manifests without one.
 func (s *Snapshot) GatewayWorkloads() []*Workload { return slices.Clone(s.gatewayWorkloads()) }
+
+// WaypointView is a waypoint as it stands before one service of its own.
+type WaypointView struct {
+	Waypoint *Workload
+	Service  *Service
+}
+
+// Waypoints are the workloads that run waypoints, one for each owner.
+func (s *Snapshot) Waypoints() []*Workload {
+	var out []*Workload
+	owners := map[Ref]bool{}
+	for _, namespace := range s.RunningNamespaces() {
+		for _, w := range s.WorkloadsIn(namespace) {
+			if w.Dataplane == DataplaneWaypoint && !owners[w.Owner] {
+				owners[w.Owner] = true
+				out = append(out, w)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *Workload) int { return CompareRefs(a.Owner, b.Owner) })
+	return out
+}
+
+// WaypointViews are all waypoints, before each service that is bound to them.
+func (s *Snapshot) WaypointViews() []WaypointView {
+	waypoints := s.Waypoints()
+	if len(waypoints) == 0 {
+		return nil
+	}
+	var out []WaypointView
+	for _, svc := range s.Services() {
+		for _, w := range waypoints {
+			if s.ServedBy(w, svc) {
+				out = append(out, WaypointView{w, svc})
+			}
+		}
+	}
+	return out
+}

@@ -3,6 +3,7 @@ package resolve
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"istio.io/api/label"
 	networking "istio.io/api/networking/v1alpha3"
@@ -18,7 +19,9 @@ import (
 //     not count.
 //  4. In clusters of 1 tls SIMPLE and MUTUAL are originated, inside HBONE where the endpoint takes that; ISTIO_MUTUAL and
 //     DISABLE are not looked at. An endpoint gets HBONE, or else plaintext: never Istio mTLS.
-//  5. A service of 1 that is not exported to the waypoint's namespace has a cluster, and no endpoints and no DestinationRule.
+//  5. In clusters of 1 without a subset, a subset of the DestinationRule that is called http or tcp, as the cluster's PROTOCOL,
+//     chooses the endpoints.
+//  6. A service of 1 that is not exported to the waypoint's namespace has a cluster, and no endpoints and no DestinationRule.
 //
 // Source: pilot/pkg/networking/core/listener_waypoint.go, getWaypointDestinationCluster; core/waypoint.go, findWaypointResources,
 // filterWaypointOutboundServices; core/cluster_waypoint.go, buildWaypointInboundVIP, buildWaypointTLSContext;
@@ -32,6 +35,7 @@ const (
 	RuleWaypointTLSIgnored    RuleID = "waypointcluster/tls-mode"
 	RuleWaypointNotExported   RuleID = "waypointcluster/service-not-exported"
 	RuleWaypointOriginalDst   RuleID = "waypointcluster/original-destination"
+	RuleWaypointSubsetName    RuleID = "waypointcluster/subset-of-that-name"
 	RuleWaypointSelector      RuleID = "waypointcluster/workload-selector"
 	RuleWaypointDynamicDNSTLS RuleID = "waypointcluster/dynamic-dns"
 )
@@ -55,6 +59,12 @@ var waypointClusterRules = []Rule{
 		Says:     "A waypoint has a cluster for a service that is not bound to it only if a route for the very hostname of one of its services leads there; a wildcard host does not count.",
 		Template: "no route with the very hostname of one of the waypoint's services leads to %s: Envoy has no cluster %s",
 		Source:   "pilot/pkg/networking/core/waypoint.go, filterWaypointOutboundServices",
+	},
+	{
+		ID: RuleWaypointSubsetName, Stage: StageDestinationRule,
+		Says:     "A subset called http or tcp chooses the endpoints of a waypoint's cluster of that protocol, though no route names it.",
+		Template: "subset %s has the name by which the waypoint tells cluster %s from others: its labels choose the endpoints, though no route names it",
+		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, populateSubsetInfo",
 	},
 	{
 		ID: RuleWaypointSelector, Stage: StageDestinationRule,
@@ -92,7 +102,7 @@ var waypointClusterRules = []Rule{
 //
 // Source: pilot/pkg/serviceregistry/ambient/ambientindex.go, ServicesForWaypoint.
 func (s *Snapshot) ServedBy(waypoint *Workload, svc *Service) bool {
-	if waypoint == nil || svc == nil || waypoint.Dataplane != DataplaneWaypoint || svc.Resolution == DynamicDNS && !svc.MeshExternal {
+	if waypoint == nil || svc == nil || waypoint.Dataplane != DataplaneWaypoint || unknownToWaypoints(svc) {
 		return false
 	}
 	b := s.ServiceWaypoint(svc)
@@ -162,13 +172,19 @@ func (s *Snapshot) leadsFrom(waypoint *Workload, svc *Service) bool {
 }
 
 // withoutWaypointCluster says why a waypoint has no cluster for the port of a service.
-func (s *Snapshot) withoutWaypointCluster(waypoint *Workload, c *Cluster) (Step, bool) {
+func (s *Snapshot) withoutWaypointCluster(waypoint *Workload, c *Cluster) (steps []Step, none bool) {
 	svc, protocol := c.Service, c.Port.Protocol
 	if !c.Own {
-		return NewStep(RuleWaypointNoCluster, None, svc.Ref, svc.Hostname, c.Name), !s.leadsFrom(waypoint, svc)
+		return []Step{NewStep(RuleWaypointNoCluster, None, svc.Ref, svc.Hostname, c.Name)}, !s.leadsFrom(waypoint, svc)
 	}
-	none := svc.Resolution == DynamicDNS && protocol != ProtocolHTTP && !(protocol == ProtocolTLS && s.feature(featureWildcardTLS).on)
-	return NewStep(RuleWaypointDynamicDNSTLS, None, svc.Ref.At(c.Port.Field), c.Port.Number, svc.Hostname, string(protocol)), none
+	if svc.Resolution != DynamicDNS || protocol == ProtocolHTTP {
+		return nil, false
+	}
+	f := s.feature(featureWildcardTLS)
+	if protocol == ProtocolTLS && f.on {
+		return f.told(), false
+	}
+	return append(f.told(), NewStep(RuleWaypointDynamicDNSTLS, None, svc.Ref.At(c.Port.Field), c.Port.Number, svc.Hostname, string(protocol))), true
 }
 
 // atWaypoint says whose service it is.
@@ -177,6 +193,20 @@ func (c *Cluster) atWaypoint() Step {
 		return NewStep(RuleWaypointOwnCluster, Applied, c.Service.Ref, c.Service.Hostname, c.Name)
 	}
 	return NewStep(RuleWaypointOtherCluster, Applied, c.Service.Ref, c.Service.Hostname)
+}
+
+// namedAsProtocol is rule 5: it chooses the subset, and reports whether there is one.
+func (c *Cluster) namedAsProtocol(match DestinationRuleMatch) (Step, bool) {
+	if !c.Own || c.Subset != "" || c.Type != ClusterEDS {
+		return Step{}, false
+	}
+	kind := strings.Split(c.Name, "|")[2]
+	sub, ref := match.Subset(kind)
+	if len(sub.GetLabels()) == 0 {
+		return Step{}, false
+	}
+	c.SubsetLabels, c.SubsetRef = sub.GetLabels(), ref
+	return NewStep(RuleWaypointSubsetName, Applied, ref, kind, c.Name).meantFor(true), true
 }
 
 // waypointTLS is rule 4.

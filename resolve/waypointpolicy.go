@@ -28,14 +28,15 @@ func (s *Snapshot) Serving(waypoint *Workload, svc *Service) *Workload {
 	})
 }
 
-// BeforeTunnel returns the waypoint as it takes the connections that carry requests; false where istiod has it look at
-// the requests alone, as it does by default.
-func (s *Snapshot) BeforeTunnel(waypoint *Workload) (*Workload, bool) {
-	if !s.feature(featureLayeredWaypoint).on {
-		return nil, false
+// BeforeTunnel returns the waypoint as it takes the connections that carry requests, with the step that says so; nil where
+// istiod has it look at the requests alone, as it does by default.
+func (s *Snapshot) BeforeTunnel(waypoint *Workload) (*Workload, []Step) {
+	f := s.feature(featureLayeredWaypoint)
+	if !f.on {
+		return nil, nil
 	}
 	w := *waypoint
 	w.layered = true
 	s.remember(&w)
-	return &w, true
+	return &w, f.told()
 }

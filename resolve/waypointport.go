@@ -12,14 +12,15 @@ import (
 //     declared, and not UDP; a workload may have any. Everything else is closed.
 //  2. The protocol of the service's port decides between the HTTP and the TCP filter chain. An undeclared protocol is
 //     detected; so is that of every port of a workload.
-//  3. A service without an address is not taken.
+//  3. A ServiceEntry of resolution DYNAMIC_DNS is taken if it is MESH_EXTERNAL.
 //
-// Source: pilot/pkg/networking/core/listener_waypoint.go, buildWaypointInternal.
+// Source: pilot/pkg/networking/core/listener_waypoint.go, buildWaypointInternal; core/waypoint.go, findWaypointResources.
 
 // Rules of a waypoint's listener.
 const (
 	RuleWaypointPort       RuleID = "waypointport/service-port"
 	RuleWaypointPortClosed RuleID = "waypointport/no-such-port"
+	RuleWaypointNotOwn     RuleID = "waypointport/not-its-own"
 	RuleWaypointNotHTTP    RuleID = "waypointport/not-http"
 	RuleWaypointTunnel     RuleID = "waypointport/tunnel"
 	RuleWaypointSentBack   RuleID = "waypointport/no-hbone"
@@ -39,6 +40,12 @@ var waypointPortRules = []Rule{
 		Source:   "pilot/pkg/networking/core/listener_waypoint.go, buildWaypointInternal",
 	},
 	{
+		ID: RuleWaypointNotOwn, Stage: StageListener,
+		Says:     "A waypoint leaves out a ServiceEntry of resolution DYNAMIC_DNS that is not MESH_EXTERNAL, and closes connections to it.",
+		Template: "resolution DYNAMIC_DNS needs location MESH_EXTERNAL: the waypoint does not know %s, and closes the connection",
+		Source:   "pilot/pkg/networking/core/waypoint.go, findWaypointResources",
+	},
+	{
 		ID: RuleWaypointNotHTTP, Stage: StageListener,
 		Says:     "A waypoint closes a connection to a port declared as HTTP that is not HTTP.",
 		Template: "port %d of %s is declared %s, and the connection is %s: the waypoint closes it",
@@ -49,6 +56,7 @@ var waypointPortRules = []Rule{
 		Says:     "A waypoint takes HBONE alone, and sees the identity of the client in it.",
 		Template: "HBONE for %s from %s",
 		Source:   "pilot/pkg/networking/core/listener_waypoint.go, buildConnectTerminateListener",
+		Detail:   true,
 	},
 	{
 		ID: RuleWaypointSentBack, Stage: StageTLS,
@@ -70,6 +78,9 @@ type WaypointPort struct {
 
 // WaypointServicePort is what a waypoint makes of a connection to the port of a service; false where it closes it.
 func (s *Snapshot) WaypointServicePort(svc *Service, number int, payload Payload) (WaypointPort, Step, bool) {
+	if unknownToWaypoints(svc) {
+		return WaypointPort{}, NewStep(RuleWaypointNotOwn, None, svc.Ref.Object().At("spec.location"), svc.Hostname), false
+	}
 	port, ok := svc.PortByNumber(number)
 	if !ok || port.Protocol == ProtocolUDP {
 		return WaypointPort{}, NewStep(RuleWaypointPortClosed, None, svc.Ref.At("spec.ports"), svc.Ref.Object(), number, svc.tcpPorts()), false
@@ -89,6 +100,9 @@ func (s *Snapshot) WaypointServicePort(svc *Service, number int, payload Payload
 	}
 	return w, NewStep(RuleWaypointPort, Matched, svc.Ref.At(port.Field), number, svc.Hostname, describeProtocol(port.Protocol), read), true
 }
+
+// unknownToWaypoints reports whether a waypoint leaves the service out.
+func unknownToWaypoints(svc *Service) bool { return svc.Resolution == DynamicDNS && !svc.MeshExternal }
 
 // tcpPorts are the numbers of the ports that proxies see, for a person.
 func (s *Service) tcpPorts() string {

@@ -13,6 +13,7 @@ import (
 //  1. Clients of one class (resolve.ClientClass) go the same way, so one walk tells what is asked of them on it: asked.
 //  2. Of those, the clients that give the same answers to that end alike: the policies of each proxy that receives from
 //     the client find the same of its identity and address, and it runs on the same node, where that is asked.
+//     Behind a waypoint nobody sees the client.
 //  3. Behind a gateway the client's address is in a header, and its identity in a handshake: there every
 //     identity and address is walked for itself.
 //  4. So is every client that calls itself: a pod of the headless Service, its own address.
@@ -119,7 +120,7 @@ type podKey struct {
 
 // judged notes that a proxy's policies are asked.
 func (a *asked) judged(p *path, proxy *resolve.Workload, c *resolve.Connection, request *resolve.HTTPRequest) {
-	if a == nil {
+	if a == nil || p.sender != nil && p.sender.Dataplane == resolve.DataplaneWaypoint {
 		return
 	}
 	unknown := *p

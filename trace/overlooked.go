@@ -11,7 +11,8 @@ import (
 //
 //  1. A request that arrives is told of all of them: routes that stand behind, hosts that mean another name, policies that let it pass.
 //  2. One for which nothing is found is told of what would have led somewhere: hosts, routes and DestinationRules.
-//  3. A refusal has its own reason, and what led there is not in doubt.
+//  3. Of a policy that a waypoint on the way has looked at it does not matter that a ztunnel does not.
+//  4. A refusal has its own reason, and what led there is not in doubt.
 //
 // They stand in the order met, each once. What the detail of the trace leaves out is not among them.
 func (t *Trace) Overlooked() []resolve.Step {
@@ -23,13 +24,22 @@ func (t *Trace) Overlooked() []resolve.Step {
 			}
 			for _, s := range h.Steps {
 				same := func(have resolve.Step) bool { return have.Ref == s.Ref && have.Rule == s.Rule }
-				if s.Meant && o.tellsOf(s) && !slices.ContainsFunc(out, same) {
+				if s.Meant && o.tellsOf(s) && !t.lookedAt(i, s) && !slices.ContainsFunc(out, same) {
 					out = append(out, s)
 				}
 			}
 		}
 	}
 	return out
+}
+
+// lookedAt reports whether a step is about a policy that a ztunnel does not have, and a waypoint on the way before it had.
+func (t *Trace) lookedAt(hop int, s resolve.Step) bool {
+	return s.Rule == resolve.RuleZtunnelTargetRefs && slices.ContainsFunc(t.Hops[:hop], func(h Hop) bool {
+		return h.Proxy == resolve.DataplaneWaypoint && slices.ContainsFunc(h.Steps, func(other resolve.Step) bool {
+			return other.Ref.Object() == s.Ref.Object() && other.Rule != resolve.RuleAuthorizationTargetRefs
+		})
+	})
 }
 
 // tellsOf reports whether what was overlooked at a step bears on the outcome. What one proxy passed over may have decided at another.

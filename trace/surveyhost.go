@@ -68,6 +68,30 @@ func SurveyGateway(s *resolve.Snapshot, gateway *resolve.Workload, host string) 
 	return SurveyHost(s, Typed{URL: hostInURL(host), Gateway: gateway.Owner.QualifiedName()})
 }
 
+// SurveyWaypoint returns what a waypoint holds for a service of its own, one survey for each port that proxies see.
+func SurveyWaypoint(s *resolve.Snapshot, v resolve.WaypointView) ([]*Survey, error) {
+	var out []*Survey
+	for _, p := range v.Service.Ports {
+		if p.Protocol == resolve.ProtocolUDP {
+			continue
+		}
+		host := strings.Replace(v.Service.Hostname, "*", "any", 1)
+		q, err := NewRequest(Typed{URL: string(protocolScheme("", p.Protocol)) + "://" + hostWithPort(Target{Host: host}, p.Number), Namespace: v.Waypoint.Namespace})
+		if err != nil {
+			return nil, err
+		}
+		survey, err := surveyFrom(s, q, func(w *walk, way *path) error {
+			w.throughWaypoint(way, arrival{workload: v.Waypoint}, tunnelled{service: v.Service, port: p.Number})
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, survey)
+	}
+	return out, nil
+}
+
 // ParseHost reads [scheme://]host[:port]: the port is 0, and the scheme empty, where it is not written.
 func ParseHost(text string) (Target, error) {
 	scheme, rest, written := strings.Cut(text, "://")

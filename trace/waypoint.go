@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"net/netip"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -32,7 +33,7 @@ func (w *walk) throughWaypoint(p *path, a arrival, to tunnelled) {
 	if p.sender != nil {
 		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
 	}
-	p.note(resolve.NewStep(resolve.RuleWaypointTunnel, resolve.Matched, a.workload.Owner, to.String(), hop.Peer))
+	p.note(resolve.NewStep(resolve.RuleWaypointTunnel, resolve.Matched, a.workload.Owner, to.String(), cmp.Or(hop.Peer, "any client")))
 	if !w.beforeTunnel(p, a) {
 		return
 	}
@@ -91,10 +92,11 @@ func (w *walk) repeats(p *path) bool {
 
 // beforeTunnel is what a waypoint makes of the connection that carries the request, where istiod has it look at that.
 func (w *walk) beforeTunnel(p *path, a arrival) bool {
-	proxy, looks := w.snapshot.BeforeTunnel(a.workload)
-	if !looks || w.survey != nil {
+	proxy, steps := w.snapshot.BeforeTunnel(a.workload)
+	if proxy == nil || w.survey != nil {
 		return true
 	}
+	p.note(steps...)
 	p.hop().Envoy.Listener = "connect_terminate"
 	c := &resolve.Connection{
 		Peer: p.hop().Peer, SourceIP: p.senderIP, RemoteIP: p.senderIP,
@@ -203,7 +205,9 @@ func (w *walk) waypointToWorkload(p *path, v *waypoint) {
 	}
 	tls := w.snapshot.ZtunnelSends(e)
 	if !tls.HBONE {
-		w.broken(p, CodeMTLSRefused, "UF", notConnected, resolve.NewStep(resolve.RuleWaypointSentBack, resolve.None, server.Owner, server.Owner.String()))
+		// The proxy connects to a listener of its own, which then can not connect to the pod.
+		o := p.failed(Outcome{Decision: Unavailable, Code: CodeMTLSRefused}, "UC", closedByPeer)
+		w.endAt(p, o, resolve.NewStep(resolve.RuleWaypointSentBack, resolve.None, server.Owner, server.Owner.String()))
 		return
 	}
 	p.note(tls.Step)

@@ -84,10 +84,26 @@ const outside = "from outside"
 // mostHosts is how many hosts of a wildcard are asked for at each proxy.
 const mostHosts = 20
 
-// surveys asks every gateway, and one sidecar of each view, for the hosts that the object may have a say in.
+// surveys asks every gateway, every waypoint, and one sidecar of each view, for the hosts that the object may have a say in.
 func (t *teller) surveys(look func(where string, s *trace.Survey)) {
 	t.gateways(look)
+	t.waypoints(look)
 	t.sidecars(look)
+}
+
+// waypoints asks every waypoint.
+func (t *teller) waypoints(look func(where string, s *trace.Survey)) {
+	views := t.snapshot.WaypointViews()
+	if len(views) == 0 {
+		return
+	}
+	hosts := t.meshHosts(t.snapshot.HostsOf(t.object))
+	for _, v := range views {
+		if slices.Contains(hosts, v.Service.Hostname) {
+			found, err := trace.SurveyWaypoint(t.snapshot, v)
+			t.each(found, err, "waypoint "+v.Waypoint.Owner.QualifiedName(), look)
+		}
+	}
 }
 
 // gateways asks every gateway.

@@ -37,8 +37,12 @@ func (t *teller) dead() {
 	if hosts != "" {
 		hosts = " for " + hosts
 	}
-	t.add(sectionDecides, Finding{Verdict: resolve.None, Ref: t.object, Text: fmt.Sprintf("nothing was found: asked were %s and %s of sidecars%s",
-		count(len(t.snapshot.GatewayWorkloads()), "gateway"), count(len(t.snapshot.SidecarViews()), "group"), hosts)})
+	waypoints := ""
+	if n := len(t.snapshot.Waypoints()); n > 0 {
+		waypoints = ", " + count(n, "waypoint")
+	}
+	t.add(sectionDecides, Finding{Verdict: resolve.None, Ref: t.object, Text: fmt.Sprintf("nothing was found: asked were %s%s and %s of sidecars%s",
+		count(len(t.snapshot.GatewayWorkloads()), "gateway"), waypoints, count(len(t.snapshot.SidecarViews()), "group"), hosts)})
 }
 
 // count is a number of things: "1 gateway", "2 gateways".
@@ -154,28 +158,43 @@ func (t *teller) proxies(look func(*resolve.Workload)) {
 	}
 }
 
+// guarded are all places where policies are asked: the proxies, and waypoints before each of their services. at says which
+// of them it is.
+func (t *teller) guarded(look func(w *resolve.Workload, at string)) {
+	t.proxies(func(w *resolve.Workload) { look(w, "") })
+	for _, v := range t.snapshot.WaypointViews() {
+		look(t.snapshot.Serving(v.Waypoint, v.Service), " before "+v.Service.Hostname)
+	}
+	for _, w := range t.snapshot.Waypoints() {
+		look(w, " before workloads")
+		if layered, _ := t.snapshot.BeforeTunnel(w); layered != nil {
+			look(layered, " before every connection")
+		}
+	}
+}
+
 // mostPassed is how many workloads are told of that a policy does not apply to.
 const mostPassed = 5
 
 // policy tells of an AuthorizationPolicy or RequestAuthentication.
 func (t *teller) policy() {
 	passed := 0
-	t.proxies(func(w *resolve.Workload) {
+	t.guarded(func(w *resolve.Workload, at string) {
 		policies := t.snapshot.PoliciesAt(w, false)
 		for i, p := range policies.Authorization {
 			if p.Ref.Object() == t.object {
-				t.attached(w, i, len(policies.Authorization), p)
+				t.attached(w, at, i, len(policies.Authorization), p)
 			}
 		}
 		for _, token := range policies.Tokens {
 			if token.Ref.Object() == t.object {
-				t.addAt(w, "", sectionDecides, Finding{Verdict: resolve.Applied, Ref: token.Ref, Text: "tokens of " + strconv.Quote(token.Issuer)})
+				t.addAt(w, at, sectionDecides, Finding{Verdict: resolve.Applied, Ref: token.Ref, Text: "tokens of " + strconv.Quote(token.Issuer)})
 			}
 		}
 		for _, s := range policies.PassedOver {
 			if f, title, ok := t.step(s); ok {
 				if passed++; passed <= mostPassed {
-					t.addAt(w, "", title, f)
+					t.addAt(w, at, title, f)
 				}
 			}
 		}
@@ -188,12 +207,12 @@ func (t *teller) policy() {
 }
 
 // attached tells of an AuthorizationPolicy at a workload: its place among those there, and its rules.
-func (t *teller) attached(w *resolve.Workload, place, of int, p resolve.AttachedPolicy) {
+func (t *teller) attached(w *resolve.Workload, at string, place, of int, p resolve.AttachedPolicy) {
 	text := fmt.Sprintf("%s, number %d of %d in the order of evaluation", p.Action, place+1, of)
 	if p.DryRun {
 		text += "; dry run: it decides nothing"
 	}
-	t.addAt(w, "", sectionDecides, Finding{Verdict: resolve.Applied, Ref: p.Ref, Text: text})
+	t.addAt(w, at, sectionDecides, Finding{Verdict: resolve.Applied, Ref: p.Ref, Text: text})
 	for _, rule := range p.Rules {
 		f := Finding{Verdict: resolve.Applied, Ref: rule.Ref, Text: rule.Text}
 		if rule.LeftOut != "" {
