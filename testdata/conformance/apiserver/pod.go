@@ -189,7 +189,8 @@ func (c *Cluster) AddClient(namespace string) *Pod {
 }
 
 // addMachines gives each WorkloadEntry that istiod takes to speak mTLS a machine with a proxy of its own
-// at its address: by the label security.istio.io/tlsMode, else by its service account.
+// at its address: by the label security.istio.io/tlsMode, else by its service account. One that istiod takes to be captured has a
+// ztunnel.
 func (c *Cluster) addMachines() {
 	for _, cfg := range c.Configs {
 		we, ok := cfg.Spec.(*networking.WorkloadEntry)
@@ -205,6 +206,16 @@ func (c *Cluster) addMachines() {
 			labels = map[string]string{}
 		}
 		maps.Copy(labels, we.GetLabels())
+		if cfg.Annotations[redirection] == enabled && c.Ambient {
+			c.Pods = append(c.Pods, &Pod{
+				Pod: &corev1.Pod{
+					ObjectMeta: metav1.ObjectMeta{Name: cfg.Name, Namespace: cfg.Namespace, Labels: labels, Annotations: cfg.Annotations},
+					Spec:       corev1.PodSpec{ServiceAccountName: we.GetServiceAccount()},
+				},
+				Owner: "WorkloadEntry " + cfg.Namespace + "/" + cfg.Name, Captured: true, Address: ip, Ready: true, Machine: true,
+			})
+			continue
+		}
 		if mode, told := labels["security.istio.io/tlsMode"]; told && mode != "istio" || !told && we.GetServiceAccount() == "" {
 			continue
 		}
