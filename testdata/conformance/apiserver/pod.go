@@ -104,6 +104,9 @@ func (c *Cluster) addPod(p *corev1.Pod, owner string) {
 	if !told {
 		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue})
 	}
+	if len(p.Labels) == 0 {
+		p.Labels = nil // as an API server has it: Istio's collections take no labels for more than empty ones
+	}
 	c.Pods = append(c.Pods, pod)
 	c.deployments[owner] = true
 }
@@ -183,7 +186,7 @@ func (c *Cluster) AddClient(namespace string) *Pod {
 		c.namespaces[namespace] = before
 	}
 	pod := c.Pods[len(c.Pods)-1]
-	delete(pod.Labels, "sidecar.istio.io/inject")
+	delete(pod.Labels, "sidecar.istio.io/inject") // the label of its proxy remains
 	c.Objects = append(c.Objects, pod.Pod)
 	return pod
 }
