@@ -50,7 +50,7 @@ func (c *travelled) add(b *bench, args []string) {
 // wantedWays are the ways and ends of which each 200 requests are to have one.
 var wantedWays = []string{
 	"ztunnel ztunnel ", "ztunnel waypoint ztunnel ", "ztunnel sidecar ", "sidecar ztunnel ", "gateway ztunnel ", "gateway waypoint ztunnel ",
-	string(trace.Denied) + " at ztunnel", string(trace.Denied) + " at waypoint", string(trace.Unavailable) + " at ztunnel", string(trace.NotRouted) + " at waypoint",
+	string(trace.Denied) + " at ztunnel", string(trace.Denied) + " at waypoint", string(trace.Unavailable) + " at ztunnel", string(trace.Unavailable) + " at waypoint",
 }
 
 func (c *travelled) check(t *testing.T) {
