@@ -30,8 +30,8 @@ func mixedGenerator(seed uint64) *mixed {
 
 // mesh is a list of documents.
 func (g *mixed) mesh() []string {
-	docs := slices.Concat(g.spaces(), g.servers(), g.published(), g.waypoints(),
-		g.repeat(3, g.meshRoute), g.repeat(2, g.subsets), g.repeat(2, g.inside), g.repeat(3, g.peerMode), g.repeat(7, g.mixedPolicy))
+	docs := slices.Concat(g.mixedMeshConfig(), g.spaces(), g.servers(), g.published(), g.waypoints(), g.repeat(2, g.hostOutside), g.repeat(2, g.entryOf),
+		g.repeat(3, g.meshRoute), g.repeat(2, g.otherRoute), g.repeat(2, g.subsets), g.repeat(2, g.inside), g.repeat(3, g.peerMode), g.repeat(7, g.mixedPolicy), g.repeat(2, g.tokenRule))
 	if g.routed {
 		docs = append(docs, g.entrances()...)
 	}
@@ -127,12 +127,18 @@ func (g *mixed) runningPod(i int, namespace, name, labels, account, mode string)
 func (g *mixed) published() []string {
 	var docs []string
 	for i, s := range []struct{ namespace, name string }{{"shop", "a"}, {"shop", "b"}, {"team", "c"}, {"team", "d"}, {"outer", "e"}, {"far", "f"}} {
+		canary, annotations := "", ""
+		if g.chance(10) {
+			canary = "istio.io/use-waypoint-canary: " + g.one("wp", "next", "next", "bogus")
+			annotations = g.when(85, ", annotations: {istio.io/use-waypoint-canary-weight: \""+g.one("0", "25", "100", "101", "some")+"\"}")
+		}
 		address := fmt.Sprintf(", clusterIP: 10.96.3.%d", i+1)
 		if g.chance(5) {
 			address = ", clusterIP: None"
 		}
-		docs = append(docs, fmt.Sprintf("apiVersion: v1\nkind: Service\nmetadata: {name: %s, namespace: %s, labels: %s}\nspec: {selector: {app: %s}%s, ports: [{name: http, port: 80, targetPort: 8080}, {name: tcp, port: 9000}, {name: x, port: 7000}]}\n",
-			s.name, s.namespace, fields("kind: any", g.waypointLabels(70), g.ingressLabel(50)), s.name, address))
+		docs = append(docs, fmt.Sprintf("apiVersion: v1\nkind: Service\nmetadata: {name: %s, namespace: %s, labels: %s%s}\nspec: {selector: {app: %s}%s%s, ports: [{name: http, port: 80, targetPort: 8080}, {name: tcp, port: 9000}, {name: x, port: 7000}]}\n",
+			s.name, s.namespace, fields("kind: any", g.waypointLabels(70), g.ingressLabel(50), canary), annotations, s.name, address,
+			g.when(5, ", publishNotReadyAddresses: true")+g.when(8, ", trafficDistribution: "+g.one("PreferClose", "PreferSameZone"))))
 	}
 	if g.chance(60) {
 		docs = append(docs, fmt.Sprintf("apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: out, namespace: %s, labels: %s}\nspec: {hosts: [out.example.com], addresses: [198.51.100.7], location: %s, resolution: %s, ports: [{number: 80, name: http, protocol: HTTP}, {number: 9000, name: tcp, protocol: TCP}], endpoints: [{address: 203.0.113.80}]}\n",
@@ -144,6 +150,9 @@ func (g *mixed) published() []string {
 // waypoints are step 2.
 func (g *mixed) waypoints() []string {
 	var docs []string
+	if g.chance(25) {
+		docs = append(docs, object(gatewayAPI, "Gateway", "shop", "next", "spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}"))
+	}
 	for _, namespace := range []string{"shop", "far"} {
 		if g.chance(10) {
 			continue

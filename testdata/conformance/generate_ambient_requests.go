@@ -118,13 +118,13 @@ func (g *mixed) mixedCondition() string {
 // request is a command line.
 func (g *mixed) request() []string {
 	if g.routed && g.chance(25) {
-		return append([]string{"--from", "external", "--gateway", "edge/in"}, "http://"+g.one("a", "a", "b", "c", "f", "e")+".example.com"+g.path())
+		return append(append(g.bearer(), "--from", "external", "--gateway", "edge/in"), "http://"+g.one("a", "a", "b", "c", "f", "e")+".example.com"+g.path())
 	}
 	kind := "deployment"
 	if g.running {
 		kind = "pod"
 	}
-	args := []string{"--from", strings.ReplaceAll(g.one("shop/KIND/web", "shop/KIND/web", "shop/KIND/web", "shop/KIND/web", "team/KIND/d", "team/KIND/c", "outer/KIND/e", "outer/KIND/e", "far/KIND/f", "shop/KIND/a"), "KIND", kind)}
+	args := append(g.bearer(), "--from", strings.ReplaceAll(g.one("shop/KIND/web", "shop/KIND/web", "shop/KIND/web", "shop/KIND/web", "team/KIND/d", "team/KIND/c", "outer/KIND/e", "outer/KIND/e", "far/KIND/f", "shop/KIND/a"), "KIND", kind))
 	host := g.one("a.shop", "a.shop", "a.shop", "b.shop", "c.team", "d.team", "e.outer", "f.far", "f.far")
 	switch n := g.IntN(100); {
 	case n < 55:
@@ -136,7 +136,9 @@ func (g *mixed) request() []string {
 	case n < 80:
 		return append(args, "https://"+host+g.one(":7000", ":9000")+g.path())
 	case n < 90:
-		return append(args, g.one("http://out.example.com", "http://out.example.com", "tcp://out.example.com:9000"))
+		return append(args, g.one("http://out.example.com", "http://out.example.com", "tcp://out.example.com:9000", "http://one.example.com", "http://one.example.com/a", "tcp://one.example.com:9000", "https://one.example.com", "http://x.wild.example.com", "https://one.example.com:7000"))
+	case n < 93:
+		return append(args, "grpc://"+host+g.one("", ":7000")+g.one("/p.S/M", "/p.S/N"))
 	}
 	if g.running {
 		return append(args, "http://10.244.3."+g.one("2", "3", "4", "5", "7", "8")+g.one(":8080", ":7000")+g.path())

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
+	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -39,8 +39,9 @@ func (c *Cluster) holdsAmbient(objects []runtime.Object) bool {
 	for _, o := range objects {
 		switch x := o.(type) {
 		case *appsv1.Deployment:
-			if on, told := ambientFlag(x); told {
-				return on
+			if flags := flagsOf(x); flags != nil {
+				c.Flags = flags
+				return on(flags[ambientCapability])
 			}
 			found = found || x.Spec.Template.Labels[dataplaneMode] == "ambient"
 		case *appsv1.StatefulSet:
@@ -58,19 +59,32 @@ func (c *Cluster) holdsAmbient(objects []runtime.Object) bool {
 	return found
 }
 
-// ambientFlag is what istiod's Deployment says; told is false for other Deployments.
-func ambientFlag(d *appsv1.Deployment) (on, told bool) {
+// flagsOf are the environment of istiod's Deployment; nil for other Deployments.
+func flagsOf(d *appsv1.Deployment) map[string]string {
 	if d.Labels["app"] != "istiod" && d.Spec.Template.Labels["app"] != "istiod" {
-		return false, false
+		return nil
 	}
+	out := map[string]string{}
 	for _, x := range d.Spec.Template.Spec.Containers {
 		for _, e := range x.Env {
-			if e.Name == ambientCapability {
-				on = strings.EqualFold(e.Value, "true") || e.Value == "1"
-			}
+			out[e.Name] = e.Value
 		}
 	}
-	return on, true
+	return out
+}
+
+// on is a flag as Go reads it.
+func on(value string) bool {
+	set, err := strconv.ParseBool(value)
+	return err == nil && set
+}
+
+// Flag is what istiod's Deployment says of a flag; without a word of it, what it is otherwise.
+func (c *Cluster) Flag(name string, otherwise bool) bool {
+	if value, ok := c.Flags[name]; ok {
+		return on(value)
+	}
+	return otherwise
 }
 
 // capture is step 2.

@@ -41,7 +41,9 @@ type Cluster struct {
 	// InferencePools is set where istiod reads them.
 	InferencePools bool
 	// Ambient is set where istiod has ambient mode on.
-	Ambient  bool
+	Ambient bool
+	// Flags are the environment of istiod, where its Deployment is there.
+	Flags    map[string]string
 	Pods     []*Pod
 	Services []*corev1.Service
 

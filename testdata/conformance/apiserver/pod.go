@@ -104,6 +104,9 @@ func (c *Cluster) addPod(p *corev1.Pod, owner string) {
 	if !told {
 		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue})
 	}
+	if len(p.Labels) == 0 {
+		p.Labels = nil // as an API server has it: Istio's collections take no labels for more than empty ones
+	}
 	c.Pods = append(c.Pods, pod)
 	c.deployments[owner] = true
 }
@@ -183,13 +186,14 @@ func (c *Cluster) AddClient(namespace string) *Pod {
 		c.namespaces[namespace] = before
 	}
 	pod := c.Pods[len(c.Pods)-1]
-	delete(pod.Labels, "sidecar.istio.io/inject")
+	delete(pod.Labels, "sidecar.istio.io/inject") // the label of its proxy remains
 	c.Objects = append(c.Objects, pod.Pod)
 	return pod
 }
 
 // addMachines gives each WorkloadEntry that istiod takes to speak mTLS a machine with a proxy of its own
-// at its address: by the label security.istio.io/tlsMode, else by its service account.
+// at its address: by the label security.istio.io/tlsMode, else by its service account. One that istiod takes to be captured has a
+// ztunnel.
 func (c *Cluster) addMachines() {
 	for _, cfg := range c.Configs {
 		we, ok := cfg.Spec.(*networking.WorkloadEntry)
@@ -205,6 +209,16 @@ func (c *Cluster) addMachines() {
 			labels = map[string]string{}
 		}
 		maps.Copy(labels, we.GetLabels())
+		if cfg.Annotations[redirection] == enabled && c.Ambient {
+			c.Pods = append(c.Pods, &Pod{
+				Pod: &corev1.Pod{
+					ObjectMeta: metav1.ObjectMeta{Name: cfg.Name, Namespace: cfg.Namespace, Labels: labels, Annotations: cfg.Annotations},
+					Spec:       corev1.PodSpec{ServiceAccountName: we.GetServiceAccount()},
+				},
+				Owner: "WorkloadEntry " + cfg.Namespace + "/" + cfg.Name, Captured: true, Address: ip, Ready: true, Machine: true,
+			})
+			continue
+		}
 		if mode, told := labels["security.istio.io/tlsMode"]; told && mode != "istio" || !told && we.GetServiceAccount() == "" {
 			continue
 		}

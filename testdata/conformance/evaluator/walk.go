@@ -138,6 +138,10 @@ func (k *walk) arrive(p *path, to netip.AddrPort) {
 		k.broken(p, Reset, loop, Loop)
 		return
 	}
+	if to.Addr().IsUnspecified() { // the sender itself, where no one is taken to listen
+		k.broken(p, Unavailable, refused, "no one listens at "+to.String())
+		return
+	}
 	m := k.world.At(to.Addr())
 	if m == nil {
 		k.application(p, to.Addr().String(), to)

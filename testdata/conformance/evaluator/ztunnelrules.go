@@ -30,12 +30,7 @@ type inboundFacts struct {
 func (z *Ztunnel) verdict(w *workloadapi.Workload, f inboundFacts) (ok bool, why string) {
 	allows := false
 	allowed := false
-	for _, p := range z.Policies { // 1.
-		applies := p.GetScope() == security.Scope_GLOBAL || p.GetScope() == security.Scope_NAMESPACE && p.GetNamespace() == w.GetNamespace() ||
-			slices.Contains(w.GetAuthorizationPolicies(), p.GetNamespace()+"/"+p.GetName())
-		if !applies || p.GetDryRun() {
-			continue
-		}
+	for _, p := range z.enforced(w) {
 		matched := f.matched(p)
 		switch {
 		case p.GetAction() == security.Action_DENY && matched: // 2.
@@ -48,6 +43,28 @@ func (z *Ztunnel) verdict(w *workloadapi.Workload, f inboundFacts) (ok bool, why
 		return false, "allow policies exist, but none allowed"
 	}
 	return true, ""
+}
+
+// enforced is step 1, in the order in which they are asked; the order of those of one kind is not fixed.
+func (z *Ztunnel) enforced(w *workloadapi.Workload) []*security.Authorization {
+	var ofNamespace, ofAll, named []*security.Authorization
+	for _, p := range z.Policies {
+		switch {
+		case p.GetDryRun():
+		case p.GetScope() == security.Scope_NAMESPACE && p.GetNamespace() == w.GetNamespace():
+			ofNamespace = append(ofNamespace, p)
+		case p.GetScope() == security.Scope_GLOBAL:
+			ofAll = append(ofAll, p)
+		}
+	}
+	for _, key := range w.GetAuthorizationPolicies() {
+		for _, p := range z.Policies {
+			if p.GetNamespace()+"/"+p.GetName() == key && !p.GetDryRun() {
+				named = append(named, p)
+			}
+		}
+	}
+	return slices.Concat(ofNamespace, ofAll, named)
 }
 
 // matched is step 3.

@@ -42,12 +42,10 @@ func (k *walk) captured(p *path, m *Machine, to netip.AddrPort) {
 		case x.name != "":
 			branch.endpoint = x.name
 			k.application(branch, x.name, x.to)
-		case x.asked:
+		case x.asked, x.authority == "": // what a name resolved to may be a Service's address
 			k.dial(branch, x.to)
 		default:
-			if x.authority != "" {
-				branch.bytes = tunnelled(branch.bytes, x.authority, &Handshake{Mesh: true, Identity: identityOf(client), Accepts: exactly(x.accepts), ALPN: []string{"h2"}})
-			}
+			branch.bytes = tunnelled(branch.bytes, x.authority, &Handshake{Mesh: true, Identity: identityOf(client), Accepts: exactly(x.accepts), ALPN: []string{"h2"}})
 			k.arrive(branch, x.to)
 		}
 	}

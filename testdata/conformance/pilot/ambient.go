@@ -25,11 +25,22 @@ import (
 // setFeatures is step 1.
 func (w *World) setFeatures() {
 	on := w.cluster.Ambient
-	for _, flag := range []*bool{
-		&features.EnableAmbient, &features.EnableAmbientWaypoints, &features.EnableHBONESend,
-		&features.EnableSidecarHBONEListening, &features.EnableIngressWaypointRouting,
+	features.EnableAmbient = on
+	for _, flag := range []struct {
+		variable *bool
+		name     string
+		usual    bool
+	}{
+		{&features.EnableAmbientWaypoints, "PILOT_ENABLE_AMBIENT_WAYPOINTS", true},
+		{&features.EnableHBONESend, "PILOT_ENABLE_SENDING_HBONE", true},
+		{&features.EnableSidecarHBONEListening, "PILOT_ENABLE_SIDECAR_LISTENING_HBONE", true},
+		{&features.EnableIngressWaypointRouting, "ENABLE_INGRESS_WAYPOINT_ROUTING", true},
+		{&features.PreferHBONESend, "PILOT_PREFER_SENDING_HBONE", false},
+		{&features.DefaultAllowFromWaypoint, "PILOT_AUTO_ALLOW_WAYPOINT_POLICY", false},
+		{&features.EnableWdsDryRunAuthzPol, "AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY", false},
+		{&features.WaypointLayeredAuthorizationPolicies, "ENABLE_LAYERED_WAYPOINT_AUTHORIZATION_POLICIES", false},
 	} {
-		*flag = on
+		*flag.variable = on && w.cluster.Flag(flag.name, flag.usual)
 	}
 	features.EnableGatewayAPIInferenceExtension = w.cluster.InferencePools
 }

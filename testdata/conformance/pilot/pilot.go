@@ -120,6 +120,9 @@ func (w *World) Machine(p *apiserver.Pod) *evaluator.Machine {
 	w.byIP[p.Address] = m
 	if p.Captured {
 		m.Ztunnel, m.UID = w.ztunnel(), "Kubernetes//Pod/"+p.Namespace+"/"+p.Name
+		if p.Machine {
+			m.UID = "Kubernetes/networking.istio.io/WorkloadEntry/" + p.Namespace + "/" + p.Name
+		}
 		m.InboundOpen = p.Annotations["ambient.istio.io/bypass-inbound-capture"] == "true"
 	}
 	if p.Proxy != "" {
