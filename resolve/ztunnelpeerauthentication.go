@@ -155,7 +155,7 @@ func (m *mtlsChoice) convert(p *peerPolicy, attached bool) exceptions {
 	namespace, inNamespace := m.plainest(p.ref.Namespace)
 	own, set := modeOf(p.spec.GetMtls())
 	// A namespace level that is there counts, with a mode or without, where a port is to open.
-	wider := inNamespace && namespace == MTLSStrict || !inNamespace && inRoot && root == MTLSStrict
+	wider := namespace == MTLSStrict || !inNamespace && inRoot && root == MTLSStrict
 	// A STRICT port is left to wider levels that are STRICT; to that of the mesh even where the workload's own mode goes before it.
 	left := own == MTLSStrict || !set && namespace == MTLSStrict || namespace == "" && inRoot && root == MTLSStrict
 	x := exceptions{attached: true}

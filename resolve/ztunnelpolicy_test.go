@@ -247,6 +247,7 @@ func TestZtunnelMeant(t *testing.T) {
 		{name: "ALLOW names another client", policies: authz("shop/p {rules: [{from: [{source: {principals: [" + clientB + "]}}]}]}"), peer: waypoint, original: clientA},
 		{name: "ALLOW names the waypoint", policies: authz("shop/p {rules: [{from: [{source: {principals: [" + waypoint + "]}}]}]}"), peer: waypoint, original: clientA},
 		{name: "DENY names the client and the peer is the waypoint", policies: authz("shop/p {action: DENY, rules: [{from: [{source: {namespaces: [a]}}]}]}"), peer: waypoint, original: clientA, want: []RuleID{RuleZtunnelWaypointPeer}},
+		{name: "DENY names another client", policies: authz("shop/p {action: DENY, rules: [{from: [{source: {namespaces: [b]}}]}]}"), peer: waypoint, original: clientA},
 		{name: "DENY names all but the client", policies: authz("shop/p {action: DENY, rules: [{from: [{source: {notNamespaces: [a]}}]}]}"), peer: waypoint, original: clientA, want: []RuleID{RuleZtunnelWaypointPeer}},
 	}
 	for _, tt := range tests {
