@@ -48,6 +48,7 @@ var stages = []struct {
 	{resolve.StageCapture, "Whether a proxy takes the connection."},
 	{resolve.StageSidecar, "What the proxy knows of the mesh."},
 	{resolve.StageGateway, "Which gateway workload and which servers."},
+	{resolve.StageWaypoint, "Whether a waypoint takes the request, and which."},
 	{resolve.StageListener, "Which listener and filter chain."},
 	{resolve.StageTLS, "How the connection is secured."},
 	{resolve.StagePeerAuthentication, "Which mTLS mode the receiver is in."},

@@ -1,5 +1,7 @@
 package resolve
 
+import "strconv"
+
 // Who is reached by HBONE: HTTP CONNECT over mutual TLS to port 15008, with the connection inside.
 //
 //  1. A pod that ztunnel has captured (annotation ambient.istio.io/redirection: enabled), a workload with the label
@@ -20,6 +22,7 @@ const (
 	RuleHBONEWaypoint RuleID = "hbone/waypoint"
 	RuleHBONENone     RuleID = "hbone/plaintext"
 	RuleInboundHBONE  RuleID = "hbone/sidecar-in"
+	RuleHBONEDeaf     RuleID = "hbone/not-listening"
 )
 
 const tunnelLabel = "networking.istio.io/tunnel"
@@ -57,6 +60,12 @@ var hboneRules = []Rule{
 		Template: "HBONE: it ends here, and PeerAuthentication has no say about what is inside",
 		Source:   "pilot/pkg/networking/core/listener_inbound.go, buildInboundHBONEListeners",
 	},
+	{
+		ID: RuleHBONEDeaf, Stage: StageListener,
+		Says:     "A sidecar listens for HBONE only with ISTIO_META_ENABLE_HBONE; the label networking.istio.io/tunnel alone makes others send HBONE to a port that nobody listens on.",
+		Template: "%s has the label networking.istio.io/tunnel: http without %s: it is sent HBONE, and nobody listens for it",
+		Source:   "pilot/pkg/networking/core/listener.go, BuildListeners",
+	},
 }
 
 // TakesHBONE is step 1, with the step that says why.
@@ -73,10 +82,28 @@ func (s *Snapshot) TakesHBONE(e *Endpoint) (Step, bool) {
 		return NewStep(RuleHBONEWaypoint, Applied, w.Owner, w.Owner.String()), true
 	case w.Dataplane == DataplaneAmbient:
 		return NewStep(RuleHBONECaptured, Applied, w.Owner, w.Owner.String()), true
-	case w.Labels[tunnelLabel] == "http":
+	case w.Labels[tunnelLabel] == "http", w.FromTemplate && w.Dataplane == DataplaneSidecar && s.listensForHBONE(w):
 		return NewStep(RuleHBONELabel, Applied, w.Owner.At("metadata.labels["+tunnelLabel+"]"), w.Owner.String()), true
 	}
 	return Step{}, false
+}
+
+// listensForHBONE reports whether a sidecar takes HBONE: its ISTIO_META_ENABLE_HBONE says so, and the injector then labels
+// the pod.
+//
+// Source: pilot/pkg/networking/core/listener.go, BuildListeners; manifests/charts/istio-control/istio-discovery/files/injection-template.yaml.
+func (s *Snapshot) listensForHBONE(w *Workload) bool {
+	v, _ := s.metadata(w, metaEnableHBONE)
+	on, err := strconv.ParseBool(v)
+	return err == nil && on
+}
+
+// DeafToHBONE reports whether nobody listens where HBONE for the sidecar goes, with the step that says so.
+func (s *Snapshot) DeafToHBONE(w *Workload) (Step, bool) {
+	if s.listensForHBONE(w) {
+		return Step{}, false
+	}
+	return NewStep(RuleHBONEDeaf, None, w.Owner.At("metadata.labels["+tunnelLabel+"]"), w.Owner.String(), metaEnableHBONE), true
 }
 
 // ZtunnelSends is step 2: what a ztunnel puts on its connection to an endpoint.

@@ -267,7 +267,7 @@ func (d *gatewayDeployment) deployment() *appsv1.Deployment {
 			pod.Labels[k] = v
 		}
 	}
-	if _, own := pod.Labels[labelDataplaneMode]; kind.args == "waypoint" && !own {
+	if _, own := pod.Labels[labelDataplaneMode]; !own {
 		pod.Labels[labelDataplaneMode] = modeNone
 	}
 	return &appsv1.Deployment{
@@ -296,7 +296,7 @@ func (d *gatewayDeployment) deployment() *appsv1.Deployment {
 func (d *gatewayDeployment) service() *corev1.Service {
 	o := d.gateway.object
 	out := &corev1.Service{
-		ObjectMeta: d.meta(d.gateway.deployedName(), nil),
+		ObjectMeta: d.meta(d.gateway.deployedName(), map[string]string{label.GatewayManaged.Name: proxyKinds[d.gateway.class.Controller].managed}),
 		Spec: corev1.ServiceSpec{
 			Type:     corev1.ServiceType(d.gateway.class.ServiceType),
 			Selector: map[string]string{label.IoK8sNetworkingGatewayGatewayName.Name: o.Name},

@@ -10,10 +10,11 @@ import (
 const (
 	metaDNSCapture      = "ISTIO_META_DNS_CAPTURE"
 	metaUnprivilegedPod = "ISTIO_META_UNPRIVILEGED_POD"
+	metaEnableHBONE     = "ISTIO_META_ENABLE_HBONE"
 )
 
 // ProxyVariables are the variables of a proxy that a trace asks for.
-var ProxyVariables = []string{metaDNSCapture, metaUnprivilegedPod}
+var ProxyVariables = []string{metaDNSCapture, metaUnprivilegedPod, metaEnableHBONE}
 
 // proxyConfigOf reads the annotation proxy.istio.io/config; nil where it is absent or does not parse.
 func proxyConfigOf(w *Workload) *meshconfig.ProxyConfig {

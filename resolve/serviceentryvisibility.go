@@ -12,7 +12,7 @@ import (
 //
 //  1. The first policy whose rules all select the labels of the ServiceEntry's namespace gives the
 //     visibility; a policy without rules takes every namespace. Where none does, defaultVisibility counts.
-//  2. Sidecars and gateways heed it only with applyToSidecars. It takes away and never adds:
+//  2. ztunnels and waypoints heed it always. Sidecars and gateways heed it only with applyToSidecars. It takes away and never adds:
 //     NAMESPACE leaves of exportTo the own namespace, if that is in it; NONE leaves nothing.
 //
 // Source: pilot/pkg/model/serviceentry_visibility.go, VisibilityFor; push_context.go, serviceExportTo.
@@ -45,6 +45,11 @@ func (s *Snapshot) capExport(services []*Service) {
 			svc.capped, svc.ExportTo = visibility, ExportTo{none: true}
 		}
 	}
+}
+
+// visibilityAtZtunnel is how far ztunnels and waypoints see a ServiceEntry's host.
+func (s *Snapshot) visibilityAtZtunnel(svc *Service) mesh.ServiceEntryVisibility_Visibility {
+	return entryVisibility(s.Mesh.GetServiceEntryVisibility(), s.namespaceLabels(svc.Namespace))
 }
 
 func entryVisibility(config *mesh.ServiceEntryVisibility, namespace labels.Set) mesh.ServiceEntryVisibility_Visibility {

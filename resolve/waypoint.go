@@ -217,7 +217,7 @@ func (s *Snapshot) ServiceWaypoint(svc *Service) WaypointBinding {
 	}
 	o := bound{ref: svc.Ref.Object(), namespace: svc.Namespace, labels: svc.Labels, annotations: s.serviceAnnotations(svc), traffic: "service"}
 	b := s.waypointOf(o)
-	if b.Waypoint != nil && svc.Registry != RegistryKubernetes && b.Waypoint.Ref.Namespace != svc.Namespace && svc.capped == mesh.ServiceEntryVisibility_NAMESPACE { // 6.
+	if b.Waypoint != nil && svc.Registry != RegistryKubernetes && b.Waypoint.Ref.Namespace != svc.Namespace && s.visibilityAtZtunnel(svc) == mesh.ServiceEntryVisibility_NAMESPACE { // 6.
 		b.Steps = append(b.Steps, NewStep(RuleWaypointVisibility, Skipped, b.By, svc.Ref.Object(), svc.Namespace, b.Waypoint.Name()))
 		b.Waypoint = nil
 	}
@@ -344,8 +344,8 @@ func (s *Snapshot) waypointNamed(namespace, name string) *Waypoint {
 	return w
 }
 
-// gatewayAddress is an address of the status: a host name if there is one. Manifests that have no status are
-// taken to be of Gateways whose pods are ready.
+// gatewayAddress is an address of the status: a host name if there is one. A waypoint in manifests that have no status is
+// taken to be ready.
 func (s *Snapshot) gatewayAddress(o *k8sgateway.Gateway, ref Ref) string {
 	for _, kind := range []k8sgateway.AddressType{k8sgateway.HostnameAddressType, k8sgateway.IPAddressType} {
 		for _, a := range o.Status.Addresses {
@@ -355,7 +355,7 @@ func (s *Snapshot) gatewayAddress(o *k8sgateway.Gateway, ref Ref) string {
 		}
 	}
 	class, ok := s.KubeGatewayClass(string(o.Spec.GatewayClassName))
-	if !s.Offline || !ok || len(o.Status.Conditions) > 0 || len(o.Status.Addresses) > 0 {
+	if !s.Offline || !ok || class.Controller != controllerWaypoint || len(o.Status.Conditions) > 0 || len(o.Status.Addresses) > 0 {
 		return ""
 	}
 	g := &kubeGateway{ref: ref, object: o, class: class}

@@ -18,12 +18,13 @@ import (
 
 // Rules of a waypoint's listener.
 const (
-	RuleWaypointPort       RuleID = "waypointport/service-port"
-	RuleWaypointPortClosed RuleID = "waypointport/no-such-port"
-	RuleWaypointNotOwn     RuleID = "waypointport/not-its-own"
-	RuleWaypointNotHTTP    RuleID = "waypointport/not-http"
-	RuleWaypointTunnel     RuleID = "waypointport/tunnel"
-	RuleWaypointSentBack   RuleID = "waypointport/no-hbone"
+	RuleWaypointPort        RuleID = "waypointport/service-port"
+	RuleWaypointPortClosed  RuleID = "waypointport/no-such-port"
+	RuleWaypointNotOwn      RuleID = "waypointport/not-its-own"
+	RuleWaypointNotHTTP     RuleID = "waypointport/not-http"
+	RuleWaypointTunnel      RuleID = "waypointport/tunnel"
+	RuleWaypointWildcardTLS RuleID = "waypointport/wildcard-tls"
+	RuleWaypointSentBack    RuleID = "waypointport/no-hbone"
 )
 
 var waypointPortRules = []Rule{
@@ -50,6 +51,12 @@ var waypointPortRules = []Rule{
 		Says:     "A waypoint closes a connection to a port declared as HTTP that is not HTTP.",
 		Template: "port %d of %s is declared %s, and the connection is %s: the waypoint closes it",
 		Source:   "Envoy, source/common/http/conn_manager_impl.cc, codec errors",
+	},
+	{
+		ID: RuleWaypointWildcardTLS, Stage: StageListener,
+		Says:     "A waypoint has no filter chain for TLS ports of a wildcard host of resolution DYNAMIC_DNS, unless istiod has ENABLE_WILDCARD_HOST_SERVICE_ENTRIES_FOR_TLS.",
+		Template: "port %d of %s is TLS of a wildcard host, for which the waypoint has no filter chain: istiod is without %s",
+		Source:   "pilot/pkg/networking/core/listener_waypoint.go, buildWaypointInternal",
 	},
 	{
 		ID: RuleWaypointTunnel, Stage: StageTLS,
@@ -84,6 +91,9 @@ func (s *Snapshot) WaypointServicePort(svc *Service, number int, payload Payload
 	port, ok := svc.PortByNumber(number)
 	if !ok || port.Protocol == ProtocolUDP {
 		return WaypointPort{}, NewStep(RuleWaypointPortClosed, None, svc.Ref.At("spec.ports"), svc.Ref.Object(), number, svc.tcpPorts()), false
+	}
+	if port.Protocol.IsTLS() && IsWildcardHost(svc.Hostname) && svc.Resolution == DynamicDNS && !s.feature(featureWildcardTLS).on {
+		return WaypointPort{}, NewStep(RuleWaypointWildcardTLS, None, svc.Ref.At(port.Field), number, svc.Hostname, featureWildcardTLS), false
 	}
 	http := port.Protocol.IsHTTP() || port.Protocol.IsAuto() && payload == PayloadHTTP
 	kind, read := "tcp", "TCP"

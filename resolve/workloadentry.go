@@ -11,7 +11,8 @@ import (
 //
 // 1. Labels are those of the spec and of the metadata; the metadata's win.
 // 2. It takes mTLS as the label security.istio.io/tlsMode says; without it, if it has a service account.
-// 3. The locality is the spec's, else that of the labels. The network is the spec's, else the label's.
+// 3. Its machine has a ztunnel if the annotation ambient.istio.io/redirection says enabled.
+// 4. The locality is the spec's, else that of the labels. The network is the spec's, else the label's.
 //
 // Source: pilot/pkg/serviceregistry/serviceentry/conversion.go, ConvertWorkloadEntry,
 // getTLSModeFromWorkloadEntry, convertWorkloadEntryToWorkloadInstance, workloadEntryNetwork.
@@ -46,6 +47,9 @@ func entryWorkload(entry *networking.WorkloadEntry) *Workload {
 func entryDataplane(w *Workload) (Dataplane, Step) {
 	mode, labelled := w.Labels[labelTLSMode]
 	switch {
+	case w.Annotations[annotationRedirection] == "enabled":
+		at := w.Owner.At("metadata.annotations[" + annotationRedirection + "]")
+		return DataplaneAmbient, NewStep(RuleWorkloadRedirected, Applied, at, w.Annotations[annotationRedirection])
 	case labelled && mode == tlsModeIstio:
 		return DataplaneSidecar, NewStep(RuleWorkloadEntryTLSMode, Applied, w.Owner.At("metadata.labels["+labelTLSMode+"]"), mode)
 	case labelled:

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	mesh "istio.io/api/mesh/v1alpha1"
 )
 
 // What the ztunnel of a captured client makes of a connection. It sees an address and a port and no more: no
@@ -15,7 +17,7 @@ import (
 //  2. An address of a workload is that workload; else the service that has it: the client's namespace first.
 //  3. A service's port must be declared, and have an endpoint that is ready (or the Service publishes those that are not).
 //     internalTrafficPolicy and trafficDistribution count; load balancing is random otherwise.
-//  4. A ServiceEntry of resolution NONE passes through; one of DYNAMIC_DNS needs a waypoint.
+//  4. A ServiceEntry of resolution NONE passes through; a wildcard host of DYNAMIC_DNS needs a waypoint.
 //  5. All else passes through to the address dialled.
 //
 // Source: ztunnel, src/proxy/outbound.rs, build_request; src/state.rs, find_upstream, load_balance; src/dns/server.rs;
@@ -87,8 +89,8 @@ var ztunnelHopRules = []Rule{
 	},
 	{
 		ID: RuleZtunnelDynamic, Stage: StageLoadBalance,
-		Says:     "A ServiceEntry of resolution DYNAMIC_DNS has no upstream for ztunnel; a waypoint resolves its names.",
-		Template: "resolution DYNAMIC_DNS needs a waypoint, and %s uses none: ztunnel closes the connection (no healthy upstream)",
+		Says:     "A wildcard host of resolution DYNAMIC_DNS resolves to nothing for ztunnel, which does not see the name that is meant; a waypoint resolves it.",
+		Template: "a wildcard host of resolution DYNAMIC_DNS needs a waypoint, and %s uses none: ztunnel closes the connection (no IP address resolved)",
 		Source:   "pilot/pkg/serviceregistry/ambient/services.go, serviceEntriesInfo",
 	},
 	{
@@ -176,11 +178,14 @@ func (s *Snapshot) ztunnelEntry(w *Workload, name string) *Service {
 	best := func(host string) *Service {
 		var found *Service
 		for _, svc := range s.ServicesForHost(host) {
-			if svc.Registry != RegistryExternal {
+			visibility := s.visibilityAtZtunnel(svc)
+			switch {
+			case svc.Registry != RegistryExternal, visibility == mesh.ServiceEntryVisibility_NONE:
 				continue
-			}
-			if svc.Namespace == w.Namespace {
+			case svc.Namespace == w.Namespace:
 				return svc
+			case visibility == mesh.ServiceEntryVisibility_NAMESPACE:
+				continue
 			}
 			found = cmp.Or(found, svc)
 		}
@@ -205,6 +210,13 @@ func (s *Snapshot) ztunnelEntry(w *Workload, name string) *Service {
 func (s *Snapshot) ZtunnelEndpoints(client *Workload, svc *Service, port Port) ([]*Endpoint, []Step) {
 	all, steps := s.instances(svc, port)
 	steps = steps[:len(steps):len(steps)]
+	if svc.Resolution == DynamicDNS && len(all) == 0 && !IsWildcardHost(svc.Hostname) { // to ztunnel as good as DNS
+		number := port.Number
+		if port.TargetPort != 0 {
+			number = port.TargetPort
+		}
+		all = []*Endpoint{endpointOf(nil, svc.Hostname, number, svc.Ref)}
+	}
 	for _, e := range all {
 		if e.Health == Unhealthy {
 			steps = append(steps, NewStep(RuleEndpointNotReady, Skipped, e.Ref, e.name()))
@@ -213,6 +225,10 @@ func (s *Snapshot) ZtunnelEndpoints(client *Workload, svc *Service, port Port) (
 	eps := healthyOf(all)
 	if svc.PublishNotReady {
 		eps = all
+	}
+	if svc.Resolution == DNSLB || svc.Resolution == DNSRoundRobinLB {
+		kept, more := s.resolved(client, eps)
+		return kept, append(steps, more...)
 	}
 	if svc.InternalTrafficLocal {
 		kept, more := onNode(client, svc, eps)

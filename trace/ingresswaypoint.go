@@ -5,7 +5,7 @@ import "github.com/mesh-trace/kubectl-mesh-trace/resolve"
 // A gateway goes past the waypoint of a service, unless the service or its namespace says istio.io/ingress-use-waypoint: true.
 //
 //  1. Then every cluster of the service, those of subsets too, leads to the pods of the waypoint, which routes again. The
-//     service needs an address of its own.
+//     service needs an address of its own; a headless Service counts as having one.
 //  2. Without a pod of the waypoint that is ready the cluster is empty: nothing falls back to the service's own pods.
 //  3. Sidecars always go past it, as do clients without a proxy.
 //
@@ -31,7 +31,7 @@ func (w *walk) ingressToWaypoint(p *path, r *router, svc *resolve.Service, port 
 		}
 		p.note(resolve.NewStep(resolve.RuleWaypointPassedBy, resolve.Skipped, binding.By, "a gateway", binding.Waypoint.Name(), why))
 		return false
-	case len(svc.Addresses) == 0:
+	case len(svc.Addresses) == 0 && !svc.Headless():
 		p.note(binding.Steps...)
 		p.note(resolve.NewStep(resolve.RuleWaypointPassedBy, resolve.Skipped, binding.By, "a gateway", binding.Waypoint.Name(), svc.Hostname+" has no address of its own"))
 		return false

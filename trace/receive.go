@@ -84,6 +84,10 @@ func (w *walk) receive(p *path, a arrival) {
 	case resolve.DataplaneAmbient:
 		w.intoZtunnel(p, a)
 	case resolve.DataplaneWaypoint:
+		if a.tls.HBONE {
+			w.forNobody(p, a)
+			return
+		}
 		p.enter(Hop{Proxy: a.workload.Dataplane, Direction: Inbound, Workload: a.workload.Owner, TLS: p.reachedBy(a.tls.Mode)})
 		w.endAt(p, w.refused(p, CodeNoGatewayPort), resolve.NewStep(resolve.RuleWaypointDirect, resolve.None, a.workload.Owner, a.workload.Owner.String(), a.port))
 	case resolve.DataplaneNone:
@@ -115,6 +119,14 @@ func (w *walk) refusesMTLS(p *path, tls resolve.ClientTLS, details string, step 
 // effective PeerAuthentication, then authentication and authorization.
 func (w *walk) inbound(p *path, a arrival) {
 	server := a.workload
+	if step, deaf := w.snapshot.DeafToHBONE(server); a.tls.HBONE && deaf {
+		o := Outcome{Decision: Unavailable, Code: CodeMTLSRefused}
+		if p.proxied {
+			o = p.failed(o, "UC", closedByPeer) // it connects to a listener of its own, which can then not connect to the pod
+		}
+		w.endAt(p, o, step)
+		return
+	}
 	captured, step := w.snapshot.CapturesInbound(server, a.port, w.request.Scheme == UDP)
 	if !captured {
 		p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})

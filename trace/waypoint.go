@@ -72,6 +72,16 @@ func (w *walk) throughWaypoint(p *path, a arrival, to tunnelled) {
 	}
 }
 
+// forNobody is HBONE for the waypoint itself, which it takes for no one.
+func (w *walk) forNobody(p *path, a arrival) {
+	hop := p.enter(Hop{Proxy: resolve.DataplaneWaypoint, Direction: AtGateway, Workload: a.workload.Owner, TLS: TLSHBONE})
+	if p.sender != nil {
+		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
+	}
+	hop.Envoy.Listener = "main_internal"
+	w.broken(p, CodeNoFilterChain, "UC", closedByPeer, resolve.NewStep(resolve.RuleWaypointDirect, resolve.None, a.workload.Owner, a.workload.Owner.String(), a.port))
+}
+
 // waypoint is a connection at a waypoint.
 type waypoint struct {
 	arrival
@@ -97,7 +107,7 @@ func (w *walk) beforeTunnel(p *path, a arrival) bool {
 		return true
 	}
 	p.note(steps...)
-	p.hop().Envoy.Listener = "connect_terminate"
+	p.hop().Envoy.Listener, p.hop().Envoy.FilterChain = "connect_terminate", "default"
 	c := &resolve.Connection{
 		Peer: p.hop().Peer, SourceIP: p.senderIP, RemoteIP: p.senderIP,
 		DestinationIP: firstAddress(a.workload), DestinationPort: a.port, TLS: resolve.TLSOpened,

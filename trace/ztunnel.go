@@ -27,6 +27,7 @@ import (
 const (
 	ztunnelNoUpstream      = "no healthy upstream"
 	ztunnelUnknownWaypoint = "unknown waypoint"
+	ztunnelUnresolved      = "no ip addresses were resolved for workload"
 )
 
 // fromZtunnel is steps 1 to 5.
@@ -71,8 +72,8 @@ func (w *walk) ztunnelToService(p *path, client *resolve.Workload, d resolve.Dia
 		p.via = CodePassthrough
 		w.dial(p, d, w.request.Host)
 		return
-	case svc.Resolution == resolve.DynamicDNS:
-		w.ztunnelCloses(p, CodeNoEndpoints, ztunnelNoUpstream, resolve.NewStep(resolve.RuleZtunnelDynamic, resolve.None, svc.Ref, svc.Ref.Object().String()))
+	case svc.Resolution == resolve.DynamicDNS && resolve.IsWildcardHost(svc.Hostname):
+		w.ztunnelCloses(p, CodeNoEndpoints, ztunnelUnresolved, resolve.NewStep(resolve.RuleZtunnelDynamic, resolve.None, svc.Ref, svc.Ref.Object().String()))
 		return
 	case !declared || port.Protocol == resolve.ProtocolUDP:
 		step := resolve.NewStep(resolve.RuleZtunnelNoPort, resolve.None, svc.Ref.At("spec.ports"), svc.Ref.Object().String(), d.Port, listPorts(svc))

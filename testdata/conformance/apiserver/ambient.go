@@ -3,14 +3,19 @@ package apiserver
 import (
 	"cmp"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
+
+	networking "istio.io/api/networking/v1alpha3"
+	"istio.io/istio/pilot/pkg/networking/serviceentry"
 )
 
 // Ambient mode in manifests, which show its state only where they were read from a cluster.
@@ -19,10 +24,11 @@ import (
 //     istio.io/dataplane-mode: ambient, a captured pod, a Gateway of class istio-waypoint.
 //  2. A new pod without a proxy is captured if it has the label, or its namespace has it and the pod not another value: istio-cni
 //     says so with the annotation ambient.istio.io/redirection. It captures no pod of the node's network, and none in kube-system.
-//  3. A waypoint of which no status is told has been ready, so that its Gateway has the name of its Service as its address.
+//  3. Hosts of a ServiceEntry without addresses get one each, in its status.
+//  4. A waypoint of which no status is told has been ready, so that its Gateway has the name of its Service as its address.
 //
 // Sources: cni/pkg/util/podutil.go; cni/pkg/repair and manifests/charts/istio-cni/values.yaml, excludeNamespaces;
-// pilot/pkg/config/kube/gateway/conversion.go, reportGatewayStatus.
+// pilot/pkg/config/kube/gateway/conversion.go, reportGatewayStatus; pilot/pkg/controllers/ipallocate/ipallocate.go.
 
 const (
 	dataplaneMode     = "istio.io/dataplane-mode"
@@ -107,7 +113,28 @@ func (c *Cluster) capture(p *Pod, fresh bool) {
 	p.Annotations[redirection] = enabled
 }
 
-// address is step 3.
+// allocate is step 3.
+func (c *Cluster) allocate() {
+	next := netip.MustParseAddr("240.240.0.1")
+	for i := range c.Configs {
+		cfg := &c.Configs[i]
+		spec, ok := cfg.Spec.(*networking.ServiceEntry)
+		if !ok || len(spec.GetAddresses()) > 0 || len(serviceentry.GetHostAddressesFromConfig(*cfg)) > 0 || !serviceentry.ShouldV2AutoAllocateIPFromConfig(*cfg) {
+			continue
+		}
+		status := &networking.ServiceEntryStatus{}
+		for _, h := range spec.GetHosts() {
+			if strings.HasPrefix(h, "*") && spec.GetResolution() != networking.ServiceEntry_DYNAMIC_DNS {
+				continue
+			}
+			status.Addresses = append(status.Addresses, &networking.ServiceEntryAddress{Value: next.String(), Host: h})
+			next = next.Next()
+		}
+		cfg.Status = status
+	}
+}
+
+// address is step 4.
 func address(gw *k8sgateway.Gateway, service string) {
 	told := func(c metav1.Condition) bool { return c.Reason != string(k8sgateway.GatewayReasonPending) } // else a default of the CRD
 	if len(gw.Status.Addresses) > 0 || slices.ContainsFunc(gw.Status.Conditions, told) {

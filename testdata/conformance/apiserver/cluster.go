@@ -222,7 +222,9 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		}
 	}
 	objects = applied(objects)
-	c.Ambient = c.holdsAmbient(objects)
+	if c.Ambient = c.holdsAmbient(objects); c.Ambient {
+		c.allocate()
+	}
 	owned := map[string]bool{}
 	for _, o := range objects {
 		if p, ok := o.(*corev1.Pod); ok {

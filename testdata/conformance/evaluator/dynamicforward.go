@@ -6,7 +6,9 @@ import (
 	"strconv"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	snidfp "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3"
+	internalupstream "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/internal_upstream/v3"
 )
 
 // A cluster of type dynamic_forward_proxy resolves the host of the request itself: that of the Host
@@ -22,7 +24,7 @@ func dynamicForward(c *cluster.Cluster) bool {
 // forwardTo are the targets that the host resolves to; named is whether there is one.
 func (k *walk) forwardTo(v *visit, c *cluster.Cluster, x *exchange) (out []target, named bool) {
 	host, port := v.sni, 80
-	if c.GetTransportSocket() != nil && c.GetTransportSocket().GetName() != "envoy.transport_sockets.raw_buffer" {
+	if encrypts(c.GetTransportSocket()) {
 		port = 443
 	}
 	if v.sniPort != 0 {
@@ -45,6 +47,17 @@ func (k *walk) forwardTo(v *visit, c *cluster.Cluster, x *exchange) (out []targe
 		return out, true
 	}
 	return []target{{name: host, address: netip.AddrPortFrom(netip.Addr{}, uint16(port)), part: 1}}, true
+}
+
+// encrypts reports whether a transport socket is TLS; one that leads to a listener of Envoy's own is what it wraps.
+func encrypts(s *core.TransportSocket) bool {
+	if s == nil || s.GetName() == "envoy.transport_sockets.raw_buffer" {
+		return false
+	}
+	if inner, ok := unpack(s.GetTypedConfig(), &internalupstream.InternalUpstreamTransport{}); ok {
+		return encrypts(inner.GetTransportSocket())
+	}
+	return true
 }
 
 // lookUp is the network filter that resolves a server name.

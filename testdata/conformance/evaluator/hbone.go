@@ -88,6 +88,7 @@ func (k *walk) originate(p *path, v *visit, t target) {
 
 // terminate is step 3: the connection manager that takes a CONNECT.
 func (k *walk) terminate(p *path, v *visit, m *hcm.HttpConnectionManager) {
+	p.hop().TLS = "HBONE"
 	to, err := netip.ParseAddrPort(p.bytes.HTTP.Authority)
 	if err != nil {
 		k.unknown(p, "CONNECT to "+p.bytes.HTTP.Authority)

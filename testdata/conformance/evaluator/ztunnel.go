@@ -352,7 +352,7 @@ func direct(client, w *workloadapi.Workload, s *workloadapi.Service, port uint16
 		return []way{x.at(w, netip.AddrPortFrom(ips[0], port))}
 	}
 	found, known := dns(w.GetHostname())
-	if !known {
+	if wildcard := strings.HasPrefix(w.GetHostname(), "*"); !known && !wildcard { // no server answers for a wildcard itself
 		x.name = w.GetHostname()
 		return []way{x.at(w, netip.AddrPortFrom(netip.Addr{}, port))}
 	}

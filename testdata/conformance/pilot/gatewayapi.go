@@ -52,7 +52,11 @@ func serviceEntries(c *apiserver.Cluster) []runtime.Object {
 	var out []runtime.Object
 	for _, cfg := range c.Configs {
 		if spec, ok := cfg.Spec.(*networking.ServiceEntry); ok {
-			out = append(out, &clientnetworking.ServiceEntry{ObjectMeta: cfg.ToObjectMeta(), Spec: *spec.DeepCopy()})
+			se := &clientnetworking.ServiceEntry{ObjectMeta: cfg.ToObjectMeta(), Spec: *spec.DeepCopy()}
+			if status, ok := cfg.Status.(*networking.ServiceEntryStatus); ok {
+				se.Status = *status.DeepCopy()
+			}
+			out = append(out, se)
 		}
 	}
 	return out
