@@ -9,6 +9,7 @@ import (
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	snidfp "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3"
 	internalupstream "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/internal_upstream/v3"
+	rawbuffer "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/raw_buffer/v3"
 )
 
 // A cluster of type dynamic_forward_proxy resolves the host of the request itself: that of the Host
@@ -51,7 +52,7 @@ func (k *walk) forwardTo(v *visit, c *cluster.Cluster, x *exchange) (out []targe
 
 // encrypts reports whether a transport socket is TLS; one that leads to a listener of Envoy's own is what it wraps.
 func encrypts(s *core.TransportSocket) bool {
-	if s == nil || s.GetName() == "envoy.transport_sockets.raw_buffer" {
+	if _, plain := unpack(s.GetTypedConfig(), &rawbuffer.RawBuffer{}); s == nil || plain {
 		return false
 	}
 	if inner, ok := unpack(s.GetTypedConfig(), &internalupstream.InternalUpstreamTransport{}); ok {
