@@ -63,7 +63,7 @@ var hboneRules = []Rule{
 	{
 		ID: RuleHBONEDeaf, Stage: StageListener,
 		Says:     "A sidecar listens for HBONE only with ISTIO_META_ENABLE_HBONE; the label networking.istio.io/tunnel alone makes others send HBONE to a port that nobody listens on.",
-		Template: "%s has the label networking.istio.io/tunnel: http without %s: it is sent HBONE, and nobody listens for it",
+		Template: "%s has the label networking.istio.io/tunnel: http and no sidecar with %s: it is sent HBONE, and nobody listens for it",
 		Source:   "pilot/pkg/networking/core/listener.go, BuildListeners",
 	},
 }
@@ -100,7 +100,7 @@ func (s *Snapshot) listensForHBONE(w *Workload) bool {
 
 // DeafToHBONE reports whether nobody listens where HBONE for the sidecar goes, with the step that says so.
 func (s *Snapshot) DeafToHBONE(w *Workload) (Step, bool) {
-	if s.listensForHBONE(w) {
+	if w.Dataplane == DataplaneSidecar && s.listensForHBONE(w) {
 		return Step{}, false
 	}
 	return NewStep(RuleHBONEDeaf, None, w.Owner.At("metadata.labels["+tunnelLabel+"]"), w.Owner.String(), metaEnableHBONE), true

@@ -76,6 +76,9 @@ func (w *walk) outside(p *path, e *resolve.Endpoint, tls resolve.ClientTLS) {
 // receive is the receiving side of a workload: its proxy where it has one that
 // captures the port, else the application itself.
 func (w *walk) receive(p *path, a arrival) {
+	if w.deaf(p, a) {
+		return
+	}
 	switch a.workload.Dataplane {
 	case resolve.DataplaneGateway:
 		w.throughGateway(p, a)
@@ -93,6 +96,24 @@ func (w *walk) receive(p *path, a arrival) {
 	case resolve.DataplaneNone:
 		w.withoutProxy(p, a)
 	}
+}
+
+// deaf ends HBONE for a workload that does not listen for it; it reports whether it did. A proxy that sends it connects to a
+// listener of its own, which then can not connect to the pod.
+func (w *walk) deaf(p *path, a arrival) bool {
+	if d := a.workload.Dataplane; !a.tls.HBONE || d == resolve.DataplaneAmbient || d == resolve.DataplaneWaypoint {
+		return false
+	}
+	step, deaf := w.snapshot.DeafToHBONE(a.workload)
+	if !deaf {
+		return false
+	}
+	o := Outcome{Decision: Unavailable, Code: CodeMTLSRefused}
+	if p.proxied {
+		o = p.failed(o, "UC", closedByPeer)
+	}
+	w.endAt(p, o, step)
+	return true
 }
 
 // withoutProxy is an application that reads the connection as it comes.
@@ -119,14 +140,6 @@ func (w *walk) refusesMTLS(p *path, tls resolve.ClientTLS, details string, step 
 // effective PeerAuthentication, then authentication and authorization.
 func (w *walk) inbound(p *path, a arrival) {
 	server := a.workload
-	if step, deaf := w.snapshot.DeafToHBONE(server); a.tls.HBONE && deaf {
-		o := Outcome{Decision: Unavailable, Code: CodeMTLSRefused}
-		if p.proxied {
-			o = p.failed(o, "UC", closedByPeer) // it connects to a listener of its own, which can then not connect to the pod
-		}
-		w.endAt(p, o, step)
-		return
-	}
 	captured, step := w.snapshot.CapturesInbound(server, a.port, w.request.Scheme == UDP)
 	if !captured {
 		p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})

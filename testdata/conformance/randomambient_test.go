@@ -47,7 +47,7 @@ func (c *travelled) add(b *bench, args []string) {
 	}
 }
 
-// wantedWays are the ways and ends of which each 200 requests are to have one.
+// wantedWays are the ways and ends of which each 300 requests are to have one.
 var wantedWays = []string{
 	"ztunnel ztunnel ", "ztunnel waypoint ztunnel ", "ztunnel sidecar ", "sidecar ztunnel ", "gateway ztunnel ", "gateway waypoint ztunnel ",
 	string(trace.Denied) + " at ztunnel", string(trace.Denied) + " at waypoint", string(trace.Unavailable) + " at ztunnel", string(trace.Unavailable) + " at waypoint",
@@ -61,7 +61,7 @@ func (c *travelled) check(t *testing.T) {
 		return // too few to tell
 	}
 	for _, name := range wantedWays {
-		if c.met[name]*200 < c.requests {
+		if c.met[name]*300 < c.requests {
 			t.Errorf("too few requests have: %s", name)
 		}
 	}
