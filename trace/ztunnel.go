@@ -59,13 +59,18 @@ func (w *walk) fromZtunnel(p *path, client *resolve.Workload, dialled resolve.Re
 func (w *walk) ztunnelToService(p *path, client *resolve.Workload, d resolve.Dialled) {
 	svc := d.Service
 	p.dest = Destination{Host: hostOf(d, w.request.Host), Port: d.Port}
-	p.note(resolve.NewStep(resolve.RuleZtunnelService, resolve.Matched, svc.Ref, d.Address, svc.Ref.Object().String()))
+	address := d.Address.String() + " is"
+	if d.Address.Symbol != "" {
+		address = w.request.Host + " resolves to"
+	}
+	p.note(resolve.NewStep(resolve.RuleZtunnelService, resolve.Matched, svc.Ref, address, svc.Ref.Object().String()))
 	binding := w.snapshot.ServiceWaypoint(svc)
-	p.note(binding.Steps...)
 	if binding.Waypoint != nil {
+		p.note(binding.Steps...)
 		w.toWaypoints(p, client, binding, tunnelled{service: svc, port: d.Port})
 		return
 	}
+	w.withoutWaypoint(p, svc, d.Port, binding)
 	port, declared := svc.PortByNumber(d.Port)
 	switch {
 	case svc.Resolution == resolve.Passthrough:
