@@ -201,7 +201,9 @@ func (w *walk) intoZtunnel(p *path, a arrival) {
 	} else {
 		p.note(resolve.NewStep(resolve.RuleZtunnelPlainIn, resolve.Matched, server.Owner))
 	}
-	if !w.admitted(p, w.snapshot.AuthorizeAtZtunnel(server, c)) {
+	if w.survey != nil {
+		w.surveyGuard(server, a.port, true)
+	} else if !w.admitted(p, w.snapshot.AuthorizeAtZtunnel(server, c)) {
 		return
 	}
 	if a.tls.Mode == resolve.ClientMTLS && !a.tls.HBONE {
