@@ -78,7 +78,8 @@ func (t *teller) gateway() {
 			}
 		}
 	}
-	if !selected {
+	waypoint := t.boundTo()
+	if !selected && !waypoint {
 		t.add(sectionRefers, Finding{Verdict: resolve.None, Ref: t.object, Text: "selects no gateway workload"})
 	}
 	t.gateways(t.cites)
