@@ -201,6 +201,7 @@ func (w *walk) intoZtunnel(p *path, a arrival) {
 	} else {
 		p.note(resolve.NewStep(resolve.RuleZtunnelPlainIn, resolve.Matched, server.Owner))
 	}
+	w.asked.judgedAtZtunnel(p, w.snapshot, server)
 	if w.survey != nil {
 		w.surveyGuard(server, a.port, true)
 	} else if !w.admitted(p, w.snapshot.AuthorizeAtZtunnel(server, c)) {
