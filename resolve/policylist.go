@@ -55,13 +55,17 @@ type PolicyRule struct {
 }
 
 // PoliciesAt returns the policies that apply to a workload's proxy, on a filter chain for TCP or for HTTP.
-// They are those of [Snapshot.Authorize] and [Snapshot.RequestAuthentication], and in their order.
+// They are those of [Snapshot.Authorize] and [Snapshot.RequestAuthentication], and in their order. For a captured workload
+// they are those of its ztunnel, [Snapshot.AuthorizeAtZtunnel].
 func (s *Snapshot) PoliciesAt(w *Workload, tcp bool) ProxyPolicies {
+	if w.Dataplane == DataplaneAmbient {
+		return s.policiesAtZtunnel(w)
+	}
 	var out ProxyPolicies
 	custom, local := s.policiesOn(w, true), s.policiesOn(w, false)
 	add := func(policies attachedPolicies) {
 		for i, p := range slices.Concat(policies.enforced, policies.dryRun) {
-			out.Authorization = append(out.Authorization, p.attachedAs(i >= len(policies.enforced), tcp))
+			out.Authorization = append(out.Authorization, p.attachedAs(i >= len(policies.enforced), chainOf(tcp)))
 		}
 	}
 	add(custom.byAction[apisecurity.AuthorizationPolicy_CUSTOM])
@@ -80,9 +84,21 @@ func (s *Snapshot) PoliciesAt(w *Workload, tcp bool) ProxyPolicies {
 	return out
 }
 
-func (p *authorizationPolicy) attachedAs(dryRun, tcp bool) AttachedPolicy {
+func (s *Snapshot) policiesAtZtunnel(w *Workload) ProxyPolicies {
+	on := s.ztunnelPolicies(w)
+	out := ProxyPolicies{PassedOver: slices.Concat(on.passedOver, s.tokensAtZtunnel(s.policyTarget(w), ZtunnelConnection{}))}
+	for _, action := range []apisecurity.AuthorizationPolicy_Action{apisecurity.AuthorizationPolicy_DENY, apisecurity.AuthorizationPolicy_ALLOW} {
+		policies := on.byAction[action]
+		for i, p := range slices.Concat(policies.enforced, policies.dryRun) {
+			out.Authorization = append(out.Authorization, p.attachedAs(i >= len(policies.enforced), ztunnel))
+		}
+	}
+	return out
+}
+
+func (p *authorizationPolicy) attachedAs(dryRun bool, at enforcer) AttachedPolicy {
 	out := AttachedPolicy{Ref: p.ref, Action: p.spec.GetAction().String(), Provider: p.spec.GetProvider().GetName(), DryRun: dryRun}
-	for _, r := range p.rulesAt(chainOf(tcp)) {
+	for _, r := range p.rulesAt(at) {
 		rule := PolicyRule{Ref: r.ref, Text: r.describe()}
 		if r.dropped != nil {
 			rule.LeftOut = r.dropped.Reason()

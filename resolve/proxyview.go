@@ -54,6 +54,9 @@ func (s *Snapshot) SidecarViews() []ProxyView {
 // GatewayWorkloads are all gateway workloads, one for each owner, and those that are assumed for Gateways of manifests without one.
 func (s *Snapshot) GatewayWorkloads() []*Workload { return slices.Clone(s.gatewayWorkloads()) }
 
+// Captured are the workloads that ztunnel has captured, one for each owner.
+func (s *Snapshot) Captured() []*Workload { return s.runningOn(DataplaneAmbient) }
+
 // WaypointView is a waypoint as it stands before one service of its own.
 type WaypointView struct {
 	Waypoint *Workload
@@ -61,12 +64,14 @@ type WaypointView struct {
 }
 
 // Waypoints are the workloads that run waypoints, one for each owner.
-func (s *Snapshot) Waypoints() []*Workload {
+func (s *Snapshot) Waypoints() []*Workload { return s.runningOn(DataplaneWaypoint) }
+
+func (s *Snapshot) runningOn(plane Dataplane) []*Workload {
 	var out []*Workload
 	owners := map[Ref]bool{}
 	for _, namespace := range s.RunningNamespaces() {
 		for _, w := range s.WorkloadsIn(namespace) {
-			if w.Dataplane == DataplaneWaypoint && !owners[w.Owner] {
+			if w.Dataplane == plane && !owners[w.Owner] {
 				owners[w.Owner] = true
 				out = append(out, w)
 			}

@@ -67,7 +67,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	inboundRules,
 	dnsRules,
 	captureRules, ownAddressRules,
-	ambientRules, waypointRules, waypointRouteRules, waypointClusterRules, waypointPortRules, hboneRules, ztunnelHopRules,
+	ambientRules, waypointRules, waypointPastRules, waypointRouteRules, waypointClusterRules, waypointPortRules, hboneRules, ztunnelHopRules,
 	walkRules,
 	cleaningRules,
 	grpcRules,

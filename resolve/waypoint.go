@@ -195,6 +195,8 @@ type WaypointBinding struct {
 	Steps []Step
 	// By is the label that decided; zero where there is none.
 	By Ref
+	// Named is the Gateway that it names, whether or not that can be used; zero for none.
+	Named Ref
 }
 
 // bound is something that may use a waypoint.
@@ -250,7 +252,9 @@ func (s *Snapshot) IngressUsesWaypoint(svc *Service) (Ref, bool) {
 		return svc.Ref.Object().At(at), v == "true"
 	}
 	if ns := s.Namespaces[svc.Namespace]; ns != nil {
-		return Ref{Kind: "Namespace", Name: svc.Namespace}.At(at), ns.Labels[ingressWaypointLabel] == "true"
+		if v, ok := ns.Labels[ingressWaypointLabel]; ok {
+			return Ref{Kind: "Namespace", Name: svc.Namespace}.At(at), v == "true"
+		}
 	}
 	return Ref{}, false
 }
@@ -278,7 +282,8 @@ func (s *Snapshot) waypointOf(o bound) WaypointBinding {
 		b.Steps = append(b.Steps, NewStep(RuleWaypointNone, Skipped, b.By, at))
 		return b
 	}
-	w, refused := s.usableWaypoint(o, at, b.By, gatewayNamed(labels, useWaypointLabel, useWaypointNamespace, o.namespace))
+	b.Named = gatewayNamed(labels, useWaypointLabel, useWaypointNamespace, o.namespace)
+	w, refused := s.usableWaypoint(o, at, b.By, b.Named)
 	switch {
 	case w == nil:
 		b.Steps = append(b.Steps, refused)

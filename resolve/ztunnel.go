@@ -48,7 +48,7 @@ var ztunnelHopRules = []Rule{
 	{
 		ID: RuleZtunnelService, Stage: StageListener,
 		Says:     "A ztunnel takes a connection for the service that has the address dialled; of services in several namespaces the client's own first.",
-		Template: "%s is an address of %s",
+		Template: "%s an address of %s",
 		Source:   "ztunnel, src/state.rs, find_address",
 	},
 	{
@@ -132,7 +132,7 @@ var ztunnelHopRules = []Rule{
 	{
 		ID: RuleZtunnelL4Only, Stage: StageRoute,
 		Says:     "A ztunnel reads no HTTP: routes, retries, faults and subsets of VirtualServices, HTTPRoutes and DestinationRules need a waypoint.",
-		Template: "has no effect: %s captured by ztunnel, and no waypoint takes the request",
+		Template: "has no effect: ztunnel follows no routes, and no waypoint takes the request",
 		Source:   ztunnelOutbound,
 	},
 }

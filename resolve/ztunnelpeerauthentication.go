@@ -43,6 +43,11 @@ type ztunnelMTLSKey struct {
 	hbone bool
 }
 
+// MTLSAtZtunnel is the mode that decides about plaintext to a port of a captured workload.
+func (s *Snapshot) MTLSAtZtunnel(w *Workload, port int) MTLS {
+	return s.ztunnelMTLS(w, port, false).MTLS
+}
+
 func (s *Snapshot) ztunnelMTLS(w *Workload, port int, hbone bool) ztunnelMTLS {
 	return s.known(w).ztunnelMTLS.of(ztunnelMTLSKey{port, hbone}, func() ztunnelMTLS { return s.findZtunnelMTLS(w, port, hbone) })
 }

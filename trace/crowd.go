@@ -128,6 +128,14 @@ func (a *asked) judged(p *path, proxy *resolve.Workload, c *resolve.Connection, 
 	a.judges = append(a.judges, judge{proxy, *c, request == nil, !unknown.sidecarRemoteIP(request).IsValid()})
 }
 
+// judgedAtZtunnel notes that the ztunnel of the server has policies, which may tell any two clients apart.
+func (a *asked) judgedAtZtunnel(p *path, s *resolve.Snapshot, server *resolve.Workload) {
+	if a == nil || p.sender != nil && p.sender.Dataplane == resolve.DataplaneWaypoint {
+		return
+	}
+	a.exact = a.exact || len(s.PoliciesAt(server, true).Authorization) > 0
+}
+
 // dials notes what is connected to without a proxy's choice.
 func (a *asked) dials(d resolve.Dialled) {
 	if a == nil {

@@ -15,25 +15,23 @@ import "github.com/mesh-trace/kubectl-mesh-trace/resolve"
 func (w *walk) ingressToWaypoint(p *path, r *router, svc *resolve.Service, port resolve.Port) bool {
 	binding := w.snapshot.ServiceWaypoint(svc)
 	if binding.Waypoint == nil {
+		w.withoutWaypoint(p, svc, port.Number, binding)
 		return false
 	}
 	label, uses := w.snapshot.IngressUsesWaypoint(svc)
 	switch {
 	case !r.gateway:
-		p.note(binding.Steps...)
-		p.note(resolve.NewStep(resolve.RuleWaypointPassedBy, resolve.Skipped, binding.By, "a sidecar", binding.Waypoint.Name(), "no sidecar sends through a waypoint"))
+		w.pastWaypoint(p, svc, port.Number, binding, binding.By, "a sidecar", "no sidecar sends through a waypoint")
 		return false
 	case !uses:
-		p.note(binding.Steps...)
-		why := "istio.io/ingress-use-waypoint is not set"
-		if !label.IsZero() {
-			why = label.String() + " is not true"
+		why := label.String() + " is not true"
+		if label.IsZero() {
+			label, why = svc.Ref.Object().At("metadata.labels[istio.io/ingress-use-waypoint]"), "istio.io/ingress-use-waypoint is not set"
 		}
-		p.note(resolve.NewStep(resolve.RuleWaypointPassedBy, resolve.Skipped, binding.By, "a gateway", binding.Waypoint.Name(), why))
+		w.pastWaypoint(p, svc, port.Number, binding, label, "a gateway", why)
 		return false
 	case len(svc.Addresses) == 0 && !svc.Headless():
-		p.note(binding.Steps...)
-		p.note(resolve.NewStep(resolve.RuleWaypointPassedBy, resolve.Skipped, binding.By, "a gateway", binding.Waypoint.Name(), svc.Hostname+" has no address of its own"))
+		w.pastWaypoint(p, svc, port.Number, binding, svc.Ref, "a gateway", svc.Hostname+" has no address of its own")
 		return false
 	}
 	p.note(binding.Steps...)

@@ -144,6 +144,7 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 		p.note(step)
 		if !captured {
 			hop.Proxy = resolve.DataplaneNone
+			w.besideWaypoint(p, dialled.Dialled)
 			w.dial(p, dialled.Dialled, w.request.Host)
 			return
 		}

@@ -284,6 +284,9 @@ func (w *walk) surveyGuard(proxy *resolve.Workload, port int, tcp bool) {
 	if proxy.Dataplane == resolve.DataplaneSidecar {
 		g.MTLS = w.snapshot.EffectiveMTLS(proxy, port)
 	}
+	if proxy.Dataplane == resolve.DataplaneAmbient {
+		g.MTLS = w.snapshot.MTLSAtZtunnel(proxy, port)
+	}
 	if !slices.ContainsFunc(w.survey.guards, g.same) {
 		w.survey.guards = append(w.survey.guards, g)
 	}

@@ -59,13 +59,18 @@ func (w *walk) fromZtunnel(p *path, client *resolve.Workload, dialled resolve.Re
 func (w *walk) ztunnelToService(p *path, client *resolve.Workload, d resolve.Dialled) {
 	svc := d.Service
 	p.dest = Destination{Host: hostOf(d, w.request.Host), Port: d.Port}
-	p.note(resolve.NewStep(resolve.RuleZtunnelService, resolve.Matched, svc.Ref, d.Address, svc.Ref.Object().String()))
+	address := d.Address.String() + " is"
+	if d.Address.Symbol != "" {
+		address = w.request.Host + " resolves to"
+	}
+	p.note(resolve.NewStep(resolve.RuleZtunnelService, resolve.Matched, svc.Ref, address, svc.Ref.Object().String()))
 	binding := w.snapshot.ServiceWaypoint(svc)
-	p.note(binding.Steps...)
 	if binding.Waypoint != nil {
+		p.note(binding.Steps...)
 		w.toWaypoints(p, client, binding, tunnelled{service: svc, port: d.Port})
 		return
 	}
+	w.withoutWaypoint(p, svc, d.Port, binding)
 	port, declared := svc.PortByNumber(d.Port)
 	switch {
 	case svc.Resolution == resolve.Passthrough:
@@ -196,7 +201,10 @@ func (w *walk) intoZtunnel(p *path, a arrival) {
 	} else {
 		p.note(resolve.NewStep(resolve.RuleZtunnelPlainIn, resolve.Matched, server.Owner))
 	}
-	if !w.admitted(p, w.snapshot.AuthorizeAtZtunnel(server, c)) {
+	w.asked.judgedAtZtunnel(p, w.snapshot, server)
+	if w.survey != nil {
+		w.surveyGuard(server, a.port, true)
+	} else if !w.admitted(p, w.snapshot.AuthorizeAtZtunnel(server, c)) {
 		return
 	}
 	if a.tls.Mode == resolve.ClientMTLS && !a.tls.HBONE {

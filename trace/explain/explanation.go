@@ -307,10 +307,15 @@ func (t *teller) addAt(w *resolve.Workload, port, title string, f Finding) {
 	t.pending = append(t.pending, shared{title, f, w.Dataplane, w.Namespace, []string{w.Owner.Name}})
 }
 
+// planeNames are several proxies of a kind.
+var planeNames = map[resolve.Dataplane]string{
+	resolve.DataplaneSidecar: "sidecars", resolve.DataplaneGateway: "gateways", resolve.DataplaneWaypoint: "waypoints", resolve.DataplaneAmbient: "ztunnels",
+}
+
 func (t *teller) settle() {
 	for _, p := range t.pending {
 		f := p.Finding
-		f.Where = string(p.plane) + "s of " + p.namespace + " (" + someOf(p.names) + ")" + p.Where
+		f.Where = planeNames[p.plane] + " of " + p.namespace + " (" + someOf(p.names) + ")" + p.Where
 		t.add(p.title, f)
 	}
 	t.pending = nil

@@ -37,12 +37,15 @@ func (t *teller) dead() {
 	if hosts != "" {
 		hosts = " for " + hosts
 	}
-	waypoints := ""
+	ambient := ""
 	if n := len(t.snapshot.Waypoints()); n > 0 {
-		waypoints = ", " + count(n, "waypoint")
+		ambient = ", " + count(n, "waypoint")
+	}
+	if n := len(t.snapshot.Captured()); n > 0 {
+		ambient += ", " + count(n, "captured workload")
 	}
 	t.add(sectionDecides, Finding{Verdict: resolve.None, Ref: t.object, Text: fmt.Sprintf("nothing was found: asked were %s%s and %s of sidecars%s",
-		count(len(t.snapshot.GatewayWorkloads()), "gateway"), waypoints, count(len(t.snapshot.SidecarViews()), "group"), hosts)})
+		count(len(t.snapshot.GatewayWorkloads()), "gateway"), ambient, count(len(t.snapshot.SidecarViews()), "group"), hosts)})
 }
 
 // count is a number of things: "1 gateway", "2 gateways".
@@ -75,7 +78,8 @@ func (t *teller) gateway() {
 			}
 		}
 	}
-	if !selected {
+	waypoint := t.boundTo()
+	if !selected && !waypoint {
 		t.add(sectionRefers, Finding{Verdict: resolve.None, Ref: t.object, Text: "selects no gateway workload"})
 	}
 	t.gateways(t.cites)
@@ -158,10 +162,13 @@ func (t *teller) proxies(look func(*resolve.Workload)) {
 	}
 }
 
-// guarded are all places where policies are asked: the proxies, and waypoints before each of their services. at says which
+// guarded are all places where policies are asked: the proxies, the ztunnels of captured workloads, and waypoints before each of their services. at says which
 // of them it is.
 func (t *teller) guarded(look func(w *resolve.Workload, at string)) {
 	t.proxies(func(w *resolve.Workload) { look(w, "") })
+	for _, w := range t.snapshot.Captured() {
+		look(w, "")
+	}
 	for _, v := range t.snapshot.WaypointViews() {
 		look(t.snapshot.Serving(v.Waypoint, v.Service), " before "+v.Service.Hostname)
 	}
@@ -224,12 +231,12 @@ func (t *teller) attached(w *resolve.Workload, at string, place, of int, p resol
 
 // peerAuthentication tells of each port that a sidecar declares. A gateway's own listeners do not follow it.
 func (t *teller) peerAuthentication() {
-	t.proxies(func(w *resolve.Workload) {
-		if w.Dataplane != resolve.DataplaneSidecar {
+	look := func(w *resolve.Workload) {
+		if w.Dataplane != resolve.DataplaneSidecar && w.Dataplane != resolve.DataplaneAmbient {
 			return
 		}
 		for _, port := range portsAt(t.snapshot, w) {
-			mtls, at := t.snapshot.EffectiveMTLS(w, port), " port "+strconv.Itoa(port)
+			mtls, at := t.mtls(w, port), " port "+strconv.Itoa(port)
 			if mtls.Ref.Object() == t.object {
 				t.addAt(w, at, sectionDecides, Finding{Verdict: resolve.Matched, Ref: mtls.Ref, Text: "mTLS " + string(mtls.Mode)})
 			}
@@ -239,9 +246,21 @@ func (t *teller) peerAuthentication() {
 				}
 			}
 		}
-	})
+	}
+	t.proxies(look)
+	for _, w := range t.snapshot.Captured() {
+		look(w)
+	}
 	t.settle()
 	t.dead()
+}
+
+// mtls is the mode of a port of a workload that has a sidecar or is captured.
+func (t *teller) mtls(w *resolve.Workload, port int) resolve.MTLS {
+	if w.Dataplane == resolve.DataplaneAmbient {
+		return t.snapshot.MTLSAtZtunnel(w, port)
+	}
+	return t.snapshot.EffectiveMTLS(w, port)
 }
 
 // portsAt are the pod ports to which services lead; 0 where there is none, for what is true of all ports.
@@ -306,7 +325,7 @@ func workload(s *resolve.Snapshot, kindName, namespace, name string) (*Explanati
 	if len(targets) == 0 {
 		t.add(sectionRefers, Finding{Verdict: resolve.None, Text: "no service leads to it"})
 	}
-	if w.HasProxy() {
+	if w.HasProxy() || w.Dataplane == resolve.DataplaneAmbient {
 		t.proxy(w)
 	}
 	return &t.Explanation, nil
@@ -314,8 +333,7 @@ func workload(s *resolve.Snapshot, kindName, namespace, name string) (*Explanati
 
 // proxy tells what the workload's own proxy follows.
 func (t *teller) proxy(w *resolve.Workload) {
-	scope, _ := t.snapshot.Scope(w)
-	if !scope.Ref.IsZero() {
+	if scope, _ := t.snapshot.Scope(w); w.HasProxy() && !scope.Ref.IsZero() {
 		t.add(sectionDecides, Finding{Verdict: resolve.Applied, Ref: scope.Ref, Text: "its proxy sees what this Sidecar imports"})
 	}
 	if w.Dataplane == resolve.DataplaneGateway {
@@ -326,8 +344,8 @@ func (t *teller) proxy(w *resolve.Workload) {
 	policies := t.snapshot.PoliciesAt(w, false)
 	for _, port := range portsAt(t.snapshot, w) {
 		g := trace.Guard{Workload: w.Owner, Port: port, Policies: policies}
-		if w.Dataplane == resolve.DataplaneSidecar {
-			g.MTLS = t.snapshot.EffectiveMTLS(w, port)
+		if w.Dataplane == resolve.DataplaneSidecar || w.Dataplane == resolve.DataplaneAmbient {
+			g.MTLS = t.mtls(w, port)
 		}
 		t.guard(&g)
 	}

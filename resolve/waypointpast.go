@@ -1,0 +1,115 @@
+package resolve
+
+import (
+	"slices"
+
+	"istio.io/api/label"
+)
+
+// What a request misses that goes past the waypoint of the service it is addressed to, or finds that there is none.
+//
+//  1. Policies with targetRefs to the service, or to the Gateway that its label istio.io/use-waypoint names, are enforced by
+//     that waypoint and by nobody else. Those that would refuse the request are missed.
+//  2. A ztunnel follows no routes: VirtualServices for the mesh, and Gateway API routes with the service as parent, are missed.
+//  3. A gateway follows its own routes and not these: it misses what the waypoint would follow behind it.
+//  4. A sidecar follows them by itself.
+//
+// Source: pilot/pkg/model/policyattachment.go, ShouldAttachPolicy; pilot/pkg/networking/core/listener_waypoint.go,
+// getVirtualServiceForWaypoint; ztunnel, src/proxy/outbound.rs, build_request.
+
+// Rules of requests that go past a waypoint.
+const (
+	RuleWaypointPolicyMissed RuleID = "waypoint/policy-passed-by"
+	RuleWaypointRouteMissed  RuleID = "waypoint/routes-passed-by"
+)
+
+var waypointPastRules = []Rule{
+	{
+		ID: RuleWaypointPolicyMissed, Stage: StageAuthorizationPolicy,
+		Says:     "A policy with targetRefs to a Service, or to a waypoint, is enforced by the waypoint alone: requests that go past the waypoint go past the policy.",
+		Template: "a waypoint would refuse the request by it, and the request passes none: nobody enforces it",
+		Source:   "pilot/pkg/model/policyattachment.go, ShouldAttachPolicy",
+	},
+	{
+		ID: RuleWaypointRouteMissed, Stage: StageRoute,
+		Says:     "A gateway follows the routes that name it; those for the mesh are followed by the waypoint behind it, if it sends through one.",
+		Template: "the waypoint would follow its routes for %s; the gateway goes past the waypoint, and past them",
+		Source:   "pilot/pkg/networking/core/listener_waypoint.go, getVirtualServiceForWaypoint",
+	},
+}
+
+// PastWaypoint is a request to a service that does not pass a waypoint of the service.
+type PastWaypoint struct {
+	Service *Service
+	Port    int
+	Binding WaypointBinding
+	// Sender is the data plane of the proxy that sends; DataplaneNone for a client without one.
+	Sender Dataplane
+	// Connection is what the waypoint would see of it, and Payload what the bytes look like.
+	Connection Connection
+	Payload    Payload
+	// Request is nil for what is no HTTP, or not to be seen.
+	Request *HTTPRequest
+}
+
+// Missed are the steps for what the waypoint would have made of the request.
+func (s *Snapshot) Missed(q PastWaypoint) []Step {
+	if _, off := s.AmbientOff(); off {
+		return nil
+	}
+	switch q.Sender {
+	case DataplaneAmbient:
+		return append(s.missedRoutes(q, RuleZtunnelL4Only), s.missedPolicy(q)...)
+	case DataplaneGateway:
+		if q.Binding.Named.IsZero() {
+			return s.missedPolicy(q)
+		}
+		return append(s.missedPolicy(q), s.missedRoutes(q, RuleWaypointRouteMissed, q.Service.Hostname)...)
+	case DataplaneSidecar, DataplaneNone, DataplaneWaypoint:
+	}
+	return s.missedPolicy(q)
+}
+
+// missedPolicy is rule 1.
+func (s *Snapshot) missedPolicy(q PastWaypoint) []Step {
+	chain, _, takes := s.WaypointServicePort(q.Service, q.Port, q.Payload)
+	if !takes {
+		return nil
+	}
+	request := q.Request
+	if !chain.HTTP {
+		request = nil
+	}
+	a := s.Authorize(s.waypointBefore(q), &q.Connection, request)
+	if a.Decision == AccessAllowed || a.Policy.IsZero() {
+		return nil
+	}
+	return []Step{NewStep(RuleWaypointPolicyMissed, Skipped, a.Policy).meantFor(true)}
+}
+
+// waypointBefore is a pod of the waypoint that the service names, as it would stand before the service.
+func (s *Snapshot) waypointBefore(q PastWaypoint) *Workload {
+	gateway := q.Binding.Named
+	if gateway.IsZero() {
+		gateway.Namespace = q.Service.Namespace
+	}
+	return &Workload{
+		Owner: gateway, Namespace: gateway.Namespace, Dataplane: DataplaneWaypoint, serving: q.Service,
+		Labels: map[string]string{label.IoK8sNetworkingGatewayGatewayName.Name: gateway.Name},
+	}
+}
+
+// missedRoutes are rules 2 and 3. One that is bound to gateways as well is likely what the gateway follows.
+func (s *Snapshot) missedRoutes(q PastWaypoint, rule RuleID, facts ...any) []Step {
+	var steps []Step
+	for _, vs := range s.virtualServicesOverlapping(q.Service.Hostname) {
+		if !slices.Contains(vs.Gateways, MeshGateway) || rule == RuleWaypointRouteMissed && len(vs.Gateways) > 1 {
+			continue
+		}
+		if near := q.Binding.Named.Namespace; vs.Ref.Namespace != q.Service.Namespace && vs.Ref.Namespace != near && rule == RuleWaypointRouteMissed {
+			continue
+		}
+		steps = append(steps, NewStep(rule, Skipped, vs.Ref, facts...).meantFor(slices.Contains(lowerHosts(vs), q.Service.Hostname)))
+	}
+	return steps
+}

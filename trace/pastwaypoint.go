@@ -1,0 +1,74 @@
+package trace
+
+import (
+	"slices"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// A request that goes past the waypoint of the service it is addressed to is told of what it misses (resolve/waypointpast.go).
+// Where that is something, the step that says why the waypoint is not used is what a person looks for.
+
+// pastWaypoint notes that whoever sends goes past a waypoint that could be used; by is where somebody decided that.
+func (w *walk) pastWaypoint(p *path, svc *resolve.Service, port int, b resolve.WaypointBinding, by resolve.Ref, sender, why string) {
+	missed := w.missed(p, svc, port, b)
+	for _, s := range missed {
+		if s.Rule == resolve.RuleWaypointPolicyMissed {
+			why += "; there " + s.Ref.Object().String() + " would refuse the request"
+		}
+	}
+	step := resolve.NewStep(resolve.RuleWaypointPassedBy, resolve.Skipped, by, sender, b.Waypoint.Name(), why)
+	step.Meant = slices.ContainsFunc(missed, meant)
+	p.note(b.Steps...)
+	p.note(step)
+	p.note(missed...)
+}
+
+// besideWaypoint is pastWaypoint for a client that has no proxy, and that misses something.
+func (w *walk) besideWaypoint(p *path, d resolve.Dialled) {
+	if d.Service == nil || d.Headless {
+		return
+	}
+	b := w.snapshot.ServiceWaypoint(d.Service)
+	switch {
+	case b.Waypoint == nil:
+		w.withoutWaypoint(p, d.Service, d.Port, b)
+	case len(w.missed(p, d.Service, d.Port, b)) > 0:
+		w.pastWaypoint(p, d.Service, d.Port, b, b.By, "a client that ztunnel does not capture", "kube-proxy knows no waypoint")
+	}
+}
+
+// withoutWaypoint notes why a service has no waypoint. It is a sidecar's or gateway's concern only where they miss one.
+func (w *walk) withoutWaypoint(p *path, svc *resolve.Service, port int, b resolve.WaypointBinding) {
+	missed := w.missed(p, svc, port, b)
+	if len(missed) == 0 && p.hop().Proxy != resolve.DataplaneAmbient {
+		return
+	}
+	because := slices.Clone(b.Steps)
+	for i := range because {
+		because[i].Meant = because[i].Verdict == resolve.Skipped && slices.ContainsFunc(missed, meant)
+	}
+	p.note(because...)
+	p.note(missed...)
+}
+
+// meant is for slices.ContainsFunc.
+func meant(s resolve.Step) bool { return s.Meant }
+
+// missed is not asked where no step is kept that is skipped.
+func (w *walk) missed(p *path, svc *resolve.Service, port int, b resolve.WaypointBinding) []resolve.Step {
+	if w.detail == DetailNone || w.survey != nil {
+		return nil
+	}
+	q := resolve.PastWaypoint{Service: svc, Port: port, Binding: b, Sender: p.hop().Proxy, Payload: p.payload()}
+	if p.speaksHTTP() {
+		q.Request = p.http
+	}
+	q.Connection = resolve.Connection{
+		SourceIP: p.senderIP, RemoteIP: p.sidecarRemoteIP(q.Request), DestinationIP: svc.DialledIP(), DestinationPort: port, TLS: resolve.TLSOpened,
+	}
+	if p.sender != nil && p.hop().Proxy != resolve.DataplaneNone {
+		q.Connection.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
+	}
+	return w.snapshot.Missed(q)
+}
