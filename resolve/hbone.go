@@ -68,24 +68,27 @@ var hboneRules = []Rule{
 	},
 }
 
-// TakesHBONE is step 1, with the step that says why.
+// TakesHBONE is step 1, with the step that says why; of who would take it if istiod ran ambient, why not.
 func (s *Snapshot) TakesHBONE(e *Endpoint) (Step, bool) {
 	w := e.Workload
 	if w == nil {
 		return Step{}, false
 	}
-	if _, off := s.AmbientOff(); off {
-		return Step{}, false
-	}
+	var step Step
 	switch {
 	case w.Labels[managedLabel] == managedWaypoint:
-		return NewStep(RuleHBONEWaypoint, Applied, w.Owner, w.Owner.String()), true
+		step = NewStep(RuleHBONEWaypoint, Applied, w.Owner, w.Owner.String())
 	case w.Dataplane == DataplaneAmbient:
-		return NewStep(RuleHBONECaptured, Applied, w.Owner, w.Owner.String()), true
+		step = NewStep(RuleHBONECaptured, Applied, w.Owner, w.Owner.String())
 	case w.Labels[tunnelLabel] == "http", w.FromTemplate && w.Dataplane == DataplaneSidecar && s.listensForHBONE(w):
-		return NewStep(RuleHBONELabel, Applied, w.Owner.At("metadata.labels["+tunnelLabel+"]"), w.Owner.String()), true
+		step = NewStep(RuleHBONELabel, Applied, w.Owner.At("metadata.labels["+tunnelLabel+"]"), w.Owner.String())
+	default:
+		return Step{}, false
 	}
-	return Step{}, false
+	if off, ok := s.AmbientOff(); ok { // asked last, as it takes another look at the cluster
+		return off, false
+	}
+	return step, true
 }
 
 // listensForHBONE reports whether a sidecar takes HBONE: its ISTIO_META_ENABLE_HBONE says so, and the injector then labels
@@ -108,8 +111,9 @@ func (s *Snapshot) DeafToHBONE(w *Workload) (Step, bool) {
 
 // ZtunnelSends is step 2: what a ztunnel puts on its connection to an endpoint.
 func (s *Snapshot) ZtunnelSends(e *Endpoint) ClientTLS {
-	if step, ok := s.TakesHBONE(e); ok {
-		return ClientTLS{Mode: ClientPlaintext, HBONE: true, Step: step}
+	step, takes := s.TakesHBONE(e)
+	if takes || step.Rule != "" {
+		return ClientTLS{Mode: ClientPlaintext, HBONE: takes, Step: step}
 	}
 	return ClientTLS{Mode: ClientPlaintext, Step: NewStep(RuleHBONENone, None, e.Ref, endpointOwner(e))}
 }
@@ -121,6 +125,9 @@ func (s *Snapshot) tunnelled(c *Cluster, e *Endpoint, tls ClientTLS) ClientTLS {
 	}
 	step, takes := s.TakesHBONE(e)
 	switch {
+	case !takes && step.Rule != "" && tls.Step.Rule == RuleClientTLSEndpointPlain:
+		tls.Step = step
+		return tls
 	case !takes, !s.feature(featureSendHBONE).on:
 		return tls
 	case e.TLSMode == endpointTLSIstio && !s.feature(featurePreferHBONE).on:

@@ -211,10 +211,7 @@ type bound struct {
 
 // ServiceWaypoint is the waypoint that requests to a Service, or to a host of a ServiceEntry, go through.
 func (s *Snapshot) ServiceWaypoint(svc *Service) WaypointBinding {
-	if _, off := s.AmbientOff(); off || svc.Resolution == Alias {
-		return WaypointBinding{}
-	}
-	if m := svc.Labels[managedLabel]; m == managedWaypoint || m == managedEastWest { // 1.
+	if m := svc.Labels[managedLabel]; m == managedWaypoint || m == managedEastWest || svc.Resolution == Alias { // 1.
 		return WaypointBinding{}
 	}
 	o := bound{ref: svc.Ref.Object(), namespace: svc.Namespace, labels: svc.Labels, annotations: s.serviceAnnotations(svc), traffic: "service"}
@@ -231,9 +228,6 @@ func (s *Snapshot) ServiceWaypoint(svc *Service) WaypointBinding {
 
 // WorkloadWaypoint is the waypoint that requests to an address of a workload go through.
 func (s *Snapshot) WorkloadWaypoint(w *Workload) WaypointBinding {
-	if _, off := s.AmbientOff(); off {
-		return WaypointBinding{}
-	}
 	if w.Labels[label.IoK8sNetworkingGatewayGatewayName.Name] != "" && s.waypointNamed(w.Namespace, w.Labels[label.IoK8sNetworkingGatewayGatewayName.Name]) != nil { // 1.
 		return WaypointBinding{}
 	}
@@ -244,16 +238,13 @@ func (s *Snapshot) WorkloadWaypoint(w *Workload) WaypointBinding {
 //
 // Source: pilot/pkg/xds/endpoints/endpoint_builder.go, findServiceWaypoint; ambient/services.go, ingressUseWaypointFromLabels.
 func (s *Snapshot) IngressUsesWaypoint(svc *Service) (Ref, bool) {
-	if !s.feature(featureIngressWaypoint).on {
-		return Ref{}, false
-	}
 	at := "metadata.labels[" + ingressWaypointLabel + "]"
 	if v, ok := svc.Labels[ingressWaypointLabel]; ok {
-		return svc.Ref.Object().At(at), v == "true"
+		return svc.Ref.Object().At(at), v == "true" && s.feature(featureIngressWaypoint).on
 	}
 	if ns := s.Namespaces[svc.Namespace]; ns != nil {
 		if v, ok := ns.Labels[ingressWaypointLabel]; ok {
-			return Ref{Kind: "Namespace", Name: svc.Namespace}.At(at), v == "true"
+			return Ref{Kind: "Namespace", Name: svc.Namespace}.At(at), v == "true" && s.feature(featureIngressWaypoint).on
 		}
 	}
 	return Ref{}, false
@@ -278,6 +269,10 @@ func (s *Snapshot) waypointOf(o bound) WaypointBinding {
 		return b
 	}
 	b.By = at.At("metadata.labels[" + useWaypointLabel + "]")
+	if step, off := s.AmbientOff(); off {
+		b.Steps = []Step{step}
+		return b
+	}
 	if name == "none" {
 		b.Steps = append(b.Steps, NewStep(RuleWaypointNone, Skipped, b.By, at))
 		return b
