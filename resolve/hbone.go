@@ -74,18 +74,21 @@ func (s *Snapshot) TakesHBONE(e *Endpoint) (Step, bool) {
 	if w == nil {
 		return Step{}, false
 	}
+	var step Step
+	switch {
+	case w.Labels[managedLabel] == managedWaypoint:
+		step = NewStep(RuleHBONEWaypoint, Applied, w.Owner, w.Owner.String())
+	case w.Dataplane == DataplaneAmbient:
+		step = NewStep(RuleHBONECaptured, Applied, w.Owner, w.Owner.String())
+	case w.Labels[tunnelLabel] == "http", w.FromTemplate && w.Dataplane == DataplaneSidecar && s.listensForHBONE(w):
+		step = NewStep(RuleHBONELabel, Applied, w.Owner.At("metadata.labels["+tunnelLabel+"]"), w.Owner.String())
+	default:
+		return Step{}, false
+	}
 	if _, off := s.AmbientOff(); off {
 		return Step{}, false
 	}
-	switch {
-	case w.Labels[managedLabel] == managedWaypoint:
-		return NewStep(RuleHBONEWaypoint, Applied, w.Owner, w.Owner.String()), true
-	case w.Dataplane == DataplaneAmbient:
-		return NewStep(RuleHBONECaptured, Applied, w.Owner, w.Owner.String()), true
-	case w.Labels[tunnelLabel] == "http", w.FromTemplate && w.Dataplane == DataplaneSidecar && s.listensForHBONE(w):
-		return NewStep(RuleHBONELabel, Applied, w.Owner.At("metadata.labels["+tunnelLabel+"]"), w.Owner.String()), true
-	}
-	return Step{}, false
+	return step, true
 }
 
 // listensForHBONE reports whether a sidecar takes HBONE: its ISTIO_META_ENABLE_HBONE says so, and the injector then labels

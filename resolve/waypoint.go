@@ -211,7 +211,7 @@ type bound struct {
 
 // ServiceWaypoint is the waypoint that requests to a Service, or to a host of a ServiceEntry, go through.
 func (s *Snapshot) ServiceWaypoint(svc *Service) WaypointBinding {
-	if _, off := s.AmbientOff(); off || svc.Resolution == Alias {
+	if svc.Resolution == Alias {
 		return WaypointBinding{}
 	}
 	if m := svc.Labels[managedLabel]; m == managedWaypoint || m == managedEastWest { // 1.
@@ -219,6 +219,12 @@ func (s *Snapshot) ServiceWaypoint(svc *Service) WaypointBinding {
 	}
 	o := bound{ref: svc.Ref.Object(), namespace: svc.Namespace, labels: svc.Labels, annotations: s.serviceAnnotations(svc), traffic: "service"}
 	b := s.waypointOf(o)
+	if len(b.Steps) == 0 { // istiod's Deployment is not read for a service that names no waypoint
+		return b
+	}
+	if _, off := s.AmbientOff(); off {
+		return WaypointBinding{}
+	}
 	if b.Waypoint != nil && svc.Registry != RegistryKubernetes && b.Waypoint.Ref.Namespace != svc.Namespace && s.visibilityAtZtunnel(svc) == mesh.ServiceEntryVisibility_NAMESPACE { // 6.
 		b.Steps = append(b.Steps, NewStep(RuleWaypointVisibility, Skipped, b.By, svc.Ref.Object(), svc.Namespace, b.Waypoint.Name()))
 		b.Waypoint = nil
