@@ -54,9 +54,17 @@ type PastWaypoint struct {
 
 // Missed are the steps for what the waypoint would have made of the request.
 func (s *Snapshot) Missed(q PastWaypoint) []Step {
+	steps := s.missed(q)
+	if len(steps) == 0 { // istiod's Deployment is not read where nothing is missed
+		return nil
+	}
 	if _, off := s.AmbientOff(); off {
 		return nil
 	}
+	return steps
+}
+
+func (s *Snapshot) missed(q PastWaypoint) []Step {
 	switch q.Sender {
 	case DataplaneAmbient:
 		return append(s.missedRoutes(q, RuleZtunnelL4Only), s.missedPolicy(q)...)
