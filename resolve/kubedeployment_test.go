@@ -117,16 +117,17 @@ func TestGatewayDeploymentOnACluster(t *testing.T) {
 
 func TestGatewayDeploymentLabels(t *testing.T) {
 	const own = "gateway.networking.k8s.io/gateway-class-name=istio gateway.networking.k8s.io/gateway-name=web"
+	const managed = "gateway.istio.io/managed=istio.io-gateway-controller "
 	tests := []struct{ name, metadata, spec, pod, service string }{
 		{
 			"of the Gateway", "labels: {team: a}", "",
-			"gateway.istio.io/managed=istio.io-gateway-controller " + own + " service.istio.io/canonical-name=web-istio service.istio.io/canonical-revision=latest sidecar.istio.io/inject=false team=a",
-			own + " team=a",
+			managed + own + " istio.io/dataplane-mode=none service.istio.io/canonical-name=web-istio service.istio.io/canonical-revision=latest sidecar.istio.io/inject=false team=a",
+			managed + own + " team=a",
 		},
 		{
 			"of infrastructure, in place of the Gateway's", "labels: {team: a}", "infrastructure: {labels: {tier: edge, service.istio.io/canonical-name: edge, gateway.networking.k8s.io/x: y}}",
-			"gateway.istio.io/managed=istio.io-gateway-controller " + own + " service.istio.io/canonical-name=edge service.istio.io/canonical-revision=latest sidecar.istio.io/inject=false tier=edge",
-			own + " service.istio.io/canonical-name=edge tier=edge",
+			managed + own + " istio.io/dataplane-mode=none service.istio.io/canonical-name=edge service.istio.io/canonical-revision=latest sidecar.istio.io/inject=false tier=edge",
+			managed + own + " service.istio.io/canonical-name=edge tier=edge",
 		},
 	}
 	for _, tt := range tests {

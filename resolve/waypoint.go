@@ -41,6 +41,7 @@ const (
 	RuleWaypointNotReady    RuleID = "waypoint/not-ready"
 	RuleWaypointDenied      RuleID = "waypoint/attachment-denied"
 	RuleWaypointTraffic     RuleID = "waypoint/other-traffic"
+	RuleWaypointFor         RuleID = "waypoint/for"
 	RuleWaypointVisibility  RuleID = "waypoint/other-namespace-forbidden"
 	RuleWaypointLabelAlone  RuleID = "waypoint/namespace-label-alone"
 	RuleWaypointCanary      RuleID = "waypoint/canary"
@@ -96,6 +97,12 @@ var waypointRules = []Rule{
 		Says:     "A waypoint takes requests that are addressed to a Service or to a workload, as its label istio.io/waypoint-for says; Services by default.",
 		Template: "waypoint %s is for %q, and the request is addressed to a %s: it goes past it",
 		Source:   waypointSource + "fetchWaypointForService, fetchWaypointForWorkload",
+	},
+	{
+		ID: RuleWaypointFor, Stage: StageWaypoint, Detail: true,
+		Says:     "istio.io/waypoint-for of a Gateway, else of its GatewayClass, is the traffic that a waypoint takes.",
+		Template: "waypoint %s is for %q",
+		Source:   waypointSource + "gatewayToWaypointTransform",
 	},
 	{
 		ID: RuleWaypointVisibility, Stage: StageWaypoint,
@@ -176,6 +183,8 @@ type Waypoint struct {
 	Ref Ref
 	// For is the traffic it takes: service, workload, all or none.
 	For string
+	// ForRef is the Gateway or GatewayClass that says so; zero for the default.
+	ForRef Ref
 	// Address is what its status says, a host name before an IP.
 	Address string
 	gateway *k8sgateway.Gateway
@@ -292,6 +301,9 @@ func (s *Snapshot) waypointOf(o bound) WaypointBinding {
 	default:
 		b.Steps = append(b.Steps, NewStep(RuleWaypointBound, Matched, b.By, o.ref, w.Name()))
 	}
+	if !w.ForRef.IsZero() {
+		b.Steps = append(b.Steps, NewStep(RuleWaypointFor, Applied, w.ForRef, w.Name(), w.For))
+	}
 	b.Waypoint = w
 	return b
 }
@@ -332,10 +344,13 @@ func (s *Snapshot) waypointNamed(namespace, name string) *Waypoint {
 	}
 	w := &Waypoint{Ref: refOf(k8sgateway.GroupName, "Gateway", o), For: "service", gateway: o}
 	if class, ok := objectNamed(s.GatewayClasses, "", string(o.Spec.GatewayClassName)); ok && class.Labels[waypointForLabel] != "" {
-		w.For = class.Labels[waypointForLabel]
+		w.For, w.ForRef = class.Labels[waypointForLabel], refOf(k8sgateway.GroupName, "GatewayClass", class)
 	}
 	if v, ok := o.Labels[waypointForLabel]; ok {
-		w.For = v
+		w.For, w.ForRef = v, w.Ref
+	}
+	if !w.ForRef.IsZero() {
+		w.ForRef = w.ForRef.At("metadata.labels[" + waypointForLabel + "]")
 	}
 	w.Address = s.gatewayAddress(o, w.Ref)
 	if w.Address == "" {
@@ -457,4 +472,13 @@ func (s *Snapshot) WaypointEndpoints(client *Workload, w *Waypoint) ([]*Endpoint
 		return nil, []Step{NewStep(RuleWaypointNoPort, None, svc.Ref.At("spec.ports"), svc.Ref.Object(), hbonePort)}
 	}
 	return s.ZtunnelEndpoints(client, svc, port)
+}
+
+// GatewayOf is the Gateway of which the workload is a waypoint; the workload itself where there is none.
+func (s *Snapshot) GatewayOf(w *Workload) Ref {
+	o, found := objectNamed(s.KubeGateways, w.Namespace, w.Labels[label.IoK8sNetworkingGatewayGatewayName.Name])
+	if !found {
+		return w.Owner
+	}
+	return refOf(k8sgateway.GroupName, "Gateway", o)
 }

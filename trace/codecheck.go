@@ -64,6 +64,7 @@ var advice = map[Code]codeAdvice{
 		check: "List the Service's ports (kubectl get svc). What is called is the Service's port, not the container's; a headless Service is called on the container's.",
 		rules: []resolve.RuleID{
 			resolve.RuleServicePortMissing,
+			resolve.RuleZtunnelNoPort,
 		},
 	},
 	CodePathRefused: {
@@ -94,29 +95,30 @@ var advice = map[Code]codeAdvice{
 	CodeNoVirtualHost: {
 		check: "Compare the Host header, as it is sent, with the hosts of the Gateway's server and of the VirtualService or HTTPRoute; then its gateways (NAMESPACE/NAME), its exportTo, and whether the gateway's namespace may see it. `explain HOST` lists who names the host and why it does not count.",
 		rules: []resolve.RuleID{
-			resolve.RuleGatewayHostMeshOnly,
 			resolve.RuleGatewayHostElsewhere,
-			resolve.RuleGatewayHostReference,
+			resolve.RuleGatewayHostMeshOnly,
 			resolve.RuleGatewayHostNoRoutes,
 			resolve.RuleGatewayHostNone,
 			resolve.RuleGatewayHostNotExported,
-			resolve.RuleGatewayHostOtherHosts,
 			resolve.RuleGatewayHostNotServed,
+			resolve.RuleGatewayHostOtherHosts,
+			resolve.RuleGatewayHostReference,
 			resolve.RuleGatewayRouteTableVoid,
 			resolve.RuleHostEmptyTable,
 			resolve.RuleKubeGatewayByVS,
 			resolve.RuleKubeGatewayStrict,
 			resolve.RuleKubeInertField,
-			resolve.RuleRouteOtherHostname,
+			resolve.RuleKubeRouteListener,
+			resolve.RuleKubeRouteRefused,
 			resolve.RuleRouteIsolated,
 			resolve.RuleRouteKind,
-			resolve.RuleRouteNoTraffic,
 			resolve.RuleRouteNamespace,
-			resolve.RuleKubeRouteListener,
+			resolve.RuleRouteNoParent,
+			resolve.RuleRouteNoTraffic,
+			resolve.RuleRouteOtherHostname,
 			resolve.RuleRouteOtherPort,
 			resolve.RuleRouteOtherSection,
-			resolve.RuleRouteNoParent,
-			resolve.RuleKubeRouteRefused,
+			resolve.RuleWaypointOtherHost,
 		},
 	},
 	CodeNoRoute: {
@@ -208,8 +210,10 @@ var advice = map[Code]codeAdvice{
 	CodeNoCluster: {
 		check: "The step says why istiod makes none; most often the service has a resolution or protocol for which there is nothing to make. Ask istioctl proxy-config clusters on the caller.",
 		rules: []resolve.RuleID{
-			resolve.RuleClusterRejected,
 			resolve.RuleClusterProtocol,
+			resolve.RuleClusterRejected,
+			resolve.RuleWaypointDynamicDNSTLS,
+			resolve.RuleWaypointNoCluster,
 		},
 	},
 	CodeNoEndpoints: {
@@ -217,6 +221,9 @@ var advice = map[Code]codeAdvice{
 		rules: []resolve.RuleID{
 			resolve.RuleEndpointsNone,
 			resolve.RuleListenerNoOriginal,
+			resolve.RuleWaypointNotExported,
+			resolve.RuleZtunnelDynamic,
+			resolve.RuleZtunnelNone,
 		},
 	},
 	CodeSubsetEmpty: {
@@ -252,11 +259,14 @@ var advice = map[Code]codeAdvice{
 	CodeMTLSRefused: {
 		check: "The caller's DestinationRule (often one for *.local) forces ISTIO_MUTUAL on a receiver without a sidecar, or on a port that is not captured. Drop the tls setting: auto mTLS chooses by endpoint.",
 		rules: []resolve.RuleID{
+			resolve.RuleHBONEDeaf,
 			resolve.RuleInboundChainTLSOnPlain,
-			resolve.RuleOwnPort,
 			resolve.RuleMTLSOutside,
 			resolve.RuleMTLSToPlaintext,
 			resolve.RuleMTLSUndecrypted,
+			resolve.RuleOwnPort,
+			resolve.RuleWaypointSentBack,
+			resolve.RuleZtunnelOpaqueMTLS,
 		},
 	},
 	CodeTLSRejected: {
@@ -278,6 +288,10 @@ var advice = map[Code]codeAdvice{
 		check: "The server name that the client sends is in no server of that port: compare it with the hosts of the HTTPS servers (curl to an IP sends none). An HTTP/2 client that reuses a connection keeps the first name.",
 		rules: []resolve.RuleID{
 			resolve.RuleGatewayNoFilterChain,
+			resolve.RuleWaypointDirect,
+			resolve.RuleWaypointNotOwn,
+			resolve.RuleWaypointPortClosed,
+			resolve.RuleWaypointWildcardTLS,
 		},
 	},
 	CodeTLSToPlaintext: {
@@ -348,6 +362,7 @@ var advice = map[Code]codeAdvice{
 			resolve.RuleInboundChainNotHTTP,
 			resolve.RuleInboundChainTLSOnPlain,
 			resolve.RuleListenerNotHTTP,
+			resolve.RuleWaypointNotHTTP,
 		},
 	},
 	CodePolicyDeny: {
@@ -379,6 +394,13 @@ var advice = map[Code]codeAdvice{
 		check: "The answer is the authorizer's: read its log. If it was not reached (ext_authz_error), check the provider's service, port and timeout in the mesh config, and mTLS towards it.",
 		rules: []resolve.RuleID{
 			resolve.RuleAuthorizationCustom,
+		},
+	},
+	CodeNoWaypoint: {
+		check: "kubectl get gateway,pods of the waypoint's namespace: a waypoint that is scaled to zero, or whose pods are not ready, fails everything that is bound to it. A Gateway that is no waypoint has no port 15008. To go past it, take the label istio.io/use-waypoint away.",
+		rules: []resolve.RuleID{
+			resolve.RuleWaypointIngressNone,
+			resolve.RuleZtunnelNoWaypoint,
 		},
 	},
 	CodeTooManyHops: {

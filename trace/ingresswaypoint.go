@@ -36,6 +36,7 @@ func (w *walk) ingressToWaypoint(p *path, r *router, svc *resolve.Service, port 
 	}
 	p.note(binding.Steps...)
 	p.note(resolve.NewStep(resolve.RuleWaypointFromIngress, resolve.Applied, label, binding.Waypoint.Name()))
+	p.note(resolve.NewStep(resolve.RuleZtunnelToWaypoint, resolve.Applied, binding.Waypoint.Ref, binding.Waypoint.Name(), tunnelled{service: svc, port: port.Number}.String()))
 	pods, steps := w.snapshot.WaypointEndpoints(r.workload, binding.Waypoint)
 	p.note(steps...)
 	if len(pods) == 0 {

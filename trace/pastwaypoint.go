@@ -55,9 +55,9 @@ func (w *walk) withoutWaypoint(p *path, svc *resolve.Service, port int, b resolv
 // meant is for slices.ContainsFunc.
 func meant(s resolve.Step) bool { return s.Meant }
 
-// missed is not asked where no step is kept that is skipped.
+// missed is what the waypoint would have made of the request.
 func (w *walk) missed(p *path, svc *resolve.Service, port int, b resolve.WaypointBinding) []resolve.Step {
-	if w.detail == DetailNone || w.survey != nil {
+	if w.survey != nil {
 		return nil
 	}
 	q := resolve.PastWaypoint{Service: svc, Port: port, Binding: b, Sender: p.hop().Proxy, Payload: p.payload()}

@@ -79,7 +79,7 @@ func (w *walk) forNobody(p *path, a arrival) {
 		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
 	}
 	hop.Envoy.Listener = "main_internal"
-	w.broken(p, CodeNoFilterChain, "UC", closedByPeer, resolve.NewStep(resolve.RuleWaypointDirect, resolve.None, a.workload.Owner, a.workload.Owner.String(), a.port))
+	w.broken(p, CodeNoFilterChain, "UC", closedByPeer, resolve.NewStep(resolve.RuleWaypointDirect, resolve.None, w.snapshot.GatewayOf(a.workload), a.workload.Owner.String(), a.port))
 }
 
 // waypoint is a connection at a waypoint.

@@ -176,6 +176,7 @@ func (w *walk) intoZtunnel(p *path, a arrival) {
 	server := a.workload
 	if off := server.Annotations["ambient.istio.io/bypass-inbound-capture"]; off == "true" && !a.tls.HBONE {
 		p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
+		p.note(server.DataplaneStep)
 		p.note(resolve.NewStep(resolve.RuleZtunnelBypass, resolve.Applied, server.Owner.At("metadata.annotations[ambient.istio.io/bypass-inbound-capture]"), off))
 		if a.tls.Mode == resolve.ClientMTLS {
 			w.refusesMTLS(p, a.tls, p.refusedTLS(), resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, server.Owner.String()))

@@ -22,11 +22,14 @@ import (
 
 // readAnnotations are the annotations that a trace reads.
 var readAnnotations = []string{
+	annotation.AmbientBypassInboundCapture.Name,
+	annotation.AmbientDnsCapture.Name,
 	annotation.AmbientRedirection.Name,
 	annotation.GatewayNameOverride.Name,
 	annotation.GatewayServiceAccount.Name,
 	annotation.InjectTemplates.Name,
 	annotation.IoIstioDryRun.Name,
+	annotation.IoIstioUseWaypointCanaryWeight.Name,
 	annotation.NetworkingExportTo.Name,
 	annotation.NetworkingServiceType.Name,
 	annotation.NetworkingTrafficDistribution.Name,
@@ -53,6 +56,8 @@ var readAnnotations = []string{
 var knownLabels = []string{
 	"app", "istio", "version", "pod-template-hash",
 	label.IoIstioRev.Name, "istio.io/tag", "istio.io/dataplane-mode", "istio.io/use-waypoint",
+	"istio.io/use-waypoint-namespace", "istio.io/use-waypoint-canary", "istio.io/use-waypoint-canary-namespace", "istio.io/waypoint-for", "istio.io/ingress-use-waypoint",
+	"networking.istio.io/tunnel",
 	label.IoK8sNetworkingGatewayGatewayName.Name, label.GatewayManaged.Name,
 	label.SecurityTlsMode.Name, label.SidecarInject.Name, label.ServiceCanonicalName.Name, label.ServiceCanonicalRevision.Name,
 	label.TopologyCluster.Name, label.TopologyNetwork.Name, label.TopologySubzone.Name, "istio-locality",

@@ -197,7 +197,32 @@ func reducedMessage(m proto.Message) (any, bool, error) {
 	if err := json.Unmarshal(data, &out); err != nil {
 		return nil, false, err
 	}
+	plainNumbers(m.ProtoReflect(), out)
 	return out, true, nil
+}
+
+// plainNumbers writes as numbers the 64-bit ones that protojson quotes: manifests have them so.
+func plainNumbers(m protoreflect.Message, out any) {
+	fields, ok := out.(map[string]any)
+	if !ok {
+		return
+	}
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		at := fields[field.JSONName()]
+		switch kind := field.Kind(); {
+		case field.IsMap():
+		case field.IsList() && kind == protoreflect.MessageKind:
+			for i, one := range at.([]any) {
+				plainNumbers(value.List().Get(i).Message(), one)
+			}
+		case field.IsList():
+		case kind == protoreflect.MessageKind:
+			plainNumbers(value.Message(), at)
+		case kind == protoreflect.Int64Kind:
+			fields[field.JSONName()] = value.Int()
+		}
+		return true
+	})
 }
 
 // reduceMessage clears what is not read of the message.
