@@ -76,7 +76,8 @@ func (s *Snapshot) ztunnelStatus(p *authorizationPolicy) []Step {
 			})
 		}
 	}
-	if ours := s.ztunnelConditions(p); len(ours) > 0 {
+	// istiod may be told to write none (AMBIENT_ENABLE_STATUS): that there is nothing says nothing.
+	if ours := s.ztunnelConditions(p); len(ours) > 0 && len(said.conditions) > 0 {
 		return said.compare(StageAuthorizationPolicy, ours)
 	}
 	return nil

@@ -130,7 +130,6 @@ require (
 	gopkg.in/inf.v0 v0.9.1 // indirect
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 	istio.io/client-go v1.31.1 // indirect
-	istio.io/istio v0.0.0-20260827124520-eed52ebb66ad // indirect
 	k8s.io/apiserver v0.36.1 // indirect
 	k8s.io/component-base v0.37.2 // indirect
 	k8s.io/klog/v2 v2.140.0 // indirect
@@ -158,6 +157,7 @@ require sigs.k8s.io/gateway-api-inference-extension v1.5.0
 require (
 	github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance v0.0.0
 	golang.org/x/sync v0.24.0
+	istio.io/istio v0.0.0-20260827124520-eed52ebb66ad
 	k8s.io/api v0.37.2
 	sigs.k8s.io/yaml v1.6.0
 )

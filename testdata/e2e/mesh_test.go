@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	networking "istio.io/api/networking/v1alpha3"
+	"istio.io/istio/pkg/config"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -60,6 +62,14 @@ func completed(manifests map[string]string) (mesh, error) {
 				return mesh{}, err
 			}
 			add(u)
+		case *k8sgateway.Gateway:
+			if o := o.(*k8sgateway.Gateway); o.Spec.GatewayClassName == "istio-waypoint" { // with the address that istiod gives it
+				u, err := unstructuredOf(o)
+				if err != nil {
+					return mesh{}, err
+				}
+				add(u)
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(manifests)) {
@@ -71,6 +81,9 @@ func completed(manifests map[string]string) (mesh, error) {
 			return mesh{}, err
 		}
 		for _, o := range objects {
+			if o.GetKind() == "ServiceEntry" {
+				addAllocated(o, c.Configs)
+			}
 			if o.GetKind() == "Secret" {
 				addKeys(o)
 			}
@@ -194,4 +207,19 @@ func (m mesh) yaml(t testing.TB) string {
 		out.Write(text)
 	}
 	return out.String()
+}
+
+// addAllocated writes the addresses that istiod gives the hosts of a ServiceEntry.
+func addAllocated(o *unstructured.Unstructured, configs []config.Config) {
+	for _, cfg := range configs {
+		status, ok := cfg.Status.(*networking.ServiceEntryStatus)
+		if _, has := o.Object["status"]; !ok || has || cfg.Name != o.GetName() || cfg.Namespace != cmp.Or(o.GetNamespace(), "default") {
+			continue
+		}
+		var addresses []any
+		for _, a := range status.GetAddresses() {
+			addresses = append(addresses, map[string]any{"host": a.GetHost(), "value": a.GetValue()})
+		}
+		o.Object["status"] = map[string]any{"addresses": addresses}
+	}
 }

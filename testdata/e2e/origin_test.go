@@ -86,6 +86,9 @@ func (s scenario) leftOut() string {
 		if strings.Contains(text, "gatewayClassName: istio-east-west") {
 			return "the completion does not make what istiod makes for an east-west gateway"
 		}
+		if strings.Contains(text, "podIP: 10.0.0.1,") {
+			return "it has a pod with the address of the API server's own Service"
+		}
 	}
 	return ""
 }
@@ -146,7 +149,7 @@ var origin = regexp.MustCompile(`"source": "(cluster|\S*mesh\.yaml:\d+)?"|"from"
 
 // missingSecret is a trace that comes by a Secret that is not there. Files are taken to leave Secrets out, a cluster is not:
 // no two such traces are the same.
-var missingSecret = regexp.MustCompile(`"rule": "credential/(kept|elsewhere)"|Secret \S+ does not exist`)
+var missingSecret = regexp.MustCompile(`"rule": "credential/(kept|elsewhere)"|(Secret|ConfigMap) \S+ does not exist`)
 
 // traceFiles traces a request on manifests, which stand in mesh.yaml.
 func traceFiles(t testing.TB, manifests string, request []string) answer {
