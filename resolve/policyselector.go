@@ -32,6 +32,8 @@ type policyIndex struct {
 	// custom are the AuthorizationPolicies of action CUSTOM, which the others do not hold.
 	custom      map[string][]*authorizationPolicy
 	authorizers map[string]authorizer
+	// targeted are the namespaces in which an AuthorizationPolicy has targetRefs.
+	targeted map[string]bool
 }
 
 // requestPolicy is one RequestAuthentication.
@@ -83,6 +85,7 @@ func indexPolicies(s *Snapshot) *policyIndex {
 		authorization: map[string][]*authorizationPolicy{},
 		custom:        map[string][]*authorizationPolicy{},
 		authorizers:   indexAuthorizers(s),
+		targeted:      map[string]bool{},
 	}
 	for _, o := range s.RequestAuthentications {
 		p := &requestPolicy{ref: refOf(securityGroup, requestAuthenticationKind.Kind, o), spec: &o.Spec, selector: newLabelSelector(&o.Spec)}
@@ -97,6 +100,9 @@ func indexPolicies(s *Snapshot) *policyIndex {
 		p.rules[envoyHTTP] = sync.OnceValue(func() []*authorizationRule { return prepareRules(p, false, trustDomains) })
 		p.rules[envoyTCP] = sync.OnceValue(func() []*authorizationRule { return prepareRules(p, true, trustDomains) })
 		p.rules[ztunnel] = sync.OnceValue(func() []*authorizationRule { return ztunnelRules(p) })
+		if len(targetRefsOf(&o.Spec)) > 0 {
+			x.targeted[o.Namespace] = true
+		}
 		if o.Spec.GetAction() == apisecurity.AuthorizationPolicy_CUSTOM {
 			x.custom[o.Namespace] = append(x.custom[o.Namespace], p)
 		} else {

@@ -80,6 +80,10 @@ func (s *Snapshot) missed(q PastWaypoint) []Step {
 
 // missedPolicy is rule 1.
 func (s *Snapshot) missedPolicy(q PastWaypoint) []Step {
+	targeted := s.index.policies().targeted
+	if !targeted[q.Service.Namespace] && !targeted[q.Binding.Named.Namespace] && !targeted[s.Mesh.GetRootNamespace()] {
+		return nil // no policy is any waypoint's
+	}
 	chain, _, takes := s.WaypointServicePort(q.Service, q.Port, q.Payload)
 	if !takes {
 		return nil
