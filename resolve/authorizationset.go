@@ -24,6 +24,17 @@ func (s *Snapshot) policiesOn(w *Workload, custom bool) policiesOn {
 	return s.known(w).policies.of(custom, func() policiesOn { return s.findPolicies(w, custom) })
 }
 
+// add puts a policy behind those of its action.
+func (o policiesOn) add(p *authorizationPolicy) {
+	of := o.byAction[p.spec.GetAction()]
+	if p.dryRun {
+		of.dryRun = append(of.dryRun, p)
+	} else {
+		of.enforced = append(of.enforced, p)
+	}
+	o.byAction[p.spec.GetAction()] = of
+}
+
 func (s *Snapshot) findPolicies(w *Workload, custom bool) policiesOn {
 	target := s.policyTarget(w)
 	out := policiesOn{byAction: map[apisecurity.AuthorizationPolicy_Action]attachedPolicies{}}
@@ -42,13 +53,7 @@ func (s *Snapshot) findPolicies(w *Workload, custom bool) policiesOn {
 				out.passedOver = append(out.passedOver, step.meantFor(step.Meant && !p.fitsZtunnel()))
 				continue
 			}
-			of := out.byAction[p.spec.GetAction()]
-			if p.dryRun {
-				of.dryRun = append(of.dryRun, p)
-			} else {
-				of.enforced = append(of.enforced, p)
-			}
-			out.byAction[p.spec.GetAction()] = of
+			out.add(p)
 		}
 	}
 	out.passedOver = slices.Clip(out.passedOver)

@@ -60,7 +60,7 @@ var IstiodSwitches = []string{
 // feature tells of a switch.
 func (s *Snapshot) feature(variable string) feature {
 	f := feature{variable: variable, on: slices.Contains(onByDefault, variable)}
-	d := s.istiod()
+	d := s.index.istiod()
 	if d == nil {
 		return f
 	}
@@ -75,8 +75,8 @@ func (s *Snapshot) feature(variable string) feature {
 	return f
 }
 
-// istiod is the Deployment of step 1; nil where it is not known.
-func (s *Snapshot) istiod() *appsv1.Deployment {
+// findIstiod is the Deployment of step 1; nil where it is not known.
+func findIstiod(s *Snapshot) *appsv1.Deployment {
 	namespace := s.Mesh.Ref.Namespace
 	if namespace == "" {
 		namespace = s.Mesh.GetRootNamespace()

@@ -1,6 +1,10 @@
 package resolve
 
-import "strconv"
+import (
+	"strconv"
+
+	"istio.io/api/label"
+)
 
 // Who is reached by HBONE: HTTP CONNECT over mutual TLS to port 15008, with the connection inside.
 //
@@ -76,7 +80,7 @@ func (s *Snapshot) TakesHBONE(e *Endpoint) (Step, bool) {
 	}
 	var step Step
 	switch {
-	case w.Labels[managedLabel] == managedWaypoint:
+	case w.Labels[label.GatewayManaged.Name] == managedByWaypointController:
 		step = NewStep(RuleHBONEWaypoint, Applied, w.Owner, w.Owner.String())
 	case w.Dataplane == DataplaneAmbient:
 		step = NewStep(RuleHBONECaptured, Applied, w.Owner, w.Owner.String())

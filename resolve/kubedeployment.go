@@ -251,11 +251,17 @@ func (d *gatewayDeployment) account() string {
 	return g.defaultName()
 }
 
+// The values of the label gateway.istio.io/managed.
+const (
+	managedByWaypointController = "istio.io-mesh-controller"
+	managedByEastWestController = "istio.io-eastwest-controller"
+)
+
 // proxyKinds are what the proxy is run as, by the controller of the class.
 var proxyKinds = map[k8sgateway.GatewayController]struct{ args, managed string }{
 	controllerGateway:  {"router", "istio.io-gateway-controller"},
-	controllerWaypoint: {"waypoint", "istio.io-mesh-controller"},
-	controllerEastWest: {"waypoint", "istio.io-eastwest-controller"},
+	controllerWaypoint: {"waypoint", managedByWaypointController},
+	controllerEastWest: {"waypoint", managedByEastWestController},
 }
 
 func (d *gatewayDeployment) deployment() *appsv1.Deployment {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"istio.io/api/label"
 	"k8s.io/utils/ptr"
 	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
@@ -189,15 +190,15 @@ func (s *Snapshot) meshParentLabels(target Ref) (labels map[string]string, exist
 // foreignWaypoint is the waypoint of a mesh parent, if its GatewayClass exists and is another's.
 // Source: pilot/pkg/config/kube/gateway/conversion.go, waypointManagedByAnotherController.
 func (s *Snapshot) foreignWaypoint(target Ref, labels map[string]string) (string, []Step) {
-	name, found := labels[useWaypointLabel]
+	name, found := labels[label.IoIstioUseWaypoint.Name]
 	if !found && s.Namespaces[target.Namespace] != nil {
 		labels = s.Namespaces[target.Namespace].Labels
-		name = labels[useWaypointLabel]
+		name = labels[label.IoIstioUseWaypoint.Name]
 	}
 	if name == "" || strings.EqualFold(name, "none") {
 		return "", nil
 	}
-	namespace := cmp.Or(labels[useWaypointLabel+"-namespace"], target.Namespace)
+	namespace := cmp.Or(labels[label.IoIstioUseWaypoint.Name+"-namespace"], target.Namespace)
 	gw, found := objectNamed(s.KubeGateways, namespace, name)
 	if !found {
 		return "", nil

@@ -14,6 +14,7 @@ import (
 	security "istio.io/client-go/pkg/apis/security/v1"
 	telemetry "istio.io/client-go/pkg/apis/telemetry/v1"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingk8s "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -288,6 +289,7 @@ type indexes struct {
 	gateways            gatewayCache
 	destinationRules    func() *destinationRuleIndex
 	endpoints           func() *endpointIndex
+	istiod              func() *appsv1.Deployment
 	policies            func() *policyIndex
 	namespaceMTLS       memo[string, MTLS]
 	kube                func() *kubeIndex
@@ -344,6 +346,7 @@ func NewSnapshot(in Input) *Snapshot {
 	}
 	slices.SortFunc(s.Hidden, func(a, b Hidden) int { return CompareRefs(a.Ref, b.Ref) })
 	s.sort()
+	s.index.istiod = sync.OnceValue(func() *appsv1.Deployment { return findIstiod(s) })
 	s.deployGateways()
 	s.serveInferencePools()
 	s.index.entries = sync.OnceValue(func() map[string][]*Workload { return indexWorkloadEntries(s) })

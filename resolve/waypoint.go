@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"istio.io/api/annotation"
 	"istio.io/api/label"
 	mesh "istio.io/api/mesh/v1alpha1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -160,20 +161,6 @@ var waypointRules = []Rule{
 	},
 }
 
-// The labels and annotations of waypoints.
-const (
-	useWaypointLabel       = "istio.io/use-waypoint"
-	useWaypointNamespace   = "istio.io/use-waypoint-namespace"
-	waypointForLabel       = "istio.io/waypoint-for"
-	canaryLabel            = "istio.io/use-waypoint-canary"
-	canaryNamespace        = "istio.io/use-waypoint-canary-namespace"
-	canaryWeightAnnotation = "istio.io/use-waypoint-canary-weight"
-	managedLabel           = "gateway.istio.io/managed"
-	managedWaypoint        = "istio.io-mesh-controller"
-	managedEastWest        = "istio.io-eastwest-controller"
-	ingressWaypointLabel   = "istio.io/ingress-use-waypoint"
-)
-
 // hbonePort is where waypoints and ztunnels take HBONE.
 const hbonePort = 15008
 
@@ -220,7 +207,7 @@ type bound struct {
 
 // ServiceWaypoint is the waypoint that requests to a Service, or to a host of a ServiceEntry, go through.
 func (s *Snapshot) ServiceWaypoint(svc *Service) WaypointBinding {
-	if m := svc.Labels[managedLabel]; m == managedWaypoint || m == managedEastWest || svc.Resolution == Alias { // 1.
+	if m := svc.Labels[label.GatewayManaged.Name]; m == managedByWaypointController || m == managedByEastWestController || svc.Resolution == Alias { // 1.
 		return WaypointBinding{}
 	}
 	o := bound{ref: svc.Ref.Object(), namespace: svc.Namespace, labels: svc.Labels, annotations: s.serviceAnnotations(svc), traffic: "service"}
@@ -247,12 +234,12 @@ func (s *Snapshot) WorkloadWaypoint(w *Workload) WaypointBinding {
 //
 // Source: pilot/pkg/xds/endpoints/endpoint_builder.go, findServiceWaypoint; ambient/services.go, ingressUseWaypointFromLabels.
 func (s *Snapshot) IngressUsesWaypoint(svc *Service) (Ref, bool) {
-	at := "metadata.labels[" + ingressWaypointLabel + "]"
-	if v, ok := svc.Labels[ingressWaypointLabel]; ok {
+	at := "metadata.labels[" + label.IoIstioIngressUseWaypoint.Name + "]"
+	if v, ok := svc.Labels[label.IoIstioIngressUseWaypoint.Name]; ok {
 		return svc.Ref.Object().At(at), v == "true" && s.feature(featureIngressWaypoint).on
 	}
 	if ns := s.Namespaces[svc.Namespace]; ns != nil {
-		if v, ok := ns.Labels[ingressWaypointLabel]; ok {
+		if v, ok := ns.Labels[label.IoIstioIngressUseWaypoint.Name]; ok {
 			return Ref{Kind: "Namespace", Name: svc.Namespace}.At(at), v == "true" && s.feature(featureIngressWaypoint).on
 		}
 	}
@@ -263,9 +250,9 @@ func (s *Snapshot) IngressUsesWaypoint(svc *Service) (Ref, bool) {
 func (s *Snapshot) waypointOf(o bound) WaypointBinding {
 	labels, at, inherited := o.labels, o.ref, false
 	var b WaypointBinding
-	if _, own := labels[useWaypointLabel]; !own {
-		if _, alone := labels[useWaypointNamespace]; alone {
-			b.Steps = append(b.Steps, NewStep(RuleWaypointLabelAlone, Skipped, o.ref.At("metadata.labels["+useWaypointNamespace+"]"), o.ref))
+	if _, own := labels[label.IoIstioUseWaypoint.Name]; !own {
+		if _, alone := labels[label.IoIstioUseWaypointNamespace.Name]; alone {
+			b.Steps = append(b.Steps, NewStep(RuleWaypointLabelAlone, Skipped, o.ref.At("metadata.labels["+label.IoIstioUseWaypointNamespace.Name+"]"), o.ref))
 		}
 		ns := s.Namespaces[o.namespace]
 		if ns == nil {
@@ -273,11 +260,11 @@ func (s *Snapshot) waypointOf(o bound) WaypointBinding {
 		}
 		labels, at, inherited = ns.Labels, Ref{Kind: "Namespace", Name: o.namespace}, true
 	}
-	name, found := labels[useWaypointLabel]
+	name, found := labels[label.IoIstioUseWaypoint.Name]
 	if !found {
 		return b
 	}
-	b.By = at.At("metadata.labels[" + useWaypointLabel + "]")
+	b.By = at.At("metadata.labels[" + label.IoIstioUseWaypoint.Name + "]")
 	if step, off := s.AmbientOff(); off {
 		b.Steps = []Step{step}
 		return b
@@ -286,14 +273,14 @@ func (s *Snapshot) waypointOf(o bound) WaypointBinding {
 		b.Steps = append(b.Steps, NewStep(RuleWaypointNone, Skipped, b.By, at))
 		return b
 	}
-	b.Named = gatewayNamed(labels, useWaypointLabel, useWaypointNamespace, o.namespace)
+	b.Named = gatewayNamed(labels, label.IoIstioUseWaypoint.Name, label.IoIstioUseWaypointNamespace.Name, o.namespace)
 	w, refused := s.usableWaypoint(o, at, b.By, b.Named)
 	switch {
 	case w == nil:
 		b.Steps = append(b.Steps, refused)
 		return b
 	case w.For != o.traffic && w.For != "all":
-		step := NewStep(RuleWaypointTraffic, Skipped, w.Ref.At("metadata.labels["+waypointForLabel+"]"), w.Name(), w.For, o.traffic)
+		step := NewStep(RuleWaypointTraffic, Skipped, w.Ref.At("metadata.labels["+label.IoIstioWaypointFor.Name+"]"), w.Name(), w.For, o.traffic)
 		b.Steps = append(b.Steps, step)
 		return b
 	case inherited:
@@ -343,14 +330,14 @@ func (s *Snapshot) waypointNamed(namespace, name string) *Waypoint {
 		return nil
 	}
 	w := &Waypoint{Ref: refOf(k8sgateway.GroupName, "Gateway", o), For: "service", gateway: o}
-	if class, ok := objectNamed(s.GatewayClasses, "", string(o.Spec.GatewayClassName)); ok && class.Labels[waypointForLabel] != "" {
-		w.For, w.ForRef = class.Labels[waypointForLabel], refOf(k8sgateway.GroupName, "GatewayClass", class)
+	if class, ok := objectNamed(s.GatewayClasses, "", string(o.Spec.GatewayClassName)); ok && class.Labels[label.IoIstioWaypointFor.Name] != "" {
+		w.For, w.ForRef = class.Labels[label.IoIstioWaypointFor.Name], refOf(k8sgateway.GroupName, "GatewayClass", class)
 	}
-	if v, ok := o.Labels[waypointForLabel]; ok {
+	if v, ok := o.Labels[label.IoIstioWaypointFor.Name]; ok {
 		w.For, w.ForRef = v, w.Ref
 	}
 	if !w.ForRef.IsZero() {
-		w.ForRef = w.ForRef.At("metadata.labels[" + waypointForLabel + "]")
+		w.ForRef = w.ForRef.At("metadata.labels[" + label.IoIstioWaypointFor.Name + "]")
 	}
 	w.Address = s.gatewayAddress(o, w.Ref)
 	if w.Address == "" {
@@ -405,22 +392,22 @@ func (s *Snapshot) waypointAllows(w *Waypoint, namespace string) (from string, a
 // canary is step 7.
 func (s *Snapshot) canary(b *WaypointBinding, o bound) {
 	at, labels, annotations := o.ref, o.labels, o.annotations
-	weight, weighted := annotations[canaryWeightAnnotation]
-	if _, own := o.labels[useWaypointLabel]; !own && s.Namespaces[o.namespace] != nil {
+	weight, weighted := annotations[annotation.IoIstioUseWaypointCanaryWeight.Name]
+	if _, own := o.labels[label.IoIstioUseWaypoint.Name]; !own && s.Namespaces[o.namespace] != nil {
 		ns := s.Namespaces[o.namespace]
-		if _, ok := labels[canaryLabel]; !ok {
+		if _, ok := labels[label.IoIstioUseWaypointCanary.Name]; !ok {
 			at, labels = Ref{Kind: "Namespace", Name: o.namespace}, ns.Labels
 		}
 		if !weighted {
-			weight, weighted = ns.Annotations[canaryWeightAnnotation]
+			weight, weighted = ns.Annotations[annotation.IoIstioUseWaypointCanaryWeight.Name]
 		}
 	}
-	name := labels[canaryLabel]
+	name := labels[label.IoIstioUseWaypointCanary.Name]
 	if name == "" || name == "none" {
 		return
 	}
-	by := at.At("metadata.labels[" + canaryLabel + "]")
-	gateway := gatewayNamed(labels, canaryLabel, canaryNamespace, o.namespace)
+	by := at.At("metadata.labels[" + label.IoIstioUseWaypointCanary.Name + "]")
+	gateway := gatewayNamed(labels, label.IoIstioUseWaypointCanary.Name, label.IoIstioUseWaypointCanaryNamespace.Name, o.namespace)
 	refuse := func(why string) {
 		b.Steps = append(b.Steps, NewStep(RuleWaypointCanaryWrong, Skipped, by, gateway.QualifiedName(), why))
 	}

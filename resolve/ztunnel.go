@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"istio.io/api/annotation"
 	mesh "istio.io/api/mesh/v1alpha1"
 )
 
@@ -147,8 +148,8 @@ func (s *Snapshot) ZtunnelResolve(w *Workload, r Resolved, host string) (Resolve
 	if svc == nil {
 		return r, nil
 	}
-	if off := w.Annotations["ambient.istio.io/dns-capture"]; off == "false" {
-		return r, []Step{NewStep(RuleZtunnelDNSOff, Skipped, w.Owner.At("metadata.annotations[ambient.istio.io/dns-capture]"), off, host)}
+	if off := w.Annotations[annotation.AmbientDnsCapture.Name]; off == "false" {
+		return r, []Step{NewStep(RuleZtunnelDNSOff, Skipped, w.Owner.At("metadata.annotations["+annotation.AmbientDnsCapture.Name+"]"), off, host)}
 	}
 	address, ok := s.ztunnelAddress(svc)
 	if !ok {
@@ -241,4 +242,10 @@ func (s *Snapshot) ZtunnelEndpoints(client *Workload, svc *Service, port Port) (
 		return kept, append(steps, more...)
 	}
 	return eps, steps
+}
+
+// BypassesZtunnel reports whether plaintext reaches the workload past its ztunnel, with the step that says so.
+func (s *Snapshot) BypassesZtunnel(w *Workload) (Step, bool) {
+	name := annotation.AmbientBypassInboundCapture.Name
+	return NewStep(RuleZtunnelBypass, Applied, w.Owner.At("metadata.annotations["+name+"]"), w.Annotations[name]), w.Annotations[name] == "true"
 }

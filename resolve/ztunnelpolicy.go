@@ -120,13 +120,7 @@ func (s *Snapshot) findZtunnelPolicies(w *Workload) policiesOn {
 		return cmp.Or(cmp.Compare(x.scope(target), y.scope(target)), cmp.Compare(x.ref.QualifiedName(), y.ref.QualifiedName()))
 	})
 	for _, p := range found {
-		of := out.byAction[p.spec.GetAction()]
-		if p.dryRun {
-			of.dryRun = append(of.dryRun, p)
-		} else {
-			of.enforced = append(of.enforced, p)
-		}
-		out.byAction[p.spec.GetAction()] = of
+		out.add(p)
 	}
 	out.passedOver = slices.Clip(out.passedOver)
 	return out

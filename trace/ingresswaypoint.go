@@ -1,6 +1,10 @@
 package trace
 
-import "github.com/mesh-trace/kubectl-mesh-trace/resolve"
+import (
+	"istio.io/api/label"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
 
 // A gateway goes past the waypoint of a service, unless the service or its namespace says istio.io/ingress-use-waypoint: true.
 //
@@ -18,35 +22,30 @@ func (w *walk) ingressToWaypoint(p *path, r *router, svc *resolve.Service, port 
 		w.withoutWaypoint(p, svc, port.Number, binding)
 		return false
 	}
-	label, uses := w.snapshot.IngressUsesWaypoint(svc)
+	missed := func() []resolve.Step { return w.missed(p, svc, port.Number, binding) }
+	at, uses := w.snapshot.IngressUsesWaypoint(svc)
 	switch {
 	case !r.gateway:
-		w.pastWaypoint(p, svc, port.Number, binding, binding.By, "a sidecar", "no sidecar sends through a waypoint")
+		pastWaypoint(p, missed(), binding, binding.By, "a sidecar", "no sidecar sends through a waypoint")
 		return false
 	case !uses:
-		why := label.String() + " is not true"
-		if label.IsZero() {
-			label, why = svc.Ref.Object().At("metadata.labels[istio.io/ingress-use-waypoint]"), "istio.io/ingress-use-waypoint is not set"
+		why := at.String() + " is not true"
+		if at.IsZero() {
+			at = svc.Ref.Object().At("metadata.labels[" + label.IoIstioIngressUseWaypoint.Name + "]")
+			why = label.IoIstioIngressUseWaypoint.Name + " is not set"
 		}
-		w.pastWaypoint(p, svc, port.Number, binding, label, "a gateway", why)
+		pastWaypoint(p, missed(), binding, at, "a gateway", why)
 		return false
 	case len(svc.Addresses) == 0 && !svc.Headless():
-		w.pastWaypoint(p, svc, port.Number, binding, svc.Ref, "a gateway", svc.Hostname+" has no address of its own")
+		pastWaypoint(p, missed(), binding, svc.Ref, "a gateway", svc.Hostname+" has no address of its own")
 		return false
 	}
 	p.note(binding.Steps...)
-	p.note(resolve.NewStep(resolve.RuleWaypointFromIngress, resolve.Applied, label, binding.Waypoint.Name()))
-	p.note(resolve.NewStep(resolve.RuleZtunnelToWaypoint, resolve.Applied, binding.Waypoint.Ref, binding.Waypoint.Name(), tunnelled{service: svc, port: port.Number}.String()))
-	pods, steps := w.snapshot.WaypointEndpoints(r.workload, binding.Waypoint)
-	p.note(steps...)
-	if len(pods) == 0 {
+	p.note(resolve.NewStep(resolve.RuleWaypointFromIngress, resolve.Applied, at, binding.Waypoint.Name()))
+	if !w.toWaypoint(p, r.workload, binding.Waypoint, tunnelled{service: svc, port: port.Number}) {
 		step := resolve.NewStep(resolve.RuleWaypointIngressNone, resolve.None, binding.Waypoint.Ref, binding.Waypoint.Name())
 		p.note(step)
 		w.unavailableBy(p, CodeNoWaypoint, "UH", "no_healthy_upstream", step, binding.Waypoint.Ref)
-		return true
-	}
-	for _, g := range w.groupEndpoints(pods) {
-		w.throughWaypoint(p.branch(g.part), arrival{workload: g.first.Workload, port: g.first.Port, tls: w.snapshot.ZtunnelSends(g.first)}, tunnelled{service: svc, port: port.Number})
 	}
 	return true
 }

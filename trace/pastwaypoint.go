@@ -9,9 +9,9 @@ import (
 // A request that goes past the waypoint of the service it is addressed to is told of what it misses (resolve/waypointpast.go).
 // Where that is something, the step that says why the waypoint is not used is what a person looks for.
 
-// pastWaypoint notes that whoever sends goes past a waypoint that could be used; by is where somebody decided that.
-func (w *walk) pastWaypoint(p *path, svc *resolve.Service, port int, b resolve.WaypointBinding, by resolve.Ref, sender, why string) {
-	missed := w.missed(p, svc, port, b)
+// pastWaypoint notes that whoever sends goes past a waypoint that could be used, and what is missed there; by is where
+// somebody decided that.
+func pastWaypoint(p *path, missed []resolve.Step, b resolve.WaypointBinding, by resolve.Ref, sender, why string) {
 	for _, s := range missed {
 		if s.Rule == resolve.RuleWaypointPolicyMissed {
 			why += "; there " + s.Ref.Object().String() + " would refuse the request"
@@ -33,8 +33,10 @@ func (w *walk) besideWaypoint(p *path, d resolve.Dialled) {
 	switch {
 	case b.Waypoint == nil:
 		w.withoutWaypoint(p, d.Service, d.Port, b)
-	case len(w.missed(p, d.Service, d.Port, b)) > 0:
-		w.pastWaypoint(p, d.Service, d.Port, b, b.By, "a client that ztunnel does not capture", "kube-proxy knows no waypoint")
+	default:
+		if missed := w.missed(p, d.Service, d.Port, b); len(missed) > 0 {
+			pastWaypoint(p, missed, b, b.By, "a client that ztunnel does not capture", "kube-proxy knows no waypoint")
+		}
 	}
 }
 

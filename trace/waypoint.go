@@ -28,11 +28,8 @@ func (w *walk) throughWaypoint(p *path, a arrival, to tunnelled) {
 	if w.repeats(p) {
 		return
 	}
-	hop := p.enter(Hop{Proxy: resolve.DataplaneWaypoint, Direction: AtGateway, Workload: a.workload.Owner, TLS: TLSHBONE})
+	hop := w.enterWaypoint(p, a)
 	w.meshConfig(p)
-	if p.sender != nil {
-		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
-	}
 	p.note(resolve.NewStep(resolve.RuleWaypointTunnel, resolve.Matched, a.workload.Owner, to.String(), cmp.Or(hop.Peer, "any client")))
 	if !w.beforeTunnel(p, a) {
 		return
@@ -72,13 +69,18 @@ func (w *walk) throughWaypoint(p *path, a arrival, to tunnelled) {
 	}
 }
 
-// forNobody is HBONE for the waypoint itself, which it takes for no one.
-func (w *walk) forNobody(p *path, a arrival) {
+// enterWaypoint opens the hop of a waypoint, which knows who sends.
+func (w *walk) enterWaypoint(p *path, a arrival) *Hop {
 	hop := p.enter(Hop{Proxy: resolve.DataplaneWaypoint, Direction: AtGateway, Workload: a.workload.Owner, TLS: TLSHBONE})
 	if p.sender != nil {
 		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
 	}
-	hop.Envoy.Listener = "main_internal"
+	return hop
+}
+
+// forNobody is HBONE for the waypoint itself, which it takes for no one.
+func (w *walk) forNobody(p *path, a arrival) {
+	w.enterWaypoint(p, a).Envoy.Listener = "main_internal"
 	w.broken(p, CodeNoFilterChain, "UC", closedByPeer, resolve.NewStep(resolve.RuleWaypointDirect, resolve.None, w.snapshot.GatewayOf(a.workload), a.workload.Owner.String(), a.port))
 }
 

@@ -16,7 +16,7 @@ import (
 //  5. All else is passed through.
 //
 // On the server's side:
-//  6. HBONE shows who sends, of the server's own trust domain; plaintext shows nobody.
+//  6. HBONE shows who sends; plaintext shows nobody.
 //  7. Policies decide about the connection (resolve/ztunnelpolicy.go), and it reaches the application.
 //
 // A connection that fails is closed: the application that sent it sees no HTTP status.
@@ -135,25 +135,29 @@ func (t tunnelled) String() string {
 
 // toWaypoints brings a connection to the waypoint that is bound, or a part of such connections to its canary.
 func (w *walk) toWaypoints(p *path, client *resolve.Workload, b resolve.WaypointBinding, to tunnelled) {
+	through := func(p *path, waypoint *resolve.Waypoint) {
+		if !w.toWaypoint(p, client, waypoint, to) {
+			w.ztunnelCloses(p, CodeNoWaypoint, ztunnelUnknownWaypoint, resolve.NewStep(resolve.RuleZtunnelNoWaypoint, resolve.None, waypoint.Ref, waypoint.Name()))
+		}
+	}
 	if b.Canary == nil || b.CanaryWeight == 0 {
-		w.toWaypoint(p, client, b.Waypoint, to)
+		through(p, b.Waypoint)
 		return
 	}
 	part := float64(b.CanaryWeight) / 100
 	if part < 1 {
-		w.toWaypoint(p.fork(1-part), client, b.Waypoint, to)
+		through(p.fork(1-part), b.Waypoint)
 	}
-	w.toWaypoint(p.fork(part), client, b.Canary, to)
+	through(p.fork(part), b.Canary)
 }
 
-// toWaypoint brings a connection to one of the pods of a waypoint.
-func (w *walk) toWaypoint(p *path, client *resolve.Workload, waypoint *resolve.Waypoint, to tunnelled) {
+// toWaypoint brings a connection to one of the pods of a waypoint; false where there is none, which the sender decides about.
+func (w *walk) toWaypoint(p *path, client *resolve.Workload, waypoint *resolve.Waypoint, to tunnelled) bool {
 	p.note(resolve.NewStep(resolve.RuleZtunnelToWaypoint, resolve.Applied, waypoint.Ref, waypoint.Name(), to.String()))
 	pods, steps := w.snapshot.WaypointEndpoints(client, waypoint)
 	p.note(steps...)
 	if len(pods) == 0 {
-		w.ztunnelCloses(p, CodeNoWaypoint, ztunnelUnknownWaypoint, resolve.NewStep(resolve.RuleZtunnelNoWaypoint, resolve.None, waypoint.Ref, waypoint.Name()))
-		return
+		return false
 	}
 	for _, g := range w.groupEndpoints(pods) {
 		branch := p.branch(g.part)
@@ -164,6 +168,7 @@ func (w *walk) toWaypoint(p *path, client *resolve.Workload, waypoint *resolve.W
 		}
 		w.throughWaypoint(branch, arrival{workload: g.first.Workload, port: g.first.Port, tls: w.snapshot.ZtunnelSends(g.first)}, to)
 	}
+	return true
 }
 
 // ztunnelCloses ends a connection that the client's ztunnel can send nowhere.
@@ -174,15 +179,8 @@ func (w *walk) ztunnelCloses(p *path, code Code, details string, step resolve.St
 // intoZtunnel is steps 6 and 7.
 func (w *walk) intoZtunnel(p *path, a arrival) {
 	server := a.workload
-	if off := server.Annotations["ambient.istio.io/bypass-inbound-capture"]; off == "true" && !a.tls.HBONE {
-		p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
-		p.note(server.DataplaneStep)
-		p.note(resolve.NewStep(resolve.RuleZtunnelBypass, resolve.Applied, server.Owner.At("metadata.annotations[ambient.istio.io/bypass-inbound-capture]"), off))
-		if a.tls.Mode == resolve.ClientMTLS {
-			w.refusesMTLS(p, a.tls, p.refusedTLS(), resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, a.tls.Step.Ref, server.Owner.String()))
-			return
-		}
-		w.deliver(p, a)
+	if step, past := w.snapshot.BypassesZtunnel(server); past && !a.tls.HBONE {
+		w.uncaptured(p, a, a.tls.Step.Ref, server.DataplaneStep, step)
 		return
 	}
 	c := resolve.ZtunnelConnection{

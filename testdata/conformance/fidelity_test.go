@@ -155,25 +155,28 @@ func TestMain(m *testing.M) {
 		scope.SetOutputLevel(istiolog.NoneLevel) // a difference would drown in what istiod logs
 	}
 	flag.Parse()
-	if *rows == "" && whole() {
-		found, err := apart()
-		if err == nil {
+	os.Exit(run(m))
+}
+
+// run returns the exit code.
+func run(m *testing.M) int {
+	code, err := 0, error(nil)
+	switch {
+	case *rows != "":
+		code, err = m.Run(), os.WriteFile(*rows, []byte(tallied()), 0o600)
+	case whole():
+		var found string
+		if found, err = apart(); err == nil {
 			err = check(table(found))
 		}
-		if err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-		return
+	default:
+		code = m.Run()
 	}
-	code := m.Run()
-	if *rows != "" {
-		if err := os.WriteFile(*rows, []byte(tallied()), 0o600); err != nil {
-			fmt.Println(err)
-			code = 1
-		}
+	if err != nil {
+		fmt.Println(err)
+		code = 1
 	}
-	os.Exit(code)
+	return code
 }
 
 func check(now string) error {
