@@ -41,7 +41,7 @@ func (s *sides) Validate() error {
 		return usagef("--base needs the manifests after the change: --filename (-f) or --kustomize (-k)")
 	case s.after != nil && slices.Contains(s.base, "-") && slices.Contains(slices.Concat(s.after.filenames, s.after.overlays), "-"):
 		return usagef("- is given twice; stdin can be read once")
-	case s.after == nil && len(s.before.overlays) == 0 && s.before.overlayKustomize == "":
+	case s.after == nil && !s.before.laysOver():
 		return usagef("nothing to compare: expected --filename (-f) with what is to be applied over the cluster, --overlay, or --base and --filename")
 	}
 	if s.after != nil {
@@ -98,7 +98,7 @@ func (s *sides) done() {
 // InputAndOverlaid reads the resources once, and lays the overlays over them.
 func (o *meshOptions) InputAndOverlaid(ctx context.Context) (plain, overlaid resolve.Input, err error) {
 	without := *o
-	without.overlays, without.overlayKustomize = nil, ""
+	without.overlays, without.overlayKustomize, without.laidOverLater = nil, "", true
 	plain, err = without.Input(ctx)
 	o.progress = without.progress
 	if err != nil {

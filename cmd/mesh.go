@@ -27,6 +27,8 @@ type meshOptions struct {
 	overlays         []string
 	overlayKustomize string
 	overlay          *load.Overlay
+	// laidOverLater is set where an overlay comes over what was read without it.
+	laidOverLater bool
 
 	istioNamespace, revision, meshConfig, istioVersion string
 	verbosity                                          int
@@ -80,9 +82,12 @@ func (o *meshOptions) Input(ctx context.Context) (resolve.Input, error) {
 	return in, err
 }
 
+// laysOver reports whether there is an overlay.
+func (o *meshOptions) laysOver() bool { return len(o.overlays) > 0 || o.overlayKustomize != "" }
+
 // layOver puts the overlays over what was read. They are read once: stdin can not be read again, and a watch is of the cluster.
 func (o *meshOptions) layOver(in *resolve.Input) error {
-	if len(o.overlays) == 0 && o.overlayKustomize == "" {
+	if !o.laysOver() {
 		return nil
 	}
 	if o.overlay == nil {
@@ -127,6 +132,7 @@ func (o *meshOptions) settle(in *resolve.Input) error {
 	if err := o.layOver(in); err != nil {
 		return err
 	}
+	load.Admit(in)
 	if o.meshConfig != "" {
 		if err := o.readMeshConfig(in); err != nil {
 			return err
@@ -165,7 +171,7 @@ func (o *meshOptions) cluster(namespace string) (*rest.Config, load.ClusterOptio
 	o.progress = startProgress(onTerminal(o.streams.ErrOut), progressAfter)
 	return config, load.ClusterOptions{
 		IstioNamespace: o.istioNamespace, Revision: o.revision, IstioVersion: o.istioVersion,
-		Namespaces: []string{namespace}, Version: o.build.complete().Version,
+		Namespaces: []string{namespace}, Overlay: o.laysOver() || o.laidOverLater, Version: o.build.complete().Version,
 		Warn:     func(message string) { warn(o.streams.ErrOut, message) },
 		Progress: o.progress.Add,
 	}, nil

@@ -46,7 +46,6 @@ var withoutScenario = map[resolve.RuleID]string{
 	"kuberoute/match-type":    neverStored,
 
 	"clienttls/passthrough-no-endpoints":        tableOnly,
-	"hidden/gateway-api-bundle":                 tableOnly,
 	"cluster/alias":                             tableOnly,
 	"cluster/dynamic-dns-no-subsets":            tableOnly,
 	"destination/host-not-imported":             tableOnly,

@@ -186,6 +186,7 @@ func (ix *endpointIndex) indexMachines(all []*networking.ServiceEntry) {
 func (s *Snapshot) selectedByServiceEntry(set *instanceSet, se *networking.ServiceEntry, p *api.ServicePort) {
 	selector := se.Spec.GetWorkloadSelector().GetLabels()
 	set.sayIdle(s.endpointsIn(se.Namespace).idle, selector)
+	s.sayUnregistered(set, se.Namespace, selector)
 	var pods []*Workload
 	for _, w := range s.WorkloadsIn(se.Namespace) {
 		if Selects(selector, w.Labels) {

@@ -25,6 +25,7 @@ var (
 func (s *Snapshot) kubernetesInstances(set *instanceSet, svc *Service, port Port) {
 	running := s.endpointsIn(svc.Namespace)
 	set.sayIdle(running.idle, svc.Selector)
+	s.sayUnregistered(set, svc.Namespace, svc.Selector)
 	// 1.
 	slices := running.slices[svc.Name]
 	seen := map[string]bool{}

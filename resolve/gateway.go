@@ -41,7 +41,7 @@ var gatewayRules = slices.Concat([]Rule{
 		Source:   "pilot/pkg/networking/core/gateway.go, buildGatewayListeners",
 	},
 }, gatewayServiceRules, gatewayServerRules, gatewayPortRules, gatewayListenerRules, gatewaySNIRules, gatewayAutoPassthroughRules, gatewayTLSRules,
-	gatewayL4Rules, gatewayRouteRules, gatewayHostRules, gatewayEntryRules)
+	gatewayL4Rules, gatewayRouteRules, gatewayHostRules, gatewayEntryRules, externalTrafficRules)
 
 // GatewayConfig is one gateway as istiod merges it: an Istio Gateway, or what
 // istiod makes of an Ingress or of a Gateway API Gateway.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingk8s "k8s.io/api/networking/v1"
 )
 
@@ -113,6 +114,8 @@ type GatewayEntry struct {
 	Assumed bool
 	// Steps tell how the port leads to the pod, and what was assumed.
 	Steps []Step
+	// external is how the Service is reached from outside; see externaltraffic.go.
+	external corev1.ServiceExternalTrafficPolicy
 }
 
 // GatewayEntries are the gateways that a client outside the cluster could enter by, the best first:
@@ -241,12 +244,17 @@ func (s *Snapshot) entriesOf(w *Workload, q GatewayQuestion) []GatewayEntry {
 	}
 	for _, svc := range services {
 		for _, p := range svc.Ports {
-			if podPort, ok := workloadPort(w, p); ok && p.Number == q.Port && p.Protocol != ProtocolUDP {
-				ref := svc.Ref.Object()
-				add(ref, podPort, NewStep(RuleGatewayEntryPort, Matched, ref.At(p.Field), q.Port, podPort, w.Owner.QualifiedName()))
+			podPort, ok := workloadPort(w, p)
+			if !ok || p.Protocol == ProtocolUDP {
+				continue
+			}
+			if step, leads := svc.byPort(p, q.Port, podPort, w.Owner.QualifiedName()); leads {
+				base.external = svc.External
+				add(svc.Ref.Object(), podPort, step)
 			}
 		}
 	}
+	base.external = ""
 	name := w.Owner.QualifiedName()
 	switch {
 	case len(entries) > 0:

@@ -38,6 +38,12 @@ var hiddenRules = []Rule{
 		Source:   "pkg/kube/kclient/crdwatcher.go, minimumVersionFilter; pkg/config/schema/gatewayapi/minimumversions.go",
 	},
 	{
+		ID: RuleHiddenCRD, Stage: StageGateway,
+		Says:     "The CRD of a kind tells by its annotation of which release of the Gateway API it is.",
+		Template: "has bundle-version %s: istiod watches %ss from %s on",
+		Source:   "pkg/config/schema/gatewayapi/minimumversions.go",
+	},
+	{
 		ID: RuleHiddenService, Stage: StageDNS,
 		Says:     "Cluster DNS resolves the name of every Service, also of one that istiod does not know; the sidecar then has no listener and no route for it.",
 		Template: "%s resolves to Service %s (%s), which the sidecar does not know: namespace %s is not selected by meshConfig.discoverySelectors",

@@ -164,7 +164,7 @@ func (s *Snapshot) StatusAtGateway(w *Workload, podPort int, host string) []Step
 			}
 		}
 	}
-	return steps
+	return s.withLeader(steps)
 }
 
 // unread reports whether istiod is told not to have seen an object as it is, which goes for its listeners, too.
@@ -219,7 +219,7 @@ func (s *Snapshot) StatusOfRoutes(w *Workload, host string, kinds ...string) []S
 			}
 		}
 	}
-	return steps
+	return s.withLeader(steps)
 }
 
 // StatusOfMeshRoutes does so for the routes that have the service as parent.
@@ -234,7 +234,7 @@ func (s *Snapshot) StatusOfMeshRoutes(svc *Service) []Step {
 		}
 		steps = append(steps, p.route.compareStatus(p.index)...)
 	}
-	return steps
+	return s.withLeader(steps)
 }
 
 // compareStatus is about one parentRef of a route.

@@ -33,6 +33,7 @@ func convertKubeService(svc *corev1.Service, index int, mesh *Mesh) *Service {
 		Index:                index,
 		InternalTrafficLocal: svc.Spec.InternalTrafficPolicy != nil && *svc.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal,
 		PublishNotReady:      svc.Spec.PublishNotReadyAddresses,
+		External:             externalPolicy(svc),
 	}
 	switch {
 	case svc.Spec.Type == corev1.ServiceTypeExternalName && svc.Spec.ExternalName != "":
@@ -48,6 +49,7 @@ func convertKubeService(svc *corev1.Service, index int, mesh *Mesh) *Service {
 			Number:   int(p.Port),
 			Protocol: servicePortProtocol(int(p.Port), p.Name, p.Protocol, p.AppProtocol),
 			UDP:      p.Protocol == corev1.ProtocolUDP,
+			NodePort: int(p.NodePort),
 			Field:    fmt.Sprintf("spec.ports[%d]", i),
 		}
 		if p.TargetPort.Type == intstr.String {

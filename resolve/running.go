@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -63,6 +64,7 @@ type Sought struct {
 var (
 	serviceAccountKind = schema.GroupKind{Kind: "ServiceAccount"}
 	nodeKind           = schema.GroupKind{Kind: "Node"}
+	leaseKind          = schema.GroupKind{Group: coordinationv1.GroupName, Kind: "Lease"}
 	deploymentKind     = schema.GroupKind{Group: appsv1.GroupName, Kind: "Deployment"}
 	statefulSetKind    = schema.GroupKind{Group: appsv1.GroupName, Kind: "StatefulSet"}
 	daemonSetKind      = schema.GroupKind{Group: appsv1.GroupName, Kind: "DaemonSet"}
@@ -74,7 +76,7 @@ var (
 // RunningKinds are the kinds that are kept by namespace. Nodes have none: they are those of the empty one.
 var RunningKinds = []schema.GroupKind{
 	podKind, endpointSliceKind, serviceAccountKind, deploymentKind, statefulSetKind, daemonSetKind, replicaSetKind, jobKind, cronJobKind,
-	nodeKind,
+	leaseKind, nodeKind,
 }
 
 // runningCell is one namespace's: what Resources had of it, and the kinds that were asked for.

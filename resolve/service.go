@@ -73,6 +73,8 @@ type Service struct {
 	InternalTrafficLocal bool
 	// PublishNotReady is spec.publishNotReadyAddresses.
 	PublishNotReady bool
+	// External is spec.externalTrafficPolicy of a Service that is reached from outside the cluster; empty for others.
+	External corev1.ServiceExternalTrafficPolicy
 }
 
 // Port is one port of a service.
@@ -87,6 +89,8 @@ type Port struct {
 	Protocol   Protocol
 	// UDP is set where the transport is UDP; a TCP port may be UDP by its name alone.
 	UDP bool
+	// NodePort is the port of each node that leads here; 0 for none.
+	NodePort int
 	// Field is the port's path in the resource: spec.ports[0].
 	Field string
 }

@@ -107,6 +107,8 @@ type Input struct {
 type Note struct {
 	Ref     Ref
 	Message string
+	// Admission marks what Istio's validating webhook refuses, until it is settled whether the webhook is asked.
+	Admission bool
 }
 
 // Snapshot is everything known about the mesh at one moment, and everything
@@ -399,6 +401,7 @@ func (s *Snapshot) add(r Sourced) {
 		s.TrafficExtensions = append(s.TrafficExtensions, o)
 	case *telemetry.Telemetry:
 		s.Telemetries = append(s.Telemetries, o)
+	case *admissionv1.ValidatingWebhookConfiguration: // what it refuses the loader has noted
 	case *admissionv1.MutatingWebhookConfiguration:
 		s.Injectors = append(s.Injectors, o)
 	case *k8sgateway.GatewayClass:

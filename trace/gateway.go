@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"net/netip"
 	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -46,7 +47,22 @@ func (w *walk) enter(p *path, entry resolve.GatewayEntry, steps ...resolve.Step)
 		w.end(p, Outcome{Decision: NotRouted, Code: CodeNoGatewayPort, Reason: lastReason(entry.Steps) + p.orOther(), By: entry.Service})
 		return
 	}
+	w.sourceSeen(p, &entry)
 	w.gateway(p, entry.Workload, entry.PodPort, p.ownTLS())
+}
+
+// sourceSeen is the client's address as the gateway sees it: not known where a node may have put its own in its place.
+func (w *walk) sourceSeen(p *path, entry *resolve.GatewayEntry) {
+	if !p.senderIP.IsValid() {
+		return
+	}
+	sees, step, ok := entry.SeesSource(p.senderIP.String())
+	if ok {
+		p.note(step)
+	}
+	if !sees {
+		p.senderIP = netip.Addr{}
+	}
 }
 
 // whyNotServed is the last step about a Gateway of the Gateway API that no proxy serves; nil without one.
@@ -119,6 +135,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	w.meshConfig(p)
 	p.note(w.snapshot.GapSteps(resolve.StageGateway)...)
 	p.note(w.snapshot.HiddenGateways(gw)...)
+	p.note(w.snapshot.HiddenKubeRoutes(gw)...)
 	w.crashes(p, gw)
 	merged := w.snapshot.MergedGateway(gw)
 	if len(merged.Crashes) > 0 {

@@ -24,6 +24,8 @@ type ClusterOptions struct {
 	IstioVersion string
 	// Namespaces are listed one by one where a kind may not be listed everywhere. IstioNamespace is added.
 	Namespaces []string
+	// Overlay is set where manifests are laid over the cluster: what would be asked about them is then read, too.
+	Overlay bool
 	// Version is this program's, for the user agent.
 	Version string
 	// Warn is told what the API server warns about; it may be nil.
@@ -54,7 +56,7 @@ func Cluster(ctx context.Context, config *rest.Config, opts ClusterOptions) (res
 	if err != nil {
 		return resolve.Input{}, err
 	}
-	in, err := readCluster(ctx, c, clusterKinds(), opts)
+	in, err := readCluster(ctx, c, clusterKinds(opts.Overlay), opts)
 	return in, asOther(err, config.Impersonate.UserName)
 }
 

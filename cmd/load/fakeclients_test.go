@@ -161,7 +161,7 @@ func TestFakeClientsets(t *testing.T) {
 		&k8sgateway.Gateway{ObjectMeta: at("shop", "edge")},
 		&k8sgateway.HTTPRoute{ObjectMeta: at("shop", "ratings")},
 	)
-	in, err := readCluster(t.Context(), f.connection(), clusterKinds(), ClusterOptions{})
+	in, err := readCluster(t.Context(), f.connection(), clusterKinds(false), ClusterOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestFakeClientsetThatRefuses(t *testing.T) {
 	f.istio.PrependReactor("list", "virtualservices", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewForbidden(schema.GroupResource{Group: istioGroup, Resource: "virtualservices"}, "", errors.New("no"))
 	})
-	in, err := readCluster(t.Context(), f.connection(), clusterKinds(), ClusterOptions{})
+	in, err := readCluster(t.Context(), f.connection(), clusterKinds(false), ClusterOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

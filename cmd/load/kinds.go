@@ -15,6 +15,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingk8s "k8s.io/api/networking/v1"
@@ -38,6 +39,8 @@ type kind struct {
 	// new makes the Go type; nil for a kind that is known and that the trace does not read.
 	new        func() resolve.Object
 	namespaced bool
+	// overlaid is set where a cluster is asked for the kind only if something is laid over it.
+	overlaid bool
 }
 
 // groupKind is the kind without a version.
@@ -86,6 +89,8 @@ var kinds = []kind{
 	{group: "batch", kind: "Job", plural: "jobs", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &batchv1.Job{} }},
 	{group: "batch", kind: "CronJob", plural: "cronjobs", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &batchv1.CronJob{} }},
 
+	{group: coordinationv1.GroupName, kind: "Lease", plural: "leases", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &coordinationv1.Lease{} }},
+
 	{group: networkingGroup, kind: "Gateway", plural: "gateways", versions: istioVersions, namespaced: true, new: func() resolve.Object { return &networking.Gateway{} }},
 	{group: networkingGroup, kind: "VirtualService", plural: "virtualservices", versions: istioVersions, namespaced: true, new: func() resolve.Object { return &networking.VirtualService{} }},
 	{group: networkingGroup, kind: "DestinationRule", plural: "destinationrules", versions: istioVersions, namespaced: true, new: func() resolve.Object { return &networking.DestinationRule{} }},
@@ -105,6 +110,7 @@ var kinds = []kind{
 	{group: telemetryGroup, kind: "Telemetry", plural: "telemetries", versions: []string{"v1", "v1alpha1"}, namespaced: true, new: func() resolve.Object { return &telemetry.Telemetry{} }},
 
 	{group: "admissionregistration.k8s.io", kind: "MutatingWebhookConfiguration", plural: "mutatingwebhookconfigurations", versions: []string{"v1"}, new: func() resolve.Object { return &admissionv1.MutatingWebhookConfiguration{} }},
+	{group: "admissionregistration.k8s.io", kind: "ValidatingWebhookConfiguration", plural: "validatingwebhookconfigurations", versions: []string{"v1"}, overlaid: true, new: func() resolve.Object { return &admissionv1.ValidatingWebhookConfiguration{} }},
 	{group: "networking.k8s.io", kind: "Ingress", plural: "ingresses", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &networkingk8s.Ingress{} }},
 	{group: "networking.k8s.io", kind: "IngressClass", plural: "ingressclasses", versions: []string{"v1"}, new: func() resolve.Object { return &networkingk8s.IngressClass{} }},
 
@@ -179,9 +185,9 @@ func kindsOfGroup(group string) []string {
 	return slices.Compact(names)
 }
 
-// clusterKinds are the kinds that are listed in a cluster: all the trace reads.
-func clusterKinds() []kind {
-	return slices.DeleteFunc(slices.Clone(kinds), func(k kind) bool { return !k.read() })
+// clusterKinds are the kinds that are listed in a cluster: all the trace reads. Some count only where an overlay is laid over it.
+func clusterKinds(overlay bool) []kind {
+	return slices.DeleteFunc(slices.Clone(kinds), func(k kind) bool { return !k.read() || k.overlaid && !overlay })
 }
 
 // APIVersion is the version in which a kind is written: that in which a cluster is asked for it, or otherwise where the
@@ -200,4 +206,15 @@ func Plural(gk schema.GroupKind) string {
 		return k.plural
 	}
 	return strings.ToLower(gk.Kind)
+}
+
+// KindNames are the kinds that are read, each once, in the order of the table.
+func KindNames() []string {
+	var names []string
+	for _, k := range kinds {
+		if k.read() && !slices.Contains(names, k.kind) {
+			names = append(names, k.kind)
+		}
+	}
+	return names
 }

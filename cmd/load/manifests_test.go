@@ -58,6 +58,7 @@ func fromText(text string) (resolve.Input, error) {
 
 const (
 	serviceManifest = "apiVersion: v1\nkind: Service\nmetadata: {name: %s}\n"
+	anyRoute        = "  http: [{redirect: {uri: /}}]\n"
 	virtual         = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\nspec:\n"
 )
 
@@ -198,8 +199,8 @@ func TestDocuments(t *testing.T) {
 			[]string{"Service default/a @ <stdin>:5", "note: Service default/a: defined twice, at <stdin>:1 and <stdin>:5; the latter stands, as after kubectl apply"},
 		},
 		{
-			"twice in two versions", strings.ReplaceAll(virtual, "/v1", "/v1beta1") + "---\n" + virtual,
-			[]string{"VirtualService.networking.istio.io default/v @ <stdin>:6", "note: VirtualService default/v: defined twice, at <stdin>:1 and <stdin>:6; the latter stands, as after kubectl apply"},
+			"twice in two versions", strings.ReplaceAll(virtual, "/v1", "/v1beta1") + anyRoute + "---\n" + virtual + anyRoute,
+			[]string{"VirtualService.networking.istio.io default/v @ <stdin>:7", "note: VirtualService default/v: defined twice, at <stdin>:1 and <stdin>:7; the latter stands, as after kubectl apply"},
 		},
 	}
 	for _, tt := range tests {
@@ -307,9 +308,9 @@ func TestTaken(t *testing.T) {
 		{"status of another release", named("a") + "status: {future: 1}\n", nil},
 		{"managed fields", "apiVersion: v1\nkind: Service\nmetadata: {name: a, managedFields: [{any: thing}]}\n", nil},
 		{"null", named("a") + "spec: {selector: null, ports: ~}\n", nil},
-		{"minutes", virtual + "  http: [{timeout: 1m30s}]\n", nil},
+		{"minutes", virtual + "  http: [{timeout: 1m30s, redirect: {uri: /}}]\n", nil},
 		{"merge key and alias", "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n  labels: &l {app: a}\nspec:\n  selector: {<<: *l, b: c}\n", nil},
-		{"proto name, with a note", virtual + "  http: [{match: [{ignore_uri_case: true}]}]\n", []string{"note: VirtualService default/v: spec.http[0].match[0].ignore_uri_case is read as ignoreUriCase; an API server would drop it"}},
+		{"proto name, with a note", virtual + "  http: [{match: [{ignore_uri_case: true}], redirect: {uri: /}}]\n", []string{"note: VirtualService default/v: spec.http[0].match[0].ignore_uri_case is read as ignoreUriCase; an API server would drop it"}},
 		{"anything in a struct", "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: e}\nspec: {configPatches: [{patch: {value: {a: [1, {b: null}], c: 1.5, d: yes}}}]}\n", nil},
 	}
 	for _, tt := range tests {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/mesh-trace/kubectl-mesh-trace/cmd/load/admission"
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
@@ -344,6 +345,9 @@ func (r *documentReader) decode(n *yaml.Node, h header, k kind, from manifest) {
 	setDefaults(object)
 	for _, message := range refusedBySchema(object) {
 		r.remark(h.ref(), message)
+	}
+	for _, mistake := range admission.Refusals(object) {
+		r.refused(h.ref(), mistake)
 	}
 	from.object = object
 	r.resources = append(r.resources, from)

@@ -28,7 +28,8 @@ import (
 //  2. A list in which something changed, or whose watch the server has ended, is read anew when a trace asks for it.
 //  3. The mesh config, and the ConfigMaps a trace asks for, are watched and read each time. Secrets are not watched:
 //     they are asked for each time.
-//  4. Nodes are read once: their kubelets change them all the time, and no trace reads more than their labels.
+//  4. Nodes and Leases are read once: kubelets and leaders change them all the time, and no trace reads more of a Node than
+//     its labels, and of a Lease than its holder.
 //  5. What may not be watched is told once a kind, and is read each time something else has changed.
 
 // Change is what has become of one object.
@@ -59,7 +60,7 @@ func NewWatch(ctx context.Context, config *rest.Config, opts ClusterOptions) (*W
 	if err != nil {
 		return nil, &ClusterError{Problem: ClusterBadConfig, Server: c.host, Err: err}
 	}
-	found, err := discover(ctx, c, clusterKinds())
+	found, err := discover(ctx, c, clusterKinds(opts.Overlay))
 	if err != nil {
 		return nil, asClusterError(ctx, c.host, err)
 	}
@@ -170,7 +171,7 @@ func (l *watchedLists) keep(key listKey, read page) {
 	ctx, stop := context.WithCancel(l.ctx)
 	kept := &watchedList{page: read, stop: stop}
 	l.known[key] = kept
-	if key.kind == "Node" { // rule 4
+	if key.kind == "Node" || key.kind == "Lease" { // rule 4
 		return
 	}
 	if l.unwatched[key.resource.GroupResource()] || read.version == "" {

@@ -28,6 +28,7 @@ var readAnnotations = []string{
 	annotation.GatewayNameOverride.Name,
 	annotation.GatewayServiceAccount.Name,
 	annotation.InjectTemplates.Name,
+	annotation.IoIstioAutoRegistrationGroup.Name,
 	annotation.IoIstioDryRun.Name,
 	annotation.IoIstioUseWaypointCanaryWeight.Name,
 	annotation.NetworkingExportTo.Name,

@@ -33,7 +33,9 @@ v1 Node nodes
 v1 Pod pods
 v1 Service services
 v1 ServiceAccount serviceaccounts
+coordination.k8s.io/v1 Lease leases
 admissionregistration.k8s.io/v1 MutatingWebhookConfiguration mutatingwebhookconfigurations
+admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration validatingwebhookconfigurations
 apps/v1 DaemonSet daemonsets
 apps/v1 Deployment deployments
 apps/v1 ReplicaSet replicasets
