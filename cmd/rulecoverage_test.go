@@ -56,7 +56,6 @@ var withoutScenario = map[resolve.RuleID]string{
 	"endpoint/fqdn-slice":                       tableOnly,
 	"endpoint/node-unknown":                     tableOnly,
 	"endpoint/not-an-ip":                        tableOnly,
-	"endpoint/other-node":                       tableOnly,
 	"endpoint/pod-missing":                      tableOnly,
 	"endpoint/workloadentry-health":             tableOnly,
 	"loadbalance/gateway-passthrough":           tableOnly,

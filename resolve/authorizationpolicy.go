@@ -35,6 +35,8 @@ type Authorization struct {
 	// name in Envoy; zero where none is open. The request is denied either way.
 	Undecided       Ref
 	UndecidedPolicy string
+	// OpenAllow is set where what is open is whether the rule of Policy allows: if it does not, none does.
+	OpenAllow bool
 	// Custom are the CUSTOM rules that match: their external authorizer is asked and may refuse.
 	Custom []CustomCheck
 	// PassedOver are the steps of policies that do not apply to the proxy. They come before Steps; Authorize
@@ -271,6 +273,7 @@ func (a *authorizing) notAllowed(policies []*authorizationPolicy, rules []evalua
 	if undecided >= 0 {
 		if a.undecided.IsZero() {
 			a.Decision, a.Policy, a.EnvoyPolicy = AccessUndetermined, rules[undecided].ref, rules[undecided].name
+			a.OpenAllow = true
 		}
 		return
 	}

@@ -147,7 +147,7 @@ func TestAuthorize(t *testing.T) {
 		},
 		{
 			name: "ALLOW that cannot be decided", policies: authz("shop/a {rules: [{from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]}"), request: get("/"),
-			want: Authorization{Decision: AccessUndetermined, Policy: apRef("shop", "a", "spec.rules[0]"), EnvoyPolicy: "ns[shop]-policy[a]-rule[0]"},
+			want: Authorization{Decision: AccessUndetermined, Policy: apRef("shop", "a", "spec.rules[0]"), EnvoyPolicy: "ns[shop]-policy[a]-rule[0]", OpenAllow: true},
 		},
 		// Unknown keys and values that do not parse
 		{

@@ -54,6 +54,7 @@ func (s *Snapshot) findPolicies(w *Workload, custom bool) policiesOn {
 				continue
 			}
 			out.add(p)
+			out.passedOver = append(out.passedOver, s.waypointStatus(p)...)
 		}
 	}
 	out.passedOver = slices.Clip(out.passedOver)

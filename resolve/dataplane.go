@@ -36,6 +36,7 @@ const (
 	RuleWorkloadGateway      RuleID = "workload/gateway-container"
 	RuleWorkloadWaypoint     RuleID = "workload/waypoint-container"
 	RuleWorkloadRedirected   RuleID = "workload/redirected"
+	RuleWorkloadPending      RuleID = "workload/redirection-pending"
 	RuleWorkloadNoProxy      RuleID = "workload/no-proxy"
 	RuleWorkloadEntryTLSMode RuleID = "workload/entry-tls-mode"
 	RuleWorkloadEntryAccount RuleID = "workload/entry-account"
@@ -64,6 +65,12 @@ var workloadRules = []Rule{
 		Template: "annotation ambient.istio.io/redirection is %q", Source: "cni/pkg/util/podutil.go, PodFullyEnrolled",
 	},
 	{
+		ID: RuleWorkloadPending, Stage: StageCapture,
+		Says:     "A pod with the annotation ambient.istio.io/redirection: pending is led to a ztunnel that does not have it yet: nothing gets through until it does. istiod takes it for a pod without a proxy.",
+		Template: "annotation ambient.istio.io/redirection is %q: its connections fail until ztunnel has the pod; the trace takes it for one without a proxy, as istiod does",
+		Source:   "cni/pkg/util/podutil.go, AnnotatePartiallyEnrolledPod",
+	},
+	{
 		ID: RuleWorkloadNoProxy, Stage: StageCapture,
 		Says:     "A running pod without istio-proxy and without ambient redirection is outside the mesh.",
 		Template: "%s has no container istio-proxy and is not captured by ztunnel", Source: "pkg/config/analysis/analyzers/util/in_mesh.go, inMesh",
@@ -89,13 +96,17 @@ var workloadRules = []Rule{
 //
 // 1. A container istio-proxy: a gateway, a waypoint or a sidecar (proxyDataplane).
 // 2. Else the annotation that ztunnel's agent puts on a pod it has captured. Labels do not count: istiod reads the annotation alone.
+// While it says pending, nothing that the rules in the pod lead to ztunnel gets through; to others the pod is not captured.
 // 3. Else nothing.
 func (s *Snapshot) runningDataplane(t PodTemplate) (Dataplane, Step) {
 	if d, step, ok := proxyDataplane(t); ok {
 		return d, step
 	}
-	if v := t.Annotations[annotationRedirection]; v == "enabled" {
+	switch v := t.Annotations[annotationRedirection]; v {
+	case "enabled":
 		return DataplaneAmbient, NewStep(RuleWorkloadRedirected, Applied, t.field("metadata.annotations["+annotationRedirection+"]"), v)
+	case "pending":
+		return DataplaneNone, NewStep(RuleWorkloadPending, Warned, t.field("metadata.annotations["+annotationRedirection+"]"), v)
 	}
 	return DataplaneNone, NewStep(RuleWorkloadNoProxy, None, t.Ref, t.Ref.QualifiedName())
 }

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,13 +36,13 @@ const (
 var kubePublishedRules = []Rule{
 	{
 		ID: RulePublishedSame, Stage: StageGateway, Detail: true,
-		Says:     "What istiod has written into the status of a Gateway, ListenerSet, route or, for ztunnel, AuthorizationPolicy is what the trace finds.",
+		Says:     "What istiod has written into the status of a Gateway, ListenerSet or route, or in an ambient mesh of an AuthorizationPolicy, Service, ServiceEntry or WorkloadEntry, is what the trace finds.",
 		Template: "istiod has written the same about %s: %s",
 		Source:   "pilot/pkg/config/kube/gateway/conditions.go, createRouteStatus; conversion.go, reportGatewayStatus",
 	},
 	{
 		ID: RulePublishedOther, Stage: StageGateway,
-		Says:     "What istiod has written about this very generation of a Gateway, ListenerSet, route or AuthorizationPolicy is not what the trace finds; the trace goes by its own reading.",
+		Says:     "What istiod has written about this very generation of such an object is not what the trace finds; the trace goes by its own reading.",
 		Template: "istiod has written about %s: %s; this trace finds %s, and goes by that",
 		Source:   "pilot/pkg/config/kube/gateway/conditions.go, createRouteStatus; conversion.go, reportGatewayStatus",
 	},
@@ -67,6 +68,8 @@ type published struct {
 	conditions []metav1.Condition
 	// others are the controllers that have written about the field instead.
 	others []string
+	// nothing is what the trace finds where it finds no condition; empty for the words of a Gateway or route.
+	nothing string
 }
 
 // compare is steps 2 to 4; stage is where the object counts.
@@ -109,7 +112,7 @@ func (p published) compareConditions(said []metav1.Condition, ours []KubeConditi
 		for _, c := range said {
 			theirs = append(theirs, conditionWords(c.Type, c.Status, c.Reason)+messageWords(c.Message))
 		}
-		own = []string{"nothing that is Istio's"}
+		own = []string{cmp.Or(p.nothing, "nothing that is Istio's")}
 	}
 	if len(own) > 0 {
 		step := NewStep(RulePublishedOther, Warned, p.at, p.about, strings.Join(theirs, ", "), strings.Join(own, ", "))

@@ -32,7 +32,7 @@ type policyIndex struct {
 	// custom are the AuthorizationPolicies of action CUSTOM, which the others do not hold.
 	custom      map[string][]*authorizationPolicy
 	authorizers map[string]authorizer
-	// targeted are the namespaces in which an AuthorizationPolicy has targetRefs.
+	// targeted are the namespaces in which an AuthorizationPolicy or RequestAuthentication has targetRefs.
 	targeted map[string]bool
 }
 
@@ -90,6 +90,9 @@ func indexPolicies(s *Snapshot) *policyIndex {
 	for _, o := range s.RequestAuthentications {
 		p := &requestPolicy{ref: refOf(securityGroup, requestAuthenticationKind.Kind, o), spec: &o.Spec, selector: newLabelSelector(&o.Spec)}
 		x.request[o.Namespace] = append(x.request[o.Namespace], p)
+		if len(targetRefsOf(&o.Spec)) > 0 {
+			x.targeted[o.Namespace] = true
+		}
 	}
 	trustDomains := s.Mesh.TrustDomains()
 	for _, o := range s.AuthorizationPolicies {

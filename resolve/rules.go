@@ -68,7 +68,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	inboundRules,
 	dnsRules,
 	captureRules, ownAddressRules,
-	ambientRules, waypointRules, waypointPastRules, waypointRouteRules, waypointClusterRules, waypointPortRules, hboneRules, ztunnelHopRules,
+	ambientRules, waypointRules, waypointKindRules, waypointPastRules, waypointRouteRules, waypointClusterRules, waypointPortRules, hboneRules, ztunnelHopRules,
 	walkRules,
 	cleaningRules,
 	grpcRules,

@@ -2,7 +2,6 @@ package resolve
 
 import (
 	"net/netip"
-	"slices"
 	"strconv"
 
 	"istio.io/api/annotation"
@@ -21,7 +20,7 @@ import (
 //     none is no waypoint. Without the label on the object, the two labels of its namespace.
 //  3. The Gateway of that name must have an address in its status, which istiod writes once its first pod is ready and
 //     never takes back. Otherwise there is no waypoint: nothing falls back to the namespace's. The class is not looked at.
-//  4. Its listener (the one of protocol HBONE on port 15008) must allow routes from the object's namespace.
+//  4. Its listener (the one of protocol HBONE on port 15008, or what waypointkind.go says) must allow routes from the object's namespace.
 //  5. Label istio.io/waypoint-for of the Gateway, else of its GatewayClass, else "service", is the traffic it takes: service
 //     or all for Services and ServiceEntries, workload or all for pods and WorkloadEntries.
 //  6. A ServiceEntry of visibility NAMESPACE uses no waypoint of another namespace.
@@ -35,23 +34,24 @@ import (
 
 // Rules of waypoint binding.
 const (
-	RuleWaypointBound       RuleID = "waypoint/bound"
-	RuleWaypointInherited   RuleID = "waypoint/of-namespace"
-	RuleWaypointNone        RuleID = "waypoint/opted-out"
-	RuleWaypointMissing     RuleID = "waypoint/not-found"
-	RuleWaypointNotReady    RuleID = "waypoint/not-ready"
-	RuleWaypointDenied      RuleID = "waypoint/attachment-denied"
-	RuleWaypointTraffic     RuleID = "waypoint/other-traffic"
-	RuleWaypointFor         RuleID = "waypoint/for"
-	RuleWaypointVisibility  RuleID = "waypoint/other-namespace-forbidden"
-	RuleWaypointLabelAlone  RuleID = "waypoint/namespace-label-alone"
-	RuleWaypointCanary      RuleID = "waypoint/canary"
-	RuleWaypointCanaryWrong RuleID = "waypoint/canary-refused"
-	RuleWaypointNoPort      RuleID = "waypoint/no-hbone-port"
-	RuleWaypointDirect      RuleID = "waypoint/dialled-itself"
-	RuleWaypointPassedBy    RuleID = "waypoint/passed-by"
-	RuleWaypointFromIngress RuleID = "waypoint/from-ingress"
-	RuleWaypointIngressNone RuleID = "waypoint/from-ingress-none-ready"
+	RuleWaypointBound        RuleID = "waypoint/bound"
+	RuleWaypointInherited    RuleID = "waypoint/of-namespace"
+	RuleWaypointNone         RuleID = "waypoint/opted-out"
+	RuleWaypointMissing      RuleID = "waypoint/not-found"
+	RuleWaypointNotReady     RuleID = "waypoint/not-ready"
+	RuleWaypointDenied       RuleID = "waypoint/attachment-denied"
+	RuleWaypointTraffic      RuleID = "waypoint/other-traffic"
+	RuleWaypointFor          RuleID = "waypoint/for"
+	RuleWaypointVisibility   RuleID = "waypoint/other-namespace-forbidden"
+	RuleWaypointLabelAlone   RuleID = "waypoint/namespace-label-alone"
+	RuleWaypointCanary       RuleID = "waypoint/canary"
+	RuleWaypointCanaryWrong  RuleID = "waypoint/canary-refused"
+	RuleWaypointNoPort       RuleID = "waypoint/no-hbone-port"
+	RuleWaypointDirect       RuleID = "waypoint/dialled-itself"
+	RuleWaypointPassedBy     RuleID = "waypoint/passed-by"
+	RuleWaypointFromIngress  RuleID = "waypoint/from-ingress"
+	RuleWaypointIngressNone  RuleID = "waypoint/from-ingress-none-ready"
+	RuleWaypointIngressOther RuleID = "waypoint/from-ingress-other-ready"
 )
 
 const waypointSource = "pilot/pkg/serviceregistry/ambient/waypoints.go, "
@@ -154,6 +154,12 @@ var waypointRules = []Rule{
 		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, findServiceWaypoint",
 	},
 	{
+		ID: RuleWaypointIngressOther, Stage: StageWaypoint,
+		Says:     "Gateways share out among the pods of a waypoint and of its canary: where one has none that is ready, the other gets everything.",
+		Template: "waypoint %s has no pod that is ready: of what gateways send, waypoint %s gets everything",
+		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, weightedWaypointEndpoints",
+	},
+	{
 		ID: RuleWaypointDirect, Stage: StageListener,
 		Says:     "A waypoint listens for HBONE on port 15008 alone.",
 		Template: "%s is a waypoint: it listens for HBONE alone, and port %d is closed",
@@ -234,16 +240,20 @@ func (s *Snapshot) WorkloadWaypoint(w *Workload) WaypointBinding {
 //
 // Source: pilot/pkg/xds/endpoints/endpoint_builder.go, findServiceWaypoint; ambient/services.go, ingressUseWaypointFromLabels.
 func (s *Snapshot) IngressUsesWaypoint(svc *Service) (Ref, bool) {
-	at := "metadata.labels[" + label.IoIstioIngressUseWaypoint.Name + "]"
-	if v, ok := svc.Labels[label.IoIstioIngressUseWaypoint.Name]; ok {
-		return svc.Ref.Object().At(at), v == "true" && s.feature(featureIngressWaypoint).on
-	}
-	if ns := s.Namespaces[svc.Namespace]; ns != nil {
-		if v, ok := ns.Labels[label.IoIstioIngressUseWaypoint.Name]; ok {
-			return Ref{Kind: "Namespace", Name: svc.Namespace}.At(at), v == "true" && s.feature(featureIngressWaypoint).on
+	name := label.IoIstioIngressUseWaypoint.Name
+	at, v := svc.Ref.Object(), svc.Labels[name]
+	if _, own := svc.Labels[name]; !own {
+		ns := s.Namespaces[svc.Namespace]
+		if ns == nil {
+			return Ref{}, false
 		}
+		if _, inherited := ns.Labels[name]; !inherited {
+			return Ref{}, false
+		}
+		at, v = Ref{Kind: "Namespace", Name: svc.Namespace}, ns.Labels[name]
 	}
-	return Ref{}, false
+	uses, err := strconv.ParseBool(v)
+	return at.At("metadata.labels[" + name + "]"), err == nil && uses && s.feature(featureIngressWaypoint).on
 }
 
 // waypointOf is steps 2 to 5.
@@ -280,8 +290,11 @@ func (s *Snapshot) waypointOf(o bound) WaypointBinding {
 		b.Steps = append(b.Steps, refused)
 		return b
 	case w.For != o.traffic && w.For != "all":
-		step := NewStep(RuleWaypointTraffic, Skipped, w.Ref.At("metadata.labels["+label.IoIstioWaypointFor.Name+"]"), w.Name(), w.For, o.traffic)
-		b.Steps = append(b.Steps, step)
+		says := w.ForRef
+		if says.IsZero() {
+			says = w.Ref.At("metadata.labels[" + label.IoIstioWaypointFor.Name + "]")
+		}
+		b.Steps = append(b.Steps, NewStep(RuleWaypointTraffic, Skipped, says, w.Name(), w.For, o.traffic))
 		return b
 	case inherited:
 		b.Steps = append(b.Steps, NewStep(RuleWaypointInherited, Matched, b.By, o.ref, w.Name()))
@@ -313,8 +326,12 @@ func (s *Snapshot) usableWaypoint(o bound, who, by, gateway Ref) (*Waypoint, Ste
 		}
 		return w, Step{}
 	}
-	if _, exists := objectNamed(s.KubeGateways, gateway.Namespace, gateway.Name); exists {
-		return nil, NewStep(RuleWaypointNotReady, Skipped, gateway.At("status.addresses"), who, gateway.QualifiedName())
+	if o, exists := objectNamed(s.KubeGateways, gateway.Namespace, gateway.Name); exists {
+		verdict := Skipped
+		if s.Offline && len(o.Status.Conditions) == 0 { // manifests do not say whether it was ready
+			verdict = Warned
+		}
+		return nil, NewStep(RuleWaypointNotReady, verdict, gateway.At("status.addresses"), who, gateway.QualifiedName())
 	}
 	unread, verdict := "", Skipped
 	if gaps := s.GapsOf(schema.GroupKind{Group: k8sgateway.GroupName, Kind: "Gateway"}, gateway.Namespace); len(gaps) > 0 {
@@ -330,8 +347,10 @@ func (s *Snapshot) waypointNamed(namespace, name string) *Waypoint {
 		return nil
 	}
 	w := &Waypoint{Ref: refOf(k8sgateway.GroupName, "Gateway", o), For: "service", gateway: o}
-	if class, ok := objectNamed(s.GatewayClasses, "", string(o.Spec.GatewayClassName)); ok && class.Labels[label.IoIstioWaypointFor.Name] != "" {
-		w.For, w.ForRef = class.Labels[label.IoIstioWaypointFor.Name], refOf(k8sgateway.GroupName, "GatewayClass", class)
+	if class, ok := objectNamed(s.GatewayClasses, "", string(o.Spec.GatewayClassName)); ok {
+		if v, labelled := class.Labels[label.IoIstioWaypointFor.Name]; labelled {
+			w.For, w.ForRef = v, refOf(k8sgateway.GroupName, "GatewayClass", class)
+		}
 	}
 	if v, ok := o.Labels[label.IoIstioWaypointFor.Name]; ok {
 		w.For, w.ForRef = v, w.Ref
@@ -371,7 +390,7 @@ func (s *Snapshot) gatewayAddress(o *k8sgateway.Gateway, ref Ref) string {
 //
 // Source: pilot/pkg/serviceregistry/ambient/waypoints.go, makeAllowedRoutes, makeWaypointSelector.
 func (s *Snapshot) waypointAllows(w *Waypoint, namespace string) (from string, allowed bool) {
-	i := slices.IndexFunc(w.gateway.Spec.Listeners, func(l k8sgateway.Listener) bool { return l.Protocol == "HBONE" && l.Port == hbonePort })
+	i := s.inboundListener(w.gateway)
 	if i < 0 || w.gateway.Spec.Listeners[i].AllowedRoutes == nil || w.gateway.Spec.Listeners[i].AllowedRoutes.Namespaces == nil {
 		return "its own namespace", w.Ref.Namespace == namespace
 	}

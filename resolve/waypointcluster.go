@@ -22,6 +22,8 @@ import (
 //  5. In clusters of 1 without a subset, a subset of the DestinationRule that is called http or tcp, as the cluster's PROTOCOL,
 //     chooses the endpoints.
 //  6. A service of 1 that is not exported to the waypoint's namespace has a cluster, and no endpoints and no DestinationRule.
+//  7. A cluster of 1 that is headless, of resolution NONE or of load balancer PASSTHROUGH has no endpoints to tell apart, and no
+//     HBONE: it connects to the address that the client dialled, in plaintext or the TLS of 4.
 //
 // Source: pilot/pkg/networking/core/listener_waypoint.go, getWaypointDestinationCluster; core/waypoint.go, findWaypointResources,
 // filterWaypointOutboundServices; core/cluster_waypoint.go, buildWaypointInboundVIP, buildWaypointTLSContext;
@@ -35,6 +37,7 @@ const (
 	RuleWaypointTLSIgnored    RuleID = "waypointcluster/tls-mode"
 	RuleWaypointNotExported   RuleID = "waypointcluster/service-not-exported"
 	RuleWaypointOriginalDst   RuleID = "waypointcluster/original-destination"
+	RuleWaypointNoAddress     RuleID = "waypointcluster/no-address"
 	RuleWaypointSubsetName    RuleID = "waypointcluster/subset-of-that-name"
 	RuleWaypointSelector      RuleID = "waypointcluster/workload-selector"
 	RuleWaypointDynamicDNSTLS RuleID = "waypointcluster/dynamic-dns"
@@ -85,10 +88,16 @@ var waypointClusterRules = []Rule{
 		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, BuildClusterLoadAssignment",
 	},
 	{
-		ID: RuleWaypointOriginalDst, Stage: StageLoadBalance,
-		Says:     "A waypoint's cluster that goes to the address dialled is not modelled.",
-		Template: "%s goes to the address that was dialled, which is not modelled at a waypoint: taken to go to the endpoints of the service",
-		Source:   "assumption of the tool",
+		ID: RuleWaypointOriginalDst, Stage: StageTLS,
+		Says:     "A waypoint's cluster of its own that is headless, of resolution NONE or of load balancer PASSTHROUGH connects to the address that the client dialled, past HBONE: captured pods there get plaintext, without an identity.",
+		Template: "%s keeps the address dialled, and has no endpoint to send HBONE to: plaintext",
+		Source:   "pilot/pkg/networking/core/cluster_waypoint.go, buildWaypointInboundVIPCluster; Envoy, source/extensions/clusters/original_dst/original_dst_cluster.cc, chooseHost",
+	},
+	{
+		ID: RuleWaypointNoAddress, Stage: StageListener,
+		Says:     "Gateways ask a waypoint for a service without an address of its own, headless or of one that istiod allocated, as 0.0.0.0. That leads nowhere.",
+		Template: "gateways ask waypoints for %s port %d as 0.0.0.0, as it has no address of its own: nothing takes the connection there",
+		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, buildEnvoyLbEndpoint (serviceVIPs)",
 	},
 	{
 		ID: RuleWaypointDynamicDNSTLS, Stage: StageDestinationRule,
@@ -212,8 +221,12 @@ func (c *Cluster) namedAsProtocol(match DestinationRuleMatch) (Step, bool) {
 // waypointTLS is rule 4.
 func (s *Snapshot) waypointTLS(waypoint *Workload, c *Cluster, e *Endpoint) ClientTLS {
 	tunnel := s.ZtunnelSends(e)
-	if c.Type == ClusterDynamicDNS {
+	switch c.Type {
+	case ClusterDynamicDNS:
 		tunnel = ClientTLS{Mode: ClientPlaintext, Step: tunnel.Step}
+	case ClusterOriginalDst:
+		tunnel = ClientTLS{Mode: ClientPlaintext, Step: NewStep(RuleWaypointOriginalDst, Applied, c.Service.Ref, c.Name)}
+	case ClusterEDS, ClusterStrictDNS, ClusterLogicalDNS:
 	}
 	switch mode := c.Policy.GetTls().GetMode(); {
 	case c.Policy.GetTls() == nil:

@@ -4,13 +4,15 @@ import (
 	"slices"
 
 	"istio.io/api/label"
+	networking "istio.io/api/networking/v1alpha3"
 )
 
 // What a request misses that goes past the waypoint of the service it is addressed to, or finds that there is none.
 //
-//  1. Policies with targetRefs to the service, or to the Gateway that its label istio.io/use-waypoint names, are enforced by
-//     that waypoint and by nobody else. Those that would refuse the request are missed.
-//  2. A ztunnel follows no routes: VirtualServices for the mesh, and Gateway API routes with the service as parent, are missed.
+//  1. AuthorizationPolicies and RequestAuthentications with targetRefs to the service, or to the Gateway that its label
+//     istio.io/use-waypoint names, are enforced by that waypoint and by nobody else. Those that would refuse the request are missed.
+//  2. A ztunnel follows no routes, and applies no DestinationRule: VirtualServices for the mesh, Gateway API routes with the service
+//     as parent, and the DestinationRule that the waypoint would have are missed.
 //  3. A gateway follows its own routes and not these: it misses what the waypoint would follow behind it.
 //  4. A sidecar follows them by itself.
 //
@@ -21,6 +23,7 @@ import (
 const (
 	RuleWaypointPolicyMissed RuleID = "waypoint/policy-passed-by"
 	RuleWaypointRouteMissed  RuleID = "waypoint/routes-passed-by"
+	RuleZtunnelNoRule        RuleID = "ztunnel/no-destination-rule"
 )
 
 var waypointPastRules = []Rule{
@@ -35,6 +38,12 @@ var waypointPastRules = []Rule{
 		Says:     "A gateway follows the routes that name it; those for the mesh are followed by the waypoint behind it, if it sends through one.",
 		Template: "the waypoint would follow its routes for %s; the gateway goes past the waypoint, and past them",
 		Source:   "pilot/pkg/networking/core/listener_waypoint.go, getVirtualServiceForWaypoint",
+	},
+	{
+		ID: RuleZtunnelNoRule, Stage: StageDestinationRule,
+		Says:     "A ztunnel applies no DestinationRule: subsets, load balancing, limits and TLS of one need a waypoint, also where routes do not matter.",
+		Template: "has no effect: ztunnel applies no DestinationRule, and no waypoint takes the request",
+		Source:   ztunnelOutbound,
 	},
 }
 
@@ -67,7 +76,7 @@ func (s *Snapshot) Missed(q PastWaypoint) []Step {
 func (s *Snapshot) missed(q PastWaypoint) []Step {
 	switch q.Sender {
 	case DataplaneAmbient:
-		return append(s.missedRoutes(q, RuleZtunnelL4Only), s.missedPolicy(q)...)
+		return slices.Concat(s.missedRoutes(q, RuleZtunnelL4Only), s.missedDestinationRule(q), s.missedPolicy(q))
 	case DataplaneGateway:
 		if q.Binding.Named.IsZero() {
 			return s.missedPolicy(q)
@@ -92,11 +101,34 @@ func (s *Snapshot) missedPolicy(q PastWaypoint) []Step {
 	if !chain.HTTP {
 		request = nil
 	}
-	a := s.Authorize(s.waypointBefore(q), &q.Connection, request)
+	waypoint := s.waypointBefore(q)
+	if request != nil {
+		request = request.Clone()
+		tokens := s.RequestAuthentication(waypoint, request)
+		if tokens.Status != 0 && !tokens.Rule.IsZero() {
+			step := NewStep(RuleWaypointPolicyMissed, Skipped, tokens.Rule).meantFor(true)
+			step.Stage = StageRequestAuthentication
+			return []Step{step}
+		}
+		tokens.Carry(request)
+	}
+	a := s.Authorize(waypoint, &q.Connection, request)
 	if a.Decision == AccessAllowed || a.Policy.IsZero() {
 		return nil
 	}
 	return []Step{NewStep(RuleWaypointPolicyMissed, Skipped, a.Policy).meantFor(true)}
+}
+
+// missedDestinationRule is rule 2. Of TLS that nobody originates the answer hangs.
+func (s *Snapshot) missedDestinationRule(q PastWaypoint) []Step {
+	match := s.destinationRuleFor(s.waypointBefore(q), q.Service, false)
+	if match.Rule == nil {
+		return nil
+	}
+	policy, _ := policyAt{policy: match.Rule.GetTrafficPolicy()}.forPort(uint32(q.Port))
+	mode := policy.policy.GetTls().GetMode()
+	originates := mode == networking.ClientTLSSettings_SIMPLE || mode == networking.ClientTLSSettings_MUTUAL
+	return []Step{NewStep(RuleZtunnelNoRule, Skipped, match.Ref).meantFor(originates)}
 }
 
 // waypointBefore is a pod of the waypoint that the service names, as it would stand before the service.

@@ -141,7 +141,7 @@ func TestRunningDataplane(t *testing.T) {
 		{"label without a proxy is nothing", "labels: {istio: ingressgateway}", "{containers: [{name: app}]}", DataplaneNone, RuleWorkloadNoProxy},
 		{"waypoint", "", "{containers: [{name: istio-proxy, args: [proxy, waypoint]}]}", DataplaneWaypoint, RuleWorkloadWaypoint},
 		{"redirected", "annotations: {ambient.istio.io/redirection: enabled}", "{containers: [{name: app}]}", DataplaneAmbient, RuleWorkloadRedirected},
-		{"redirection pending", "annotations: {ambient.istio.io/redirection: pending}", "{containers: [{name: app}]}", DataplaneNone, RuleWorkloadNoProxy},
+		{"redirection pending", "annotations: {ambient.istio.io/redirection: pending}", "{containers: [{name: app}]}", DataplaneNone, RuleWorkloadPending},
 		{"label is not redirection", "labels: {istio.io/dataplane-mode: ambient}", "{containers: [{name: app}]}", DataplaneNone, RuleWorkloadNoProxy},
 		{"sidecar beats redirection", "annotations: {ambient.istio.io/redirection: enabled}", "{containers: [{name: istio-proxy, args: [proxy, sidecar]}]}", DataplaneSidecar, RuleWorkloadSidecar},
 	}

@@ -15,7 +15,8 @@ import (
 //
 //  1. The application's names are answered by ztunnel itself: ServiceEntries resolve to their addresses, or those that
 //     istiod gave them. What has no address resolves outside, and its connections pass through.
-//  2. An address of a workload is that workload; else the service that has it: the client's namespace first.
+//  2. An address of a workload is that workload; else the service that has it, and else the ServiceEntry with the narrowest range
+//     around it: the client's namespace first.
 //  3. A service's port must be declared, and have an endpoint that is ready (or the Service publishes those that are not).
 //     internalTrafficPolicy and trafficDistribution count; load balancing is random otherwise.
 //  4. A ServiceEntry of resolution NONE passes through; a wildcard host of DYNAMIC_DNS needs a waypoint.
@@ -48,14 +49,14 @@ const ztunnelOutbound = "ztunnel, src/proxy/outbound.rs, build_request"
 var ztunnelHopRules = []Rule{
 	{
 		ID: RuleZtunnelService, Stage: StageListener,
-		Says:     "A ztunnel takes a connection for the service that has the address dialled; of services in several namespaces the client's own first.",
+		Says:     "A ztunnel takes a connection for the service that has the address dialled, else for the ServiceEntry with the narrowest range around it; of services in several namespaces the client's own first.",
 		Template: "%s an address of %s",
-		Source:   "ztunnel, src/state.rs, find_address",
+		Source:   "ztunnel, src/state.rs, find_address; src/state/service.rs, get_best_by_vip",
 	},
 	{
 		ID: RuleZtunnelWorkload, Stage: StageListener,
 		Says:     "A connection to the address of a pod is for that pod: the waypoint of a Service in front of it has no part in it.",
-		Template: "%s is the address of %s: no Service and no waypoint of a Service counts",
+		Template: "%s is the address of %s: no Service and no waypoint of a Service counts%s",
 		Source:   "ztunnel, src/state.rs, find_address",
 	},
 	{
@@ -205,6 +206,25 @@ func (s *Snapshot) ztunnelEntry(w *Workload, name string) *Service {
 		}
 		rest = parent
 	}
+}
+
+// ZtunnelRange is the ServiceEntry of step 2 that has a range around the address; nil for none.
+func (s *Snapshot) ZtunnelRange(client *Workload, ip netip.Addr) *Service {
+	var found *Service
+	narrowest := -1
+	for _, svc := range s.Services() {
+		visibility := s.visibilityAtZtunnel(svc)
+		own := svc.Namespace == client.Namespace
+		if svc.Registry != RegistryExternal || visibility == mesh.ServiceEntryVisibility_NONE || visibility == mesh.ServiceEntryVisibility_NAMESPACE && !own {
+			continue
+		}
+		for _, a := range svc.Addresses {
+			if bits := a.Prefix.Bits(); a.IsCIDR() && a.Prefix.Contains(ip) && (bits > narrowest || bits == narrowest && own && found.Namespace != client.Namespace) {
+				found, narrowest = svc, bits
+			}
+		}
+	}
+	return found
 }
 
 // ZtunnelEndpoints is step 3 for a port that the service has: those that ztunnel may send to, and steps that say why not others.

@@ -46,6 +46,14 @@ const (
 	ztunnelDeniedBy   = ztunnelRejected + "explicitly denied by: "
 )
 
+// ZtunnelRejection is the error that ztunnel logs where a policy, NAMESPACE/NAME, denies a connection, or with NoPolicy none allows it.
+func ZtunnelRejection(policy string) string {
+	if policy == NoPolicy {
+		return ztunnelNotAllowed
+	}
+	return ztunnelDeniedBy + policy
+}
+
 // AuthorizeAtZtunnel tells what the ztunnel of the workload that receives makes of a connection. A refusal by a PeerAuthentication has
 // it as Policy, and as EnvoyPolicy the name of the policy that istiod makes of it.
 func (s *Snapshot) AuthorizeAtZtunnel(server *Workload, c ZtunnelConnection) Authorization {
@@ -84,10 +92,7 @@ func (s *Snapshot) AuthorizeAtZtunnel(server *Workload, c ZtunnelConnection) Aut
 		a.Gaps = slices.Concat(mtls.Gaps, a.Gaps)
 	}
 	if a.Decision == AccessDenied {
-		a.Details = ztunnelDeniedBy + a.EnvoyPolicy
-		if a.EnvoyPolicy == NoPolicy {
-			a.Details = ztunnelNotAllowed
-		}
+		a.Details = ZtunnelRejection(a.EnvoyPolicy)
 	}
 	a.Steps = slices.Concat(mtls.Steps, a.PassedOver, a.Steps)
 	a.PassedOver = nil
@@ -111,7 +116,10 @@ func (s *Snapshot) findZtunnelPolicies(w *Workload) policiesOn {
 			if sent {
 				found = append(found, p)
 			}
-			if sent || p.selector.selects(target.labels) {
+			switch {
+			case s.targets(p, w):
+				out.passedOver = append(out.passedOver, s.waypointStatus(p)...)
+			case sent || p.selector.selects(target.labels):
 				out.passedOver = append(out.passedOver, s.ztunnelStatus(p)...)
 			}
 		}
@@ -188,26 +196,46 @@ func (s *Snapshot) targets(p *authorizationPolicy, w *Workload) bool {
 }
 
 // relevant are the steps of policies that ztunnel does not have. One of which no rule is about the request was not meant for it, nor
-// one for a waypoint through which it came.
+// one for a waypoint through which it came. ALLOW policies for a waypoint would not have held up what a rule of theirs allows, and
+// all else they would.
 func (a *authorizing) relevant(steps []Step) []Step {
 	hangs := func(step Step) bool { return step.Meant && step.Rule != RuleZtunnelEmptySelector }
 	if !slices.ContainsFunc(steps, hangs) {
 		return steps
 	}
 	steps = slices.Clone(steps)
-	policies := a.snapshot.index.policies()
+	allow, allowed := map[int]bool{}, false
 	for i, step := range steps {
 		if !hangs(step) {
 			continue
 		}
-		for _, p := range slices.Concat(policies.custom[step.Ref.Namespace], policies.authorization[step.Ref.Namespace]) {
-			if p.ref == step.Ref.Object() {
-				passed := step.Rule == RuleZtunnelTargetRefs && a.unseen.Original != ""
-				steps[i].Meant = !passed && slices.ContainsFunc(p.rulesAt(ztunnel), a.concerns)
-			}
+		p := a.snapshot.index.policies().named(step.Ref)
+		if p == nil {
+			continue
+		}
+		elsewhere := step.Rule == RuleZtunnelTargetRefs
+		about := slices.ContainsFunc(p.rulesAt(ztunnel), a.concerns)
+		if allow[i] = elsewhere && p.spec.GetAction() == apisecurity.AuthorizationPolicy_ALLOW; allow[i] {
+			allowed = allowed || about
+		}
+		steps[i].Meant = about && (!elsewhere || a.unseen.Original == "")
+	}
+	for i := range steps {
+		if allow[i] {
+			steps[i].Meant = !allowed && a.unseen.Original == ""
 		}
 	}
 	return steps
+}
+
+// named is the AuthorizationPolicy of which a field is meant; nil for none.
+func (x *policyIndex) named(ref Ref) *authorizationPolicy {
+	for _, p := range slices.Concat(x.custom[ref.Namespace], x.authorization[ref.Namespace]) {
+		if p.ref == ref.Object() {
+			return p
+		}
+	}
+	return nil
 }
 
 // tokensAtZtunnel tells of RequestAuthentications that select the workload, of which ztunnel knows nothing.

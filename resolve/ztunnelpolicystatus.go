@@ -67,14 +67,9 @@ func (p *authorizationPolicy) fitsZtunnel() bool {
 
 // ztunnelStatus holds the status of an AuthorizationPolicy against the condition.
 func (s *Snapshot) ztunnelStatus(p *authorizationPolicy) []Step {
-	said := published{about: p.ref, at: p.ref.At("status.conditions"), generation: p.generation}
-	for _, c := range p.status {
-		if c.GetType() == conditionZtunnelAccepted {
-			said.conditions = append(said.conditions, metav1.Condition{
-				Type: c.GetType(), Status: metav1.ConditionStatus(c.GetStatus()), Reason: c.GetReason(), Message: c.GetMessage(),
-				ObservedGeneration: c.GetObservedGeneration(),
-			})
-		}
+	said := published{
+		about: p.ref, at: p.ref.At("status.conditions"), generation: p.generation,
+		conditions: conditionsOf(kubeConditions(p.status), conditionZtunnelAccepted),
 	}
 	// istiod may be told to write none (AMBIENT_ENABLE_STATUS): that there is nothing says nothing.
 	if ours := s.ztunnelConditions(p); len(ours) > 0 && len(said.conditions) > 0 {

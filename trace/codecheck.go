@@ -58,6 +58,7 @@ var advice = map[Code]codeAdvice{
 			resolve.RuleKubeListenerClientCA,
 			resolve.RuleKubeListenerProtocol,
 			resolve.RuleKubeListenerWithoutTLS,
+			resolve.RuleWaypointNoAddress,
 		},
 	},
 	CodePortNotInService: {
@@ -289,6 +290,7 @@ var advice = map[Code]codeAdvice{
 		rules: []resolve.RuleID{
 			resolve.RuleGatewayNoFilterChain,
 			resolve.RuleWaypointDirect,
+			resolve.RuleWaypointNoAddress,
 			resolve.RuleWaypointNotOwn,
 			resolve.RuleWaypointPortClosed,
 			resolve.RuleWaypointWildcardTLS,

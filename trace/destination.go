@@ -141,11 +141,7 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.toOwnHost(p, r, cluster)
 		return
 	}
-	keepsAddress := cluster.Type == resolve.ClusterOriginalDst && !r.gateway && !r.waypoint
-	if cluster.Type == resolve.ClusterOriginalDst && r.waypoint {
-		p.note(resolve.NewStep(resolve.RuleWaypointOriginalDst, resolve.Warned, svc.Ref, cluster.Name))
-		p.lower(Undetermined)
-	}
+	keepsAddress := cluster.Type == resolve.ClusterOriginalDst && !r.gateway
 	if step, ignored := cluster.IgnoredTLS(); ignored {
 		p.note(step)
 	}
@@ -153,12 +149,12 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.noOriginal(p, svc.Ref)
 		return
 	}
-	if !r.waypoint && w.ingressToWaypoint(p, r, svc, port) {
+	if !r.waypoint && w.ingressToWaypoint(p, r, cluster) {
 		return
 	}
 	w.asked.balances(w.snapshot, cluster)
 	endpoints, steps := w.snapshot.Endpoints(r.workload, svc, port)
-	if keepsAddress && (svc.Resolution != resolve.Passthrough || dialsOther(r.dialled, svc, endpoints)) {
+	if keepsAddress && (r.waypoint || svc.Resolution != resolve.Passthrough || dialsOther(r.dialled, svc, endpoints)) {
 		w.toDialled(p, r, cluster, endpoints)
 		return
 	}

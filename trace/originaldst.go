@@ -14,9 +14,15 @@ import (
 //  2. It dialled something else (a Host header or a route led here), or the service is another one, whose load
 //     balancer is PASSTHROUGH: kube-proxy, the workload that has the address, or a host outside gets what was
 //     meant for the service. Only the targetPort of a ServiceEntry of resolution NONE changes the port.
+//  3. At a waypoint it is the address that HBONE is asked for: that of the service which the client dialled, wherever the route
+//     leads. The connection goes there past HBONE, in plaintext or in TLS of a DestinationRule.
+//  4. Gateways ask HBONE for a service without an address, headless or of an allocated one, as 0.0.0.0: the waypoint then connects
+//     to its own pod.
 //
-// Source: pilot/pkg/networking/core/cluster.go, convertResolution; cluster_builder.go, buildCluster;
-// Envoy, Original destination service discovery.
+// Source: pilot/pkg/networking/core/cluster.go, convertResolution; cluster_builder.go, buildCluster; cluster_waypoint.go,
+// buildWaypointInboundVIPCluster; pilot/pkg/xds/endpoints/endpoint_builder.go, buildEnvoyLbEndpoint;
+// Envoy, Original destination service discovery; source/extensions/clusters/original_dst/original_dst_cluster.cc, chooseHost;
+// source/extensions/transport_sockets/internal_upstream/internal_upstream.cc.
 
 // dialsOther reports whether the application dialled something else than the service.
 func dialsOther(d resolve.Dialled, svc *resolve.Service, endpoints []*resolve.Endpoint) bool {
@@ -42,6 +48,10 @@ func (w *walk) toDialled(p *path, r *router, cluster *resolve.Cluster, endpoints
 	p.note(resolve.Behind(svc, endpoints)...) // they decide about mTLS
 	tls := p.named(w.snapshot.ClientTLSFor(r.workload, cluster, &resolve.Endpoint{Ref: svc.Ref}))
 	p.note(tls.Step)
+	if r.nameless {
+		w.endAt(p, w.refused(p, CodeNoGatewayPort), resolve.NewStep(resolve.RuleWaypointNoAddress, resolve.Warned, d.Service.Ref, d.Service.Hostname, d.Port))
+		return
+	}
 	if w.originates(p, w.snapshot.ClientCertificates(r.workload, cluster, tls)) {
 		w.connect(p, d, tls)
 	}

@@ -14,7 +14,7 @@ type router struct {
 	workload *resolve.Workload
 	scope    *resolve.Scope
 	gateway  bool
-	// dialled is where the application connected to, on a sidecar.
+	// dialled is where the application connected to, on a sidecar and at a waypoint.
 	dialled resolve.Dialled
 	// port is the listener's: the service port on a sidecar, the server's port number on a gateway.
 	port int
@@ -22,8 +22,9 @@ type router struct {
 	tls bool
 	// allPorts is set where routes look destinations up among services of all ports.
 	allPorts bool
-	// waypoint is set where a waypoint routes what is addressed to one of its services.
-	waypoint bool
+	// waypoint is set where a waypoint routes what is addressed to one of its services, and nameless where that was asked for
+	// without an address.
+	waypoint, nameless bool
 	// socket is set where the application connected to the sidecar itself.
 	socket bool
 }

@@ -113,14 +113,24 @@ func refusedByAuthorizer(check resolve.CustomCheck, request *resolve.HTTPRequest
 
 // refusedByPolicy is the end of a request that a policy refuses which could not be decided.
 func refusedByPolicy(result resolve.Authorization, request *resolve.HTTPRequest) Alternative {
-	a := Alternative{Decision: Denied, Code: CodePolicyDeny, By: result.Policy, Reason: result.Policy.Object().String() + " refuses"}
-	if result.EnvoyPolicy != "" {
-		a.ResponseCodeDetails = "rbac_access_denied_matched_policy[" + result.EnvoyPolicy + "]"
+	a, name := refused(result)
+	if name != "" {
+		a.ResponseCodeDetails = "rbac_access_denied_matched_policy[" + name + "]"
 	}
 	if request != nil {
 		a.HTTPStatus = 403
 	}
 	return a
+}
+
+// refused is the end by a policy that could not be decided, with the name under which a log has that.
+func refused(result resolve.Authorization) (Alternative, string) {
+	a := Alternative{Decision: Denied, Code: CodePolicyDeny, By: result.Policy, Reason: result.Policy.Object().String() + " refuses"}
+	if !result.OpenAllow {
+		return a, result.EnvoyPolicy
+	}
+	a.Code, a.Reason = CodePolicyNoAllow, "no rule allows it"
+	return a, resolve.NoPolicy
 }
 
 // keptOut are the rules of the clauses that keep a request out without being the refusal itself.

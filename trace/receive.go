@@ -116,11 +116,20 @@ func (w *walk) deaf(p *path, a arrival) bool {
 
 // withoutProxy is an application that reads the connection as it comes.
 func (w *walk) withoutProxy(p *path, a arrival) {
+	w.halfCaptured(p, a.workload)
 	if step := a.workload.DataplaneStep; step.Rule != "" {
 		w.uncaptured(p, a, a.tls.Step.Ref, step)
 		return
 	}
 	w.uncaptured(p, a, a.tls.Step.Ref)
+}
+
+// halfCaptured lowers the certainty where a pod is led to a ztunnel that does not have it yet: what comes of that is over in a moment,
+// or not.
+func (w *walk) halfCaptured(p *path, pod *resolve.Workload) {
+	if pod.DataplaneStep.Rule == resolve.RuleWorkloadPending {
+		p.lower(Undetermined)
+	}
 }
 
 // uncaptured is a connection that no proxy takes before the application, as the steps say. Istio mTLS is the fault of culprit.

@@ -116,6 +116,7 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 	if client.DataplaneStep.Rule != "" {
 		p.note(client.DataplaneStep)
 	}
+	w.halfCaptured(p, client)
 	var scope *resolve.Scope
 	var scopeSteps []resolve.Step
 	if client.Dataplane == resolve.DataplaneSidecar {

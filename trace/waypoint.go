@@ -124,6 +124,11 @@ func (w *walk) chooseWaypointChain(p *path, v *waypoint) bool {
 		v.chain = resolve.WaypointWorkloadPort(p.payload())
 		return true
 	}
+	if v.to.nameless && !v.to.service.Headless() { // waypoints know it by the address that istiod allocated
+		step := resolve.NewStep(resolve.RuleWaypointNoAddress, resolve.Warned, v.to.service.Ref, v.to.service.Hostname, v.to.port)
+		w.broken(p, CodeNoFilterChain, "UC", closedByPeer, step)
+		return false
+	}
 	p.note(w.snapshot.GapSteps(resolve.StageHost)...)
 	chain, step, takes := w.snapshot.WaypointServicePort(v.to.service, v.to.port, p.payload())
 	v.chain = chain
@@ -146,6 +151,8 @@ func (v *waypoint) connection(p *path, request *resolve.HTTPRequest) *resolve.Co
 		Peer: p.hop().Peer, SourceIP: p.senderIP, RemoteIP: p.sidecarRemoteIP(request), DestinationPort: v.to.port, TLS: resolve.TLSOpened,
 	}
 	switch {
+	case v.to.dialled.Address.Prefix.IsValid() && v.to.dialled.Address.Prefix.IsSingleIP():
+		c.DestinationIP = v.to.dialled.Address.Prefix.Addr()
 	case v.to.service != nil:
 		c.DestinationIP = v.to.service.DialledIP()
 	default:
@@ -175,7 +182,7 @@ func (w *walk) waypointRoutes(p *path, v *waypoint) {
 // waypointRouter looks destinations up among all services that the waypoint sees.
 func (w *walk) waypointRouter(v *waypoint) *router {
 	scope, _ := w.snapshot.Scope(v.workload)
-	return &router{workload: v.workload, scope: scope, port: v.to.port, allPorts: true, waypoint: true}
+	return &router{workload: v.workload, scope: scope, port: v.to.port, allPorts: true, waypoint: true, nameless: v.to.nameless, dialled: v.to.dialled}
 }
 
 // waypointStream forwards bytes: to a tls or tcp route, else to the service itself.

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -48,6 +49,9 @@ func (w *walk) fromZtunnel(p *path, client *resolve.Workload, dialled resolve.Re
 		server := w.snapshot.WorkloadAt(ip)
 		e := &resolve.Endpoint{Address: ip.String(), Port: d.Port, Workload: server, Labels: server.Labels, Count: 1, Weight: 1, Ref: server.Owner}
 		w.ztunnelToPod(p, client, d, w.groupEndpoints([]*resolve.Endpoint{e})[0])
+	case ip.IsValid() && w.snapshot.ZtunnelRange(client, ip) != nil:
+		d.Service = w.snapshot.ZtunnelRange(client, ip)
+		w.ztunnelToService(p, client, d)
 	default:
 		p.note(resolve.NewStep(resolve.RuleZtunnelPassthrough, resolve.None, resolve.Ref{}, hostOf(d, w.request.Host)))
 		p.via = CodePassthrough
@@ -64,10 +68,10 @@ func (w *walk) ztunnelToService(p *path, client *resolve.Workload, d resolve.Dia
 		address = w.request.Host + " resolves to"
 	}
 	p.note(resolve.NewStep(resolve.RuleZtunnelService, resolve.Matched, svc.Ref, address, svc.Ref.Object().String()))
-	binding := w.snapshot.ServiceWaypoint(svc)
+	binding := w.waypointOf(svc)
 	if binding.Waypoint != nil {
 		p.note(binding.Steps...)
-		w.toWaypoints(p, client, binding, tunnelled{service: svc, port: d.Port})
+		w.toWaypoints(p, client, binding, tunnelled{service: svc, port: d.Port, dialled: d})
 		return
 	}
 	w.withoutWaypoint(p, svc, d.Port, binding)
@@ -100,9 +104,17 @@ func (w *walk) ztunnelToService(p *path, client *resolve.Workload, d resolve.Dia
 func (w *walk) ztunnelToPod(p *path, client *resolve.Workload, d resolve.Dialled, g *group) {
 	p.dest = Destination{Host: hostOf(d, w.request.Host), Port: d.Port}
 	if server := g.first.Workload; server != nil {
-		p.note(resolve.NewStep(resolve.RuleZtunnelWorkload, resolve.Matched, server.Owner, w.request.Host, server.Owner.String()))
 		binding := w.snapshot.WorkloadWaypoint(server)
+		var missed []resolve.Step
+		if binding.Waypoint == nil {
+			missed = w.missedByPod(p, d, server)
+		}
+		step := resolve.NewStep(resolve.RuleZtunnelWorkload, resolve.Matched, server.Owner, w.request.Host, server.Owner.String(), wouldRefuse(missed))
+		step.Meant = slices.ContainsFunc(missed, meant)
+		p.note(step)
 		p.note(binding.Steps...)
+		p.note(w.snapshot.StatusOfWorkloadWaypoint(server, binding)...)
+		p.note(missed...)
 		if binding.Waypoint != nil {
 			w.toWaypoints(p, client, binding, tunnelled{workload: server, port: d.Port})
 			return
@@ -123,6 +135,9 @@ type tunnelled struct {
 	service  *resolve.Service
 	workload *resolve.Workload
 	port     int
+	// dialled is the address of the service that the authority has. nameless is set where it has none, and the authority is 0.0.0.0.
+	dialled  resolve.Dialled
+	nameless bool
 }
 
 // String names it as the log does.
@@ -159,8 +174,13 @@ func (w *walk) toWaypoint(p *path, client *resolve.Workload, waypoint *resolve.W
 	if len(pods) == 0 {
 		return false
 	}
+	unmodelled, ends := w.snapshot.UnmodelledWaypoint(waypoint)
 	for _, g := range w.groupEndpoints(pods) {
 		branch := p.branch(g.part)
+		if ends {
+			w.intoUnmodelled(branch, g, unmodelled)
+			continue
+		}
 		if g.first.Workload == nil {
 			branch.lower(Undetermined)
 			w.outside(branch, g.first, resolve.ClientTLS{Mode: resolve.ClientPlaintext})
@@ -169,6 +189,15 @@ func (w *walk) toWaypoint(p *path, client *resolve.Workload, waypoint *resolve.W
 		w.throughWaypoint(branch, arrival{workload: g.first.Workload, port: g.first.Port, tls: w.snapshot.ZtunnelSends(g.first)}, to)
 	}
 	return true
+}
+
+// intoUnmodelled ends at a waypoint of which it is not known what it does, as the step says.
+func (w *walk) intoUnmodelled(p *path, g *group, step resolve.Step) {
+	if pod := g.first.Workload; pod != nil {
+		p.enter(Hop{Proxy: resolve.DataplaneWaypoint, Direction: AtGateway, Workload: pod.Owner, TLS: TLSHBONE})
+		p.dest.Workloads, p.dest.Endpoints = []resolve.Ref{pod.Owner}, g.count
+	}
+	w.endAt(p, Outcome{Decision: Delivered, Certainty: Undetermined, By: p.by}, step)
 }
 
 // ztunnelCloses ends a connection that the client's ztunnel can send nowhere.
@@ -231,9 +260,13 @@ func (w *walk) admitted(p *path, result resolve.Authorization) bool {
 		return true
 	case resolve.AccessUndetermined:
 		p.lower(Undetermined)
-		p.suppose(result.Policy.Object().String()+" lets it pass", refusedByPolicy(result, nil))
+		p.suppose(result.Policy.Object().String()+" lets it pass", p.rejectedByPolicy(result))
 		return true
 	case resolve.AccessDenied:
+		if !result.Undecided.IsZero() {
+			first := resolve.Authorization{Policy: result.Undecided, EnvoyPolicy: result.UndecidedPolicy}
+			p.suppose(result.Undecided.Object().String()+" does not deny before", p.rejectedByPolicy(first))
+		}
 	}
 	o := Outcome{Decision: Denied, ResponseFlags: "DENY", ResponseCodeDetails: result.Details, By: result.Policy, Code: CodePolicyDeny, Hint: result.Hint}
 	if result.EnvoyPolicy == resolve.NoPolicy {
@@ -244,4 +277,14 @@ func (w *walk) admitted(p *path, result resolve.Authorization) bool {
 	}
 	w.rejected(p, o, result.Steps)
 	return false
+}
+
+// rejectedByPolicy is the end of a connection that a policy of ztunnel's refuses which could not be decided.
+func (p *path) rejectedByPolicy(result resolve.Authorization) Alternative {
+	a, name := refused(result)
+	a.ResponseFlags, a.ResponseCodeDetails = "DENY", resolve.ZtunnelRejection(name)
+	if p.routed {
+		a.HTTPStatus = 503
+	}
+	return a
 }

@@ -25,6 +25,7 @@ var readAnnotations = []string{
 	annotation.AmbientBypassInboundCapture.Name,
 	annotation.AmbientDnsCapture.Name,
 	annotation.AmbientRedirection.Name,
+	annotation.AmbientWaypointInboundBinding.Name,
 	annotation.GatewayNameOverride.Name,
 	annotation.GatewayServiceAccount.Name,
 	annotation.InjectTemplates.Name,

@@ -151,7 +151,7 @@ func (p *page) steps(rows []mark, outcomes []int, bad bool) []stepData {
 		case m.omitted != nil:
 			settle()
 			out = append(out, stepData{Omitted: escape(string(m.omitted.Stage)) + ": " + count(m.omitted.Count, "other") + " rejected; --explain full shows them"})
-		case m.step.Verdict == resolve.Skipped:
+		case m.step.Verdict == resolve.Skipped && !p.overlooks(m.step):
 			rejected = append(rejected, p.step(m.step, outcomes))
 		default:
 			settle()

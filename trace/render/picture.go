@@ -240,6 +240,12 @@ func (r *renderer) decides(s *resolve.Step, outcomes []int) bool {
 	})
 }
 
+// overlooks reports whether the step is the one that the first line leads to: nothing happens by it, and a person looks for it.
+func (r *renderer) overlooks(s *resolve.Step) bool {
+	steps := r.trace.Overlooked()
+	return len(steps) > 0 && s.Meant && s.Ref == steps[0].Ref && s.Rule == steps[0].Rule
+}
+
 // remarks are the steps that a picture without pages of its own shows beside a box; see PictureOptions.Detail.
 func (r *renderer) remarks(rows []mark, outcomes []int, failed bool, detail trace.Detail) []line {
 	var out []line
@@ -251,7 +257,7 @@ func (r *renderer) remarks(rows []mark, outcomes []int, failed bool, detail trac
 			continue
 		}
 		s := m.step
-		decides := r.decides(s, outcomes) || s.Verdict == resolve.Warned
+		decides := r.decides(s, outcomes) || s.Verdict == resolve.Warned || r.overlooks(s)
 		sign, _ := signOf(s.Verdict)
 		l := line{}.text(asPlain, sign)
 		if string(s.Stage) != s.Ref.Kind {
