@@ -181,7 +181,14 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.unavailableBy(p, CodeSubsetEmpty, "UH", "no_healthy_upstream", decisive(steps), cluster.SubsetRef)
 		return
 	}
-	healthy, steps := w.snapshot.Balance(r.workload, cluster, inSubset)
+	reached, steps := w.snapshot.AcrossNetworks(r.workload, cluster, inSubset)
+	p.noteNetworks(steps)
+	if len(reached) == 0 {
+		p.note(resolve.Behind(svc, inSubset)...)
+		w.unavailableBy(p, CodeNetworkUnreachable, "UH", "no_healthy_upstream", decisive(steps), svc.Ref)
+		return
+	}
+	healthy, steps := w.snapshot.Balance(r.workload, cluster, reached)
 	p.note(steps...)
 	if len(healthy) == 0 {
 		p.note(resolve.Behind(svc, inSubset)...)

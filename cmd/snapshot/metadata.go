@@ -41,6 +41,7 @@ var readAnnotations = []string{
 	annotation.SidecarTrafficIncludeInboundPorts.Name,
 	annotation.SidecarTrafficIncludeOutboundIPRanges.Name,
 	annotation.SidecarTrafficIncludeOutboundPorts.Name,
+	annotation.TrafficNodeSelector.Name,
 	consts.BundleVersionAnnotation,
 	"internal.istio.io/gateway-service",
 	"internal.istio.io/route-semantics",
