@@ -67,7 +67,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	inboundRules,
 	dnsRules,
 	captureRules, ownAddressRules,
-	networkRules, networkReachRules,
+	networkRules, networkReachRules, meshClusterRules,
 	ambientRules, waypointRules, waypointPastRules, waypointRouteRules, waypointClusterRules, waypointPortRules, hboneRules, ztunnelHopRules,
 	walkRules,
 	cleaningRules,

@@ -445,7 +445,9 @@ func (s *Snapshot) add(r Sourced) {
 	case *networkingk8s.IngressClass:
 		s.IngressClasses = append(s.IngressClasses, o)
 	case *corev1.Secret:
-		s.Secrets = append(s.Secrets, NewSecret(o.Namespace, o.Name, string(o.Type)))
+		secret := NewSecret(o.Namespace, o.Name, string(o.Type))
+		secret.Labels, secret.Annotations = o.Labels, o.Annotations
+		s.Secrets = append(s.Secrets, secret)
 	case *corev1.ConfigMap:
 		s.ConfigMaps = append(s.ConfigMaps, o)
 	default:

@@ -163,6 +163,9 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		return
 	}
 	p.note(steps...)
+	if !keepsAddress {
+		p.note(w.snapshot.ElsewhereToo(svc)...)
+	}
 	if keepsAddress {
 		endpoints = othersOnly(w.whereDialled(endpoints, svc, r.dialled), r.workload, r.dialled)
 	}

@@ -73,6 +73,7 @@ func (w *walk) passOn(p *path, gw *resolve.Workload, svc *resolve.Service, port 
 	w.asked.balances(w.snapshot, cluster)
 	endpoints, steps := w.snapshot.Endpoints(gw, svc, port)
 	p.note(steps...)
+	p.note(w.snapshot.ElsewhereToo(svc)...)
 	if len(endpoints) == 0 {
 		w.unavailableBy(p, CodeNoEndpoints, "UH", "no_healthy_upstream", decisive(steps), svc.Ref)
 		return
