@@ -26,6 +26,8 @@ type Deps struct {
 	// Watch is Cluster again and again.
 	Watch      func(context.Context, *rest.Config, load.ClusterOptions) (Watcher, error)
 	MeshConfig func(data []byte, name string) (*meshconfig.MeshConfig, []string, error)
+	// MeshNetworks reads one file, too.
+	MeshNetworks func(data []byte, name string) (*meshconfig.MeshNetworks, []string, error)
 	// Names asks an API server for what completes one word.
 	Names func(context.Context, *rest.Config, load.ClusterOptions, ...load.NameQuery) (resolve.Input, error)
 	// Trace follows one request, and leaves in the trace what --explain asks for.
@@ -47,10 +49,11 @@ func join() Deps {
 		Watch: func(ctx context.Context, config *rest.Config, opts load.ClusterOptions) (Watcher, error) {
 			return load.NewWatch(ctx, config, opts)
 		},
-		MeshConfig: load.MeshConfig,
-		Names:      load.Names,
-		Trace:      trace.WalkView,
-		Text:       render.Text,
+		MeshConfig:   load.MeshConfig,
+		MeshNetworks: load.MeshNetworks,
+		Names:        load.Names,
+		Trace:        trace.WalkView,
+		Text:         render.Text,
 		Document: func(t *trace.Trace, locate func(resolve.Ref) string) runtime.Object {
 			return render.NewDocument(t, locate)
 		},

@@ -131,6 +131,7 @@ func (o *meshOptions) sourceFlags(overlaid bool) []string {
 		add("--context", *o.config.Context)
 	}
 	add("--mesh-config", o.meshConfig)
+	add("--mesh-networks", o.meshNetworks)
 	add("--revision", o.revision)
 	return flags
 }

@@ -26,8 +26,8 @@ type meshFlags struct {
 	// written tells a flag that is empty from one that is not given.
 	written func(flag string) bool
 
-	istioNamespace, revision, meshConfig, istioVersion string
-	verbosity                                          int
+	istioNamespace, revision, meshConfig, meshNetworks, istioVersion string
+	verbosity                                                        int
 }
 
 func newMeshFlags() *meshFlags {
@@ -50,6 +50,7 @@ func (f *meshFlags) addMeshFlags(c *cobra.Command) {
 	fs.StringVarP(&f.istioNamespace, "istio-namespace", "i", "", "The namespace of istiod (default: the one in which istiod runs, else istio-system).")
 	fs.StringVar(&f.revision, "revision", "", "The control plane revision whose mesh config and resources count.")
 	fs.StringVar(&f.meshConfig, "mesh-config", "", "A MeshConfig file (YAML), in place of the ConfigMap of istiod.")
+	fs.StringVar(&f.meshNetworks, "mesh-networks", "", "A file (YAML) with the networks of the mesh, MeshNetworks, in place of those of the ConfigMap of istiod.")
 	fs.StringVar(&f.istioVersion, "istio-version", "", "The Istio release whose behaviour is followed, as X.Y (default: the control plane's, else "+resolve.NewestRelease+").")
 }
 
@@ -67,7 +68,7 @@ func (f *meshFlags) ToOptions(streams genericiooptions.IOStreams, build Build, d
 		config:    f.config,
 		offline:   len(f.filenames) > 0 || f.kustomize != "",
 		filenames: f.filenames, recursive: f.recursive, kustomize: f.kustomize, overlays: f.overlays,
-		istioNamespace: f.istioNamespace, revision: f.revision, meshConfig: f.meshConfig,
+		istioNamespace: f.istioNamespace, revision: f.revision, meshConfig: f.meshConfig, meshNetworks: f.meshNetworks,
 		verbosity: f.verbosity, streams: streams, build: build, deps: deps,
 	}
 	for _, flag := range []string{"filename", "kustomize"} {

@@ -30,8 +30,8 @@ type meshOptions struct {
 	// laidOverLater is set where an overlay comes over what was read without it.
 	laidOverLater bool
 
-	istioNamespace, revision, meshConfig, istioVersion string
-	verbosity                                          int
+	istioNamespace, revision, meshConfig, meshNetworks, istioVersion string
+	verbosity                                                        int
 
 	// progress is that of a cluster being read.
 	progress *progress
@@ -138,6 +138,11 @@ func (o *meshOptions) settle(in *resolve.Input) error {
 			return err
 		}
 	}
+	if o.meshNetworks != "" {
+		if err := o.readMeshNetworks(in); err != nil {
+			return err
+		}
+	}
 	if o.istioVersion != "" {
 		in.IstioVersion, in.IstioVersionFrom = o.istioVersion, "flag"
 	}
@@ -198,6 +203,24 @@ func (o *meshOptions) setMeshConfig(in *resolve.Input, data []byte, name string)
 	in.MeshOrigin = fileOrigin(name)
 	for _, note := range notes {
 		in.Notes = append(in.Notes, resolve.Note{Ref: in.MeshConfigRef, Message: note})
+	}
+	return nil
+}
+
+// readMeshNetworks replaces the networks of the mesh by those of --mesh-networks.
+func (o *meshOptions) readMeshNetworks(in *resolve.Input) error {
+	data, err := os.ReadFile(o.meshNetworks)
+	if err != nil {
+		return fmt.Errorf("read the mesh networks: %w", err)
+	}
+	networks, notes, err := o.deps.MeshNetworks(data, o.meshNetworks)
+	if err != nil {
+		return err
+	}
+	in.MeshNetworks, in.MeshNetworksRef = networks, resolve.Ref{Kind: "MeshNetworks", Name: o.meshNetworks}
+	in.MeshNetworksOrigin = fileOrigin(o.meshNetworks)
+	for _, note := range notes {
+		in.Notes = append(in.Notes, resolve.Note{Ref: in.MeshNetworksRef, Message: note})
 	}
 	return nil
 }

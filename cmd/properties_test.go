@@ -54,6 +54,12 @@ func tracedScenarios(t *testing.T) iter.Seq[traced] {
 					one.input.MeshConfig = mesh
 					return mesh, notes, err
 				}
+				readNetworks := deps.MeshNetworks
+				deps.MeshNetworks = func(data []byte, name string) (*meshconfig.MeshNetworks, []string, error) {
+					networks, notes, err := readNetworks(data, name)
+					one.input.MeshNetworks, one.input.MeshNetworksRef = networks, resolve.Ref{Kind: "MeshNetworks", Name: name}
+					return networks, notes, err
+				}
 				if runWith(t, deps, append(slices.Clone(flags), args...)...).Code == 0 && one.request.Scheme != "" {
 					one.name = fmt.Sprintf("%s#%d", strings.TrimPrefix(s.path, scenarioRoot+"/"), i)
 					found = true

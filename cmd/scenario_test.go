@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "rewrite the want sections of the scenar
 // A scenario is one txtar file under testdata/scenarios: prose, the command
 // lines (-- requests --, one a line, without the program's name and -f), the
 // manifests, and what each command prints (-- want --). mesh-config.yaml, where
-// there is one, is the mesh config.
+// there is one, is the mesh config, and mesh-networks.yaml the networks of the mesh.
 type scenario struct {
 	path     string
 	archive  *txtar.Archive
@@ -127,9 +127,12 @@ func (s *scenario) write(t testing.TB, dir string, files map[string]string) []st
 		if err := os.WriteFile(path, []byte(files[name]), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if name == "mesh-config.yaml" {
+		switch name {
+		case "mesh-config.yaml":
 			flags = append(flags, "--mesh-config", path)
-		} else {
+		case "mesh-networks.yaml":
+			flags = append(flags, "--mesh-networks", path)
+		default:
 			flags = append(flags, "-f", path)
 		}
 	}

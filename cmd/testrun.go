@@ -157,6 +157,7 @@ func (o *meshOptions) flags() []string {
 	add("--overlay", o.overlays...)
 	add("--context", *o.config.Context)
 	add("--mesh-config", o.meshConfig)
+	add("--mesh-networks", o.meshNetworks)
 	add("--istio-version", o.istioVersion)
 	add("--revision", o.revision)
 	return out

@@ -69,8 +69,9 @@ func (s *Snapshot) ClientClass(w *Workload) string {
 		flag(ok)
 		word(value)
 	}
-	mine := proxyLabels(w) // 6.
-	word(w.Locality.Region, w.Locality.Zone, w.Locality.SubZone)
+	mine := s.proxyLabels(w) // 6.
+	word(w.Locality.Region, w.Locality.Zone, w.Locality.SubZone, mine.network)
+	word(s.networkView(w)...)
 	flag((&balancer{node: s.node}).knows(w))
 	for _, name := range asked.compared {
 		value, ok := mine.get(name)

@@ -168,6 +168,9 @@ func (s *Snapshot) ClientTLSFor(client *Workload, c *Cluster, e *Endpoint) Clien
 	if c.Own { // waypointcluster.go
 		return s.waypointTLS(client, c, e)
 	}
+	if e.Gateway != nil {
+		return s.gatewayTLS(client, c, e)
+	}
 	return s.tunnelled(c, e, s.withoutTunnel(client, c, e)) // 5.
 }
 
@@ -290,6 +293,9 @@ func (s *Snapshot) endpointPlain(c *Cluster, e *Endpoint) (Step, bool) {
 		return NewStep(RuleClientTLSEndpointPlain, Applied, e.Ref, endpointOwner(e), whyPlain(e)), true
 	}
 	told := cmp.Or(e.Described, e.Workload)
+	if told == nil && e.Gateway == nil && e.Ref.Namespace != "" { // an endpoint of a MESH_EXTERNAL ServiceEntry
+		told = &Workload{Owner: e.Ref, Namespace: e.Ref.Namespace, Labels: e.Labels}
+	}
 	if c.EndpointTLS == nil && told != nil {
 		if mtls := s.EffectiveMTLS(told, e.Port); mtls.Mode == MTLSDisable {
 			return NewStep(RuleClientTLSWorkloadOff, Applied, mtls.Ref, endpointOwner(e), e.Port), true

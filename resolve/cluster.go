@@ -149,6 +149,11 @@ type Endpoint struct {
 	Described *Workload
 	Locality  Locality
 	Network   string
+	// Cluster is the one that the endpoint is in; empty for the one at hand.
+	Cluster string
+	// Gateway is set where the endpoint is a gateway of another network, in place of Behind endpoints there.
+	Gateway *NetworkGateway
+	Behind  int
 	// Weight is the endpoint's share among its equals (WorkloadEntry weight; 1 otherwise).
 	Weight int
 	// Count is the number of pods the endpoint stands for.

@@ -131,7 +131,7 @@ func (s *Snapshot) addInline(set *instanceSet, se *networking.ServiceEntry, we *
 		}
 	}
 	set.add(e)
-	set.warnUnreachable(address, we.GetNetwork(), ref, "ServiceEntry "+se.Name)
+	set.warnUnreachable(s, address, we.GetNetwork(), ref, "ServiceEntry "+se.Name)
 }
 
 // inlineWorkload is the workload that an endpoint of a MESH_INTERNAL ServiceEntry stands for.
@@ -223,7 +223,7 @@ func (s *Snapshot) selectedByServiceEntry(set *instanceSet, se *networking.Servi
 		e := entryEndpoint(we, w, instancePort(p, we.Spec.GetPorts()[p.GetName()], address))
 		e.Address = strings.TrimPrefix(address, unixPrefix)
 		set.add(e)
-		set.warnUnreachable(address, we.Spec.GetNetwork(), w.Owner, "ServiceEntry "+se.Name)
+		set.warnUnreachable(s, address, we.Spec.GetNetwork(), w.Owner, "ServiceEntry "+se.Name)
 	}
 }
 

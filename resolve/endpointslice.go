@@ -98,6 +98,10 @@ func (s *Snapshot) sliceInstances(set *instanceSet, svc *Service, port Port, sli
 				seen[id] = true
 			}
 			ep := endpointOf(pod, address, number, at)
+			if pod == nil {
+				ip, _ := netip.ParseAddr(address)
+				ep.Network = s.networkOfPod(nil, at, ip).name
+			}
 			// 3.
 			switch c := e.Conditions; {
 			case c.Ready == nil || *c.Ready:
@@ -269,13 +273,13 @@ func (s *Snapshot) selectedWorkloadEntries(set *instanceSet, svc *Service, port 
 			continue
 		}
 		set.add(entryEndpoint(we, w, number))
-		set.warnUnreachable(we.Spec.GetAddress(), we.Spec.GetNetwork(), w.Owner, svc.Hostname)
+		set.warnUnreachable(s, we.Spec.GetAddress(), we.Spec.GetNetwork(), w.Owner, svc.Hostname)
 	}
 }
 
-// warnUnreachable tells of an endpoint without address.
-func (i *instanceSet) warnUnreachable(address, network string, ref Ref, host string) {
-	if address == "" {
+// warnUnreachable tells of an endpoint without address, where no network has a gateway.
+func (i *instanceSet) warnUnreachable(s *Snapshot, address, network string, ref Ref, host string) {
+	if address == "" && !s.severalNetworks() {
 		i.say(NewStep(RuleEndpointNoAddress, Warned, ref, network, host))
 	}
 }

@@ -54,7 +54,7 @@ var onByDefault = []string{featureIngressWaypoint, featureSendHBONE}
 // IstiodSwitches are the variables of istiod that a trace asks for.
 var IstiodSwitches = []string{
 	featureInference, featureAlphaGatewayAPI, featureAmbient, featureIngressWaypoint, featurePreferHBONE, featureSendHBONE,
-	featureZtunnelDryRun, featureAllowWaypoint, featureLayeredWaypoint, featureWildcardTLS,
+	featureZtunnelDryRun, featureAllowWaypoint, featureLayeredWaypoint, featureWildcardTLS, clusterIDVariable,
 }
 
 // feature tells of a switch.
@@ -77,11 +77,7 @@ func (s *Snapshot) feature(variable string) feature {
 
 // findIstiod is the Deployment of step 1; nil where it is not known.
 func findIstiod(s *Snapshot) *appsv1.Deployment {
-	namespace := s.Mesh.Ref.Namespace
-	if namespace == "" {
-		namespace = s.Mesh.GetRootNamespace()
-	}
-	for _, d := range s.RunningIn(namespace).Deployments() {
+	for _, d := range s.RunningIn(s.istiodNamespace()).Deployments() {
 		if rev := d.Labels["istio.io/rev"]; d.Labels["app"] == "istiod" && (rev == s.Revision || rev == "" && s.Revision == "default") {
 			return d
 		}

@@ -22,6 +22,8 @@ const (
 	RuleGatewayAutoPassthroughNone   RuleID = "gatewaylistener/auto-passthrough-no-service"
 	RuleGatewayAutoPassthroughSubset RuleID = "gatewaylistener/auto-passthrough-subset"
 	RuleGatewayAutoPassthroughPort   RuleID = "gatewaylistener/auto-passthrough-no-port"
+	RuleGatewayPassedOn              RuleID = "gateway/passed-on"
+	RuleGatewayPassedOnPlain         RuleID = "gateway/passed-on-mtls-only"
 )
 
 var gatewayAutoPassthroughRules = []Rule{
@@ -30,6 +32,18 @@ var gatewayAutoPassthroughRules = []Rule{
 		Says:     "Each subset of a service's DestinationRule is a filter chain of an AUTO_PASSTHROUGH server.",
 		Template: "subset %s of %s has a filter chain",
 		Source:   "pilot/pkg/networking/core/gateway.go, builtAutoPassthroughFilterChains",
+	},
+	{
+		ID: RuleGatewayPassedOn, Stage: StageRoute,
+		Says:     "An AUTO_PASSTHROUGH gateway sends a proxy's mTLS on, unopened, to an endpoint of the cluster that the server name spells; routes do not apply.",
+		Template: "sends the mTLS on, unopened, to cluster %s",
+		Source:   "pilot/pkg/networking/core/cluster.go, buildOutboundSniDnatClusters",
+	},
+	{
+		ID: RuleGatewayPassedOnPlain, Stage: StageLoadBalance,
+		Says:     "An AUTO_PASSTHROUGH gateway sends mTLS on to endpoints that take Istio mTLS alone; others are left out.",
+		Template: "%s takes no Istio mTLS (%s), and nothing else is sent on: left out",
+		Source:   "pilot/pkg/xds/endpoints/ep_filters.go, EndpointsWithMTLSFilter",
 	},
 	{
 		ID: RuleGatewayALPN, Stage: StageTLS,
@@ -176,4 +190,30 @@ func (g *MergedGateway) spelledSubset(svc *Service, subset string) (Step, bool) 
 		return Step{}, false
 	}
 	return NewStep(RuleGatewayAutoPassthroughSubset, Matched, ref, subset, svc.Hostname), true
+}
+
+// SpelledSubset is the subset in such a server name; empty without one.
+func SpelledSubset(sni string) string {
+	if parts := strings.SplitN(sni, "_.", 4); len(parts) == 4 {
+		return parts[2]
+	}
+	return ""
+}
+
+// PassedOn are those of a cluster's endpoints to which a gateway sends mTLS on: as far as networks go, and those that take it.
+// Source: pilot/pkg/xds/endpoints/ep_filters.go, EndpointsWithMTLSFilter.
+func (s *Snapshot) PassedOn(gw *Workload, c *Cluster, eps []*Endpoint) ([]*Endpoint, []Step) {
+	reached, steps := s.AcrossNetworks(gw, c, eps)
+	var kept []*Endpoint
+	for _, e := range reached {
+		if why, plain := s.endpointPlain(c, e); plain && e.Gateway == nil {
+			steps = append(steps, NewStep(RuleGatewayPassedOnPlain, Skipped, e.Ref, e.name(), why.Reason()))
+			continue
+		}
+		kept = append(kept, e)
+	}
+	if len(kept) == 0 && len(reached) > 0 {
+		steps = append(steps, NewStep(RuleNetworkNone, None, c.Service.Ref, podCount(eps), c.Service.Hostname, steps[len(steps)-1].Reason()))
+	}
+	return kept, steps
 }

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -98,6 +99,8 @@ type gatewayDeployment struct {
 	gateway *kubeGateway
 	// listeners are those of its ListenerSets too.
 	listeners []k8sgateway.Listener
+	// network is that of istiod's namespace, for a Gateway that names none.
+	network string
 }
 
 // deployedOrigin is where a resource comes from that istiod makes for a Gateway.
@@ -140,7 +143,7 @@ func (s *Snapshot) gatewayDeployment(o *k8sgateway.Gateway) *gatewayDeployment {
 	if g.bind(s.Mesh.Domain); !g.managed {
 		return nil
 	}
-	d := &gatewayDeployment{gateway: g, listeners: slices.Clone(o.Spec.Listeners)}
+	d := &gatewayDeployment{gateway: g, listeners: slices.Clone(o.Spec.Listeners), network: s.systemNetwork().name}
 	for _, l := range s.listenerSetListeners(g) {
 		d.listeners = append(d.listeners, l.spec)
 	}
@@ -285,7 +288,7 @@ func (d *gatewayDeployment) deployment() *appsv1.Deployment {
 				Spec: corev1.PodSpec{
 					ServiceAccountName: d.account(),
 					Containers: []corev1.Container{{
-						Name: proxyContainer, Args: []string{"proxy", kind.args},
+						Name: proxyContainer, Args: []string{"proxy", kind.args}, Env: d.environment(pod.Labels),
 						Ports: []corev1.ContainerPort{
 							{Name: "metrics", ContainerPort: 15020, Protocol: corev1.ProtocolTCP},
 							{Name: "status-port", ContainerPort: 15021, Protocol: corev1.ProtocolTCP},
@@ -296,6 +299,19 @@ func (d *gatewayDeployment) deployment() *appsv1.Deployment {
 			},
 		},
 	}
+}
+
+// environment are the variables of the proxy that are about networks.
+func (d *gatewayDeployment) environment(labels map[string]string) []corev1.EnvVar {
+	own := labels[labelNetwork]
+	var out []corev1.EnvVar
+	if name := cmp.Or(own, d.network); name != "" {
+		out = append(out, corev1.EnvVar{Name: metaNetwork, Value: name})
+	}
+	if own != "" && d.gateway.class.Controller != controllerWaypoint {
+		out = append(out, corev1.EnvVar{Name: metaNetworkView, Value: own})
+	}
+	return out
 }
 
 // service is step 4.

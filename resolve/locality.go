@@ -144,8 +144,8 @@ func (s *Snapshot) Balance(client *Workload, c *Cluster, eps []*Endpoint) ([]*En
 	}
 	// 2.
 	sent := eps
-	if distribution, _ := s.trafficDistribution(c.Service); distribution == nil && c.Policy.GetOutlierDetection().GetMinHealthPercent() > 0 {
-		sent = healthyOf(eps) // endpoint_builder.go, supportsUnhealthyEndpoints
+	if s.sendsHealthyOnly(c) {
+		sent = healthyOf(eps)
 	}
 	sent, more := withoutDuplicates(c, sent)
 	steps = append(steps, more...)
@@ -158,7 +158,7 @@ func (s *Snapshot) Balance(client *Workload, c *Cluster, eps []*Endpoint) ([]*En
 		return nil, append(steps, NewStep(RuleBalanceNone, None, c.Service.Ref, which, c.Service.Hostname, are))
 	}
 	// 3.
-	b := balancer{client: client, cluster: c, eps: sent, node: s.node}
+	b := balancer{client: client, mine: s.proxyLabels(client), cluster: c, eps: sent, node: s.node}
 	if c.Type != ClusterOriginalDst && c.Type != ClusterDynamicDNS {
 		b.setting = s.localitySetting(c)
 	}
@@ -169,6 +169,13 @@ func (s *Snapshot) Balance(client *Workload, c *Cluster, eps []*Endpoint) ([]*En
 		steps = append(steps, NewStep(RuleBalanceNoneLeft, None, c.Service.Ref, podCount(eps), c.Service.Hostname))
 	}
 	return kept, steps
+}
+
+// sendsHealthyOnly reports whether endpoints that are not ready are kept from Envoy.
+// Source: pilot/pkg/xds/endpoints/endpoint_builder.go, supportsUnhealthyEndpoints.
+func (s *Snapshot) sendsHealthyOnly(c *Cluster) bool {
+	distribution, _ := s.trafficDistribution(c.Service)
+	return distribution == nil && c.Policy.GetOutlierDetection().GetMinHealthPercent() > 0
 }
 
 func healthyOf(eps []*Endpoint) []*Endpoint {

@@ -14,7 +14,9 @@ import (
 
 // balancer is one choice among endpoints.
 type balancer struct {
-	client  *Workload
+	client *Workload
+	// mine are the labels of the client.
+	mine    topologyLabels
 	cluster *Cluster
 	setting localitySetting
 	eps     []*Endpoint
@@ -72,7 +74,7 @@ func (b *balancer) onNetwork(labels []string, healthy []*Endpoint) ([]*Endpoint,
 	if len(labels) == 0 || labels[0] != topologyNetwork {
 		return healthy, nil
 	}
-	mine, _ := proxyLabels(b.client).get(topologyNetwork)
+	mine, _ := b.mine.get(topologyNetwork)
 	farther := make([]int, len(b.eps))
 	var near []*Endpoint
 	var steps []Step
@@ -171,11 +173,10 @@ func (b *balancer) unknown(labels []string, byLocality bool) string {
 // Source: pilot/pkg/networking/core/loadbalancer/loadbalancer.go,
 // applyFailoverPriorityPerLocality, applyLocalityFailover, applyZoneAwareRegionalFailover.
 func (b *balancer) prioritize(labels []string, byLocality bool) []int {
-	mine := proxyLabels(b.client)
 	priorities := make([]int, len(b.eps))
 	for i, e := range b.eps {
 		if len(labels) > 0 { // 1.
-			priorities[i] = labelPriority(labels, mine, endpointLabels(e))
+			priorities[i] = labelPriority(labels, b.mine, endpointLabels(e))
 		}
 		switch { // 2.
 		case b.setting.zoneAware != nil:

@@ -14,7 +14,7 @@ const (
 )
 
 // ProxyVariables are the variables of a proxy that a trace asks for.
-var ProxyVariables = []string{metaDNSCapture, metaUnprivilegedPod, metaEnableHBONE}
+var ProxyVariables = []string{metaDNSCapture, metaUnprivilegedPod, metaEnableHBONE, metaNetwork, metaNetworkView}
 
 // proxyConfigOf reads the annotation proxy.istio.io/config; nil where it is absent or does not parse.
 func proxyConfigOf(w *Workload) *meshconfig.ProxyConfig {

@@ -30,6 +30,7 @@ type workloadAnswers struct {
 	mtls            memo[int, MTLS]
 	inbound         memo[inboundKey, inboundAnswer]
 	clusters        memo[clusterKey, clusterAnswer]
+	network         memo[struct{}, network]
 	// Those of waypoints.
 	serving memo[*Service, *Workload]
 	hosts   memo[waypointHostKey, *VirtualHost]

@@ -85,7 +85,11 @@ type Input struct {
 	// zero when it is Istio's default.
 	MeshConfigRef Ref
 	MeshOrigin    Origin
-	Gaps          []Gap
+	// MeshNetworks are the networks of the mesh; nil for none. MeshNetworksRef is what they were read from.
+	MeshNetworks       *meshconfig.MeshNetworks
+	MeshNetworksRef    Ref
+	MeshNetworksOrigin Origin
+	Gaps               []Gap
 	// Notes are things the loader saw that the reader of a trace must know
 	// (a skipped document, a version that was converted).
 	Notes []Note
@@ -166,9 +170,12 @@ type Snapshot struct {
 	// Others are resources of kinds the trace does not read, by kind.
 	Others map[schema.GroupKind]int
 
-	Mesh  *Mesh
-	Gaps  []Gap
-	Notes []Note
+	Mesh *Mesh
+	// Networks are the MeshNetworks, nil for none, and NetworksRef what they were read from.
+	Networks    *meshconfig.MeshNetworks
+	NetworksRef Ref
+	Gaps        []Gap
+	Notes       []Note
 	// Hidden are resources that istiod does not see (discoverySelectors,
 	// istio.io/rev), ordered, each with the reason. Stages that would have asked for one say so.
 	Hidden   []Hidden
@@ -298,6 +305,8 @@ type indexes struct {
 	nodes               func() map[string]*corev1.Node
 	found               memo[Sought, foundIn]
 	ingresses           func() *ingressIndex
+	meshNetworks        func() *meshNetworks
+	networks            func() *networkIndex
 	clients             func() *clientQuestions
 }
 
@@ -308,22 +317,26 @@ func NewSnapshot(in Input) *Snapshot {
 		Others:     map[schema.GroupKind]int{},
 		bundles:    map[string]string{},
 		Mesh:       newMesh(in.MeshConfig, in.MeshConfigRef),
-		Gaps:       in.Gaps,
-		Notes:      in.Notes,
-		Version:    Version{Release: in.IstioVersion, From: in.IstioVersionFrom},
-		Revision:   in.Revision,
-		Offline:    in.Offline,
-		origins:    make(map[Ref]Origin, len(in.Resources)+1),
-		running:    map[string]*runningCell{},
-		deferred:   in.Deferred,
-		planned:    in.Planned,
-		askSecret:  in.Secret, askConfigMap: in.ConfigMap,
+		Networks:   in.MeshNetworks, NetworksRef: in.MeshNetworksRef,
+		Gaps:      in.Gaps,
+		Notes:     in.Notes,
+		Version:   Version{Release: in.IstioVersion, From: in.IstioVersionFrom},
+		Revision:  in.Revision,
+		Offline:   in.Offline,
+		origins:   make(map[Ref]Origin, len(in.Resources)+1),
+		running:   map[string]*runningCell{},
+		deferred:  in.Deferred,
+		planned:   in.Planned,
+		askSecret: in.Secret, askConfigMap: in.ConfigMap,
 	}
 	if s.Version.Release == "" {
 		s.Version = Version{Release: NewestRelease, From: "default"}
 	}
 	if in.MeshOrigin != nil {
 		s.origins[in.MeshConfigRef.Object()] = in.MeshOrigin
+	}
+	if _, located := s.origins[in.MeshNetworksRef.Object()]; in.MeshNetworksOrigin != nil && !located {
+		s.origins[in.MeshNetworksRef.Object()] = in.MeshNetworksOrigin
 	}
 	for _, r := range in.Resources {
 		switch o := r.Object.(type) {
@@ -360,6 +373,8 @@ func NewSnapshot(in Input) *Snapshot {
 	s.index.endpoints = sync.OnceValue(func() *endpointIndex { return indexEndpoints(s) })
 	s.index.nodes = sync.OnceValue(func() map[string]*corev1.Node { return indexNodes(s) })
 	s.index.kube = sync.OnceValue(func() *kubeIndex { return indexKube(s) })
+	s.index.meshNetworks = sync.OnceValue(func() *meshNetworks { return readMeshNetworks(s) })
+	s.index.networks = sync.OnceValue(func() *networkIndex { return indexNetworks(s) })
 	s.index.ingresses = sync.OnceValue(func() *ingressIndex { return indexIngresses(s) })
 	s.index.policies = sync.OnceValue(func() *policyIndex { return indexPolicies(s) })
 	s.index.clients = sync.OnceValue(func() *clientQuestions { return newClientQuestions(s) })
@@ -433,7 +448,9 @@ func (s *Snapshot) add(r Sourced) {
 	case *networkingk8s.IngressClass:
 		s.IngressClasses = append(s.IngressClasses, o)
 	case *corev1.Secret:
-		s.Secrets = append(s.Secrets, NewSecret(o.Namespace, o.Name, string(o.Type)))
+		secret := NewSecret(o.Namespace, o.Name, string(o.Type))
+		secret.Labels, secret.Annotations = o.Labels, o.Annotations
+		s.Secrets = append(s.Secrets, secret)
 	case *corev1.ConfigMap:
 		s.ConfigMaps = append(s.ConfigMaps, o)
 	default:

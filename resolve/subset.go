@@ -76,14 +76,17 @@ type topologyLabels struct {
 
 func endpointLabels(e *Endpoint) topologyLabels {
 	l := topologyLabels{own: e.Labels, locality: e.Locality, network: e.Network}
+	if e.Gateway != nil {
+		l.locality = Locality{} // istiod knows no labels of where a gateway is
+	}
 	if e.Workload != nil {
 		l.node = e.Workload.NodeName
 	}
 	return l
 }
 
-func proxyLabels(w *Workload) topologyLabels {
-	return topologyLabels{own: w.Labels, locality: w.Locality, node: w.NodeName, network: w.Network}
+func (s *Snapshot) proxyLabels(w *Workload) topologyLabels {
+	return topologyLabels{own: w.Labels, locality: w.Locality, node: w.NodeName, network: s.networkOfProxy(w).name}
 }
 
 // get returns a label. Those of a place that is known stand above the own ones, but for the network.

@@ -63,7 +63,7 @@ type Workload struct {
 	Entry *networking.WorkloadEntry
 	// Locality is region/zone/subzone, as far as the node's labels or the WorkloadEntry tell.
 	Locality Locality
-	// Network is the label topology.istio.io/network.
+	// Network is that of its endpoints; see network.go.
 	Network string
 	// Anonymous is set for the assumed client of which only the namespace is known.
 	Anonymous bool

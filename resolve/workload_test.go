@@ -198,7 +198,7 @@ func TestWorkloadEntries(t *testing.T) {
 		{"labels of the metadata win", "labels: {a: m}", "{labels: {a: s, b: s}}", DataplaneNone, RuleWorkloadEntryPlain, "map[a:m b:s] {  } -"},
 		{"account", "", "{serviceAccount: vm, locality: r/z/s, network: net}", DataplaneSidecar, RuleWorkloadEntryAccount, "map[] {r z s} -net"},
 		{"label says no", "", "{serviceAccount: vm, labels: {security.istio.io/tlsMode: disabled}}", DataplaneNone, RuleWorkloadEntryTLSMode, "map[security.istio.io/tlsMode:disabled] {  } -"},
-		{"label says yes", "labels: {security.istio.io/tlsMode: istio, topology.istio.io/network: l}", "{}", DataplaneSidecar, RuleWorkloadEntryTLSMode, "map[security.istio.io/tlsMode:istio topology.istio.io/network:l] {  } -l"},
+		{"label says yes", "labels: {security.istio.io/tlsMode: istio, topology.istio.io/network: l}", "{}", DataplaneSidecar, RuleWorkloadEntryTLSMode, "map[security.istio.io/tlsMode:istio topology.istio.io/network:l] {  } -"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

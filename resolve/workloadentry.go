@@ -12,7 +12,7 @@ import (
 // 1. Labels are those of the spec and of the metadata; the metadata's win.
 // 2. It takes mTLS as the label security.istio.io/tlsMode says; without it, if it has a service account.
 // 3. Its machine has a ztunnel if the annotation ambient.istio.io/redirection says enabled.
-// 4. The locality is the spec's, else that of the labels. The network is the spec's, else the label's.
+// 4. The locality is the spec's, else that of the labels. The network is the spec's: a label alone does not move the endpoint.
 //
 // Source: pilot/pkg/serviceregistry/serviceentry/conversion.go, ConvertWorkloadEntry,
 // getTLSModeFromWorkloadEntry, convertWorkloadEntryToWorkloadInstance, workloadEntryNetwork.
@@ -31,9 +31,6 @@ func entryWorkload(entry *networking.WorkloadEntry) *Workload {
 	maps.Copy(w.Labels, entry.Labels)
 	if a, err := netip.ParseAddr(spec.GetAddress()); err == nil {
 		w.Addresses = []netip.Addr{a}
-	}
-	if w.Network == "" {
-		w.Network = w.Labels[labelNetwork]
 	}
 	if spec.GetLocality() != "" {
 		w.Locality = parseLocality(spec.GetLocality())

@@ -145,8 +145,8 @@ func (s *Snapshot) podWorkload(pod *corev1.Pod, owner Ref) *Workload {
 		Replicas:       1,
 		Ready:          s.podReady(pod),
 		Terminating:    pod.DeletionTimestamp != nil,
-		Network:        pod.Labels[labelNetwork],
 	}
+	w.Network = s.networkOf(w).name
 	w.Locality = s.podLocality(pod.Labels, pod.Spec.NodeName)
 	t := PodTemplate{
 		Ref: refOf("", "Pod", pod), Namespace: pod.Namespace,
@@ -297,8 +297,8 @@ func (s *Snapshot) templateWorkload(t workloadTemplate) *Workload {
 		Replicas:       t.replicas,
 		Ready:          true,
 		FromTemplate:   true,
-		Network:        t.meta.Labels[labelNetwork],
 	}
+	w.Network = s.networkOf(w).name
 	w.Locality = s.podLocality(w.Labels, t.spec.NodeName)
 	s.created(w, PodTemplate{
 		Ref: t.owner.At(t.field), Namespace: w.Namespace,

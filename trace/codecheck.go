@@ -25,6 +25,13 @@ var advice = map[Code]codeAdvice{
 			resolve.RuleApplicationOutside,
 		},
 	},
+	CodeOtherNetwork: {
+		check: "Trace on from the other side: read that cluster as well, or trace there with the same host. There, is the gateway's server AUTO_PASSTHROUGH with hosts that take the service, does the service have endpoints with sidecars on that network, and do policies let the client in?",
+		rules: []resolve.RuleID{
+			resolve.RuleNetworkBeyond,
+			resolve.RuleNetworkBeyondOpen,
+		},
+	},
 	CodeNameNotFound: {
 		check: "Look the name up in the pod (kubectl exec … -- getent hosts NAME). A short name means the caller's own namespace: write name.namespace. A ServiceEntry's host without a DNS record needs DNS capture.",
 		rules: []resolve.RuleID{
@@ -239,6 +246,12 @@ var advice = map[Code]codeAdvice{
 			resolve.RuleBalanceNone,
 		},
 	},
+	CodeNetworkUnreachable: {
+		check: "Look at the networks of both sides (label topology.istio.io/network of pods and of istiod's namespace, ISTIO_META_NETWORK of the client's proxy) and at who is left out: only endpoints with Istio mTLS are reached across networks, so a DISABLE in a PeerAuthentication or DestinationRule, or a missing sidecar, takes them away.",
+		rules: []resolve.RuleID{
+			resolve.RuleNetworkNone,
+		},
+	},
 	CodeRegistryOnly: {
 		check: "Add a ServiceEntry for the host and port, exported to the caller, and import it in the caller's Sidecar if it has one. It is the Sidecar's outboundTrafficPolicy that counts where it sets one, else the mesh's.",
 		rules: []resolve.RuleID{
@@ -408,6 +421,7 @@ var advice = map[Code]codeAdvice{
 	CodeTooManyHops: {
 		check: "A route of a gateway leads to the gateway itself, or two lead to each other. Restrict the rule for the mesh with match.gateways, so that the egress gateway's own rule is another.",
 		rules: []resolve.RuleID{
+			resolve.RuleNetworkTurns,
 			resolve.RuleTooManyHops,
 		},
 	},

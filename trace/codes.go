@@ -14,6 +14,7 @@ type Code string
 const (
 	CodePassthrough        Code = "PASSTHROUGH"
 	CodeOutsideMesh        Code = "OUTSIDE_MESH"
+	CodeOtherNetwork       Code = "OTHER_NETWORK"
 	CodeNameNotFound       Code = "NAME_NOT_FOUND"
 	CodeNoGateway          Code = "NO_GATEWAY"
 	CodeNoGatewayPort      Code = "NO_GATEWAY_PORT"
@@ -39,6 +40,7 @@ const (
 	CodeNoEndpoints        Code = "NO_ENDPOINTS"
 	CodeSubsetEmpty        Code = "SUBSET_EMPTY"
 	CodeNoneHealthy        Code = "NONE_HEALTHY"
+	CodeNetworkUnreachable Code = "NETWORK_UNREACHABLE"
 	CodeRegistryOnly       Code = "REGISTRY_ONLY"
 	CodeOwnPort            Code = "OWN_PORT"
 	CodeMTLSRequired       Code = "MTLS_REQUIRED"
@@ -83,6 +85,7 @@ var codes = []struct {
 }{
 	{CodePassthrough, Delivered, "forwarded as it is to the address the application dialled, outside Istio's routing"},
 	{CodeOutsideMesh, Delivered, "handed to a host outside the mesh"},
+	{CodeOtherNetwork, Delivered, "handed to the gateway of another network, behind which nothing is known here"},
 	{CodeNameNotFound, NotRouted, "the application cannot resolve the host: nothing is sent"},
 	{CodeNoGateway, NotRouted, "no gateway workload serves requests from outside"},
 	{CodeNoGatewayPort, NotRouted, "nothing listens on that port of the gateway: connection refused"},
@@ -108,6 +111,7 @@ var codes = []struct {
 	{CodeNoEndpoints, Unavailable, "the destination has no endpoints: 503"},
 	{CodeSubsetEmpty, Unavailable, "no endpoint has the subset's labels: 503"},
 	{CodeNoneHealthy, Unavailable, "the destination's endpoints are all not ready: 503"},
+	{CodeNetworkUnreachable, Unavailable, "the destination's endpoints are all on other networks, and none can be reached: 503"},
 	{CodeRegistryOnly, Unavailable, "outboundTrafficPolicy REGISTRY_ONLY refuses hosts the proxy does not know"},
 	{CodeOwnPort, Unavailable, "the port is the sidecar's own: it closes the connection, which would come back to it for ever"},
 	{CodeMTLSRequired, Reset, "the receiving sidecar demands mTLS and the client sends plaintext"},

@@ -159,6 +159,9 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		return
 	}
 	p.note(steps...)
+	if !keepsAddress {
+		p.note(w.snapshot.ElsewhereToo(svc)...)
+	}
 	if keepsAddress {
 		endpoints = othersOnly(w.whereDialled(endpoints, svc, r.dialled), r.workload, r.dialled)
 	}
@@ -177,7 +180,14 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.unavailableBy(p, CodeSubsetEmpty, "UH", "no_healthy_upstream", decisive(steps), cluster.SubsetRef)
 		return
 	}
-	healthy, steps := w.snapshot.Balance(r.workload, cluster, inSubset)
+	reached, steps := w.snapshot.AcrossNetworks(r.workload, cluster, inSubset)
+	p.noteNetworks(steps)
+	if len(reached) == 0 {
+		p.note(resolve.Behind(svc, inSubset)...)
+		w.unavailableBy(p, CodeNetworkUnreachable, "UH", "no_healthy_upstream", decisive(steps), svc.Ref)
+		return
+	}
+	healthy, steps := w.snapshot.Balance(r.workload, cluster, reached)
 	p.note(steps...)
 	if len(healthy) == 0 {
 		p.note(resolve.Behind(svc, inSubset)...)

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -206,6 +207,9 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		w.broken(p, code, flags, details, steps[len(steps)-1])
 		return
 	}
+	if p.wrapper != nil && p.wrapper.tls.Mode == resolve.ClientMTLS { // a proxy sends Istio's ALPN
+		steps = slices.DeleteFunc(slices.Clone(steps), func(s resolve.Step) bool { return s.Rule == resolve.RuleGatewayALPN })
+	}
 	p.note(steps...)
 	if tls.on && !w.handshake(p, chain, tls) {
 		return
@@ -222,7 +226,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	}
 	if !chain.HTTP() {
 		if chain.Kind == resolve.GatewayAutoPassthrough {
-			w.autoPassthrough(p, chain, tls.sni)
+			w.autoPassthrough(p, gw, chain, tls.sni)
 			return
 		}
 		p.note(chain.L4.Steps...) // without its route there were no chain

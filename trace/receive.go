@@ -21,6 +21,10 @@ func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
 	if w.repeats(p) {
 		return
 	}
+	if g.first.Gateway != nil {
+		w.toNetwork(p, g.first.Gateway, tls)
+		return
+	}
 	if p.wrapper != nil {
 		// A gateway passed a proxy's TLS on unopened: it ends here, inside the gateway's own where that adds any.
 		if tls.Mode == resolve.ClientPlaintext {

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -164,9 +165,9 @@ func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.Gatew
 	w.toL4(p, r, route)
 }
 
-// autoPassthrough is an east-west gateway: the server name is the cluster's name.
-func (w *walk) autoPassthrough(p *path, chain *resolve.GatewayFilterChain, sni string) {
-	p.via, p.stream = CodePassthrough, true
+// autoPassthrough is an east-west gateway: the server name is the cluster's name. What is no proxy's mTLS goes no further here.
+func (w *walk) autoPassthrough(p *path, gw *resolve.Workload, chain *resolve.GatewayFilterChain, sni string) {
+	p.stream = true
 	ref := chain.Server().Ref
 	p.hop().Envoy.Cluster = sni
 	if svc, port, step := chain.SpelledService(sni); svc != nil {
@@ -174,7 +175,15 @@ func (w *walk) autoPassthrough(p *path, chain *resolve.GatewayFilterChain, sni s
 			p.note(step)
 		}
 		ref, p.dest = svc.Ref.At(port.Field), Destination{Host: svc.Hostname, Port: port.Number, EnvoyCluster: sni}
+		if p.wrapper != nil && p.wrapper.tls.Mode == resolve.ClientMTLS {
+			p.note(resolve.NewStep(resolve.RuleGatewayPassedOn, resolve.Matched, ref, sni))
+			p.dest.Subset = resolve.SpelledSubset(strings.ToLower(sni))
+			w.sendFrom(p, gw)
+			w.passOn(p, gw, svc, port)
+			return
+		}
 	}
+	p.via = CodePassthrough
 	w.endAt(p, Outcome{Decision: Delivered, Certainty: Assumed, By: chain.Server().Ref},
 		resolve.NewStep(resolve.RuleGatewayAutoPassthrough, resolve.Warned, ref, sni))
 }

@@ -229,6 +229,7 @@ func readMeshConfigMap(ctx context.Context, configMaps configMapGetter, namespac
 		in.Gaps = append(in.Gaps, meshConfigGap(ref, reason, err))
 		return nil
 	}
+	readNetworks(configMap.Data[meshNetworksKey], ref, in)
 	text, ok := configMap.Data[meshConfigKey]
 	if !ok {
 		in.Notes = append(in.Notes, resolve.Note{Ref: ref, Message: fmt.Sprintf("%s has no entry %q: Istio's default mesh config is assumed", ref, meshConfigKey)})
@@ -244,6 +245,20 @@ func readMeshConfigMap(ctx context.Context, configMaps configMapGetter, namespac
 	}
 	in.MeshConfig, in.MeshConfigRef, in.MeshOrigin = config, ref.At("data."+meshConfigKey), clusterOrigin{}
 	return nil
+}
+
+// readNetworks reads the networks of the mesh from the ConfigMap. Where there is a mistake in them, istiod goes without.
+func readNetworks(text string, ref resolve.Ref, in *resolve.Input) {
+	networks, warnings, err := MeshNetworks([]byte(text), ref.String())
+	if err != nil {
+		warnings = []string{oneLine(err) + "; istiod takes none of the networks"}
+	}
+	for _, w := range warnings {
+		in.Notes = append(in.Notes, resolve.Note{Ref: ref, Message: "data." + meshNetworksKey + ": " + w})
+	}
+	if networks != nil {
+		in.MeshNetworks, in.MeshNetworksRef, in.MeshNetworksOrigin = networks, ref.At("data."+meshNetworksKey), clusterOrigin{}
+	}
 }
 
 func meshConfigGap(ref resolve.Ref, reason resolve.GapReason, err error) resolve.Gap {

@@ -181,8 +181,11 @@ func addMeshConfig(in *resolve.Input, meshes []meshConfigMap) {
 	}
 	chosen, others := chooseMeshConfig(distinct)
 	in.MeshConfig, in.MeshConfigRef, in.MeshOrigin = chosen.config, chosen.ref(), chosen.origin
+	if chosen.networks != nil {
+		in.MeshNetworks, in.MeshNetworksRef = chosen.networks, chosen.ref().At("data."+meshNetworksKey)
+	}
 	for _, w := range chosen.warnings {
-		in.Notes = append(in.Notes, resolve.Note{Ref: chosen.ref(), Message: "data.mesh: " + w})
+		in.Notes = append(in.Notes, resolve.Note{Ref: chosen.ref(), Message: w})
 	}
 	for _, o := range others {
 		in.Notes = append(in.Notes, resolve.Note{Ref: o.ref(), Message: "not followed: the mesh config is that of " + chosen.ref().String()})

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/proto"
 	meshconfig "istio.io/api/mesh/v1alpha1"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -19,18 +20,28 @@ import (
 //
 // Source: pkg/config/mesh/mesh.go, ApplyMeshConfig.
 func MeshConfig(data []byte, name string) (*meshconfig.MeshConfig, []string, error) {
+	config := &meshconfig.MeshConfig{}
+	_, warnings, err := readOnly(data, name, config, meshConfigKey)
+	if err != nil {
+		return nil, nil, err
+	}
+	return config, warnings, nil
+}
+
+// readOnly reads a message from the one document of a file, and returns the document. key is where the ConfigMap istio holds it.
+func readOnly(data []byte, name string, into proto.Message, key string) (*document, []string, error) {
 	docs := split(source{name: name}, string(data))
 	switch len(docs) {
 	case 0:
-		return &meshconfig.MeshConfig{}, nil, nil
+		return nil, nil, nil
 	case 1:
-		return readMeshConfig(&docs[0], header{})
+		warnings, err := readMessage(&docs[0], header{}, into, key)
+		return &docs[0], warnings, err
 	}
-	return nil, nil, Problems{{File: name, Line: docs[1].line, Message: "a second document; a MeshConfig is one"}}
+	return nil, nil, Problems{{File: name, Line: docs[1].line, Message: fmt.Sprintf("a second document; a %s is one", into.ProtoReflect().Descriptor().Name())}}
 }
 
-func readMeshConfig(doc *document, object header) (*meshconfig.MeshConfig, []string, error) {
-	config := &meshconfig.MeshConfig{}
+func readMessage(doc *document, object header, into proto.Message, key string) ([]string, error) {
 	fail := func(line int, message string) error {
 		return Problems{{File: doc.source.name, Line: doc.lineOf(line), Object: object.String(), Message: message}}
 	}
@@ -38,64 +49,96 @@ func readMeshConfig(doc *document, object header) (*meshconfig.MeshConfig, []str
 	var syntax syntaxError
 	switch {
 	case errors.As(err, &syntax):
-		return nil, nil, fail(syntax.line, syntax.message)
+		return nil, fail(syntax.line, syntax.message)
 	case err != nil:
-		return nil, nil, fail(1, err.Error())
+		return nil, fail(1, err.Error())
 	case isNull(root):
-		return config, nil, nil
+		return nil, nil
 	}
 	if kind := textOf(root, "kind"); kind != "" {
-		return nil, nil, fail(root.Line, fmt.Sprintf("expected the fields of a MeshConfig, got a %s; of the ConfigMap istio, it is what the key mesh holds", kind))
+		return nil, fail(root.Line, fmt.Sprintf("expected the fields of a %s, got a %s; of the ConfigMap istio, it is what the key %s holds", into.ProtoReflect().Descriptor().Name(), kind, key))
 	}
 	warnings := []string{}
 	d := decoder{doc: doc, object: object, unknown: &warnings, loose: true}
-	d.message(root, config.ProtoReflect())
+	d.message(root, into.ProtoReflect())
 	if len(d.problems) > 0 {
-		return nil, nil, d.problems.sorted()
+		return nil, d.problems.sorted()
 	}
-	return config, warnings, nil
+	return warnings, nil
 }
 
 // meshConfigMap is a ConfigMap that holds a mesh config.
 type meshConfigMap struct {
 	header
 	config   *meshconfig.MeshConfig
+	networks *meshconfig.MeshNetworks
 	origin   resolve.Origin
 	warnings []string
 }
 
 // isMeshConfigMap reports whether a document is the ConfigMap that istiod reads:
-// istio, or istio-REVISION, with the key mesh.
+// istio, or istio-REVISION, with the key mesh or meshNetworks.
 // Source: pilot/pkg/bootstrap/mesh.go, getMeshConfigMapName.
 func isMeshConfigMap(n *yaml.Node, h header) bool {
 	if h.gv.Group != "" || h.kind != "ConfigMap" || h.name != "istio" && !strings.HasPrefix(h.name, "istio-") {
 		return false
 	}
 	data, _ := child(n, "data")
-	mesh, _ := child(data, "mesh")
-	return mesh != nil && mesh.Kind == yaml.ScalarNode
+	mesh, _ := child(data, meshConfigKey)
+	networks, _ := child(data, meshNetworksKey)
+	return mesh != nil && mesh.Kind == yaml.ScalarNode || networks != nil && networks.Kind == yaml.ScalarNode
 }
 
 func (r *documentReader) meshConfigMap(n *yaml.Node, h header, from resolve.Origin) meshConfigMap {
+	out := meshConfigMap{header: h, origin: from}
 	data, _ := child(n, "data")
-	value, _ := child(data, "mesh")
+	if value, _ := child(data, meshConfigKey); value != nil && value.Kind == yaml.ScalarNode {
+		inner := r.inner(value)
+		config := &meshconfig.MeshConfig{}
+		warnings, err := readMessage(inner, h, config, meshConfigKey)
+		if r.within(h, meshConfigKey, err) {
+			out.config = config
+		}
+		out.addWarnings(meshConfigKey, warnings)
+		out.origin = &meshOrigin{configMap: from, inner: &origin{doc: inner, line: r.doc.at(value)}}
+	}
+	if value, _ := child(data, meshNetworksKey); value != nil && value.Kind == yaml.ScalarNode {
+		networks, warnings, err := readMeshNetworks(r.inner(value), h)
+		if r.within(h, meshNetworksKey, err) {
+			out.networks = networks
+		}
+		out.addWarnings(meshNetworksKey, warnings)
+	}
+	return out
+}
+
+func (m *meshConfigMap) addWarnings(key string, warnings []string) {
+	for _, w := range warnings {
+		m.warnings = append(m.warnings, "data."+key+": "+w)
+	}
+}
+
+// inner is a document that a text of this one holds.
+func (r *documentReader) inner(value *yaml.Node) *document {
 	inner := &document{source: r.doc.source, line: r.doc.at(value) + 1, text: value.Value}
 	if value.Style&yaml.LiteralStyle == 0 || r.doc.flat {
 		inner.line, inner.flat = r.doc.at(value), true
 	}
-	config, warnings, err := readMeshConfig(inner, h)
+	return inner
+}
+
+// within takes over the problems of such a document, and reports whether there were none.
+func (r *documentReader) within(h header, key string, err error) bool {
 	var problems Problems
-	if errors.As(err, &problems) {
-		for _, p := range problems {
-			p.Field = strings.TrimSuffix("data.mesh: "+p.Field, ": ")
-			r.problems = append(r.problems, p)
-		}
-		r.unreadable(h, problems[0].Message)
+	if !errors.As(err, &problems) {
+		return true
 	}
-	return meshConfigMap{
-		header: h, config: config, warnings: warnings,
-		origin: &meshOrigin{configMap: from, inner: &origin{doc: inner, line: r.doc.at(value)}},
+	for _, p := range problems {
+		p.Field = strings.TrimSuffix("data."+key+": "+p.Field, ": ")
+		r.problems = append(r.problems, p)
 	}
+	r.unreadable(h, problems[0].Message)
+	return false
 }
 
 // meshOrigin locates fields of the ConfigMap (data.mesh) and of the mesh config in it.

@@ -122,6 +122,7 @@ func (l *laying) remove(r resolve.Sourced) {
 		delete(l.places, ref)
 	case ref == l.out.MeshConfigRef:
 		l.out.MeshConfig, l.out.MeshConfigRef, l.out.MeshOrigin = nil, resolve.Ref{}, nil
+		l.out.MeshNetworks, l.out.MeshNetworksRef, l.out.MeshNetworksOrigin = nil, resolve.Ref{}, nil
 	case l.running.has(r.GroupKind, ref):
 		l.running.remove(ref)
 	case r.GroupKind == secretGroupKind && l.out.Secret != nil, r.GroupKind == configMapGroupKind && l.out.ConfigMap != nil:
@@ -193,6 +194,7 @@ func (l *laying) mesh(overlay resolve.Input) {
 		l.note(ref, "not followed: the mesh config is that of "+l.out.MeshConfigRef.String())
 	default:
 		l.out.MeshConfig, l.out.MeshConfigRef, l.out.MeshOrigin = overlay.MeshConfig, ref, overlay.MeshOrigin
+		l.out.MeshNetworks, l.out.MeshNetworksRef, l.out.MeshNetworksOrigin = overlay.MeshNetworks, overlay.MeshNetworksRef, overlay.MeshNetworksOrigin
 	}
 }
 

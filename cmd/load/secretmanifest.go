@@ -16,6 +16,7 @@ import (
 //     located by their first line.
 //  3. So does that of a list that was cut into its items, when all of them are read.
 //  4. What is wrong with such a document is told without what stands there.
+//  5. Of one that stands for another cluster of the mesh, that it does, and which, as its metadata say.
 
 // secretKind is how a manifest names the kind.
 const secretKind = "Secret"
@@ -96,5 +97,22 @@ func secret(n *yaml.Node, h header) resolve.Object {
 	if kind == "" {
 		kind = "Opaque"
 	}
-	return resolve.NewSecret(h.namespace, h.name, kind)
+	out := resolve.NewSecret(h.namespace, h.name, kind)
+	meta, _ := child(n, "metadata")
+	labels, _ := child(meta, "labels")
+	if textOf(labels, multiClusterLabel) == "true" {
+		annotations, _ := child(meta, "annotations")
+		out.Labels = map[string]string{multiClusterLabel: "true"}
+		if cluster := textOf(annotations, clusterOfSecret); cluster != "" {
+			out.Annotations = map[string]string{clusterOfSecret: cluster}
+		}
+	}
+	return out
 }
+
+// The label by which istiod finds the Secrets of other clusters, and the annotation that names the cluster.
+// Source: pkg/kube/multicluster/secretcontroller.go; istioctl/pkg/multicluster/remote_secret.go.
+const (
+	multiClusterLabel = "istio/multiCluster"
+	clusterOfSecret   = "networking.istio.io/cluster"
+)

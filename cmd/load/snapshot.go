@@ -52,8 +52,10 @@ type SnapshotDocument struct {
 	Istio    SnapshotIstio     `json:"istio"`
 	// MeshConfig is nil for Istio's defaults.
 	MeshConfig *SnapshotMeshConfig `json:"meshConfig,omitempty"`
-	Gaps       []SnapshotGap       `json:"gaps,omitempty"`
-	Notes      []SnapshotNote      `json:"notes,omitempty"`
+	// MeshNetworks are nil for none.
+	MeshNetworks *SnapshotMeshConfig `json:"meshNetworks,omitempty"`
+	Gaps         []SnapshotGap       `json:"gaps,omitempty"`
+	Notes        []SnapshotNote      `json:"notes,omitempty"`
 	// Running is what could not be read of what runs in the mesh, where it was asked for.
 	Running    SnapshotRunning  `json:"running,omitzero"`
 	Secrets    []SnapshotAnswer `json:"secrets,omitempty"`
@@ -96,10 +98,10 @@ type SnapshotRef struct {
 	Field     string `json:"field,omitempty"`
 }
 
-// SnapshotMeshConfig is the mesh config, and what it was read from.
+// SnapshotMeshConfig is the mesh config, or the networks of the mesh, and what it was read from.
 type SnapshotMeshConfig struct {
 	From SnapshotRef `json:"from"`
-	// Config is the YAML of a MeshConfig.
+	// Config is the YAML of a MeshConfig, or of MeshNetworks.
 	Config string `json:"config"`
 }
 
@@ -189,9 +191,10 @@ type snapshotDocument struct {
 	SnapshotDocument
 	doc  *document
 	line int
-	// config is MeshConfig.Config, read, and configLine where it stands.
+	// config is MeshConfig.Config, read, and configLine where it stands; networks are MeshNetworks.Config.
 	config     *meshconfig.MeshConfig
 	configLine int
+	networks   *meshconfig.MeshNetworks
 }
 
 func isSnapshot(h header) bool { return h.apiVersion == SnapshotAPIVersion && h.kind == SnapshotKind }
@@ -216,7 +219,7 @@ func (r *documentReader) snapshot(n *yaml.Node, h header) {
 		r.fail(where, h, field, "%s", message)
 		return
 	}
-	if s.MeshConfig != nil && !r.snapshotMesh(n, h, &s) {
+	if s.MeshConfig != nil && !r.snapshotMesh(n, h, &s) || s.MeshNetworks != nil && !r.snapshotNetworks(n, h, &s) {
 		return
 	}
 	r.snapshots = append(r.snapshots, s)
@@ -224,15 +227,29 @@ func (r *documentReader) snapshot(n *yaml.Node, h header) {
 
 // snapshotMesh reads the mesh config of a snapshot, and reports whether it could.
 func (r *documentReader) snapshotMesh(n *yaml.Node, h header, s *snapshotDocument) bool {
-	outer, key := child(n, "meshConfig")
+	_, key := child(n, "meshConfig")
 	config, _, err := MeshConfig([]byte(s.MeshConfig.Config), r.doc.source.name)
-	if problems, ok := err.(Problems); ok && len(problems) > 0 {
-		inner, _ := child(outer, "config")
-		r.fail(inner, h, strings.TrimSuffix("meshConfig.config: "+problems[0].Field, ": "), "%s", problems[0].Message)
-		return false
-	}
 	s.config, s.configLine = config, r.doc.at(key)
-	return true
+	return r.snapshotText(n, h, "meshConfig", err)
+}
+
+// snapshotNetworks reads the networks of a snapshot.
+func (r *documentReader) snapshotNetworks(n *yaml.Node, h header, s *snapshotDocument) (ok bool) {
+	networks, _, err := MeshNetworks([]byte(s.MeshNetworks.Config), r.doc.source.name)
+	s.networks = networks
+	return r.snapshotText(n, h, "meshNetworks", err)
+}
+
+// snapshotText reports the first problem of a text in a field of a snapshot; true if there is none.
+func (r *documentReader) snapshotText(n *yaml.Node, h header, field string, err error) bool {
+	problems, ok := err.(Problems)
+	if !ok || len(problems) == 0 {
+		return true
+	}
+	outer, _ := child(n, field)
+	inner, _ := child(outer, "config")
+	r.fail(inner, h, strings.TrimSuffix(field+".config: "+problems[0].Field, ": "), "%s", problems[0].Message)
+	return false
 }
 
 // wrong is the first value that is none of those a field can have; empty if there is none.
@@ -280,6 +297,10 @@ func (s *snapshotDocument) restore(in *resolve.Input) {
 	if s.MeshConfig != nil {
 		in.MeshConfig, in.MeshConfigRef = s.config, s.MeshConfig.From.ref()
 		in.MeshOrigin = &origin{doc: s.doc, within: []string{"meshConfig"}, line: s.configLine}
+	}
+	in.MeshNetworks, in.MeshNetworksRef, in.MeshNetworksOrigin = nil, resolve.Ref{}, nil
+	if s.MeshNetworks != nil {
+		in.MeshNetworks, in.MeshNetworksRef = s.networks, s.MeshNetworks.From.ref()
 	}
 	for _, g := range s.Gaps {
 		in.Gaps = append(in.Gaps, g.gap())

@@ -44,6 +44,11 @@ func (t *taking) document(resources []resolve.Sourced) load.SnapshotDocument {
 			d.MeshConfig = &load.SnapshotMeshConfig{From: load.NewSnapshotRef(in.MeshConfigRef), Config: config}
 		}
 	}
+	if in.MeshNetworks != nil {
+		if config, err := meshConfigText(in.MeshNetworks); err == nil {
+			d.MeshNetworks = &load.SnapshotMeshConfig{From: load.NewSnapshotRef(in.MeshNetworksRef), Config: config}
+		}
+	}
 	for _, g := range in.Gaps {
 		d.Gaps = append(d.Gaps, load.NewSnapshotGap(g))
 	}

@@ -177,7 +177,7 @@ var closedFields = []string{
 }
 
 // freeMaps are the fields whose keys somebody has chosen.
-var freeMaps = map[string]bool{"labels": true, "matchLabels": true, "selector": true, "annotations": true, "sourceLabels": true}
+var freeMaps = map[string]bool{"labels": true, "matchLabels": true, "selector": true, "annotations": true, "sourceLabels": true, "networks": true}
 
 // key replaces the words of the key of a label, unless Istio or Kubernetes have given it.
 func (n names) key(key string, path []string) string {
@@ -255,34 +255,42 @@ func wordsOf(s *Snapshot) (words, kept []string) {
 			}
 		}
 	}
-	addNames(meshTree(s.Document), "", add)
+	addNames(configTree(s.Document.MeshConfig), "", add)
+	addNames(configTree(s.Document.MeshNetworks), "", add)
 	for _, o := range s.Objects {
 		addNames(o, "", add)
 	}
 	return slices.Sorted(maps.Keys(found)), slices.Sorted(maps.Keys(stay))
 }
 
-// meshTree is the mesh config of the document.
-func meshTree(d load.SnapshotDocument) any {
+// configTree is the mesh config of the document, or its networks.
+func configTree(text *load.SnapshotMeshConfig) any {
 	var config any
-	if d.MeshConfig == nil || yaml.Unmarshal([]byte(d.MeshConfig.Config), &config) != nil {
+	if text == nil || yaml.Unmarshal([]byte(text.Config), &config) != nil {
 		return nil
 	}
 	return config
+}
+
+// config replaces the words of a mesh config, or of networks.
+func (n names) config(text *load.SnapshotMeshConfig) (*load.SnapshotMeshConfig, error) {
+	if text == nil {
+		return nil, nil
+	}
+	config, err := yaml.Marshal(n.tree(configTree(text), nil))
+	return &load.SnapshotMeshConfig{From: text.From, Config: string(config)}, err
 }
 
 // document replaces the words of all that the document says of the mesh.
 func (n names) document(d load.SnapshotDocument) (load.SnapshotDocument, error) {
 	requests, remarks := d.Requests, d.Remarks
 	d.Requests, d.Remarks = nil, nil
-	if d.MeshConfig != nil {
-		config, err := yaml.Marshal(n.tree(meshTree(d), nil))
-		if err != nil {
-			return d, err
-		}
-		mesh := *d.MeshConfig
-		mesh.Config = string(config)
-		d.MeshConfig = &mesh
+	var err error
+	if d.MeshConfig, err = n.config(d.MeshConfig); err != nil {
+		return d, err
+	}
+	if d.MeshNetworks, err = n.config(d.MeshNetworks); err != nil {
+		return d, err
 	}
 	data, err := yaml.Marshal(d)
 	if err != nil {
@@ -301,6 +309,9 @@ func (n names) document(d load.SnapshotDocument) (load.SnapshotDocument, error) 
 	}
 	if d.MeshConfig != nil {
 		out.MeshConfig.Config = d.MeshConfig.Config
+	}
+	if d.MeshNetworks != nil {
+		out.MeshNetworks.Config = d.MeshNetworks.Config
 	}
 	out.Requests, out.Remarks = requests, remarks
 	return out, nil

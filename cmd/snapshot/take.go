@@ -184,11 +184,14 @@ func withoutPlaces(in *resolve.Input) {
 	if in.MeshConfigRef.Kind == "MeshConfig" {
 		in.MeshConfigRef.Name = path.Base(in.MeshConfigRef.Name)
 	}
+	if in.MeshNetworksRef.Kind == "MeshNetworks" {
+		in.MeshNetworksRef.Name = path.Base(in.MeshNetworksRef.Name)
+	}
 	in.Gaps = withoutDetails(in.Gaps)
 	in.Notes = slices.Clone(in.Notes)
 	for i := range in.Notes {
 		n := &in.Notes[i]
-		if n.Ref.Kind == "MeshConfig" {
+		if n.Ref.Kind == "MeshConfig" || n.Ref.Kind == "MeshNetworks" {
 			n.Ref.Name = path.Base(n.Ref.Name)
 		}
 		n.Message = filePath.ReplaceAllStringFunc(n.Message, path.Base)

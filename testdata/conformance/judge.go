@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -93,6 +94,9 @@ func (b *bench) judge(args []string) (diff string, err error) {
 	if unplaced(document) {
 		return "", skipped{"the trace says that it does not know where the client or an endpoint runs"}
 	}
+	if len(document.Outcomes) > 1 && slices.ContainsFunc(document.Outcomes, circle) {
+		return "", skipped{"a circle that a part of the requests leaves at each turn"}
+	}
 	shorten(document)
 	ours, undetermined := said(document, on.cluster)
 	if undetermined {
@@ -134,11 +138,14 @@ func (b *bench) conversion() (diff string, err error) {
 	return conversion(b.snapshot, b.mesh.world) + conditions(b.snapshot, b.mesh.cluster, b.mesh.world.Statuses()), nil
 }
 
-// unplaced reports whether the trace had to leave out a comparison of nodes or localities that no manifest tells.
+var unplacedRules = []resolve.RuleID{resolve.RuleEndpointNodeUnknown, resolve.RuleLocalityUnknown, resolve.RuleNetworkUnknown, resolve.RuleNetworkResolved}
+
+// unplaced reports whether the trace had to leave out a comparison of nodes, localities or networks that no manifest tells, or takes a
+// name for what istiod resolves.
 func unplaced(d *render.Document) bool {
 	for _, h := range d.Hops {
 		for _, s := range h.Steps {
-			if s.Verdict == string(resolve.Warned) && (s.Rule == string(resolve.RuleEndpointNodeUnknown) || s.Rule == string(resolve.RuleLocalityUnknown)) {
+			if s.Verdict == string(resolve.Warned) && slices.Contains(unplacedRules, resolve.RuleID(s.Rule)) {
 				return true
 			}
 		}

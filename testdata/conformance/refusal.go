@@ -22,6 +22,11 @@ func onlyAsks(o render.Outcome) bool {
 // open reports whether the trace leaves open what becomes of an outcome, other than by the answer of an authorizer
 // that is sure to be asked.
 func open(d *render.Document, o render.Outcome) bool {
+	if o.Code == string(trace.CodeOtherNetwork) { // it is compared as far as the gateway
+		return slices.ContainsFunc(o.Hops, func(n int) bool {
+			return slices.ContainsFunc(d.Hops[n].Steps, func(s render.Step) bool { return s.Rule == string(resolve.RuleNetworkDNS) })
+		})
+	}
 	if o.Certainty != string(trace.Undetermined) {
 		return len(o.Otherwise) > 0 // another policy may refuse before
 	}

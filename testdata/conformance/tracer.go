@@ -21,7 +21,7 @@ func load(dir string, manifests map[string]string, namespace string) (*resolve.S
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			return nil, err
 		}
-		if name != "mesh-config.yaml" {
+		if name != "mesh-config.yaml" && name != "mesh-networks.yaml" {
 			paths = append(paths, path)
 		}
 	}
@@ -37,6 +37,14 @@ func load(dir string, manifests map[string]string, namespace string) (*resolve.S
 		}
 		in.MeshConfig = mesh
 		in.MeshConfigRef = resolve.Ref{Kind: "MeshConfig", Name: "mesh-config.yaml"}
+	}
+	if text, ok := manifests["mesh-networks.yaml"]; ok {
+		networks, _, err := loader.MeshNetworks([]byte(text), "mesh-networks.yaml")
+		if err != nil {
+			return nil, skipped{"the command refuses the mesh networks"}
+		}
+		in.MeshNetworks = networks
+		in.MeshNetworksRef = resolve.Ref{Kind: "MeshNetworks", Name: "mesh-networks.yaml"}
 	}
 	return resolve.NewSnapshot(in), nil
 }

@@ -38,6 +38,8 @@ type Cluster struct {
 	Configs []config.Config
 	// MeshConfig is the mesh config's YAML; empty for the defaults.
 	MeshConfig string
+	// MeshNetworks are the networks' YAML; empty for none.
+	MeshNetworks string
 	// InferencePools is set where istiod reads them.
 	InferencePools bool
 	// Ambient is set where istiod has ambient mode on.
@@ -71,6 +73,8 @@ type Pod struct {
 	Ready    bool
 	// Invented is set where no manifest gives the address.
 	Invented bool
+	// Injected is set where the webhook has put the proxy in: no manifest shows what else it has written.
+	Injected bool
 	// Machine is set where it is no pod, but the machine of a WorkloadEntry.
 	Machine bool
 }
@@ -100,6 +104,10 @@ func build(manifests map[string]string, gateways bool) (*Cluster, error) {
 	for _, n := range names {
 		if n == "mesh-config.yaml" {
 			c.MeshConfig = manifests[n]
+			continue
+		}
+		if n == "mesh-networks.yaml" {
+			c.MeshNetworks = manifests[n]
 			continue
 		}
 		more, err := c.read(manifests[n])
@@ -255,6 +263,9 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 			if y := x.Data["mesh"]; y != "" && c.MeshConfig == "" {
 				c.MeshConfig = y
 			}
+			if y := x.Data["meshNetworks"]; y != "" && c.MeshNetworks == "" {
+				c.MeshNetworks = y
+			}
 		}
 	}
 	for _, o := range objects {
@@ -275,6 +286,7 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 	if gateways {
 		c.gateways()
 	}
+	c.balance()
 	for _, s := range c.Services {
 		if to := s.Annotations["networking.istio.io/exportTo"]; strings.Contains(to, "~") && strings.Contains(to, ",") {
 			return Unjudged{"a Service that hides itself with ~ beside names: whether the fake server has its endpoints hangs on the order of its events"}

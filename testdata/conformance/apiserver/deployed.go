@@ -22,6 +22,8 @@ import (
 //     which the Service selects.
 //  3. The Service has the port 15021, and one for each number among the listeners and those of ListenerSets.
 //  4. The pods are not captured. A waypoint's Service prefers what is close to the client.
+//  5. The proxy is on the network of their label topology.istio.io/network, and then asks for its endpoints alone; without the label on that
+//     of the charts' values, which are taken to name the one of istiod's namespace.
 //
 // Source: pilot/pkg/config/kube/gatewaycommon/deploymentcontroller.go, configureIstioGateway.
 
@@ -55,7 +57,9 @@ func (c *Cluster) deployGateways() {
 				ObjectMeta: metav1.ObjectMeta{Name: name + "-0", Namespace: gw.Namespace, Labels: labels, CreationTimestamp: metav1.NewTime(created)},
 				Spec: corev1.PodSpec{
 					ServiceAccountName: cmp.Or(gw.Annotations["gateway.istio.io/service-account"], plain),
-					Containers:         []corev1.Container{{Name: "istio-proxy", Image: "proxyv2", Args: []string{"proxy", role}}},
+					Containers: []corev1.Container{{
+						Name: "istio-proxy", Image: "proxyv2", Args: []string{"proxy", role}, Env: c.networkOf(infrastructureLabels(gw), gw.Spec.GatewayClassName != waypointClass),
+					}},
 				},
 			}, owner)
 		}
@@ -75,6 +79,19 @@ func (c *Cluster) deployGateways() {
 			},
 		})
 	}
+}
+
+// networkOf is step 5.
+func (c *Cluster) networkOf(labels map[string]string, view bool) []corev1.EnvVar {
+	own := labels[Network]
+	var out []corev1.EnvVar
+	if name := cmp.Or(own, c.SystemNetwork()); name != "" {
+		out = append(out, corev1.EnvVar{Name: "ISTIO_META_NETWORK", Value: name})
+	}
+	if own != "" && view {
+		out = append(out, corev1.EnvVar{Name: "ISTIO_META_REQUESTED_NETWORK_VIEW", Value: own})
+	}
+	return out
 }
 
 // merged are labels, those of the second over those of the first.

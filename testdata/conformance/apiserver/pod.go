@@ -75,6 +75,7 @@ func (c *Cluster) addPod(p *corev1.Pod, owner string) {
 	pod.Proxy = runs(p)
 	if pod.Proxy == "" && fresh && c.injects(p) {
 		pod.Proxy = templated(p)
+		pod.Injected = true
 	}
 	c.capture(pod, fresh)
 	if pod.Proxy == "sidecar" {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -235,5 +236,36 @@ func (k *walk) connect(p *path, t target) {
 		k.application(p, t.name, t.address)
 		return
 	}
+	if backends, here, ok := k.world.NetworkGateway(t.address); ok {
+		k.across(p, t.address, backends, here)
+		return
+	}
 	k.dial(p, t.address)
+}
+
+// across is a connection to the gateway of another network: by its load balancer to one of its pods, or out of sight. There it is taken to
+// go on, if it is the mesh's mTLS with the name of a cluster.
+func (k *walk) across(p *path, to netip.AddrPort, backends []netip.AddrPort, here bool) {
+	self := func(b netip.AddrPort) bool {
+		m := k.world.At(b.Addr())
+		return m != nil && p.hop().Kind == "gateway" && m.Name == p.hop().Machine
+	}
+	switch tls := p.bytes.TLS; {
+	case here && slices.ContainsFunc(backends, self):
+		k.broken(p, Reset, loop, Loop) // and so it goes on, for ever less of the requests
+	case here && len(backends) == 0:
+		k.broken(p, Unavailable, refused, "nothing behind the gateway of the network")
+	case here:
+		for _, b := range backends {
+			k.arrive(p.fork(1/float64(len(backends))), b)
+		}
+	case tls == nil || !tls.Mesh || !strings.HasPrefix(tls.SNI, "outbound_."):
+		k.unknown(p, "what the gateway of another network does with other bytes than mTLS")
+	default:
+		b := p.bytes
+		for b.TLS != nil && b.Inner != nil {
+			b = b.Inner
+		}
+		k.end(p, Outcome{Decision: Delivered, Machine: to.Addr().String(), Port: int(to.Port()), Forwarded: b.HTTP})
+	}
 }

@@ -57,4 +57,7 @@ type World interface {
 	// Service are the addresses that a virtual address of the network stands for, each as likely
 	// as the other. port is false where it has no such port, ok for an address that is no such thing.
 	Service(from netip.Addr, to netip.AddrPort) (backends []netip.AddrPort, port, ok bool)
+	// NetworkGateway are the addresses behind the gateway of another network; here is false where they are in that
+	// network alone, ok for an address that is no such gateway.
+	NetworkGateway(to netip.AddrPort) (backends []netip.AddrPort, here, ok bool)
 }

@@ -15,6 +15,7 @@ import (
 	"istio.io/istio/pkg/config/mesh"
 	"istio.io/istio/pkg/config/schema/collections"
 	"istio.io/istio/pkg/config/schema/gvk"
+	"istio.io/istio/pkg/network"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/evaluator"
@@ -71,6 +72,9 @@ func (w *World) metadata(p *apiserver.Pod) (*model.NodeMetadata, error) {
 	m.Namespace, m.Labels, m.Annotations, m.ServiceAccount = p.Namespace, p.Labels, p.Annotations, p.Spec.ServiceAccountName
 	m.ClusterID, m.IstioVersion, m.NodeName = "Kubernetes", "1.31.0", p.Spec.NodeName
 	m.EnvoyStatusPort, m.EnvoyPrometheusPort = 15021, 15090
+	if name := w.networkOf(p); m.Network == "" {
+		m.Network = network.ID(name)
+	}
 	m.ProxyConfig = (*model.NodeMetaProxyConfig)(config)
 	if p.Proxy == "sidecar" {
 		m.InterceptionMode = model.TrafficInterceptionMode(interception(p, config))

@@ -60,8 +60,13 @@ func New(t testing.TB, c *apiserver.Cluster) (*World, error) {
 	if w.known, err = discovered(t, c, w.mesh); err != nil {
 		return nil, err
 	}
+	watcher, err := networks(c)
+	if err != nil {
+		return nil, err
+	}
 	w.setFeatures()
 	w.server = xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
+		NetworksWatcher:   watcher,
 		KubernetesObjects: slices.Concat(c.Objects, serviceEntries(c), ambientObjects(c)), Configs: w.known, MeshConfig: w.mesh, KubeClientModifier: addCRDs(t),
 		DisableSecretAuthorization: true,
 	})

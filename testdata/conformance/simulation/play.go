@@ -118,3 +118,7 @@ func ended(o evaluator.Outcome, h evaluator.Hop) error {
 	}
 	return errorOf[o.Why]
 }
+
+func (nowhere) NetworkGateway(netip.AddrPort) (backends []netip.AddrPort, here, ok bool) {
+	return nil, false, false
+}

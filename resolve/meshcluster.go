@@ -1,0 +1,129 @@
+package resolve
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	meshconfig "istio.io/api/mesh/v1alpha1"
+)
+
+// Clusters of the mesh that were not read. istiod joins the endpoints that all of them have behind a Service of one name and
+// namespace; a trace has those of the one that was read.
+//
+//  1. istiod reads each cluster for which its namespace has a Secret with the label istio/multiCluster: "true". The annotation
+//     networking.istio.io/cluster names the cluster, else its name after istio-remote-secret-, as istioctl writes it. What the Secret
+//     holds is not read. On a live cluster Secrets are not listed, so that these are known of manifests alone.
+//  2. MeshNetworks name clusters, too (fromRegistry).
+//  3. Hosts that are local to their cluster have the endpoints of the client's cluster: the mesh config's serviceSettings say so, and by
+//     default those of kube-system, kubernetes.default, and istiod itself.
+//
+// Source: pkg/kube/multicluster/secretcontroller.go, MultiClusterSecretLabel; istioctl/pkg/multicluster/remote_secret.go;
+// pilot/pkg/model/endpointshards.go; pilot/pkg/model/cluster_local.go.
+
+// Rules of other clusters.
+const (
+	RuleClusterUnread RuleID = "multicluster/not-read"
+	RuleClusterLocal  RuleID = "multicluster/cluster-local"
+)
+
+var meshClusterRules = []Rule{
+	{
+		ID: RuleClusterUnread, Stage: StageLoadBalance,
+		Says:     "istiod joins the endpoints that all clusters of the mesh have behind a Service. Those of a cluster that was not read are not considered: shares, and that there is no endpoint, are of the cluster that was read.",
+		Template: "cluster %s is of the mesh and was not read: endpoints that it has of %s are not considered",
+		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, snapshotShards",
+	},
+	{
+		ID: RuleClusterLocal, Stage: StageLoadBalance, Detail: true,
+		Says:     "A host that is local to its cluster (meshConfig.serviceSettings; by default those of kube-system, kubernetes.default and istiod) has the endpoints of the client's cluster alone.",
+		Template: "%s is local to its cluster: endpoints of other clusters do not count",
+		Source:   "pilot/pkg/model/cluster_local.go, onMeshUpdated",
+	},
+}
+
+const (
+	multiClusterLabel   = "istio/multiCluster"
+	clusterOfSecret     = "networking.istio.io/cluster"
+	remoteSecretPrefix  = "istio-remote-secret-"
+	defaultIstiodDomain = "istiod"
+)
+
+// otherClusters are those of rules 1 and 2, by name, and what names them.
+func (s *Snapshot) otherClusters() map[string]Ref {
+	out := map[string]Ref{}
+	own := ""
+	add := func(name string, ref Ref) {
+		if own == "" {
+			own = s.ClusterID()
+		}
+		if _, ok := out[name]; !ok && name != "" && name != own {
+			out[name] = ref
+		}
+	}
+	for _, secret := range s.Secrets {
+		if secret.Labels[multiClusterLabel] != "true" || secret.Namespace != s.istiodNamespace() {
+			continue
+		}
+		name := secret.Annotations[clusterOfSecret]
+		if name == "" {
+			name = strings.TrimPrefix(secret.Name, remoteSecretPrefix)
+		}
+		add(name, refOf("", "Secret", secret))
+	}
+	for _, network := range slices.Sorted(maps.Keys(s.Networks.GetNetworks())) {
+		for i, e := range s.Networks.GetNetworks()[network].GetEndpoints() {
+			if from, ok := e.GetNe().(*meshconfig.Network_NetworkEndpoints_FromRegistry); ok {
+				add(from.FromRegistry, s.NetworksRef.At(networkField(s.NetworksRef, network, "endpoints", i)))
+			}
+		}
+	}
+	return out
+}
+
+// ElsewhereToo tells of clusters that were not read and may have endpoints of the service.
+func (s *Snapshot) ElsewhereToo(svc *Service) []Step {
+	if svc.Registry != RegistryKubernetes {
+		return nil
+	}
+	others := s.otherClusters()
+	if len(others) == 0 {
+		return nil
+	}
+	if s.clusterLocal(svc.Hostname) {
+		return []Step{NewStep(RuleClusterLocal, Applied, svc.Ref, svc.Hostname)}
+	}
+	var steps []Step
+	for _, name := range slices.Sorted(maps.Keys(others)) {
+		steps = append(steps, NewStep(RuleClusterUnread, Warned, others[name], name, svc.Hostname))
+	}
+	return steps
+}
+
+// clusterLocal is rule 3. What the mesh config says of a host, the most specific one first, stands above the defaults that are
+// not wider; a setting of false takes away the default that it names.
+//
+// Source: pilot/pkg/model/cluster_local.go, onMeshUpdated, IsClusterLocal.
+func (s *Snapshot) clusterLocal(host string) bool {
+	hosts := map[string]bool{}
+	defaults := []string{"*.kube-system.svc." + s.Mesh.Domain, "kubernetes.default.svc." + s.Mesh.Domain, defaultIstiodDomain + "." + s.istiodNamespace() + ".svc." + s.Mesh.Domain}
+	for _, set := range s.Mesh.GetServiceSettings() {
+		local := set.GetSettings().GetClusterLocal()
+		for _, h := range set.GetHosts() {
+			hosts[h] = local
+			defaults = slices.DeleteFunc(defaults, func(d string) bool {
+				return !local && (h == d || IsWildcardHost(d) && strings.HasSuffix(h, d[1:]))
+			})
+		}
+	}
+	for _, d := range defaults {
+		hosts[d] = true
+	}
+	best := ""
+	for _, h := range slices.Sorted(maps.Keys(hosts)) {
+		if (h == host || IsWildcardHost(h) && HostSubsetOf(host, h)) && (best == "" || CompareHostSpecificity(h, best) < 0) {
+			best = h
+		}
+	}
+	return hosts[best]
+}
