@@ -27,6 +27,7 @@ type workloadAnswers struct {
 	ztunnelPolicies memo[struct{}, policiesOn]
 	ztunnelMTLS     memo[ztunnelMTLSKey, ztunnelMTLS]
 	jwt             memo[struct{}, jwtRules]
+	patches         memo[struct{}, proxyPatches]
 	mtls            memo[int, MTLS]
 	inbound         memo[inboundKey, inboundAnswer]
 	clusters        memo[clusterKey, clusterAnswer]

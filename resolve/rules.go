@@ -73,7 +73,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	walkRules,
 	cleaningRules,
 	grpcRules,
-	extensionRules,
+	extensionRules, envoyFilterRules,
 	gapRules,
 	hiddenRules,
 )), func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	networking "istio.io/api/networking/v1alpha3"
 )
 
 // Rules of virtual hosts on a sidecar.
@@ -429,4 +431,21 @@ func (t *RouteTable) Lookup(hostname string) *VirtualHost {
 		}
 	}
 	return nil
+}
+
+// VirtualHosts are all of the table, by name, with the one that refuses unknown hosts where the outbound traffic policy does.
+func (t *RouteTable) VirtualHosts() []*VirtualHost {
+	var out []*VirtualHost
+	for _, domain := range sortedKeys(t.byDomain) {
+		if vh := t.byDomain[domain]; !slices.Contains(out, vh) {
+			out = append(out, vh)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *VirtualHost) int { return strings.Compare(a.Name, b.Name) })
+	policy, _ := t.scope.OutboundPolicy()
+	if t.Single != nil || policy.GetMode() != networking.OutboundTrafficPolicy_REGISTRY_ONLY {
+		return append(out, &VirtualHost{Name: "allow_any"})
+	}
+	blocked := &Route{Name: "block_all", HTTP: &networking.HTTPRoute{DirectResponse: &networking.HTTPDirectResponse{Status: 502}}}
+	return append(out, &VirtualHost{Name: "block_all", Domains: []string{"*"}, Routes: []*Route{blocked}})
 }

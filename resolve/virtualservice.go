@@ -90,6 +90,8 @@ type Route struct {
 	// origin tells which parts of HTTP and Match a delegate's root brought.
 	origin entryOrigin
 	match  matchOrigin
+	// patches is what patches add to it; nil without any.
+	patches *routePatches
 }
 
 // Miss is the first clause of a match that the request does not fulfil, or, if
@@ -120,6 +122,8 @@ type VirtualHost struct {
 	Steps []Step
 	// written are the routes in the order in which they were collected, where some were moved.
 	written []*Route
+	// patches is what patches add to all of its routes; nil without any.
+	patches *routePatches
 }
 
 // RuleVirtualServiceLegacyGateway reads a dotted gateway name.

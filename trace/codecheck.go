@@ -220,6 +220,7 @@ var advice = map[Code]codeAdvice{
 		rules: []resolve.RuleID{
 			resolve.RuleClusterProtocol,
 			resolve.RuleClusterRejected,
+			resolve.RuleClusterTakenOut,
 			resolve.RuleWaypointDynamicDNSTLS,
 			resolve.RuleWaypointNoCluster,
 		},
@@ -409,6 +410,18 @@ var advice = map[Code]codeAdvice{
 		check: "The answer is the authorizer's: read its log. If it was not reached (ext_authz_error), check the provider's service, port and timeout in the mesh config, and mTLS towards it.",
 		rules: []resolve.RuleID{
 			resolve.RuleAuthorizationCustom,
+		},
+	},
+	CodeFilterDenied: {
+		check: "The RBAC filter is an EnvoyFilter's, and no AuthorizationPolicy: istioctl proxy-config listener of the proxy shows it as Envoy has it. Where an AuthorizationPolicy can say the same, write that.",
+		rules: []resolve.RuleID{
+			resolve.RuleHTTPFilterRBACDeny,
+		},
+	},
+	CodeRateLimited: {
+		check: "Each proxy has a bucket of its own: the limit of a Deployment is that of one pod times its replicas. The proxy's statistics (http_local_rate_limiter, ratelimit) count what was refused.",
+		rules: []resolve.RuleID{
+			resolve.RuleLocalRateLimit,
 		},
 	},
 	CodeNoWaypoint: {

@@ -61,6 +61,8 @@ const (
 	CodePolicyNoAllow      Code = "POLICY_NO_ALLOW"
 	CodeJWTRejected        Code = "JWT_REJECTED"
 	CodeAuthorizerDenied   Code = "EXT_AUTHZ_DENIED"
+	CodeFilterDenied       Code = "FILTER_DENIED"
+	CodeRateLimited        Code = "RATE_LIMITED"
 	CodeNoWaypoint         Code = "WAYPOINT_UNAVAILABLE"
 	CodeTooManyHops        Code = "TOO_MANY_HOPS"
 )
@@ -132,6 +134,8 @@ var codes = []struct {
 	{CodePolicyNoAllow, Denied, "ALLOW policies apply and none matches"},
 	{CodeJWTRejected, Denied, "a RequestAuthentication rejects the token"},
 	{CodeAuthorizerDenied, Denied, "the external authorizer of a CUSTOM policy refuses; only as an end that an outcome could have otherwise"},
+	{CodeFilterDenied, Denied, "an RBAC filter that an EnvoyFilter inserts denies"},
+	{CodeRateLimited, Responded, "a rate limit of an EnvoyFilter is exceeded: 429; only as an end that an outcome could have otherwise"},
 	{CodeNoWaypoint, Unavailable, "the waypoint that is bound has no pod that is ready: nothing goes past it"},
 	{CodeTooManyHops, Reset, "the request comes back to proxies it has passed: a loop"},
 }

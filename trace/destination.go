@@ -137,6 +137,10 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.clusterMissing(p, t, code, decisive(steps), w.subsetRef(t))
 		return
 	}
+	if step, removed := w.patchedCluster(p, cluster.Name); removed {
+		w.clusterMissing(p, t, CodeNoCluster, step, step.Ref)
+		return
+	}
 	if cluster.Type == resolve.ClusterDynamicDNS {
 		w.toOwnHost(p, r, cluster)
 		return

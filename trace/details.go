@@ -45,6 +45,8 @@ var details = []DetailsInfo{
 	{"path_normalization_failed", nil, "400: the path can not be normalized, or has escaped slashes that are refused; 307 where these are redirected", "source/common/http/conn_manager_impl.cc"},
 	{"upgrade_failed", nil, "403: an upgrade that the proxy does not list", "source/common/http/conn_manager_impl.cc"},
 	{"ext_authz_denied", []string{"UAEX"}, "the external authorizer refuses; ext_authz_error where it cannot be reached, with the same flag", "source/extensions/filters/http/ext_authz/ext_authz.cc; source/extensions/filters/network/ext_authz/ext_authz.cc"},
+	{"local_rate_limited", []string{"RL"}, "429: the local rate limit of an EnvoyFilter has no token left", "source/extensions/filters/http/local_ratelimit/local_ratelimit.cc"},
+	{"request_rate_limited", []string{"RL"}, "429: the rate limit service that an EnvoyFilter names says that there are too many requests", "source/extensions/filters/http/ratelimit/ratelimit.cc"},
 	{"jwt_authn_access_denied{…}", nil, "401, or 403 for the audience: a RequestAuthentication refuses a token, and says why", "source/extensions/filters/http/jwt_authn/filter.cc"},
 	{"rbac_access_denied_matched_policy[…]", nil, "403, or a connection closed: the rule of an AuthorizationPolicy by its name in Envoy, or none where no ALLOW rule matches", "source/extensions/filters/common/rbac/utility.cc, responseDetail"},
 	{"connection closed due to policy rejection: …", []string{"DENY"}, "ztunnel's log: a connection closed, or 503 of the Envoy that sent: the policy that denies, or that none allows", "ztunnel, src/proxy.rs, Error::AuthorizationPolicyRejection"},

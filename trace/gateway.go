@@ -214,7 +214,10 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 	if tls.on && !w.handshake(p, chain, tls) {
 		return
 	}
-	p.note(w.snapshot.Extensions(gw, resolve.SideGateway)...)
+	place := resolve.PatchPlace{Proxy: gw, Side: resolve.SideGateway, Port: podPort, ServerNames: chain.ServerNames, HTTP: chain.HTTP()}
+	for _, server := range chain.Servers {
+		place.ServerPorts = append(place.ServerPorts, server.Port())
+	}
 	connection := &resolve.Connection{
 		Peer: hop.Peer, SourceIP: p.senderIP, RemoteIP: p.senderIP, DestinationIP: firstAddress(gw), DestinationPort: podPort,
 	}
@@ -225,6 +228,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		}
 	}
 	if !chain.HTTP() {
+		w.extensions(p, place)
 		if chain.Kind == resolve.GatewayAutoPassthrough {
 			w.autoPassthrough(p, gw, chain, tls.sni)
 			return
@@ -242,11 +246,15 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		return
 	}
 	hop.Envoy.RouteConfig = chain.RouteConfig
+	trustedByPatch := w.extensions(p, place)
 	p.readsHTTP()
 	if !w.cleaned(p, gw) {
 		return
 	}
 	trusted := w.snapshot.TrustedProxies(gw)
+	if trustedByPatch != nil {
+		trusted = *trustedByPatch
+	}
 	connection.RemoteIP = p.remoteIP(trusted)
 	p.forwardedByGateway()
 	p.http.Reserved = []string{"x-forwarded-for"}
@@ -291,7 +299,11 @@ func (w *walk) gatewayHost(p *path, gw *resolve.Workload, merged *resolve.Merged
 	p.note(w.snapshot.HiddenVirtualServices(host)...)
 	p.note(steps...)
 	p.note(w.snapshot.StatusOfRoutes(gw, host, "HTTPRoute", "GRPCRoute")...)
+	vh = w.patchedHost(p, vh, func() []*resolve.VirtualHost { return table.VirtualHosts })
 	if vh == nil || len(vh.Routes) == 0 && vh.RequireTLS.IsZero() {
+		if !w.passes(p, resolve.BeforeRouter) {
+			return
+		}
 		o := Outcome{Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost, By: chain.Server().Ref}
 		if vh != nil {
 			p.hop().Envoy.VirtualHost = vh.Name

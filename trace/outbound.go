@@ -34,7 +34,6 @@ type router struct {
 func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope, resolved resolve.Resolved, socket bool) {
 	r := &router{workload: client, scope: scope, dialled: resolved.Dialled, port: resolved.Port}
 	hop := p.hop()
-	p.note(w.snapshot.Extensions(client, resolve.SideOutbound)...)
 	services := w.snapshot.ServicesForHost(strings.ToLower(w.request.Host))
 	if resolved.Service != nil {
 		services = []*resolve.Service{resolved.Service}
@@ -50,8 +49,10 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 		return
 	}
 	p.note(steps...)
+	place := resolve.PatchPlace{Proxy: client, Side: resolve.SideOutbound, Port: resolved.Port}
 	if listener == nil {
 		hop.Envoy.Listener, hop.Envoy.FilterChain = "virtualOutbound", "virtualOutbound-catchall-tcp"
+		w.extensions(p, place)
 		w.unmatched(p, r, false)
 		return
 	}
@@ -65,13 +66,16 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 	case chain.HTTP && !p.speaksHTTP():
 		w.notHTTP(p, listener)
 	case chain.HTTP:
-		hop.Envoy.RouteConfig = listener.RouteConfig
+		hop.Envoy.RouteConfig, place.HTTP, place.Port = listener.RouteConfig, true, listener.Port
+		w.extensions(p, place)
 		p.note(resolve.NewStep(resolve.RuleListenerHTTPChain, resolve.Matched, resolve.Ref{}, listener.RouteConfig))
 		w.virtualHost(p, r, listener)
 	case len(chain.TCP) > 0:
+		w.extensions(p, place)
 		w.stream(p, r, listener, chain)
 	default:
 		hop.Envoy.FilterChain = "PassthroughFilterChain"
+		w.extensions(p, place)
 		p.note(resolve.NewStep(resolve.RuleListenerNoChain, resolve.None, chain.Range, string(p.payload()), listener.Name))
 		w.unmatched(p, r, false)
 	}
@@ -153,6 +157,12 @@ func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListene
 		p.note(step)
 		p.lower(Undetermined)
 	}
+	if !w.passes(p, resolve.BeforeFault) {
+		return
+	}
+	if vh = w.patchedHost(p, vh, table.VirtualHosts); vh == nil && !w.passes(p, resolve.BeforeRouter) {
+		return
+	}
 	if vh == nil && listener.HTTPService != nil {
 		step := resolve.NewStep(resolve.RuleHostEmptyTable, resolve.None, r.scope.Ref, listener.RouteConfig, table.Port, listener.HTTPService.Hostname)
 		w.endAt(p, Outcome{Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost, By: r.scope.Ref}, step)
@@ -218,6 +228,10 @@ func (w *walk) unmatched(p *path, r *router, http bool) {
 			return
 		}
 		hop.Envoy.Cluster = "PassthroughCluster"
+		if step, removed := w.patchedCluster(p, hop.Envoy.Cluster); removed {
+			p.note(step)
+			p.lower(Undetermined)
+		}
 		p.note(resolve.NewStep(resolve.RuleListenerPassthrough, resolve.None, ref, mode))
 		if r.socket {
 			w.noOriginal(p, ref)

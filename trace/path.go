@@ -63,6 +63,8 @@ type path struct {
 	original *resolve.HTTPRequest
 	// unserved tells of a Gateway for the host that no proxy serves.
 	unserved *resolve.Step
+	// extended is what EnvoyFilters and the like make of the current hop.
+	extended extended
 }
 
 // wrapper is TLS that a proxy put around a request for a gateway.
@@ -110,7 +112,7 @@ func (p *path) branch(part float64) *path {
 
 // enter opens a hop.
 func (p *path) enter(h Hop) *Hop {
-	p.declared = resolve.Ref{}
+	p.declared, p.extended = resolve.Ref{}, extended{}
 	p.hops = append(p.hops, &h)
 	return &h
 }

@@ -17,20 +17,50 @@ func (w *walk) filters(p *path, proxy *resolve.Workload, c *resolve.Connection, 
 		return true
 	}
 	w.asked.judged(p, proxy, c, request)
+	p.extended.connection = c
+	if !w.passes(p, resolve.BeforeCustom) || !w.askAuthorizers(p, proxy, c, request) || !w.passes(p, resolve.BeforeTokens) {
+		return false
+	}
+	var before *resolve.HTTPRequest
+	if request != nil {
+		before = request.Clone()
+		if !w.without(p, resolve.FilterJWT) && !w.authenticate(p, proxy, c, request) {
+			return false
+		}
+	}
+	return w.passes(p, resolve.BeforePolicies) && w.judge(p, proxy, c, request, before) && w.passes(p, resolve.BeforeFault)
+}
+
+// askAuthorizers is what CUSTOM policies do; it reports whether the request goes on.
+func (w *walk) askAuthorizers(p *path, proxy *resolve.Workload, c *resolve.Connection, request *resolve.HTTPRequest) bool {
+	if w.withoutPolicies(p) {
+		return true
+	}
 	custom := w.snapshot.AuthorizeCustom(proxy, c, request)
 	if !w.authorized(p, custom, request) {
 		return false
+	}
+	if w.without(p, resolve.FilterExtAuthz) {
+		return true
 	}
 	for _, check := range custom.Custom {
 		p.lower(Undetermined)
 		p.suppose("the external authorizer of "+check.Rule.Object().String()+" allows it", refusedByAuthorizer(check, request))
 	}
-	var before *resolve.HTTPRequest
-	if request != nil {
-		before = request.Clone()
-		if !w.authenticate(p, proxy, c, request) {
-			return false
-		}
+	return true
+}
+
+// withoutPolicies reports whether a patch took the filter of AuthorizationPolicies out.
+func (w *walk) withoutPolicies(p *path) bool {
+	_, taken := p.extended.filters.Without(resolve.FilterRBAC)
+	return taken
+}
+
+// judge is what AUDIT, DENY and ALLOW policies do; it reports whether the request goes on. before is the request as it was
+// before tokens were looked at.
+func (w *walk) judge(p *path, proxy *resolve.Workload, c *resolve.Connection, request, before *resolve.HTTPRequest) bool {
+	if w.without(p, resolve.FilterRBAC) {
+		return true
 	}
 	local := w.snapshot.AuthorizeLocal(proxy, c, request)
 	if local.Decision == resolve.AccessDenied {

@@ -227,16 +227,23 @@ func (w *walk) inbound(p *path, a arrival) {
 	if result.Fate == resolve.InboundTCP {
 		hop.Envoy.Cluster = port.Cluster
 	}
-	p.note(w.snapshot.Extensions(server, resolve.SideInbound)...)
+	place := resolve.PatchPlace{Proxy: server, Side: resolve.SideInbound, Port: a.port, HTTP: result.Fate == resolve.InboundHTTP}
+	if port.Declared {
+		place.ChainPort = a.port
+	}
 	var request *resolve.HTTPRequest
 	if result.Fate == resolve.InboundHTTP {
-		if hop.Envoy.RouteConfig = port.RouteConfig; !w.cleaned(p, server) {
+		hop.Envoy.RouteConfig = port.RouteConfig
+		w.extensions(p, place)
+		if !w.cleaned(p, server) {
 			return
 		}
 		p.readsScheme(result.Verified, true, w.request.Scheme.IsGRPC())
 		request = p.http
 		request.Reserved = nil
 		hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = port.VirtualHost, "default", port.Cluster
+	} else {
+		w.extensions(p, place)
 	}
 	connection := &resolve.Connection{
 		Peer: hop.Peer, SourceIP: p.senderIP, RemoteIP: p.sidecarRemoteIP(request),
@@ -251,8 +258,12 @@ func (w *walk) inbound(p *path, a arrival) {
 	if mtls.Mode == resolve.MTLSDisable && !a.tls.HBONE {
 		p.originate = append(p.originate, permit(mtls)...)
 	}
-	if !w.filters(p, server, connection, request) {
+	if !w.filters(p, server, connection, request) || request != nil && !w.inboundRoute(p, port.VirtualHost) {
 		return
+	}
+	if step, removed := w.patchedCluster(p, port.Cluster, w.snapshot.InboundHosts(port)...); removed {
+		p.note(step)
+		p.lower(Undetermined)
 	}
 	if a.tls.Mode == resolve.ClientMTLS && !result.Verified {
 		w.undecrypted(p, a, mtls)

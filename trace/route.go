@@ -16,6 +16,9 @@ func (w *walk) route(p *path, r *router, vh *resolve.VirtualHost) {
 		return
 	}
 	if !vh.RequireTLS.IsZero() && !r.tls {
+		if !w.passes(p, resolve.BeforeRouter) {
+			return
+		}
 		w.httpsRedirect(p, vh.RequireTLS)
 		return
 	}
@@ -23,6 +26,9 @@ func (w *walk) route(p *path, r *router, vh *resolve.VirtualHost) {
 		p.note(resolve.NewStep(resolve.RuleHTTPSForwarded, resolve.Applied, vh.RequireTLS, proto, w.snapshot.TrustedProxies(r.workload)))
 	}
 	if seen := p.hop().Steps; len(vh.Routes) == 0 && len(seen) > 0 && seen[len(seen)-1].Verdict == resolve.None {
+		if !w.passes(p, resolve.BeforeRouter) {
+			return
+		}
 		last := seen[len(seen)-1] // a virtual host that istiod makes to answer 404
 		w.end(p, Outcome{
 			Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost,
@@ -30,12 +36,20 @@ func (w *walk) route(p *path, r *router, vh *resolve.VirtualHost) {
 		})
 		return
 	}
-	chosen, steps, certain := vh.Choose(p.http)
+	chosen, steps, certain := vh.Choose(p.asRouted())
 	p.note(steps...)
 	if certain == resolve.Unknown {
 		p.lower(Undetermined)
 	}
+	if p.extended.unwritten != nil { // a token may have cleared the choice, and then what filters wrote counts
+		if again, _, _ := vh.Choose(p.http); again != chosen {
+			p.lower(Undetermined)
+		}
+	}
 	if chosen == nil {
+		if !w.passes(p, resolve.BeforeRouter) {
+			return
+		}
 		w.noRoute(p, vh, steps)
 		return
 	}
@@ -50,7 +64,9 @@ func (w *walk) take(p *path, r *router, chosen *resolve.Route) {
 	}
 	p.hop().Envoy.Route = chosen.Name
 	p.by = chosen.Entry
-	if w.fault(p, chosen) && w.cors(p, chosen) {
+	goesOn := (w.without(p, resolve.FilterFault) || w.fault(p, chosen)) && w.passes(p, resolve.BeforeCORS)
+	if goesOn && (w.without(p, resolve.FilterCORS) || w.cors(p, chosen)) && w.passes(p, resolve.BeforeRouter) {
+		w.takenRoute(p, chosen)
 		w.act(p, r, chosen)
 	}
 }
@@ -152,7 +168,7 @@ func (w *walk) forward(p *path, r *router, route *resolve.Route) {
 		r = &own
 	}
 	retries, retriesStep := resolve.Retries(route, w.snapshot.Mesh)
-	p.retries = retries
+	p.retries = route.PatchedRetries(retries)
 	if route.HTTP != nil {
 		mirrors, steps := resolve.Mirrors(route)
 		for i, m := range mirrors {
@@ -170,12 +186,21 @@ func (w *walk) forward(p *path, r *router, route *resolve.Route) {
 			branch = p.fork(d.Weight / 100)
 			branch.note(resolve.NewStep(resolve.RuleRouteWeight, resolve.Applied, d.Ref, formatPercent(d.Weight), d.Destination.GetHost(), subsetNote(d.Destination.GetSubset())))
 		}
+		if len(destinations) == 1 {
+			branch.note(route.PatchRemovals(branch.http)...)
+		}
 		if route.HTTP != nil {
 			forwarded, steps := resolve.Forward(route, d, branch.http)
 			branch.note(resolve.CORSHeaders(route, branch.http)...)
 			branch.http = forwarded
 			branch.note(steps...)
 			branch.note(resolve.ResponseHeaders(route, d)...)
+		}
+		if len(destinations) > 1 {
+			branch.note(route.PatchRemovals(branch.http)...)
+		}
+		if branch.extended.host != nil {
+			branch.note(route.PatchHeaders(branch.extended.host, branch.http)...)
 		}
 		branch.note(serverPort(r, route, d)...)
 		ref := d.Ref

@@ -40,7 +40,7 @@ func (w *walk) throughWaypoint(p *path, a arrival, to tunnelled) {
 		return
 	}
 	hop.Envoy.FilterChain, hop.Envoy.RouteConfig = v.chain.FilterChain, v.chain.RouteConfig
-	p.note(w.snapshot.Extensions(v.proxy, resolve.SideInbound)...)
+	w.extensions(p, resolve.PatchPlace{Proxy: v.proxy, Side: resolve.SideInbound, Port: to.port, HTTP: v.chain.HTTP})
 	p.originate, p.declared = nil, resolve.Ref{}
 	if to.service != nil {
 		p.declared = to.service.Ref.At(v.chain.Port.Field)
@@ -171,10 +171,14 @@ func (w *walk) waypointRoutes(p *path, v *waypoint) {
 	p.note(vh.Steps...)
 	p.note(w.snapshot.StatusOfMeshRoutes(v.to.service)...)
 	if step, takes := vh.Takes(p.http.Hostname()); !takes {
+		if !w.passes(p, resolve.BeforeRouter) {
+			return
+		}
 		o := Outcome{Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost}
 		w.endAt(p, o, step)
 		return
 	}
+	vh = w.patchedHost(p, vh, nil)
 	p.hop().Envoy.VirtualHost, p.stream = vh.Name, false
 	w.route(p, w.waypointRouter(v), vh)
 }
@@ -207,6 +211,9 @@ func (w *walk) waypointStream(p *path, v *waypoint) {
 // waypointToWorkload is rule 5.
 func (w *walk) waypointToWorkload(p *path, v *waypoint) {
 	p.stream = !v.chain.HTTP
+	if v.chain.HTTP && !w.passes(p, resolve.BeforeRouter) {
+		return
+	}
 	server := v.to.workload
 	hop := p.hop()
 	hop.Envoy.Cluster = v.chain.Cluster

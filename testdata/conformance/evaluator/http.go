@@ -9,7 +9,6 @@ import (
 	httpauthz "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	fault "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
 	jwt "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
-	httprbac "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 )
@@ -110,16 +109,7 @@ func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 				p.hop().Route = x.route.GetName()
 			}
 		case "envoy.filters.http.rbac":
-			c, ok := unpack(f.GetTypedConfig(), &httprbac.RBAC{})
-			if !ok {
-				k.unknown(p, "rbac")
-				return
-			}
-			about := facts{visit: v, request: x.q, claims: x.claims, source: x.source, remote: x.remote}
-			v.shadow(f.GetName(), c.GetShadowRules(), c.GetShadowRulesStatPrefix(), about)
-			ok, details := allowed(c.GetRules(), about)
-			if !ok {
-				k.end(p, Outcome{Decision: Denied, Status: 403, Details: details})
+			if !k.rbac(p, x, f) {
 				return
 			}
 		case "envoy.filters.http.ext_authz":
@@ -135,8 +125,9 @@ func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 			if strings.HasPrefix(f.GetName(), "istio") || strings.Contains(f.GetName(), "peer_metadata") || f.GetName() == "waypoint_downstream_peer_metadata" {
 				continue
 			}
-			k.unknown(p, "HTTP filter "+f.GetName())
-			return
+			if !k.patched(p, x, f) {
+				return
+			}
 		}
 	}
 	k.unknown(p, "no router")

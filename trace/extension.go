@@ -1,0 +1,263 @@
+package trace
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+)
+
+// EnvoyFilters, WasmPlugins and TrafficExtensions on the way: what stands in the filter chain that a request passes.
+//
+//  1. Patches of listener, filter chain and network filters are looked at when the chain is chosen.
+//  2. HTTP filters that were added are passed at their place among istiod's. One behind whatever ends the request is never reached,
+//     and lowers no certainty.
+//  3. The route was looked up before the filters ran: what they write is not looked at by routes, unless a token clears the choice.
+//  4. Patches of routes and clusters count where these are taken.
+
+// extended is what patches and extensions make of the filter chain of a hop.
+type extended struct {
+	place   *resolve.PatchPlace
+	filters *resolve.HTTPFilters
+	// next is the first place among istiod's filters that the request has not passed.
+	next resolve.FilterPlace
+	// connection is what filters see of the connection.
+	connection *resolve.Connection
+	// unwritten are headers that filters changed, as they were when the route was looked up; nil for one that was not there.
+	unwritten map[string]*string
+	// host is the virtual host that was taken, with its patches.
+	host *resolve.VirtualHost
+}
+
+// extensions notes what patches and extensions make of the filter chain of the hop, whose names are known. It returns the number of
+// trusted proxies that a patch sets, if one does.
+func (w *walk) extensions(p *path, place resolve.PatchPlace) (trustedHops *int) {
+	hop := p.hop()
+	p.note(w.snapshot.GapSteps(resolve.StageExtension, place.Proxy.Namespace, w.snapshot.Mesh.GetRootNamespace())...)
+	p.extended = extended{}
+	if !w.snapshot.Extended() {
+		return nil
+	}
+	place.Listener, place.FilterChain, place.RouteConfig = hop.Envoy.Listener, hop.Envoy.FilterChain, hop.Envoy.RouteConfig
+	p.extended.place = &place
+	var q *resolve.HTTPRequest
+	if place.HTTP {
+		q = p.http
+	}
+	found := w.snapshot.ListenerPatches(&place, q)
+	p.noteExtension(found.Steps...)
+	if place.HTTP {
+		p.extended.filters = w.snapshot.HTTPFilters(&place)
+		p.noteExtension(p.extended.filters.Steps()...)
+		if w.survey != nil {
+			for at := resolve.BeforeCustom; at <= resolve.BeforeRouter; at++ {
+				p.noteExtension(p.extended.filters.Run(at, nil, nil).Steps...)
+			}
+		}
+	}
+	return found.TrustedHops
+}
+
+// noteExtension notes steps. What Envoy rejects leaves open what it has.
+func (p *path) noteExtension(steps ...resolve.Step) {
+	p.note(steps...)
+	if slices.ContainsFunc(steps, func(s resolve.Step) bool { return s.Rule == resolve.RuleEnvoyFilterRejected }) {
+		p.lower(Undetermined)
+	}
+}
+
+// passes is rule 2: the request passes the filters that were added up to that place. It reports whether it goes on.
+func (w *walk) passes(p *path, upTo resolve.FilterPlace) bool {
+	x := &p.extended
+	if x.filters == nil || w.survey != nil {
+		return true
+	}
+	for x.next <= upTo {
+		before := maps.Clone(p.http.Headers)
+		c := x.connection
+		if c == nil {
+			c = &resolve.Connection{SourceIP: p.senderIP, RemoteIP: p.senderIP}
+		}
+		result := x.filters.Run(x.next, p.http, c)
+		x.next++
+		x.wrote(before, p.http.Headers)
+		p.noteExtension(result.Steps...)
+		w.suppose(p, result.Suppositions)
+		if result.Answer != nil {
+			w.answers(p, *result.Answer)
+			return false
+		}
+	}
+	return true
+}
+
+// suppose notes what has to hold.
+func (w *walk) suppose(p *path, all []resolve.Supposition) {
+	for _, s := range all {
+		p.lower(Assumed)
+		if s.Undetermined {
+			p.lower(Undetermined)
+		}
+		o := filterOutcome(s.Otherwise)
+		p.suppose(s.Holds, Alternative{
+			Decision: o.Decision, HTTPStatus: o.HTTPStatus, ResponseFlags: o.ResponseFlags, ResponseCodeDetails: o.ResponseCodeDetails,
+			Code: o.Code, By: o.By, Reason: o.Reason,
+		})
+	}
+}
+
+// answers ends the request as a filter does.
+func (w *walk) answers(p *path, a resolve.FilterAnswer) { w.end(p, filterOutcome(a)) }
+
+func filterOutcome(a resolve.FilterAnswer) Outcome {
+	o := Outcome{
+		Decision: Responded, HTTPStatus: a.Status, ResponseFlags: a.Flags, ResponseCodeDetails: a.Details, Code: CodeRateLimited, By: a.By, Reason: a.Reason,
+	}
+	switch {
+	case a.Flags == "UAEX":
+		o.Decision, o.Code = Denied, CodeAuthorizerDenied
+	case a.Denied:
+		o.Decision, o.Code = Denied, CodeFilterDenied
+	}
+	return o
+}
+
+// wrote keeps headers as they were before a filter wrote them for the first time.
+func (x *extended) wrote(before, after map[string]string) {
+	changed := func(name string) bool {
+		was, had := before[name]
+		is, has := after[name]
+		_, kept := x.unwritten[name]
+		return !kept && (had != has || was != is)
+	}
+	unwritten := maps.Clone(x.unwritten)
+	for _, headers := range []map[string]string{before, after} {
+		for name := range headers {
+			if !changed(name) {
+				continue
+			}
+			if unwritten == nil {
+				unwritten = map[string]*string{}
+			}
+			unwritten[name] = nil
+			if was, had := before[name]; had {
+				unwritten[name] = &was
+			}
+		}
+	}
+	x.unwritten = unwritten
+}
+
+// asRouted is rule 3: the request by which its route was looked up.
+func (p *path) asRouted() *resolve.HTTPRequest {
+	if len(p.extended.unwritten) == 0 {
+		return p.http
+	}
+	q := p.http.Clone()
+	for name, was := range p.extended.unwritten {
+		delete(q.Headers, name)
+		if was != nil {
+			q.Headers[name] = *was
+		}
+	}
+	return q
+}
+
+// without notes that a patch took one of istiod's filters out; it reports whether it did.
+func (w *walk) without(p *path, names ...string) bool {
+	out := false
+	for _, name := range names {
+		if step, taken := p.extended.filters.Without(name); taken {
+			p.noteExtension(step)
+			out = true
+		}
+	}
+	return out
+}
+
+// patchedHost is rule 4 for a virtual host, which may be nil where none takes the Host. all are those of the route table; nil where
+// there is only this one.
+func (w *walk) patchedHost(p *path, vh *resolve.VirtualHost, all func() []*resolve.VirtualHost) *resolve.VirtualHost {
+	x := &p.extended
+	if x.place == nil {
+		return vh
+	}
+	x.place.VirtualHosts = all
+	if all == nil {
+		x.place.VirtualHosts = func() []*resolve.VirtualHost { return []*resolve.VirtualHost{vh} }
+	}
+	patched, steps := w.snapshot.PatchVirtualHost(x.place, x.filters, vh, p.http.Hostname())
+	p.noteExtension(steps...)
+	x.host = patched
+	return patched
+}
+
+// takenRoute notes what patches say of the route that is taken.
+func (w *walk) takenRoute(p *path, r *resolve.Route) {
+	if p.extended.host == nil {
+		return
+	}
+	result, open := r.Patched(p.extended.host)
+	p.noteExtension(result.Steps...)
+	w.suppose(p, result.Suppositions)
+	if open {
+		p.lower(Undetermined)
+	}
+}
+
+// patchedCluster is rule 4 for a cluster; the step tells of one that a patch takes away.
+func (w *walk) patchedCluster(p *path, name string, hosts ...string) (step resolve.Step, removed bool) {
+	if p.extended.place == nil {
+		return resolve.Step{}, false
+	}
+	place := *p.extended.place
+	if place.Proxy.Dataplane == resolve.DataplaneWaypoint {
+		if len(name) < len("outbound|") || name[:len("outbound|")] != "outbound|" {
+			return resolve.Step{}, false // istiod patches no other clusters of waypoints
+		}
+		place.Side = resolve.SideOutbound
+	}
+	steps, removed := w.snapshot.ClusterPatches(&place, name, hosts)
+	if removed {
+		step, steps = steps[len(steps)-1], steps[:len(steps)-1]
+	}
+	p.noteExtension(steps...)
+	return step, removed
+}
+
+// inboundRoute is the only route of the receiving side of a sidecar, with its patches. It reports whether the request goes on to
+// the application.
+func (w *walk) inboundRoute(p *path, name string) bool {
+	if p.extended.place == nil || w.survey != nil {
+		return true
+	}
+	if !w.passes(p, resolve.BeforeRouter) {
+		return false
+	}
+	own := &resolve.Route{Name: "default", CatchAll: true}
+	vh := w.patchedHost(p, &resolve.VirtualHost{Name: name, Domains: []string{"*"}, Routes: []*resolve.Route{own}}, nil)
+	chosen, steps, certain := vh.Choose(p.asRouted())
+	if certain == resolve.Unknown {
+		p.lower(Undetermined)
+	}
+	switch {
+	case chosen == nil:
+		w.noRoute(p, vh, steps)
+		return false
+	case chosen.HTTP == nil:
+		w.takenRoute(p, chosen)
+		p.hop().Envoy.Route = chosen.Name
+		p.note(chosen.PatchRemovals(p.http)...)
+		p.note(chosen.PatchHeaders(vh, p.http)...)
+		return true
+	}
+	p.note(steps...)
+	w.takenRoute(p, chosen)
+	p.hop().Envoy.Route, p.by = chosen.Name, chosen.Entry
+	if action, _ := resolve.ActionOf(chosen); action == resolve.RouteForwards {
+		p.lower(Undetermined) // to a cluster of the other side
+		return true
+	}
+	w.act(p, nil, chosen)
+	return false
+}
