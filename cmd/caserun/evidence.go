@@ -1,6 +1,7 @@
 package caserun
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/cmd/casefile"
@@ -31,6 +32,7 @@ type Decision struct {
 //  2. Where the destination differs, or the rule that takes the request, it is the last route that was chosen on the way.
 //  3. Where anything else differs, or no route was chosen, it is the last step on the way that is about the field that the outcome names, or gives
 //     its reason; the outcome itself where there is none.
+//  4. What the first line of a trace leads to was considered, too, wherever it was passed over.
 func explain(s *resolve.Snapshot, t *trace.Trace, mismatches []casefile.Mismatch) []Decision {
 	o := &t.Outcomes[0]
 	for _, m := range mismatches {
@@ -68,6 +70,12 @@ func explain(s *resolve.Snapshot, t *trace.Trace, mismatches []casefile.Mismatch
 		}
 		if len(out) == 0 || out[0].Evidence != d.Evidence {
 			out = append(out, d)
+		}
+	}
+	if seen := t.Overlooked(); len(seen) > 0 {
+		last, e := &out[len(out)-1], evidenceOf(s, &seen[0])
+		if !slices.Contains(last.Considered, e) {
+			last.Considered = append(last.Considered, e)
 		}
 	}
 	return out

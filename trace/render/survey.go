@@ -237,7 +237,7 @@ func (r *renderer) section(heading string, steps []resolve.Step) {
 	r.rows(stepMarks(steps), 2)
 }
 
-// clusters tells for each cluster that rules lead to by which DestinationRule it is made.
+// clusters tells for each cluster that rules lead to by which DestinationRule it is made, and which waypoint it leads to or past.
 func (r *renderer) clusters(t *trace.Table) {
 	var seen []string
 	for _, lead := range t.Leads() {
@@ -246,7 +246,7 @@ func (r *renderer) clusters(t *trace.Table) {
 				continue
 			}
 			steps := slices.DeleteFunc(slices.Clone(h.Steps), func(s resolve.Step) bool {
-				of := s.Stage == resolve.StageDestinationRule || s.Stage == resolve.StageLoadBalance || s.Stage == resolve.StageTLS
+				of := slices.Contains([]resolve.Stage{resolve.StageDestinationRule, resolve.StageLoadBalance, resolve.StageTLS, resolve.StageWaypoint}, s.Stage)
 				return !of || !r.opts.Wide && resolve.LookupRule(s.Rule).Detail && s.Verdict != resolve.Warned
 			})
 			seen = append(seen, h.Envoy.Cluster)
