@@ -38,6 +38,13 @@ func TestCodesNameTheRulesThatDecide(t *testing.T) {
 			decided[pair{o.Code, rule}] = true
 			for _, a := range o.Otherwise {
 				decided[pair{a.Code, resolve.RuleAuthorizationCustom}] = true
+				for _, h := range got.Hops {
+					for _, s := range h.Steps {
+						if s.Verdict == resolve.Warned && s.Ref.Object() == a.By.Object() {
+							decided[pair{a.Code, s.Rule}] = true
+						}
+					}
+				}
 			}
 		}
 	}

@@ -129,7 +129,7 @@ spec: {host: reviews, subsets: [{name: v1, labels: {version: v1}}]}
 apiVersion: networking.istio.io/v1alpha3
 kind: EnvoyFilter
 metadata: {name: lua, namespace: shop}
-spec: {configPatches: [{applyTo: HTTP_FILTER, match: {context: SIDECAR_OUTBOUND}, patch: {operation: INSERT_BEFORE, value: {name: planted-filter, typed_config: {inline_code: planted-lua}}}}]}
+spec: {configPatches: [{applyTo: HTTP_FILTER, match: {context: SIDECAR_OUTBOUND}, patch: {operation: INSERT_BEFORE, value: {name: own, typed_config: {inline_code: planted-lua}}}}]}
 ---
 apiVersion: extensions.istio.io/v1alpha1
 kind: WasmPlugin

@@ -211,8 +211,10 @@ func (s *Snapshot) extensionsOn(l *PatchPlace) (map[phase][]*addedFilter, []Step
 func (s *Snapshot) networkExtensions(l *PatchPlace) []Step {
 	bytes := *l
 	bytes.HTTP = false
-	found, _ := s.extensionsOn(&bytes)
-	var steps []Step
+	found, steps := s.extensionsOn(&bytes)
+	if l.HTTP {
+		steps = nil // HTTPFilters tells of those
+	}
 	for _, p := range []phase{phaseAuthn, phaseAuthz, phaseStats, phaseNone} {
 		for _, x := range found[p] {
 			steps = append(steps, x.step)

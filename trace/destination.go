@@ -138,6 +138,7 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		return
 	}
 	if step, removed := w.patchedCluster(p, cluster.Name); removed {
+		p.note(step)
 		w.clusterMissing(p, t, CodeNoCluster, step, step.Ref)
 		return
 	}

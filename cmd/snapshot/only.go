@@ -6,7 +6,9 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/proto"
+	extensions "istio.io/api/extensions/v1alpha1"
 	meshconfig "istio.io/api/mesh/v1alpha1"
+	networkingv1alpha3 "istio.io/api/networking/v1alpha3"
 	networking "istio.io/api/networking/v1beta1"
 	security "istio.io/api/security/v1beta1"
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +22,7 @@ import (
 //  2. Of the command and the arguments: what makes a container a proxy, and which kind of one.
 //  3. Of the image: that the webhook is to choose it.
 //  4. Of the keys that a RequestAuthentication holds: that it does.
+//  5. Of the code and modules of extensions: that there are some; of patches what resolve.OnlyReadOfPatch leaves.
 
 // only is the value without what else is in it; false where it counts as a whole.
 func only(v reflect.Value) (reflect.Value, bool) {
@@ -56,7 +59,23 @@ func onlyOfMessage(m proto.Message) {
 		if m.Jwks != "" {
 			m.Jwks = leftOut
 		}
+	case *networkingv1alpha3.EnvoyFilter_Patch:
+		resolve.OnlyReadOfPatch(m.Value)
+	case *extensions.LuaConfig:
+		m.InlineCode = leftOutIf(m.InlineCode)
+	case *extensions.WasmConfig:
+		m.Url = leftOutIf(m.Url)
+	case *extensions.WasmPlugin:
+		m.Url = leftOutIf(m.Url)
 	}
+}
+
+// leftOutIf is leftOut where there is a text.
+func leftOutIf(text string) string {
+	if text == "" {
+		return ""
+	}
+	return leftOut
 }
 
 func readOf(variables map[string]string) map[string]string {
