@@ -75,6 +75,7 @@ var (
 var RunningKinds = []schema.GroupKind{
 	podKind, endpointSliceKind, serviceAccountKind, deploymentKind, statefulSetKind, daemonSetKind, replicaSetKind, jobKind, cronJobKind,
 	nodeKind,
+	autoscalerKind, disruptionBudgetKind,
 }
 
 // runningCell is one namespace's: what Resources had of it, and the kinds that were asked for.

@@ -137,6 +137,7 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.clusterMissing(p, t, code, decisive(steps), w.subsetRef(t))
 		return
 	}
+	p.hop().met.cluster = cluster
 	if cluster.Type == resolve.ClusterDynamicDNS {
 		w.toOwnHost(p, r, cluster)
 		return

@@ -14,10 +14,12 @@ import (
 	telemetry "istio.io/client-go/pkg/apis/telemetry/v1"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingk8s "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
 	inference "sigs.k8s.io/gateway-api-inference-extension/api/v1"
@@ -38,6 +40,8 @@ type kind struct {
 	// new makes the Go type; nil for a kind that is known and that the trace does not read.
 	new        func() resolve.Object
 	namespaced bool
+	// loose are older versions, of which fields that the Go type does not have are passed over.
+	loose []string
 }
 
 // groupKind is the kind without a version.
@@ -85,6 +89,9 @@ var kinds = []kind{
 	{group: "apps", kind: "ReplicaSet", plural: "replicasets", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &appsv1.ReplicaSet{} }},
 	{group: "batch", kind: "Job", plural: "jobs", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &batchv1.Job{} }},
 	{group: "batch", kind: "CronJob", plural: "cronjobs", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &batchv1.CronJob{} }},
+
+	{group: "autoscaling", kind: "HorizontalPodAutoscaler", plural: "horizontalpodautoscalers", versions: []string{"v2", "v2beta2", "v2beta1", "v1"}, loose: []string{"v2beta1", "v1"}, namespaced: true, new: func() resolve.Object { return &autoscalingv2.HorizontalPodAutoscaler{} }},
+	{group: "policy", kind: "PodDisruptionBudget", plural: "poddisruptionbudgets", versions: []string{"v1", "v1beta1"}, namespaced: true, new: func() resolve.Object { return &policyv1.PodDisruptionBudget{} }},
 
 	{group: networkingGroup, kind: "Gateway", plural: "gateways", versions: istioVersions, namespaced: true, new: func() resolve.Object { return &networking.Gateway{} }},
 	{group: networkingGroup, kind: "VirtualService", plural: "virtualservices", versions: istioVersions, namespaced: true, new: func() resolve.Object { return &networking.VirtualService{} }},

@@ -22,15 +22,19 @@ func MeshConfig(data []byte, name string) (*meshconfig.MeshConfig, []string, err
 	docs := split(source{name: name}, string(data))
 	switch len(docs) {
 	case 0:
-		return &meshconfig.MeshConfig{}, nil, nil
+		return newMeshConfig(), nil, nil
 	case 1:
 		return readMeshConfig(&docs[0], header{})
 	}
 	return nil, nil, Problems{{File: name, Line: docs[1].line, Message: "a second document; a MeshConfig is one"}}
 }
 
+// newMeshConfig is what a configuration is read over: of the fields that have no value of their own for not being
+// written, those that Istio has on.
+func newMeshConfig() *meshconfig.MeshConfig { return &meshconfig.MeshConfig{EnableTracing: true} }
+
 func readMeshConfig(doc *document, object header) (*meshconfig.MeshConfig, []string, error) {
-	config := &meshconfig.MeshConfig{}
+	config := newMeshConfig()
 	fail := func(line int, message string) error {
 		return Problems{{File: doc.source.name, Line: doc.lineOf(line), Object: object.String(), Message: message}}
 	}
