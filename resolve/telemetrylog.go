@@ -219,18 +219,18 @@ func (t *telemetryAt) loggers() (loggers map[string]logger, entries Ref) {
 // Source: pilot/pkg/model/telemetry_logging.go, telemetryAccessLog.
 func logPlace(p *meshconfig.MeshConfig_ExtensionProvider) string {
 	address := func(kind, service string, port uint32) string { return fmt.Sprintf("%s, %s:%d", kind, service, port) }
-	switch p := p.GetProvider().(type) {
-	case *meshconfig.MeshConfig_ExtensionProvider_EnvoyFileAccessLog:
-		if path := p.EnvoyFileAccessLog.GetPath(); path != "" {
+	switch {
+	case p.GetEnvoyFileAccessLog() != nil:
+		if path := p.GetEnvoyFileAccessLog().GetPath(); path != "" {
 			return path
 		}
 		return stdout
-	case *meshconfig.MeshConfig_ExtensionProvider_EnvoyHttpAls:
-		return address("access log service", p.EnvoyHttpAls.GetService(), p.EnvoyHttpAls.GetPort())
-	case *meshconfig.MeshConfig_ExtensionProvider_EnvoyTcpAls:
-		return address("access log service", p.EnvoyTcpAls.GetService(), p.EnvoyTcpAls.GetPort())
-	case *meshconfig.MeshConfig_ExtensionProvider_EnvoyOtelAls:
-		return address("OpenTelemetry", p.EnvoyOtelAls.GetService(), p.EnvoyOtelAls.GetPort())
+	case p.GetEnvoyHttpAls() != nil:
+		return address("access log service", p.GetEnvoyHttpAls().GetService(), p.GetEnvoyHttpAls().GetPort())
+	case p.GetEnvoyTcpAls() != nil:
+		return address("access log service", p.GetEnvoyTcpAls().GetService(), p.GetEnvoyTcpAls().GetPort())
+	case p.GetEnvoyOtelAls() != nil:
+		return address("OpenTelemetry", p.GetEnvoyOtelAls().GetService(), p.GetEnvoyOtelAls().GetPort())
 	}
 	return ""
 }

@@ -116,7 +116,7 @@ func (t *telemetryAt) counts(name string, c *counter) bool {
 		t.unknown(name, c.ref)
 		return true
 	}
-	if _, prometheus := p.GetProvider().(*meshconfig.MeshConfig_ExtensionProvider_Prometheus); !prometheus {
+	if p.GetPrometheus() == nil {
 		return false
 	}
 	if c.disabled {
