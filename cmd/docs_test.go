@@ -61,6 +61,14 @@ var stages = []struct {
 	{resolve.StageDestinationRule, "Which DestinationRule, subset and cluster."},
 	{resolve.StageLoadBalance, "Which endpoints."},
 	{resolve.StageApplication, "Who answers."},
+	{resolve.StageTimeout, "A fact: how long the request may take."},
+	{resolve.StageRetry, "A fact: what the proxy tries again."},
+	{resolve.StageConnection, "A fact: how the proxy connects."},
+	{resolve.StageCircuitBreaker, "A fact: how much the proxy sends at once."},
+	{resolve.StageOutlierDetection, "A fact: when an endpoint gets no requests for a while."},
+	{resolve.StageReplicas, "A fact: how many pods there are, and how many there are to be."},
+	{resolve.StageTelemetry, "A fact: where the request will be seen."},
+	{resolve.StageProxy, "A fact: what the proxy runs with."},
 }
 
 func TestDocsRules(t *testing.T) {

@@ -78,7 +78,10 @@ func tracedScenarios(t *testing.T) iter.Seq[traced] {
 func (c traced) walk(resources []resolve.Sourced) (*trace.Trace, error) {
 	in := c.input
 	in.Resources = resources
-	return trace.Walk(resolve.NewSnapshot(in), c.request)
+	s := resolve.NewSnapshot(in)
+	t, err := trace.Walk(s, c.request)
+	t.AddFacts(s, trace.FactsOfAll)
+	return t, err
 }
 
 // TestWalkViewIsTheViewOfAWalk walks every scenario at each detail: it is what the view of the whole walk

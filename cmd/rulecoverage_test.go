@@ -29,6 +29,8 @@ var withoutScenario = map[resolve.RuleID]string{
 	"gap/not-read":                                 needsRefusal,
 	"peerauthentication/unreadable":                needsRefusal,
 	"requestauthentication/unreadable":             needsRefusal,
+	"replicas/not-read":                            needsRefusal,
+	"telemetry/not-read":                           needsRefusal,
 
 	"credential/kept":            needsCluster,
 	"credential/not-read":        needsCluster,
@@ -62,10 +64,8 @@ var withoutScenario = map[resolve.RuleID]string{
 	"loadbalance/no-locality-left":              tableOnly,
 	"locality/zone-aware":                       tableOnly,
 	"route/header-computed":                     tableOnly,
-	"route/retries-mesh":                        tableOnly,
 	"route/source-labels-unknown":               tableOnly,
 	"subset/cluster-label":                      tableOnly,
-	"trafficpolicy/mesh-default":                tableOnly,
 }
 
 // TestEveryRuleHasAScenario: a rule that no scenario follows is a rule nobody can
@@ -80,6 +80,9 @@ func TestEveryRuleHasAScenario(t *testing.T) {
 		}
 		for _, h := range got.Hops {
 			for _, s := range h.Steps {
+				followed[s.Rule] = true
+			}
+			for _, s := range h.Facts {
 				followed[s.Rule] = true
 			}
 		}

@@ -114,6 +114,9 @@ func (o *traceOptions) Run(ctx context.Context) error {
 func (o *traceOptions) trace(ctx context.Context, snapshot *resolve.Snapshot) (*trace.Trace, []byte, error) {
 	defer o.mesh.progress.Done()
 	t, err := o.deps.Trace(snapshot, o.request, o.view.detail)
+	if err == nil {
+		t.AddFacts(snapshot, o.view.facts())
+	}
 	// It has asked the cluster for more: what came of that counts before what it made of it.
 	if err := cmp.Or(ctx.Err(), snapshot.Err(), err); err != nil {
 		return nil, nil, err

@@ -50,6 +50,17 @@ func (o *viewOptions) Render(t *trace.Trace, snapshot *resolve.Snapshot) ([]byte
 	return b.Bytes(), nil
 }
 
+// facts are of which outcomes facts are shown: of none in a diagram, and in text of those that they explain.
+func (o *viewOptions) facts() trace.FactsOf {
+	switch {
+	case o.picture == formatMermaid, o.picture == formatDot:
+		return trace.FactsOfNone
+	case o.wide, o.printer != nil, o.picture != "":
+		return trace.FactsOfAll
+	}
+	return trace.FactsOfUnavailable
+}
+
 // draw is the trace as a picture.
 func (o *viewOptions) draw(t *trace.Trace, snapshot *resolve.Snapshot) ([]byte, error) {
 	opts := render.PictureOptions{Detail: o.detail, Locate: snapshot.Locate, Excerpt: snapshot.Excerpt, Command: o.command}

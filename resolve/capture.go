@@ -76,7 +76,7 @@ var captureRules = []Rule{
 	},
 	{
 		ID: RuleCaptureInboundPort, Stage: StageCapture,
-		Says:     "Ports that excludeInboundPorts lists, or that includeInboundPorts leaves out, reach the application without the sidecar; so do 15020, 15021 and 15090.",
+		Says:     "Ports that excludeInboundPorts lists, or that includeInboundPorts leaves out, reach the application without the sidecar; so do 15021, 15090 and the status port: 15020, or that of the annotation status.sidecar.istio.io/port.",
 		Template: "port %d is not captured (%s): it reaches the application without the sidecar, and no policy applies",
 		Source:   "tools/istio-iptables/pkg/capture, annotations traffic.sidecar.istio.io/*",
 	},
@@ -137,7 +137,9 @@ func (s *Snapshot) CapturesInbound(w *Workload, port int, udp bool) (bool, Step)
 		return false, NewStep(RuleCaptureNoProxy, None, w.Owner)
 	case udp:
 		return false, NewStep(RuleCaptureUDP, None, w.Owner)
-	case port == 15020 || port == 15021 || port == 15090:
+	case strconv.Itoa(port) == w.Annotations[annotation.SidecarStatusPort.Name]:
+		return false, NewStep(RuleCaptureInboundPort, Applied, annotated(w, annotation.SidecarStatusPort.Name), port, "the port of its agent's status")
+	case port == 15021 || port == 15090 || strconv.Itoa(port) == statusPort(w):
 		return false, NewStep(RuleCaptureInboundPort, Applied, w.Owner, port, "a port of the proxy itself")
 	}
 	if none, step := s.capturesNothing(w); none {
@@ -153,6 +155,15 @@ func (s *Snapshot) CapturesInbound(w *Workload, port int, udp bool) (bool, Step)
 		return false, NewStep(RuleCaptureInboundPort, Applied, annotated(w, annotation.SidecarTrafficExcludeInboundPorts.Name), port, "excludeInboundPorts "+list)
 	}
 	return true, NewStep(RuleCaptureInbound, Applied, w.Owner)
+}
+
+// statusPort is where the proxy's agent answers probes: by the pod's annotation, else 15020.
+// Source: manifests/charts/istio-control/istio-discovery/files/injection-template.yaml; pkg/kube/inject/template.go, excludeInboundPort.
+func statusPort(w *Workload) string {
+	if port, ok := w.Annotations[annotation.SidecarStatusPort.Name]; ok {
+		return strings.TrimSpace(port)
+	}
+	return "15020"
 }
 
 // capturesNothing reports whether the interception mode is NONE: by the pod's annotation, else by its proxy config.

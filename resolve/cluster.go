@@ -121,6 +121,12 @@ type Cluster struct {
 	// meshConfig.defaultTrafficPolicy's, which does not switch locality failover
 	// on for EDS clusters.
 	MeshOutlierDetection bool
+
+	// poolAt, outlierAt and budgetAt are the policies that connectionPool, outlierDetection and retryBudget of
+	// Policy stand in; zero where they are not set.
+	poolAt, outlierAt, budgetAt Ref
+	// portLevel is set where the DestinationRule's policy is that of a port, which has no retryBudget.
+	portLevel bool
 }
 
 // Health is whether an endpoint gets traffic.

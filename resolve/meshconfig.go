@@ -38,6 +38,7 @@ func DefaultMeshConfig() *meshconfig.MeshConfig {
 		ProtocolDetectionTimeout:       durationpb.New(0),
 		ConnectTimeout:                 durationpb.New(10 * time.Second),
 		DefaultConfig:                  &meshconfig.ProxyConfig{},
+		EnableTracing:                  true,
 	}
 }
 
@@ -73,6 +74,7 @@ func newMesh(config *meshconfig.MeshConfig, ref Ref) *Mesh {
 		if c.ConnectTimeout != nil {
 			m.ConnectTimeout = nil
 		}
+		m.EnableTracing = false // a loader reads over true, so that off can be said
 		proto.Merge(m, c)
 	}
 	if ref.IsZero() {

@@ -68,15 +68,11 @@ type proxyEnvironment struct {
 
 // proxyEnvironment is that of the oldest ProxyConfig of the namespace whose selector fits; nil for one without selector.
 func (s *Snapshot) proxyEnvironment(namespace string, fits func(selector map[string]string) bool) proxyEnvironment {
-	for _, c := range s.ProxyConfigs {
-		if c.Namespace != namespace {
-			continue
-		}
-		if selector := c.Spec.GetSelector(); fits == nil && selector == nil || fits != nil && fits(selector.GetMatchLabels()) {
-			return proxyEnvironment{c.Spec.GetEnvironmentVariables(), refOf("networking.istio.io", "ProxyConfig", c).At("spec.environmentVariables")}
-		}
+	c := s.proxyConfigFor(namespace, fits)
+	if c == nil {
+		return proxyEnvironment{}
 	}
-	return proxyEnvironment{}
+	return proxyEnvironment{c.Spec.GetEnvironmentVariables(), refOf(istioNetworking, "ProxyConfig", c).At("spec.environmentVariables")}
 }
 
 // capturesDNS reports whether the workload's sidecar answers the application's DNS queries, and by which ProxyConfig.

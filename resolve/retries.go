@@ -82,7 +82,7 @@ const defaultRetryOn = "connect-failure,refused-stream,unavailable,cancelled,ret
 func Retries(r *Route, mesh *Mesh) (RetryPolicy, Step) {
 	in, rule, ref := r.HTTP.GetRetries(), RuleRouteRetries, r.FieldRef("retries")
 	if in == nil && mesh != nil && mesh.MeshConfig != nil {
-		in, rule, ref = mesh.GetDefaultHttpRetryPolicy(), RuleRouteRetriesMesh, mesh.Ref
+		in, rule, ref = mesh.GetDefaultHttpRetryPolicy(), RuleRouteRetriesMesh, mesh.Ref.At("defaultHttpRetryPolicy")
 	}
 	if in == nil {
 		p := RetryPolicy{Attempts: 2, On: strings.Split(defaultRetryOn, ",")}

@@ -156,7 +156,7 @@ func TestTimeoutAndRetries(t *testing.T) {
 		}},
 		{"the mesh's", "timeout: 0s", mesh, []string{
 			"none route/no-timeout: no timeout is set, and Istio has none by default",
-			"applied route/retries-mesh istio-system/istio : the mesh config sets at most 5 retries, on 5xx",
+			"applied route/retries-mesh istio-system/istio defaultHttpRetryPolicy: the mesh config sets at most 5 retries, on 5xx",
 		}},
 		{"the route's", "timeout: 2.5s\nretries: {attempts: 3, retryOn: \"gateway-error, 503,306,\", perTryTimeout: 1s}", mesh, []string{
 			"applied route/timeout shop/v spec.http[0].timeout: timeout 2.5s",

@@ -76,6 +76,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	extensionRules, envoyFilterRules,
 	gapRules,
 	hiddenRules,
+	resilienceRules, replicaRules, telemetryRules, proxySettingRules,
 )), func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
 
 // ruleIndex is where each rule is: every step asks for its own.

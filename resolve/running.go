@@ -77,6 +77,7 @@ var (
 var RunningKinds = []schema.GroupKind{
 	podKind, endpointSliceKind, serviceAccountKind, deploymentKind, statefulSetKind, daemonSetKind, replicaSetKind, jobKind, cronJobKind,
 	leaseKind, nodeKind,
+	autoscalerKind, disruptionBudgetKind,
 }
 
 // runningCell is one namespace's: what Resources had of it, and the kinds that were asked for.

@@ -27,6 +27,18 @@ const (
 	StageApplication           Stage = "Application"
 )
 
+// The stages of facts: what decides nothing about a request, and is looked up next.
+const (
+	StageTimeout          Stage = "Timeout"
+	StageRetry            Stage = "Retry"
+	StageConnection       Stage = "Connection"
+	StageCircuitBreaker   Stage = "CircuitBreaker"
+	StageOutlierDetection Stage = "OutlierDetection"
+	StageReplicas         Stage = "Replicas"
+	StageTelemetry        Stage = "Telemetry"
+	StageProxy            Stage = "Proxy"
+)
+
 // Verdict is what became of one candidate.
 type Verdict string
 

@@ -85,6 +85,8 @@ func (s *Snapshot) applyTrafficPolicy(c *Cluster, match DestinationRuleMatch, su
 	top := policyAt{policy: match.Rule.GetTrafficPolicy(), ref: match.PolicyRef, tlsRefs: match.tlsRefs}
 	effective, steps := top.forPort(port)
 	c.Policy, c.TLSRef = effective.policy, tlsRef(effective)
+	c.placed(effective, false)
+	c.portLevel = effective.portLevel
 	if isPassthrough(c.Policy) {
 		c.SimplePassthrough = true
 	}
@@ -156,9 +158,10 @@ func (s *Snapshot) meshTrafficPolicy(c *Cluster) []Step {
 	}
 	c.Policy = copyPolicy(c.Policy)
 	if pool {
-		c.Policy.ConnectionPool = mesh.GetConnectionPool()
+		c.Policy.ConnectionPool, c.poolAt = mesh.GetConnectionPool(), s.Mesh.Ref.At("defaultTrafficPolicy")
 	}
 	if outlier {
+		c.outlierAt = s.Mesh.Ref.At("defaultTrafficPolicy")
 		c.Policy.OutlierDetection = mesh.GetOutlierDetection()
 		c.MeshOutlierDetection = true
 	}
@@ -202,10 +205,33 @@ func (c *Cluster) applySubsetPolicy(own policyAt, port uint32) []Step {
 		merged.RetryBudget = sub.GetRetryBudget()
 	}
 	c.Policy = merged
+	c.placed(own, own.portLevel)
 	if fields := policyFields(sub); fields != "" {
 		steps = append(steps, NewStep(RuleTrafficPolicySubset, Applied, own.ref, c.Subset, fields))
 	}
 	return steps
+}
+
+// placed keeps where the parts of a policy were written that no later one has replaced; whole is set for one that
+// replaces also what it leaves out.
+func (c *Cluster) placed(at policyAt, whole bool) {
+	for _, part := range []struct {
+		set bool
+		ref *Ref
+	}{
+		{at.policy.GetConnectionPool() != nil, &c.poolAt},
+		{at.policy.GetOutlierDetection() != nil, &c.outlierAt},
+	} {
+		switch {
+		case part.set:
+			*part.ref = at.ref
+		case whole:
+			*part.ref = Ref{}
+		}
+	}
+	if at.policy.GetRetryBudget() != nil {
+		c.budgetAt = at.ref
+	}
 }
 
 func tlsRef(at policyAt) Ref {

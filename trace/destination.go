@@ -137,6 +137,7 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.clusterMissing(p, t, code, decisive(steps), w.subsetRef(t))
 		return
 	}
+	p.hop().met.cluster = cluster
 	if step, removed := w.patchedCluster(p, cluster.Name); removed {
 		p.note(step)
 		w.clusterMissing(p, t, CodeNoCluster, step, step.Ref)

@@ -37,7 +37,7 @@ func (req Request) gatewayQuestion() resolve.GatewayQuestion {
 
 // enter brings a request from outside in by a gateway; the steps say why this one.
 func (w *walk) enter(p *path, entry resolve.GatewayEntry, steps ...resolve.Step) {
-	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: entry.Workload.Owner, TLS: p.reachedBy(resolve.ClientPlaintext)})
+	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: entry.Workload.Owner, TLS: p.reachedBy(resolve.ClientPlaintext), met: met{proxy: entry.Workload}})
 	p.note(steps...)
 	p.note(entry.Steps...)
 	p.unserved = whyNotServed(steps)
@@ -116,7 +116,7 @@ func (w *walk) throughGateway(p *path, a arrival) {
 		return
 	}
 	w.asked.throughGateway()
-	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: a.workload.Owner, TLS: p.reachedBy(a.tls.Mode)})
+	p.enter(Hop{Proxy: resolve.DataplaneGateway, Direction: AtGateway, Workload: a.workload.Owner, TLS: p.reachedBy(a.tls.Mode), met: met{proxy: a.workload}})
 	p.note(w.snapshot.GatewayDeployment(a.workload)...)
 	tls := p.ownTLS()
 	if a.tls.Mode != resolve.ClientPlaintext {

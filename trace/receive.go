@@ -138,7 +138,7 @@ func (w *walk) halfCaptured(p *path, pod *resolve.Workload) {
 
 // uncaptured is a connection that no proxy takes before the application, as the steps say. Istio mTLS is the fault of culprit.
 func (w *walk) uncaptured(p *path, a arrival, culprit resolve.Ref, steps ...resolve.Step) {
-	p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: a.workload.Owner, TLS: p.reachedBy(a.tls.Mode)})
+	p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Inbound, Workload: a.workload.Owner, TLS: p.reachedBy(a.tls.Mode), met: met{proxy: a.workload}})
 	p.note(steps...)
 	if a.tls.Mode == resolve.ClientMTLS {
 		w.refusesMTLS(p, a.tls, p.refusedTLS(), resolve.NewStep(resolve.RuleMTLSToPlaintext, resolve.None, culprit, a.workload.Owner.String()))
@@ -163,7 +163,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		w.uncaptured(p, a, step.Ref, step)
 		return
 	}
-	hop := p.enter(Hop{Proxy: resolve.DataplaneSidecar, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
+	hop := p.enter(Hop{Proxy: resolve.DataplaneSidecar, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode), met: met{proxy: server}})
 	w.crashes(p, server)
 	hop.Envoy.Listener = "virtualInbound"
 	switch s := server.DataplaneStep; {

@@ -161,6 +161,7 @@ func (w *walk) act(p *path, r *router, route *resolve.Route) {
 // forward sends the request to the route's destinations, each with its share.
 func (w *walk) forward(p *path, r *router, route *resolve.Route) {
 	destinations := resolve.Destinations(route)
+	p.hop().met.route = route
 	if r.gateway && !route.Server.IsZero() {
 		// Servers of several ports share a route table.
 		own := *r

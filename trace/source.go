@@ -109,7 +109,7 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 	if len(client.Addresses) > 0 && !p.senderIP.IsValid() {
 		p.senderIP = client.Addresses[0]
 	}
-	hop := p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Outbound, Workload: client.Owner, TLS: TLSPlaintext})
+	hop := p.enter(Hop{Proxy: resolve.DataplaneNone, Direction: Outbound, Workload: client.Owner, TLS: TLSPlaintext, met: met{proxy: client}})
 	if client.Dataplane == resolve.DataplaneSidecar || client.Dataplane == resolve.DataplaneAmbient {
 		hop.Proxy = client.Dataplane
 	}

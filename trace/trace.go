@@ -131,6 +131,9 @@ type Hop struct {
 	Steps []resolve.Step
 	// Omitted is where a view left steps out; empty in a trace as walked.
 	Omitted []Omission
+	// Facts are steps that decide nothing; see [Trace.AddFacts].
+	Facts []resolve.Step
+	met   met
 }
 
 // Omission is a number of skipped steps that a view left out.

@@ -36,6 +36,7 @@ func (w *walk) throughWaypoint(p *path, a arrival, to tunnelled) {
 	}
 	hop.Envoy.Listener = "main_internal"
 	v := &waypoint{arrival: a, to: to, proxy: w.snapshot.Serving(a.workload, to.service)}
+	hop.met.proxy = v.proxy
 	if !w.chooseWaypointChain(p, v) {
 		return
 	}
@@ -71,7 +72,7 @@ func (w *walk) throughWaypoint(p *path, a arrival, to tunnelled) {
 
 // enterWaypoint opens the hop of a waypoint, which knows who sends.
 func (w *walk) enterWaypoint(p *path, a arrival) *Hop {
-	hop := p.enter(Hop{Proxy: resolve.DataplaneWaypoint, Direction: AtGateway, Workload: a.workload.Owner, TLS: TLSHBONE})
+	hop := p.enter(Hop{Proxy: resolve.DataplaneWaypoint, Direction: AtGateway, Workload: a.workload.Owner, TLS: TLSHBONE, met: met{proxy: a.workload}})
 	if p.sender != nil {
 		hop.Peer = p.sender.Principal(w.snapshot.Mesh.GetTrustDomain())
 	}

@@ -219,7 +219,7 @@ func (w *walk) intoZtunnel(p *path, a arrival) {
 	if p.speaksHTTP() {
 		c.Request = p.http
 	}
-	hop := p.enter(Hop{Proxy: resolve.DataplaneAmbient, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode)})
+	hop := p.enter(Hop{Proxy: resolve.DataplaneAmbient, Direction: Inbound, Workload: server.Owner, TLS: p.reachedBy(a.tls.Mode), met: met{proxy: server}})
 	p.note(server.DataplaneStep)
 	if a.tls.HBONE {
 		hop.TLS = TLSHBONE

@@ -137,7 +137,7 @@ func (s apiServer) page(ctx context.Context, q listQuery, namespace string, opts
 	switch {
 	case q.namesOnly:
 		accept = runtime.ContentTypeProtobuf + metadataOfList + "," + runtime.ContentTypeJSON + metadataOfList
-	case builtIn(q.groupKind()):
+	case builtIn(q.groupKind()) && q.version == q.versions[0]: // an older one numbers its fields in another way
 		accept = protobufOrJSON
 	}
 	var contentType string

@@ -14,11 +14,13 @@ import (
 	telemetry "istio.io/client-go/pkg/apis/telemetry/v1"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingk8s "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
 	inference "sigs.k8s.io/gateway-api-inference-extension/api/v1"
@@ -41,6 +43,8 @@ type kind struct {
 	namespaced bool
 	// overlaid is set where a cluster is asked for the kind only if something is laid over it.
 	overlaid bool
+	// loose are older versions, of which fields that the Go type does not have are passed over.
+	loose []string
 }
 
 // groupKind is the kind without a version.
@@ -90,6 +94,8 @@ var kinds = []kind{
 	{group: "batch", kind: "CronJob", plural: "cronjobs", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &batchv1.CronJob{} }},
 
 	{group: coordinationv1.GroupName, kind: "Lease", plural: "leases", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &coordinationv1.Lease{} }},
+	{group: "autoscaling", kind: "HorizontalPodAutoscaler", plural: "horizontalpodautoscalers", versions: []string{"v2", "v2beta2", "v2beta1", "v1"}, loose: []string{"v2beta1", "v1"}, namespaced: true, new: func() resolve.Object { return &autoscalingv2.HorizontalPodAutoscaler{} }},
+	{group: "policy", kind: "PodDisruptionBudget", plural: "poddisruptionbudgets", versions: []string{"v1", "v1beta1"}, namespaced: true, new: func() resolve.Object { return &policyv1.PodDisruptionBudget{} }},
 
 	{group: networkingGroup, kind: "Gateway", plural: "gateways", versions: istioVersions, namespaced: true, new: func() resolve.Object { return &networking.Gateway{} }},
 	{group: networkingGroup, kind: "VirtualService", plural: "virtualservices", versions: istioVersions, namespaced: true, new: func() resolve.Object { return &networking.VirtualService{} }},

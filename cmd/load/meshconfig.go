@@ -20,7 +20,7 @@ import (
 //
 // Source: pkg/config/mesh/mesh.go, ApplyMeshConfig.
 func MeshConfig(data []byte, name string) (*meshconfig.MeshConfig, []string, error) {
-	config := &meshconfig.MeshConfig{}
+	config := newMeshConfig()
 	_, warnings, err := readOnly(data, name, config, meshConfigKey)
 	if err != nil {
 		return nil, nil, err
@@ -40,6 +40,10 @@ func readOnly(data []byte, name string, into proto.Message, key string) (*docume
 	}
 	return nil, nil, Problems{{File: name, Line: docs[1].line, Message: fmt.Sprintf("a second document; a %s is one", into.ProtoReflect().Descriptor().Name())}}
 }
+
+// newMeshConfig is what a configuration is read over: of the fields that have no value of their own for not being
+// written, those that Istio has on.
+func newMeshConfig() *meshconfig.MeshConfig { return &meshconfig.MeshConfig{EnableTracing: true} }
 
 func readMessage(doc *document, object header, into proto.Message, key string) ([]string, error) {
 	fail := func(line int, message string) error {
@@ -94,7 +98,7 @@ func (r *documentReader) meshConfigMap(n *yaml.Node, h header, from resolve.Orig
 	data, _ := child(n, "data")
 	if value, _ := child(data, meshConfigKey); value != nil && value.Kind == yaml.ScalarNode {
 		inner := r.inner(value)
-		config := &meshconfig.MeshConfig{}
+		config := newMeshConfig()
 		warnings, err := readMessage(inner, h, config, meshConfigKey)
 		if r.within(h, meshConfigKey, err) {
 			out.config = config

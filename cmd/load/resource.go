@@ -318,6 +318,9 @@ func (r *documentReader) decode(n *yaml.Node, h header, k kind, from manifest) {
 	object := k.new()
 	d := &r.decoder
 	d.start(r.doc, h)
+	if slices.Contains(k.loose, h.gv.Version) {
+		d.unknown = new([]string)
+	}
 	d.decode(n, object)
 	if len(d.problems) == 0 {
 		d.names(n, h, k)

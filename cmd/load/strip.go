@@ -2,8 +2,10 @@ package load
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -20,18 +22,22 @@ func strip(o resolve.Object) {
 	case *corev1.Pod:
 		o.Spec, o.Status = stripPodSpec(o.Spec), stripPodStatus(o.Status)
 	case *appsv1.Deployment:
-		o.Spec.Template.Spec, o.Status = stripPodSpec(o.Spec.Template.Spec), appsv1.DeploymentStatus{}
+		o.Spec.Template.Spec = stripPodSpec(o.Spec.Template.Spec)
 	case *appsv1.StatefulSet:
-		o.Spec.Template.Spec, o.Status = stripPodSpec(o.Spec.Template.Spec), appsv1.StatefulSetStatus{}
+		o.Spec.Template.Spec = stripPodSpec(o.Spec.Template.Spec)
 		o.Spec.VolumeClaimTemplates = nil
 	case *appsv1.DaemonSet:
-		o.Spec.Template.Spec, o.Status = stripPodSpec(o.Spec.Template.Spec), appsv1.DaemonSetStatus{}
+		o.Spec.Template.Spec = stripPodSpec(o.Spec.Template.Spec)
 	case *appsv1.ReplicaSet:
 		o.Spec.Template.Spec, o.Status = stripPodSpec(o.Spec.Template.Spec), appsv1.ReplicaSetStatus{}
 	case *batchv1.Job:
 		o.Spec.Template.Spec, o.Status = stripPodSpec(o.Spec.Template.Spec), batchv1.JobStatus{}
 	case *batchv1.CronJob:
 		o.Spec.JobTemplate.Spec.Template.Spec = stripPodSpec(o.Spec.JobTemplate.Spec.Template.Spec)
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		o.Spec.Metrics, o.Spec.Behavior, o.Status.CurrentMetrics = nil, nil, nil
+	case *policyv1.PodDisruptionBudget:
+		o.Status.DisruptedPods = nil
 	}
 }
 

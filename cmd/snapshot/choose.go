@@ -64,6 +64,7 @@ func (t *taking) choose(candidates []resolve.Sourced) []resolve.Sourced {
 	all := t.with(candidates)
 	for _, q := range t.requests {
 		if walked, err := trace.WalkView(all, q, trace.DetailFull); err == nil {
+			walked.AddFacts(all, trace.FactsOfAll)
 			citedBy(walked, cited)
 		}
 	}

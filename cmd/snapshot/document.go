@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/proto"
+	meshconfig "istio.io/api/mesh/v1alpha1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
@@ -63,6 +64,14 @@ func meshConfigText(m proto.Message) (string, error) {
 	out, _, err := reducedMessage(m)
 	if err != nil {
 		return "", err
+	}
+	if mesh, ok := m.(*meshconfig.MeshConfig); ok {
+		if fields, ok := out.(tree); ok { // on by default, so that off alone says something
+			delete(fields, "enableTracing")
+			if !mesh.GetEnableTracing() {
+				fields["enableTracing"] = false
+			}
+		}
 	}
 	data, err := yaml.Marshal(out)
 	return string(data), err

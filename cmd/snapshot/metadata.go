@@ -38,6 +38,7 @@ var readAnnotations = []string{
 	annotation.NetworkingTrafficDistribution.Name,
 	annotation.ProxyConfig.Name,
 	annotation.SidecarInterceptionMode.Name,
+	annotation.SidecarStatusPort.Name,
 	annotation.SidecarTrafficExcludeInboundPorts.Name,
 	annotation.SidecarTrafficExcludeOutboundIPRanges.Name,
 	annotation.SidecarTrafficExcludeOutboundPorts.Name,

@@ -36,6 +36,7 @@ func reduceRequest(s *resolve.Snapshot, typed trace.Typed) (trace.Typed, []strin
 	if err != nil {
 		return typed, nil, err
 	}
+	walked.AddFacts(s, trace.FactsOfAll)
 	r := requestReducer{snapshot: s, want: body(walked), now: typed}
 	if err := r.token(request); err != nil {
 		return typed, nil, err
@@ -76,7 +77,11 @@ func (r *requestReducer) tryInstead(q trace.Typed, from, to string) bool {
 		return false
 	}
 	t, err := trace.WalkView(r.snapshot, request, trace.DetailFull)
-	if err != nil || !bytes.Equal(body(t), want) {
+	if err != nil {
+		return false
+	}
+	t.AddFacts(r.snapshot, trace.FactsOfAll)
+	if !bytes.Equal(body(t), want) {
 		return false
 	}
 	r.now, r.want = q, want

@@ -17,6 +17,7 @@ func traceOf(s *resolve.Snapshot, q trace.Request) []byte {
 	if err != nil {
 		return []byte(err.Error())
 	}
+	t.AddFacts(s, trace.FactsOfAll)
 	return printed(t)
 }
 
@@ -41,6 +42,9 @@ func citedBy(t *trace.Trace, cited map[resolve.Ref]bool) {
 	for _, h := range t.Hops {
 		cited[h.Workload.Object()] = true
 		for _, s := range h.Steps {
+			cited[s.Ref.Object()] = true
+		}
+		for _, s := range h.Facts {
 			cited[s.Ref.Object()] = true
 		}
 	}

@@ -12,6 +12,16 @@ import (
 // TestTables holds the table of each scenario's requests, route by route in their order, against the virtual
 // host that pilot generates.
 func TestTables(t *testing.T) {
+	compared := overScenarios(t, func(b *bench, args []string) (string, int, error) { return b.tables(args) })
+	if whole := *scenarios == "../scenarios"; whole && compared < 1000 {
+		t.Errorf("only %d routes were compared", compared)
+	}
+	t.Logf("%d routes compared", compared)
+}
+
+// overScenarios compares something of each request of each scenario, and returns how much was compared.
+func overScenarios(t *testing.T, compare func(b *bench, args []string) (diff string, n int, err error)) int {
+	t.Helper()
 	compared := 0
 	err := filepath.WalkDir(*scenarios, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".txtar" {
@@ -42,14 +52,14 @@ func TestTables(t *testing.T) {
 				if question = strings.TrimSpace(question); question == "" || strings.HasPrefix(question, "#") {
 					continue
 				}
-				diff, n, err := b.tables(words(question))
+				diff, n, err := compare(b, words(question))
 				if reason, ok := reasonOf(err); ok {
 					t.Logf("not judged: %s: %s", question, reason)
 				} else if err != nil {
 					t.Error(err)
 				}
 				if compared += n; diff != "" {
-					t.Errorf("%s (-pilot +table):\n%s", question, diff)
+					t.Errorf("%s (-pilot +ours):\n%s", question, diff)
 				}
 			}
 		})
@@ -58,8 +68,5 @@ func TestTables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if whole := *scenarios == "../scenarios"; whole && compared < 1000 {
-		t.Errorf("only %d routes were compared", compared)
-	}
-	t.Logf("%d routes compared", compared)
+	return compared
 }

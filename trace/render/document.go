@@ -162,7 +162,10 @@ func hopDocument(h trace.Hop, locate func(resolve.Ref) string) Hop {
 			Listener: h.Envoy.Listener, FilterChain: h.Envoy.FilterChain, RouteConfig: h.Envoy.RouteConfig,
 			VirtualHost: h.Envoy.VirtualHost, Route: h.Envoy.Route, Cluster: h.Envoy.Cluster,
 		},
-		Steps: []Step{}, Omitted: []Omission{},
+		Steps: []Step{}, Omitted: []Omission{}, Facts: []Step{},
+	}
+	for _, s := range h.Facts {
+		out.Facts = append(out.Facts, stepDocument(s, locate))
 	}
 	for _, s := range h.Steps {
 		out.Steps = append(out.Steps, stepDocument(s, locate))

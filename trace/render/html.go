@@ -38,6 +38,7 @@ func pagePolicy() string {
 // Texts are escaped as for a terminal, and then by html/template for where they stand. No token of the request is in it.
 func HTML(t *trace.Trace, opts PictureOptions) ([]byte, error) {
 	p := &page{renderer: newPicture(t, opts), opts: opts, targets: map[*stop]string{}}
+	p.allFacts = true
 	return p.write()
 }
 

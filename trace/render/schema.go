@@ -139,6 +139,8 @@ type Hop struct {
 	Steps     []Step   `json:"steps"`
 	// Omitted counts the skipped steps that the chosen detail left out.
 	Omitted []Omission `json:"omitted"`
+	// Facts are steps that decide nothing about the request: limits, replicas, where it is seen.
+	Facts []Step `json:"facts"`
 }
 
 // Envoy names the objects of the hop's proxy as istioctl proxy-config shows them.
@@ -205,6 +207,7 @@ func (d *Document) DeepCopyObject() runtime.Object {
 	for i := range out.Hops {
 		out.Hops[i].Steps = slices.Clone(d.Hops[i].Steps)
 		out.Hops[i].Omitted = slices.Clone(d.Hops[i].Omitted)
+		out.Hops[i].Facts = slices.Clone(d.Hops[i].Facts)
 	}
 	return &out
 }

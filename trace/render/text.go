@@ -41,7 +41,9 @@ type renderer struct {
 	reason   func(resolve.Step) string
 	// stageWidth is the width of the stage column, the same for the whole text.
 	stageWidth int
-	out        bytes.Buffer
+	// allFacts is set where facts are shown that explain no outcome.
+	allFacts bool
+	out      bytes.Buffer
 }
 
 func newRenderer(t *trace.Trace, opts Options) *renderer {
@@ -52,8 +54,11 @@ func newRenderer(t *trace.Trace, opts Options) *renderer {
 		trace: t, opts: opts, palette: newPalette(opts.Colour),
 		percents: percents(t.Outcomes), reason: resolve.Step.Reason,
 	}
-	for _, h := range t.Hops {
+	for i, h := range t.Hops {
 		for _, s := range h.Steps {
+			r.stageWidth = max(r.stageWidth, line{}.text(asPlain, string(s.Stage)).width())
+		}
+		for _, s := range r.facts(&t.Hops[i]) {
 			r.stageWidth = max(r.stageWidth, line{}.text(asPlain, string(s.Stage)).width())
 		}
 	}

@@ -104,7 +104,21 @@ func (r *renderer) marks(o trace.Outcome) []mark {
 			out = append(out, mark{step: s, key: fmt.Sprintf("step %q %q %q %v %q %q %q", s.Stage, s.Verdict, s.Rule, s.Ref, s.Expected, s.Actual, r.reason(*s))})
 		}
 		leaveOut(len(h.Steps))
+		for _, s := range r.facts(h) {
+			out = append(out, mark{step: s, key: fmt.Sprintf("fact %q %q %v %q", s.Verdict, s.Rule, s.Ref, r.reason(*s))})
+		}
 		out = append(out, mark{key: fmt.Sprintf("leave %q", h.Envoy)})
+	}
+	return out
+}
+
+// facts are those of a hop that are shown: all of them in wide and on a page, else what explains an outcome.
+func (r *renderer) facts(h *trace.Hop) []*resolve.Step {
+	var out []*resolve.Step
+	for i := range h.Facts {
+		if s := &h.Facts[i]; r.opts.Wide || r.allFacts || s.Verdict == resolve.Warned {
+			out = append(out, s)
+		}
 	}
 	return out
 }

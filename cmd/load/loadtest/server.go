@@ -40,6 +40,7 @@ apps/v1 DaemonSet daemonsets
 apps/v1 Deployment deployments
 apps/v1 ReplicaSet replicasets
 apps/v1 StatefulSet statefulsets
+autoscaling/v2 HorizontalPodAutoscaler horizontalpodautoscalers
 batch/v1 CronJob cronjobs
 batch/v1 Job jobs
 discovery.k8s.io/v1 EndpointSlice endpointslices
@@ -68,6 +69,7 @@ networking.istio.io/v1alpha3 EnvoyFilter envoyfilters
 networking.istio.io/v1beta1 ProxyConfig proxyconfigs
 networking.k8s.io/v1 Ingress ingresses
 networking.k8s.io/v1 IngressClass ingressclasses
+policy/v1 PodDisruptionBudget poddisruptionbudgets
 security.istio.io/v1 AuthorizationPolicy authorizationpolicies
 security.istio.io/v1 PeerAuthentication peerauthentications
 security.istio.io/v1 RequestAuthentication requestauthentications

@@ -105,7 +105,16 @@ func (w *World) iptables(p *apiserver.Pod) (*evaluator.Iptables, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &evaluator.Iptables{Off: interception(p, config) == "NONE", InboundExclude: []uint16{15090, 15021, 15020}}
+	t := &evaluator.Iptables{Off: interception(p, config) == "NONE", InboundExclude: []uint16{15090, 15021}}
+	status := "15020"
+	if text, ok := p.Annotations[annotation.SidecarStatusPort.Name]; ok {
+		status = text
+	}
+	if status != "0" {
+		if t.InboundExclude, err = ports(t.InboundExclude, status); err != nil {
+			return nil, apiserver.Unjudged{Reason: "the injector refuses " + annotation.SidecarStatusPort.Name + ": " + err.Error()}
+		}
+	}
 	for _, o := range []struct {
 		name string
 		into *[]uint16
