@@ -55,6 +55,7 @@ var onByDefault = []string{featureIngressWaypoint, featureSendHBONE}
 var IstiodSwitches = []string{
 	featureInference, featureAlphaGatewayAPI, featureAmbient, featureIngressWaypoint, featurePreferHBONE, featureSendHBONE,
 	featureZtunnelDryRun, featureAllowWaypoint, featureLayeredWaypoint, featureWildcardTLS, clusterIDVariable,
+	featureTrustBundle, variableExternalCA, variableSignerDomain, variableSigner,
 }
 
 // feature tells of a switch.
@@ -67,7 +68,7 @@ func (s *Snapshot) feature(variable string) feature {
 	f.ref = refOf(appsv1.GroupName, "Deployment", d)
 	for _, c := range d.Spec.Template.Spec.Containers {
 		for _, e := range c.Env {
-			if on, err := strconv.ParseBool(e.Value); c.Name == "discovery" && e.Name == variable && err == nil {
+			if on, err := strconv.ParseBool(e.Value); c.Name == istiodContainer && e.Name == variable && err == nil {
 				f.on = on
 			}
 		}

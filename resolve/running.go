@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -64,6 +65,8 @@ type Sought struct {
 var (
 	serviceAccountKind = schema.GroupKind{Kind: "ServiceAccount"}
 	nodeKind           = schema.GroupKind{Kind: "Node"}
+	requestKind        = schema.GroupKind{Group: certificatesv1.GroupName, Kind: "CertificateSigningRequest"}
+	trustBundleKind    = schema.GroupKind{Group: certificatesv1.GroupName, Kind: "ClusterTrustBundle"}
 	leaseKind          = schema.GroupKind{Group: coordinationv1.GroupName, Kind: "Lease"}
 	deploymentKind     = schema.GroupKind{Group: appsv1.GroupName, Kind: "Deployment"}
 	statefulSetKind    = schema.GroupKind{Group: appsv1.GroupName, Kind: "StatefulSet"}
@@ -73,10 +76,10 @@ var (
 	cronJobKind        = schema.GroupKind{Group: batchGroup, Kind: "CronJob"}
 )
 
-// RunningKinds are the kinds that are kept by namespace. Nodes have none: they are those of the empty one.
+// RunningKinds are the kinds that are kept by namespace. Nodes and what signs certificates have none: they are those of the empty one.
 var RunningKinds = []schema.GroupKind{
 	podKind, endpointSliceKind, serviceAccountKind, deploymentKind, statefulSetKind, daemonSetKind, replicaSetKind, jobKind, cronJobKind,
-	leaseKind, nodeKind,
+	leaseKind, nodeKind, requestKind, trustBundleKind,
 	autoscalerKind, disruptionBudgetKind,
 }
 

@@ -137,12 +137,12 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.clusterMissing(p, t, code, decisive(steps), w.subsetRef(t))
 		return
 	}
-	p.hop().met.cluster = cluster
 	if step, removed := w.patchedCluster(p, cluster.Name); removed {
 		p.note(step)
 		w.clusterMissing(p, t, CodeNoCluster, step, step.Ref)
 		return
 	}
+	p.hop().met.cluster = cluster
 	if cluster.Type == resolve.ClusterDynamicDNS {
 		w.toOwnHost(p, r, cluster)
 		return

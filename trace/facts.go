@@ -14,6 +14,7 @@ import (
 //  3. A proxy tells which access log, metrics and tracing show the request.
 //  4. The last hop tells of what runs the destination: replicas, rollout, autoscaler, disruption budget; where nothing is left
 //     to send to, of what would run it.
+//  5. A hop that is reached by mTLS tells who signs the certificates, where that is not istiod.
 
 // FactsOf is of which outcomes facts are gathered. It is a closed list.
 type FactsOf string
@@ -49,6 +50,7 @@ func (t *Trace) AddFacts(s *resolve.Snapshot, of FactsOf) {
 			continue // no walk made it
 		}
 		if of == FactsOfAll {
+			f.trusts()
 			f.sends()
 			f.shows()
 			f.runs()
@@ -92,6 +94,13 @@ func (f *facts) envoy() bool {
 
 // http reports whether the proxy of the hop reads the request as HTTP.
 func (f *facts) http() bool { return f.envoy() && f.hop.Envoy.RouteConfig != "" }
+
+// trusts is rule 5: what stands behind the certificates with which the request came.
+func (f *facts) trusts() {
+	if f.hop.TLS == TLSMutual || f.hop.TLS == TLSHBONE {
+		f.add(f.snapshot.TrustFacts()...)
+	}
+}
 
 // sends is rule 2.
 func (f *facts) sends() {

@@ -16,6 +16,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -41,6 +43,8 @@ type kind struct {
 	// new makes the Go type; nil for a kind that is known and that the trace does not read.
 	new        func() resolve.Object
 	namespaced bool
+	// colons is set where names may have colons: SIGNER:NAME.
+	colons bool
 	// overlaid is set where a cluster is asked for the kind only if something is laid over it.
 	overlaid bool
 	// loose are older versions, of which fields that the Go type does not have are passed over.
@@ -93,6 +97,8 @@ var kinds = []kind{
 	{group: "batch", kind: "Job", plural: "jobs", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &batchv1.Job{} }},
 	{group: "batch", kind: "CronJob", plural: "cronjobs", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &batchv1.CronJob{} }},
 
+	{group: certificatesv1.GroupName, kind: "CertificateSigningRequest", plural: "certificatesigningrequests", versions: []string{"v1"}, new: func() resolve.Object { return &certificatesv1.CertificateSigningRequest{} }},
+	{group: certificatesv1.GroupName, kind: "ClusterTrustBundle", plural: "clustertrustbundles", versions: []string{"v1beta1", "v1alpha1"}, colons: true, new: func() resolve.Object { return &certificatesv1beta1.ClusterTrustBundle{} }},
 	{group: coordinationv1.GroupName, kind: "Lease", plural: "leases", versions: []string{"v1"}, namespaced: true, new: func() resolve.Object { return &coordinationv1.Lease{} }},
 	{group: "autoscaling", kind: "HorizontalPodAutoscaler", plural: "horizontalpodautoscalers", versions: []string{"v2", "v2beta2", "v2beta1", "v1"}, loose: []string{"v2beta1", "v1"}, namespaced: true, new: func() resolve.Object { return &autoscalingv2.HorizontalPodAutoscaler{} }},
 	{group: "policy", kind: "PodDisruptionBudget", plural: "poddisruptionbudgets", versions: []string{"v1", "v1beta1"}, namespaced: true, new: func() resolve.Object { return &policyv1.PodDisruptionBudget{} }},

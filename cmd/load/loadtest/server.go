@@ -34,6 +34,8 @@ v1 Pod pods
 v1 Service services
 v1 ServiceAccount serviceaccounts
 coordination.k8s.io/v1 Lease leases
+certificates.k8s.io/v1 CertificateSigningRequest certificatesigningrequests
+certificates.k8s.io/v1beta1 ClusterTrustBundle clustertrustbundles
 admissionregistration.k8s.io/v1 MutatingWebhookConfiguration mutatingwebhookconfigurations
 admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration validatingwebhookconfigurations
 apps/v1 DaemonSet daemonsets
