@@ -1,0 +1,159 @@
+package proxies
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/evaluator"
+)
+
+// Arrival is what a program got.
+type Arrival struct {
+	// Machine is the name of where it runs, an address, or a host name of the outside.
+	Machine string
+	Port    int
+	// HTTP is the request; nil for bytes.
+	HTTP *evaluator.Request
+}
+
+// arrivalHeader bears the number of an arrival in the program's answer.
+const arrivalHeader = "x-mesh-trace-arrival"
+
+var arrivalCount atomic.Uint64
+
+func (l *Lab) arrived(a *Arrival) string {
+	id := fmt.Sprint(arrivalCount.Add(1))
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.arrivals[id] = a
+	return id
+}
+
+// meant is a connection whose first bytes are read again.
+type meant struct {
+	net.Conn
+	reader io.Reader
+}
+
+func (c *meant) Read(b []byte) (int, error) { return c.reader.Read(b) }
+
+const tlsHandshake = 0x16
+
+// answer is a program: it takes TLS, HTTP/2, HTTP/1.1 or other bytes, and answers in kind. The TLS of the mesh it does not
+// understand, as it is none of its proxies: what speaks HTTP answers so, what does not closes.
+func (l *Lab) answer(c net.Conn, machine string, at netip.AddrPort) {
+	_ = c.SetDeadline(time.Now().Add(lifetime))
+	reader := bufio.NewReader(c)
+	first, err := reader.Peek(1)
+	if err != nil {
+		return
+	}
+	var plain net.Conn = &meant{c, reader}
+	if first[0] == tlsHandshake {
+		secure, err := accept(plain)
+		if err != nil {
+			return
+		}
+		plain, reader = secure, bufio.NewReader(secure)
+		plain = &meant{secure, reader}
+		if first, err = reader.Peek(1); err != nil || first[0] == tlsHandshake {
+			return
+		}
+	}
+	to := &Arrival{Machine: machine, Port: int(at.Port())}
+	switch start := peekLine(reader); {
+	case bytes.HasPrefix(start, []byte("PRI * HTTP/2")):
+		server := &http2.Server{}
+		server.ServeConn(plain, &http2.ServeConnOpts{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set(arrivalHeader, l.arrived(to.with(r)))
+		})})
+	case bytes.Contains(start, []byte(" HTTP/1.")):
+		l.answerHTTP(plain, reader, to)
+	default:
+		_, _ = fmt.Fprintln(plain, l.arrived(to))
+		_, _ = io.Copy(io.Discard, reader)
+	}
+}
+
+// errMesh is the mesh's TLS at a program.
+var errMesh = errors.New("the mesh's TLS")
+
+// accept makes the handshake of a program.
+func accept(c net.Conn) (net.Conn, error) {
+	both, err := authorities()
+	if err != nil {
+		return nil, err
+	}
+	var offered []string
+	secure := tls.Server(c, &tls.Config{
+		ClientAuth: tls.RequestClientCert,
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			offered = hello.SupportedProtos
+			if slices.ContainsFunc(offered, func(p string) bool { return strings.HasPrefix(p, "istio") }) {
+				return nil, errMesh
+			}
+			name := hello.ServerName
+			if name == "" {
+				name = "program.test"
+			}
+			made, err := both[1].issue(name)
+			out := &tls.Config{Certificates: []tls.Certificate{made.pair}, ClientAuth: tls.RequestClientCert}
+			for _, p := range []string{"h2", "http/1.1"} {
+				if slices.Contains(offered, p) {
+					out.NextProtos = append(out.NextProtos, p)
+				}
+			}
+			return out, err
+		},
+	})
+	err = secure.Handshake()
+	return secure, err
+}
+
+// peekLine is the first line as far as it is there, or the first bytes.
+func peekLine(r *bufio.Reader) []byte {
+	for n := 1; ; n = r.Buffered() + 1 {
+		b, err := r.Peek(n)
+		b, _ = r.Peek(max(len(b), r.Buffered()))
+		if bytes.ContainsRune(b, '\n') || err != nil || len(b) > 1<<11 {
+			return b
+		}
+	}
+}
+
+func (l *Lab) answerHTTP(c net.Conn, reader *bufio.Reader, to *Arrival) {
+	for {
+		r, err := http.ReadRequest(reader)
+		if err != nil {
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		if _, err := fmt.Fprintf(c, "HTTP/1.1 200 OK\r\n%s: %s\r\ncontent-length: 0\r\n\r\n", arrivalHeader, l.arrived(to.with(r))); err != nil {
+			return
+		}
+	}
+}
+
+// with is the arrival of a request.
+func (a *Arrival) with(r *http.Request) *Arrival {
+	out := *a
+	out.HTTP = &evaluator.Request{Method: r.Method, Authority: r.Host, Path: r.RequestURI, HTTP2: r.ProtoMajor == 2, Headers: map[string]string{}}
+	for name, values := range r.Header {
+		out.HTTP.Headers[strings.ToLower(name)] = strings.Join(values, ",")
+	}
+	return &out
+}
