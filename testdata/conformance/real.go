@@ -5,8 +5,11 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
+
+	"google.golang.org/grpc/codes"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/evaluator"
@@ -30,6 +33,9 @@ const samples, deviations = 60, 6
 func unasked(j *judged) string {
 	if j.on.cluster.Ambient {
 		return "ambient: ztunnel is no Envoy, and what a waypoint does with HBONE is Istio's own build's"
+	}
+	if j.in == nil && j.request.SourceIP.IsValid() {
+		return "the client says that its address is another"
 	}
 	for _, o := range j.document.Outcomes {
 		switch {
@@ -179,18 +185,21 @@ func wantedOf(j *judged) *wantedEnds {
 		if o.Decision == string(trace.Delivered) {
 			a.port = o.Destination.TargetPort
 		}
-		e.key = plain(a).key()
-		for i, n := range o.Hops {
-			if h := d.Hops[n]; h.Envoy.Listener != "" {
-				line := w.names.step(h, i == len(o.Hops)-1, refuses(o.Decision)).line()
-				begin, _, _ := strings.Cut(line, ":")
-				e.hops = append(e.hops, begin)
-				w.told[line] = true
-			}
+		hops := listening(d, o)
+		for i, h := range hops {
+			begin, _, _ := strings.Cut(w.names.step(h, i == len(hops)-1, refuses(o.Decision)).line(), ":")
+			e.hops = append(e.hops, begin)
 		}
+		if len(e.hops) < 2 && o.Decision != string(trace.Delivered) && !sends(o.ResponseFlags) {
+			a.cluster = ""
+		}
+		e.key = plain(a).key()
 		for _, h := range d.Hops {
 			for _, last := range []bool{true, false} {
-				w.told[w.names.step(h, last, refuses(o.Decision)).line()] = true
+				s := w.names.step(h, last, refuses(o.Decision))
+				w.told[s.line()] = true
+				s.cluster = ""
+				w.told[s.line()] = true
 			}
 		}
 		for _, m := range o.Destination.Workloads {
@@ -204,6 +213,16 @@ func wantedOf(j *judged) *wantedEnds {
 	return w
 }
 
+// listening are the hops of an outcome at which there is an Envoy.
+func listening(d *render.Document, o render.Outcome) (out []render.Hop) {
+	for _, n := range o.Hops {
+		if h := d.Hops[n]; h.Envoy.Listener != "" {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
 // end is what becomes of a request, as far as its sender can tell.
 func end(arrived bool, status int) string {
 	switch {
@@ -215,10 +234,17 @@ func end(arrived bool, status int) string {
 	return "closed"
 }
 
-// plain leaves out of the details what the TLS library says.
+// sends reports whether a proxy that logs the flags has tried to send the request to its cluster; else the cluster is only
+// that of the route, which an Envoy logs or not.
+func sends(flags string) bool {
+	return slices.ContainsFunc(strings.Split(flags, ","), func(f string) bool { return slices.Contains([]string{"UF", "UC", "UH", "URX"}, f) })
+}
+
+// plain leaves out of the details what the TLS library and the system say, but for what the trace knows of it.
 func plain(a answer) answer {
-	if begin, rest, ok := strings.Cut(a.details, "|TLS_error"); ok {
-		_, after, _ := strings.Cut(rest, "}")
+	begin, rest, ok := strings.Cut(a.details, "|")
+	words, after, closed := strings.Cut(rest, "}")
+	if ok && closed && !strings.Contains(words, "WRONG_VERSION_NUMBER") && !strings.Contains(words, "not_supplied") {
 		a.details = begin + "}" + after
 	}
 	return a
@@ -249,10 +275,8 @@ func (w *wantedEnds) find(seen *proxies.Seen, j *judged) (i int, diff string) {
 		closest = append(closest, missing...)
 	}
 	lines := w.lines(seen, w.ends[0].outcome, j)
-	for _, n := range j.document.Outcomes[0].Hops {
-		if h := j.document.Hops[n]; h.Envoy.Listener != "" {
-			closest = append(closest, "+    "+w.names.step(h, false, false).line())
-		}
+	for _, h := range listening(j.document, j.document.Outcomes[0]) {
+		closest = append(closest, "+    "+w.names.step(h, false, false).line())
 	}
 	return 0, "-" + strings.Join(lines, "\n-    ") + "\n-    at " + machineOf(seen, j.on.cluster) + " " + seen.Failure + "\n" + strings.Join(closest, "\n") +
 		fmt.Sprintf("\nlogged: %s\n", logs(seen))
@@ -280,25 +304,37 @@ func machineOf(seen *proxies.Seen, c *apiserver.Cluster) string {
 
 // lines are what was seen, in the words of compare.go: the end, then each proxy. o is the end that it may be.
 func (w *wantedEnds) lines(seen *proxies.Seen, o render.Outcome, j *judged) []string {
-	a := answer{decision: end(seen.Arrival != nil, seen.Status), location: seen.Location}
+	status := seen.Status
+	if seen.GRPC != "" && status == http.StatusOK && seen.GRPC == grpcOf(o.HTTPStatus) {
+		status = o.HTTPStatus // for which it stands; the trace says so in a step
+	}
+	a := answer{decision: end(seen.Arrival != nil, status), location: seen.Location}
 	if seen.Arrival != nil {
 		a.port = seen.Arrival.Port
 		if o.Forwarded != nil && seen.Arrival.HTTP != nil {
 			a.forwarded = forwardedSeen(seen.Arrival.HTTP, j.request)
 		}
 	}
+	said := listening(j.document, o)
 	var out []string
 	for i, p := range seen.Passed {
 		last := i == len(seen.Passed)-1
+		tls := wire(p)
+		if (p.TLS == "" || p.By == "listener") && p.By != "http" && i < len(said) {
+			tls = said[i].TLS // of what it does not terminate an Envoy does not say it
+		}
+		if last && seen.Arrival == nil && p.Upstream == "" && !sends(p.Flags) {
+			p.Cluster = ""
+		}
 		s := step{
-			proxy: p.Kind, direction: p.Direction, workload: p.Machine.Name, tls: wire(p), peer: p.Peer,
+			proxy: p.Kind, direction: p.Direction, workload: p.Machine.Name, tls: tls, peer: p.Peer,
 			listener: w.names.concrete(p.Listener), chain: w.names.concrete(p.Chain), routeConfig: p.Routes, virtualHost: p.Host, route: p.Route, cluster: p.Cluster,
 		}
-		if p.Direction != "inbound" && p.Cluster != "" {
+		if p.Direction != "inbound" && p.Cluster != "" && !(last && refuses(o.Decision)) {
 			a.cluster = p.Cluster
 		}
-		if last && seen.Arrival == nil {
-			a.flags, a.details = p.Flags, p.Details
+		if seen.Arrival == nil && (p.By != "listener" || i == 0) && concludes(p) {
+			a.flags, a.details = strings.TrimPrefix(p.Flags, "DI,"), p.Details // that it was held back as well is no end
 			if a.details == "" {
 				a.details = p.Termination
 			}
@@ -311,10 +347,25 @@ func (w *wantedEnds) lines(seen *proxies.Seen, o render.Outcome, j *judged) []st
 		}
 		out = append(out, s.line())
 	}
-	if refuses(o.Decision) && o.Destination.EnvoyCluster == "" {
-		a.cluster = ""
-	}
 	return append([]string{plain(a).key()}, out...)
+}
+
+// grpcOf is the gRPC status with which an Envoy answers a gRPC request in place of an HTTP status.
+// Source: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md.
+func grpcOf(status int) string {
+	code, ok := map[int]codes.Code{
+		400: codes.Internal, 401: codes.Unauthenticated, 403: codes.PermissionDenied, 404: codes.Unimplemented,
+		429: codes.Unavailable, 502: codes.Unavailable, 503: codes.Unavailable, 504: codes.Unavailable,
+	}[status]
+	if !ok {
+		code = codes.Unknown
+	}
+	return fmt.Sprint(int(code))
+}
+
+// concludes reports whether what a proxy logged says why the request ended there.
+func concludes(p proxies.Passage) bool {
+	return p.Flags != "" || p.Termination != "" || p.Details != "" && p.Details != "via_upstream"
 }
 
 // wire is how a connection reached a proxy.

@@ -19,12 +19,14 @@ import (
 	proxyprotocol "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/proxy_protocol/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tcp "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
+	cares "github.com/envoyproxy/go-control-plane/envoy/extensions/network/dns_resolver/cares/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	httpoptions "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/evaluator"
 )
@@ -41,8 +43,9 @@ type adaptation struct {
 	proxy *evaluator.Proxy
 	// entry is the address to which its listeners are bound, inner that from which it connects to its own program.
 	entry, inner netip.Addr
-	log          string
-	keys         string
+	log, keys    string
+	// dns is where names are resolved.
+	dns netip.AddrPort
 
 	// listener is the name of the one that is being rewritten, bound the entries by name.
 	listener string
@@ -101,6 +104,9 @@ func (a *adaptation) edit(m proto.Message) {
 		}
 	case *cluster.Cluster:
 		a.cluster(x)
+	case *cares.CaresDnsResolverConfig:
+		x.Resolvers = []*core.Address{socketAddress(a.dns)}
+		x.DnsResolverOptions = &core.DnsResolverOptions{NoDefaultSearchDomain: true}
 	case *httpoptions.HttpProtocolOptions:
 		x.HttpFilters = slices.DeleteFunc(x.HttpFilters, func(f *hcm.HttpFilter) bool { return istioOnly(f.GetName(), f.GetTypedConfig()) })
 	case *tlsv3.SdsSecretConfig:
@@ -204,9 +210,33 @@ func (a *adaptation) alpn() *hcm.HttpFilter {
 
 func (a *adaptation) cluster(c *cluster.Cluster) {
 	c.Filters, c.OutlierDetection = nil, nil
+	if c.GetType() == cluster.Cluster_ORIGINAL_DST || c.GetType() == cluster.Cluster_LOGICAL_DNS {
+		a.once(c)
+	}
 	if s := c.GetUpstreamBindConfig().GetSourceAddress(); s.GetAddress() == "127.0.0.6" || s.GetAddress() == "::6" {
 		s.Address = a.inner.String()
 	}
+}
+
+// once gives every request a connection of its own, where each may lead elsewhere.
+func (a *adaptation) once(c *cluster.Cluster) {
+	const key = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+	o := &httpoptions.HttpProtocolOptions{UpstreamProtocolOptions: &httpoptions.HttpProtocolOptions_ExplicitHttpConfig_{
+		ExplicitHttpConfig: &httpoptions.HttpProtocolOptions_ExplicitHttpConfig{
+			ProtocolConfig: &httpoptions.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{HttpProtocolOptions: &core.Http1ProtocolOptions{}},
+		},
+	}}
+	if given := c.GetTypedExtensionProtocolOptions()[key]; given != nil && given.UnmarshalTo(o) != nil {
+		return
+	}
+	if o.CommonHttpProtocolOptions == nil {
+		o.CommonHttpProtocolOptions = &core.HttpProtocolOptions{}
+	}
+	o.CommonHttpProtocolOptions.MaxRequestsPerConnection = wrapperspb.UInt32(1)
+	if c.TypedExtensionProtocolOptions == nil {
+		c.TypedExtensionProtocolOptions = map[string]*anypb.Any{}
+	}
+	c.TypedExtensionProtocolOptions[key] = packed(o)
 }
 
 // logged is an access log that tells of a connection or request what a test has to know. What is no command of
@@ -217,7 +247,7 @@ func (a *adaptation) logged(by, routes string) []*accesslog.AccessLog {
 		"flags": "%RESPONSE_FLAGS%", "details": "%RESPONSE_CODE_DETAILS%", "status": "%RESPONSE_CODE%", "chain": "%FILTER_CHAIN_NAME%",
 		"host": "%CEL(xds.virtual_host_name)%", "route": "%ROUTE_NAME%", "cluster": "%UPSTREAM_CLUSTER_RAW%",
 		"upstream": "%UPSTREAM_HOST%", "upstreamFailure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
-		"peer": "%DOWNSTREAM_PEER_URI_SAN%", "tls": "%DOWNSTREAM_TLS_VERSION%", "sni": "%REQUESTED_SERVER_NAME%",
+		"peer": "%DOWNSTREAM_PEER_URI_SAN%", "peerName": "%DOWNSTREAM_PEER_DNS_SAN%", "tls": "%DOWNSTREAM_TLS_VERSION%", "sni": "%REQUESTED_SERVER_NAME%",
 		"downstreamFailure": "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%", "termination": "%CONNECTION_TERMINATION_DETAILS%",
 	}
 	format, err := structpb.NewStruct(fields)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -63,7 +64,7 @@ func (l *Lab) answer(c net.Conn, machine string, at netip.AddrPort) {
 	}
 	var plain net.Conn = &meant{c, reader}
 	if first[0] == tlsHandshake {
-		secure, err := accept(plain)
+		secure, err := l.accept(plain)
 		if err != nil {
 			return
 		}
@@ -92,8 +93,8 @@ func (l *Lab) answer(c net.Conn, machine string, at netip.AddrPort) {
 // errMesh is the mesh's TLS at a program.
 var errMesh = errors.New("the mesh's TLS")
 
-// accept makes the handshake of a program.
-func accept(c net.Conn) (net.Conn, error) {
+// accept makes the handshake of a program, whose certificate is for every name that anyone expects.
+func (l *Lab) accept(c net.Conn) (net.Conn, error) {
 	both, err := authorities()
 	if err != nil {
 		return nil, err
@@ -104,13 +105,19 @@ func accept(c net.Conn) (net.Conn, error) {
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			offered = hello.SupportedProtos
 			if slices.ContainsFunc(offered, func(p string) bool { return strings.HasPrefix(p, "istio") }) {
+				if slices.ContainsFunc(offered, func(p string) bool { return strings.Contains(p, "http") || strings.Contains(p, "h2") }) {
+					_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+				}
 				return nil, errMesh
 			}
 			name := hello.ServerName
 			if name == "" {
 				name = "program.test"
 			}
-			made, err := both[1].issue(name)
+			l.mutex.Lock()
+			names := append([]string{name}, slices.Sorted(maps.Keys(l.expected))...)
+			l.mutex.Unlock()
+			made, err := both[1].issue(names...)
 			out := &tls.Config{Certificates: []tls.Certificate{made.pair}, ClientAuth: tls.RequestClientCert}
 			for _, p := range []string{"h2", "http/1.1"} {
 				if slices.Contains(offered, p) {

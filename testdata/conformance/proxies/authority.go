@@ -70,11 +70,12 @@ func inPEM(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-// issue makes a certificate for a name: a URI, or a host.
-func (a *authority) issue(name string) (issued, error) {
+// issue makes a certificate for names: URIs, or hosts.
+func (a *authority) issue(names ...string) (issued, error) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
-	if made, ok := a.issued[name]; ok {
+	all := strings.Join(names, "\n")
+	if made, ok := a.issued[all]; ok {
 		return made, nil
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -84,10 +85,12 @@ func (a *authority) issue(name string) (issued, error) {
 	template := certificateTemplate("test")
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
-	if u, err := url.Parse(name); err == nil && strings.Contains(name, "://") {
-		template.URIs = []*url.URL{u}
-	} else {
-		template.DNSNames = []string{name}
+	for _, name := range names {
+		if u, err := url.Parse(name); err == nil && strings.Contains(name, "://") {
+			template.URIs = append(template.URIs, u)
+		} else if ascii(name) {
+			template.DNSNames = append(template.DNSNames, name)
+		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, &key.PublicKey, a.key)
 	if err != nil {
@@ -101,6 +104,11 @@ func (a *authority) issue(name string) (issued, error) {
 		certificate: inPEM("CERTIFICATE", der), key: inPEM("EC PRIVATE KEY", private),
 		pair: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: crypto.PrivateKey(key)},
 	}
-	a.issued[name] = made
+	a.issued[all] = made
 	return made, nil
+}
+
+// ascii reports whether a name can stand in a certificate.
+func ascii(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' })
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -25,6 +26,8 @@ type Seen struct {
 	// Status and Location are of the answer; 0 without one that is HTTP.
 	Status   int
 	Location string
+	// GRPC is the grpc-status of an answer that consists of headers only.
+	GRPC string
 	// Arrival is what the program got that answered; nil where none did.
 	Arrival *Arrival
 	// Passed are what the proxies logged, in the order of the way.
@@ -59,6 +62,11 @@ func (l *Lab) Send(call evaluator.Call, at *evaluator.Machine) (*Seen, error) {
 	l.mutex.Unlock()
 	seen := &Seen{}
 	c, err := l.connect(call, at)
+	var closed noSocket
+	if errors.As(err, &closed) {
+		seen.Passed, seen.Failure = []Passage{{Machine: closed.machine, Kind: closed.machine.Proxy.Kind, Direction: closed.direction, Listener: closed.listener}}, err.Error()
+		return seen, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +221,7 @@ func (l *Lab) arrival(id string, seen *Seen) {
 func (l *Lab) answered(r *http.Response, seen *Seen) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	_ = r.Body.Close()
-	seen.Status, seen.Location = r.StatusCode, r.Header.Get("location")
+	seen.Status, seen.Location, seen.GRPC = r.StatusCode, r.Header.Get("location"), r.Header.Get("grpc-status")
 	l.arrival(r.Header.Get(arrivalHeader), seen)
 }
 

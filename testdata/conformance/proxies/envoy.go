@@ -3,6 +3,7 @@ package proxies
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"os"
@@ -52,17 +53,20 @@ func (e *envoy) start() error {
 	}
 	e.adaptation = &adaptation{
 		proxy: e.machine.Proxy, entry: loopback(entryPurpose, e.number), inner: loopback(innerPurpose, e.number),
-		log: filepath.Join(e.lab.dir, fmt.Sprint(e.number, ".log")), keys: keys,
+		log: filepath.Join(e.lab.dir, fmt.Sprint(e.number, ".log")), keys: keys, dns: netip.AddrPortFrom(loopback(dnsPurpose, e.number), 53),
 	}
 	if e.resources, err = e.adaptation.resources(); err != nil {
 		return err
 	}
+	e.lab.mutex.Lock()
+	maps.Copy(e.lab.expected, e.resources.expected)
+	e.lab.mutex.Unlock()
 	for port := range e.ports() {
 		if err := e.lab.listen(port); err != nil {
 			return err
 		}
 	}
-	if e.dns, err = resolve(e.lab, e.machine, netip.AddrPortFrom(loopback(dnsPurpose, e.number), 53)); err != nil {
+	if e.dns, err = resolve(e.lab, e.machine, e.adaptation.dns); err != nil {
 		return err
 	}
 	e.lab.xds.set(e.node(), e.resources)
@@ -77,7 +81,7 @@ func (e *envoy) start() error {
 	if err := os.WriteFile(e.adaptation.log, nil, 0o600); err != nil {
 		return err
 	}
-	e.command = exec.Command(e.lab.binary, "-c", base+".json", "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning",
+	e.command = exec.Command(e.lab.binary, "-c", base+".json", "--concurrency", "1", "--disable-hot-restart", "--log-level", loglevel(),
 		"--log-path", base+".err", "--file-flush-interval-msec", "1")
 	mortal(e.command)
 	if err := e.command.Start(); err != nil {
@@ -181,4 +185,11 @@ func (e *envoy) stop() {
 		_ = e.command.Process.Kill()
 		_ = e.command.Wait()
 	}
+}
+
+func loglevel() string {
+	if os.Getenv("MESH_TRACE_KEEP") != "" {
+		return "debug"
+	}
+	return "warning"
 }

@@ -26,6 +26,8 @@ type Lab struct {
 	names   map[netip.Addr]string
 	// arrivals are by the number that the program's answer bears.
 	arrivals map[string]*Arrival
+	// expected are the names of which proxies expect one in the certificates of programs.
+	expected map[string]bool
 	// visited are the proxies to which connections were led since the last question.
 	visited  []*envoy
 	problems []error
@@ -46,7 +48,7 @@ func New(world evaluator.World, binary string) (*Lab, error) {
 	return &Lab{
 		world: world, binary: binary, dir: dir, xds: x,
 		envoys: map[*evaluator.Proxy]*envoy{}, inner: map[netip.Addr]*envoy{}, sockets: map[uint16]net.Listener{},
-		outside: map[string]netip.Addr{}, names: map[netip.Addr]string{}, arrivals: map[string]*Arrival{},
+		outside: map[string]netip.Addr{}, names: map[netip.Addr]string{}, arrivals: map[string]*Arrival{}, expected: map[string]bool{},
 	}, nil
 }
 
@@ -61,6 +63,9 @@ func (l *Lab) Close() error {
 		s.Close() //nolint:errcheck // nothing is lost
 	}
 	l.xds.server.Stop()
+	if os.Getenv("MESH_TRACE_KEEP") != "" {
+		return nil
+	}
 	return os.RemoveAll(l.dir)
 }
 

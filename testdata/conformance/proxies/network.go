@@ -62,7 +62,9 @@ func (l *Lab) lead(c *net.TCPConn, from, to netip.AddrPort) {
 	default:
 		up, err := l.enter(m, listener.GetName(), from, to)
 		if err != nil {
-			l.problem(err)
+			if !errors.As(err, new(noSocket)) {
+				l.problem(err)
+			}
 			refuse(c)
 			return
 		}
@@ -85,6 +87,9 @@ func (l *Lab) enter(m *evaluator.Machine, listener string, from, to netip.AddrPo
 	if err != nil {
 		return nil, err
 	}
+	if err := l.listen(to.Port()); err != nil {
+		return nil, err
+	}
 	at, ok := e.adaptation.bound[listener]
 	if !ok {
 		return nil, fmt.Errorf("listener %s of %s has no socket", listener, m.Name)
@@ -93,6 +98,9 @@ func (l *Lab) enter(m *evaluator.Machine, listener string, from, to netip.AddrPo
 	l.visited = append(l.visited, e)
 	l.mutex.Unlock()
 	c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(at))
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, noSocket{e.machine, e.direction(listener), listener}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", m.Name, err)
 	}
@@ -103,6 +111,16 @@ func (l *Lab) enter(m *evaluator.Machine, listener string, from, to netip.AddrPo
 	}
 	_, err = fmt.Fprintf(c, "PROXY %s %s %s %d %d\r\n", family, from.Addr(), to.Addr(), from.Port(), to.Port())
 	return c, err
+}
+
+// noSocket is an error for a listener that the proxy refused, or that waits for something.
+type noSocket struct {
+	machine             *evaluator.Machine
+	direction, listener string
+}
+
+func (e noSocket) Error() string {
+	return e.machine.Name + " has no socket for the listener " + e.listener
 }
 
 func mapped(a netip.AddrPort) netip.AddrPort {

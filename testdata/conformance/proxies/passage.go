@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -31,7 +30,7 @@ type Passage struct {
 	// Upstream is the endpoint.
 	Upstream string
 	// Peer is the identity that was verified.
-	Peer, TLS, SNI                                  string
+	Peer, PeerName, TLS, SNI                        string
 	UpstreamFailure, DownstreamFailure, Termination string
 }
 
@@ -74,6 +73,9 @@ func (e *envoy) logged() ([]Passage, error) {
 			if *s == "-" {
 				*s = ""
 			}
+		}
+		if p.Peer == "" {
+			p.Peer = p.PeerName
 		}
 		p.Direction = e.direction(p.Listener)
 		out = append(out, p)
@@ -125,17 +127,18 @@ func (l *Lab) seenBy() []*envoy {
 	return slices.Clone(l.visited)
 }
 
-// order follows the request from the first proxy; whole is set where nothing is missing.
+// order follows the request from the first proxy; whole is set where nothing is missing. Where a Service's address, which
+// may stand for anyone, leads the connection on, the next proxy is any other that logged something.
 func (l *Lab) order(lines []Passage) (way []Passage, whole bool) {
 	visited := l.seenBy()
 	if len(visited) == 0 {
 		return nil, true
 	}
 	left := slices.Clone(lines)
-	take := func(m *evaluator.Machine) *Passage {
+	take := func(of func(Passage) bool) *Passage {
 		for _, by := range []string{"http", "tcp", "listener"} {
 			for i, p := range left {
-				if p.Machine.Proxy == m.Proxy && p.By == by && (by != "listener" || p.Flags != "" || p.DownstreamFailure != "") {
+				if of(p) && p.By == by && (by != "listener" || p.Flags != "" || p.DownstreamFailure != "") {
 					left = slices.Delete(left, i, i+1)
 					return &p
 				}
@@ -143,23 +146,44 @@ func (l *Lab) order(lines []Passage) (way []Passage, whole bool) {
 		}
 		return nil
 	}
-	next := visited[0].machine
-	for next != nil {
+	at := func(m *evaluator.Machine) func(Passage) bool {
+		return func(p Passage) bool { return p.Machine.Proxy == m.Proxy }
+	}
+	for next := at(visited[0].machine); next != nil; {
 		p := take(next)
 		if p == nil {
 			return way, false
 		}
 		way = append(way, *p)
 		next = nil
-		at, err := netip.ParseAddrPort(p.Upstream)
-		if err != nil || p.Direction == "inbound" || strings.Contains(p.Flags, "UF") {
+		to, err := netip.ParseAddrPort(p.Upstream)
+		if err != nil || p.Direction == "inbound" {
 			continue
 		}
-		if m := l.world.At(at.Addr()); m != nil && m.Proxy != nil {
-			if listener, _ := m.Incoming(at); listener != nil {
-				next = m
+		if backends, _, ok := l.world.Service(p.Machine.Address, to); ok {
+			for _, b := range backends {
+				if m := l.proxied(b); m != nil {
+					self := p.Machine.Proxy
+					next = func(p Passage) bool { return p.Machine.Proxy != self }
+				}
 			}
+			continue
+		}
+		if m := l.proxied(to); m != nil {
+			next = at(m)
 		}
 	}
 	return way, true
+}
+
+// proxied is the machine whose proxy takes a connection to an address; nil where none does.
+func (l *Lab) proxied(to netip.AddrPort) *evaluator.Machine {
+	m := l.world.At(to.Addr())
+	if m == nil || m.Proxy == nil {
+		return nil
+	}
+	if listener, _ := m.Incoming(to); listener == nil {
+		return nil
+	}
+	return m
 }

@@ -1,7 +1,11 @@
 package proxies
 
 import (
+	"maps"
+	"slices"
+
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/proto"
 )
@@ -19,7 +23,21 @@ func (a *adaptation) secrets(out *resources) error {
 			into[name] = true
 		}
 	}
+	served := map[string]bool{"program.test": true}
 	collect := func(m proto.Message) {
+		switch x := m.(type) {
+		case *listener.FilterChainMatch:
+			for _, name := range x.GetServerNames() {
+				served[name] = true
+			}
+		case *tlsv3.CertificateValidationContext:
+			for _, n := range x.GetMatchTypedSubjectAltNames() {
+				out.expected[n.GetMatcher().GetExact()] = true
+			}
+			for _, n := range x.GetMatchSubjectAltNames() { //nolint:staticcheck // what istiod sends
+				out.expected[n.GetExact()] = true
+			}
+		}
 		c, ok := m.(*tlsv3.CommonTlsContext)
 		if !ok {
 			return
@@ -42,11 +60,11 @@ func (a *adaptation) secrets(out *resources) error {
 	}
 	mesh, other := both[0], both[1]
 	for name := range certificates {
-		by, of := other, "test"
+		by, of := other, slices.Sorted(maps.Keys(served))
 		if name == ownSecret {
-			by, of = mesh, a.proxy.Identity
+			by, of = mesh, []string{a.proxy.Identity}
 		}
-		made, err := by.issue(of)
+		made, err := by.issue(of...)
 		if err != nil {
 			return err
 		}

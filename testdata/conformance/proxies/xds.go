@@ -28,13 +28,17 @@ const (
 // resources are what one proxy is sent, by type and name.
 type resources struct {
 	byType map[string]map[string]*anypb.Any
+	// expected are the names of which it expects one in the certificates of others.
+	expected map[string]bool
 
 	mutex sync.Mutex
 	// refused are the words with which the proxy did not take some.
 	refused []string
 }
 
-func newResources() *resources { return &resources{byType: map[string]map[string]*anypb.Any{}} }
+func newResources() *resources {
+	return &resources{byType: map[string]map[string]*anypb.Any{}, expected: map[string]bool{}}
+}
 
 func (r *resources) add(kind, name string, m proto.Message) error {
 	packed, err := anypb.New(m)
