@@ -333,19 +333,19 @@ func (w *wantedEnds) lines(seen *proxies.Seen, o render.Outcome, j *judged) []st
 		if p.Direction != "inbound" && p.Cluster != "" && !(last && refuses(o.Decision)) {
 			a.cluster = p.Cluster
 		}
-		if seen.Arrival == nil && (p.By != "listener" || i == 0) && concludes(p) {
-			a.flags, a.details = strings.TrimPrefix(p.Flags, "DI,"), p.Details // that it was held back as well is no end
-			if a.details == "" {
-				a.details = p.Termination
-			}
-		}
-		if last && refuses(o.Decision) {
+		if last && (refuses(o.Decision) || p.Flags == "DPE") { // what is no HTTP has no route
 			s = s.ended()
 		}
 		if last && p.Direction == "inbound" {
 			s.workload = ""
 		}
 		out = append(out, s.line())
+	}
+	if p := decided(seen, refuses(o.Decision)); p != nil && seen.Arrival == nil {
+		a.flags, a.details = strings.TrimPrefix(p.Flags, "DI,"), p.Details // that it was held back as well is no end
+		if a.details == "" {
+			a.details = p.Termination
+		}
 	}
 	return append([]string{plain(a).key()}, out...)
 }
@@ -363,9 +363,21 @@ func grpcOf(status int) string {
 	return fmt.Sprint(int(code))
 }
 
-// concludes reports whether what a proxy logged says why the request ended there.
-func concludes(p proxies.Passage) bool {
-	return p.Flags != "" || p.Termination != "" || p.Details != "" && p.Details != "via_upstream"
+// decided is what the proxy logged that ended the request. That is the last one which has anything to say of it; but where
+// one has sent the request on in vain, and the next is no filter that refuses, the former's word counts for the client.
+func decided(seen *proxies.Seen, refused bool) (by *proxies.Passage) {
+	for i, p := range seen.Passed {
+		if p.By == "listener" && i > 0 {
+			continue
+		}
+		if p.Flags != "" || p.Termination != "" || p.Details != "" && p.Details != "via_upstream" {
+			by = &seen.Passed[i]
+		}
+		if by != nil && !refused && sends(by.Flags) {
+			return by
+		}
+	}
+	return by
 }
 
 // wire is how a connection reached a proxy.

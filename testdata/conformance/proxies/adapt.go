@@ -210,16 +210,14 @@ func (a *adaptation) alpn() *hcm.HttpFilter {
 
 func (a *adaptation) cluster(c *cluster.Cluster) {
 	c.Filters, c.OutlierDetection = nil, nil
-	if c.GetType() == cluster.Cluster_ORIGINAL_DST || c.GetType() == cluster.Cluster_LOGICAL_DNS {
-		a.once(c)
-	}
+	once(c)
 	if s := c.GetUpstreamBindConfig().GetSourceAddress(); s.GetAddress() == "127.0.0.6" || s.GetAddress() == "::6" {
 		s.Address = a.inner.String()
 	}
 }
 
-// once gives every request a connection of its own, where each may lead elsewhere.
-func (a *adaptation) once(c *cluster.Cluster) {
+// once gives every request a connection of its own.
+func once(c *cluster.Cluster) {
 	const key = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 	o := &httpoptions.HttpProtocolOptions{UpstreamProtocolOptions: &httpoptions.HttpProtocolOptions_ExplicitHttpConfig_{
 		ExplicitHttpConfig: &httpoptions.HttpProtocolOptions_ExplicitHttpConfig{

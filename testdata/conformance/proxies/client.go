@@ -58,7 +58,7 @@ func (l *Lab) Send(call evaluator.Call, at *evaluator.Machine) (*Seen, error) {
 		}
 	}
 	l.mutex.Lock()
-	l.visited, l.problems, l.arrivals = nil, nil, map[string]*Arrival{}
+	l.visited, l.refused, l.problems, l.arrivals = nil, false, nil, map[string]*Arrival{}
 	l.mutex.Unlock()
 	seen := &Seen{}
 	c, err := l.connect(call, at)
@@ -89,6 +89,9 @@ func (l *Lab) Send(call evaluator.Call, at *evaluator.Machine) (*Seen, error) {
 	defer l.mutex.Unlock()
 	if len(l.problems) > 0 {
 		return nil, l.problems[0]
+	}
+	if l.refused {
+		return nil, Unaskable{"a proxy connects to where no one listens, which it can not be told here"}
 	}
 	return seen, nil
 }

@@ -26,7 +26,8 @@
 //   - Access logs and tracing: each connection manager, TCP proxy and listener writes what a test has to know to a file.
 //   - Names are resolved by this process, in which every name of the outside has an address.
 //   - Outlier detection: an endpoint that fails for one request has to be there for the next.
-//   - A connection to an address that stands for several is used for one request, so that the next may reach another.
+//   - A connection is used for one request: the next may reach another endpoint, and a proxy that takes it for TCP logs it when
+//     it ends.
 //   - A fault's delay is short, and so is the wait for a secret that does not come (initial_fetch_timeout).
 //   - Keys for tokens are one pair of the test's, with which the tokens of requests are signed anew, and certificates are
 //     of two authorities made for the test: the mesh's, and another for everyone else.

@@ -29,7 +29,9 @@ type Lab struct {
 	// expected are the names of which proxies expect one in the certificates of programs.
 	expected map[string]bool
 	// visited are the proxies to which connections were led since the last question.
-	visited  []*envoy
+	visited []visit
+	// refused is set where a connection has since reached no one.
+	refused  bool
 	problems []error
 }
 
@@ -67,6 +69,12 @@ func (l *Lab) Close() error {
 		return nil
 	}
 	return os.RemoveAll(l.dir)
+}
+
+// visit is a connection that was led to a proxy.
+type visit struct {
+	envoy    *envoy
+	outbound bool
 }
 
 // count numbers the proxies of this process.

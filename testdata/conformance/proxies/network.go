@@ -17,7 +17,7 @@ import (
 // The network leads a connection from an address to an address, as that of a cluster does:
 //
 //  1. What a sidecar sends from its inner address is for the program of its pod.
-//  2. The address of a Service stands for one of those behind it.
+//  2. So is what a pod sends to an address of the loopback device. The address of a Service stands for one of those behind it.
 //  3. A machine with a proxy has it take the connection, as its traffic rules say.
 //  4. Anything else reaches a program.
 
@@ -43,12 +43,16 @@ func addressOf(a net.Addr) netip.AddrPort {
 func (l *Lab) lead(c *net.TCPConn, from, to netip.AddrPort) {
 	if backends, _, ok := l.world.Service(from.Addr(), to); ok {
 		if len(backends) == 0 {
-			refuse(c)
+			l.refuse(c)
 			return
 		}
 		to = backends[rand.IntN(len(backends))]
 	}
 	m := l.world.At(to.Addr())
+	if self := l.world.At(from.Addr()); to.Addr().IsLoopback() && self != nil {
+		l.answer(c, self.Name, to)
+		return
+	}
 	if m == nil {
 		l.answer(c, l.nameOf(to.Addr()), to)
 		return
@@ -56,7 +60,7 @@ func (l *Lab) lead(c *net.TCPConn, from, to netip.AddrPort) {
 	listener, open := m.Incoming(to)
 	switch {
 	case !open:
-		refuse(c)
+		l.refuse(c)
 	case listener == nil:
 		l.answer(c, m.Name, to)
 	default:
@@ -65,7 +69,7 @@ func (l *Lab) lead(c *net.TCPConn, from, to netip.AddrPort) {
 			if !errors.As(err, new(noSocket)) {
 				l.problem(err)
 			}
-			refuse(c)
+			l.refuse(c)
 			return
 		}
 		splice(c, up)
@@ -95,7 +99,7 @@ func (l *Lab) enter(m *evaluator.Machine, listener string, from, to netip.AddrPo
 		return nil, fmt.Errorf("listener %s of %s has no socket", listener, m.Name)
 	}
 	l.mutex.Lock()
-	l.visited = append(l.visited, e)
+	l.visited = append(l.visited, visit{e, e.direction(listener) == "outbound"})
 	l.mutex.Unlock()
 	c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(at))
 	if errors.Is(err, syscall.ECONNREFUSED) {
@@ -127,7 +131,15 @@ func mapped(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(a.Addr().As16()), a.Port())
 }
 
-// refuse ends a connection as one that no one took. The sender has seen it open, which can not be helped.
+// refuse ends a connection that no one takes, and notes it: the sender has seen it open, and may have gone on.
+func (l *Lab) refuse(c *net.TCPConn) {
+	l.mutex.Lock()
+	l.refused = true
+	l.mutex.Unlock()
+	refuse(c)
+}
+
+// refuse breaks a connection off.
 func refuse(c *net.TCPConn) {
 	_ = c.SetLinger(0)
 	_ = c.Close()

@@ -36,9 +36,9 @@ type Passage struct {
 
 const (
 	// logTime is how long the proxies have for what they log.
-	logTime = 500 * time.Millisecond
+	logTime = 3 * time.Second
 	// quietTime is after how long a log is taken to say no more.
-	quietTime = 40 * time.Millisecond
+	quietTime = 150 * time.Millisecond
 )
 
 // logged are the lines that are new.
@@ -76,6 +76,9 @@ func (e *envoy) logged() ([]Passage, error) {
 		}
 		if p.Peer == "" {
 			p.Peer = p.PeerName
+		}
+		if p.By == "listener" && p.DownstreamFailure != "" {
+			p.Peer = "" // it was not verified
 		}
 		p.Direction = e.direction(p.Listener)
 		out = append(out, p)
@@ -121,7 +124,7 @@ func (l *Lab) passed() ([]Passage, error) {
 	return way, nil
 }
 
-func (l *Lab) seenBy() []*envoy {
+func (l *Lab) seenBy() []visit {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	return slices.Clone(l.visited)
@@ -146,10 +149,10 @@ func (l *Lab) order(lines []Passage) (way []Passage, whole bool) {
 		}
 		return nil
 	}
-	at := func(m *evaluator.Machine) func(Passage) bool {
-		return func(p Passage) bool { return p.Machine.Proxy == m.Proxy }
+	at := func(m *evaluator.Machine, outbound bool) func(Passage) bool {
+		return func(p Passage) bool { return p.Machine.Proxy == m.Proxy && (p.Direction == "outbound") == outbound }
 	}
-	for next := at(visited[0].machine); next != nil; {
+	for next := at(visited[0].envoy.machine, visited[0].outbound); next != nil; {
 		p := take(next)
 		if p == nil {
 			return way, false
@@ -163,14 +166,13 @@ func (l *Lab) order(lines []Passage) (way []Passage, whole bool) {
 		if backends, _, ok := l.world.Service(p.Machine.Address, to); ok {
 			for _, b := range backends {
 				if m := l.proxied(b); m != nil {
-					self := p.Machine.Proxy
-					next = func(p Passage) bool { return p.Machine.Proxy != self }
+					next = func(p Passage) bool { return p.Direction != "outbound" }
 				}
 			}
 			continue
 		}
 		if m := l.proxied(to); m != nil {
-			next = at(m)
+			next = at(m, false)
 		}
 	}
 	return way, true
