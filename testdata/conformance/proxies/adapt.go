@@ -1,7 +1,6 @@
 package proxies
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -173,27 +172,36 @@ func (a *adaptation) manager(m *hcm.HttpConnectionManager) {
 // alpn does what istio.alpn does: where a cluster's connections are the mesh's mTLS, its ALPN names the HTTP version spoken in it.
 // Source: github.com/istio/proxy, source/extensions/filters/http/alpn.
 func (a *adaptation) alpn() *hcm.HttpFilter {
-	var first, second, downstream []string
+	var second, downstream, none []string
 	for name, c := range a.proxy.Clusters {
 		quoted := "'" + strings.ReplaceAll(name, "'", `\'`) + "'"
 		o := &httpoptions.HttpProtocolOptions{}
 		_ = c.GetTypedExtensionProtocolOptions()["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"].UnmarshalTo(o) // absent: HTTP/1.1
 		switch {
 		case c.GetMetadata().GetFilterMetadata()["istio"].GetFields()["alpn_override"].GetStringValue() == "false":
-		case o.GetExplicitHttpConfig().GetHttp2ProtocolOptions() != nil, c.GetHttp2ProtocolOptions() != nil: //nolint:staticcheck // of older configuration
+			none = append(none, quoted)
+		case o.GetExplicitHttpConfig().GetHttp2ProtocolOptions() != nil:
 			second = append(second, quoted)
 		case o.GetUseDownstreamProtocolConfig() != nil:
 			downstream = append(downstream, quoted)
-		default:
-			first = append(first, quoted)
 		}
 	}
-	for _, list := range [][]string{first, second, downstream} {
+	// A name is looked at only where it counts: after a filter that chooses the route anew it is not known, and Envoy then sets "-".
+	within := func(list []string) string {
 		slices.Sort(list)
+		return "xds.cluster_name in [" + strings.Join(list, ",") + "]"
 	}
-	within := func(list []string) string { return "xds.cluster_name in [" + strings.Join(list, ",") + "]" }
-	value := fmt.Sprintf("%%CEL(%s || %s && request.protocol == 'HTTP/2' ? 'istio-h2,istio,h2' : %s || %s ? 'istio-http/1.1,istio,http/1.1' : '')%%",
-		within(second), within(downstream), within(first), within(downstream))
+	value := "'istio-http/1.1,istio,http/1.1'"
+	if len(none) > 0 {
+		value = within(none) + " ? '' : " + value
+	}
+	if len(downstream) > 0 {
+		value = "request.protocol == 'HTTP/2' && " + within(downstream) + " ? 'istio-h2,istio,h2' : " + value
+	}
+	if len(second) > 0 {
+		value = within(second) + " ? 'istio-h2,istio,h2' : " + value
+	}
+	value = "%CEL(" + value + ")%"
 	return &hcm.HttpFilter{
 		Name: "istio.alpn", ConfigType: &hcm.HttpFilter_TypedConfig{TypedConfig: packed(&httpfilterstate.Config{
 			OnRequestHeaders: []*setfilterstate.FilterStateValue{{

@@ -11,7 +11,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/textproto"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -142,14 +144,28 @@ func peekLine(r *bufio.Reader) []byte {
 	}
 }
 
+// answerHTTP reads requests as they come: a library would refuse some that an Envoy lets pass.
 func (l *Lab) answerHTTP(c net.Conn, reader *bufio.Reader, to *Arrival) {
+	text := textproto.NewReader(reader)
 	for {
-		r, err := http.ReadRequest(reader)
+		line, err := text.ReadLine()
 		if err != nil {
 			return
 		}
-		_, _ = io.Copy(io.Discard, r.Body)
-		if _, err := fmt.Fprintf(c, "HTTP/1.1 200 OK\r\n%s: %s\r\ncontent-length: 0\r\n\r\n", arrivalHeader, l.arrived(to.with(r))); err != nil {
+		method, rest, _ := strings.Cut(line, " ")
+		path, _, _ := strings.Cut(rest, " HTTP/1.")
+		head, err := text.ReadMIMEHeader()
+		if err != nil {
+			return
+		}
+		q := &evaluator.Request{Method: method, Path: path, Authority: head.Get("host"), Headers: plainHeaders(head)}
+		delete(q.Headers, "host")
+		if n, err := strconv.ParseInt(head.Get("content-length"), 10, 64); err == nil {
+			_, _ = io.CopyN(io.Discard, reader, n)
+		}
+		arrival := *to
+		arrival.HTTP = q
+		if _, err := fmt.Fprintf(c, "HTTP/1.1 200 OK\r\n%s: %s\r\ncontent-length: 0\r\n\r\n", arrivalHeader, l.arrived(&arrival)); err != nil {
 			return
 		}
 	}
@@ -158,9 +174,14 @@ func (l *Lab) answerHTTP(c net.Conn, reader *bufio.Reader, to *Arrival) {
 // with is the arrival of a request.
 func (a *Arrival) with(r *http.Request) *Arrival {
 	out := *a
-	out.HTTP = &evaluator.Request{Method: r.Method, Authority: r.Host, Path: r.RequestURI, HTTP2: r.ProtoMajor == 2, Headers: map[string]string{}}
-	for name, values := range r.Header {
-		out.HTTP.Headers[strings.ToLower(name)] = strings.Join(values, ",")
-	}
+	out.HTTP = &evaluator.Request{Method: r.Method, Authority: r.Host, Path: r.RequestURI, HTTP2: true, Headers: plainHeaders(r.Header)}
 	return &out
+}
+
+func plainHeaders[M ~map[string][]string](head M) map[string]string {
+	out := map[string]string{}
+	for name, values := range head {
+		out[strings.ToLower(name)] = strings.Join(values, ",")
+	}
+	return out
 }

@@ -49,6 +49,9 @@ func (l *Lab) Send(call evaluator.Call, at *evaluator.Machine) (*Seen, error) {
 	if err != nil {
 		return nil, err
 	}
+	if why := unwritable(sent, false); why != "" {
+		return nil, Unaskable{why}
+	}
 	if err := l.listen(call.To.Port()); err != nil {
 		return nil, err
 	}
@@ -94,6 +97,19 @@ func (l *Lab) Send(call evaluator.Call, at *evaluator.Machine) (*Seen, error) {
 		return nil, Unaskable{"a proxy connects to where no one listens, which it can not be told here"}
 	}
 	return seen, nil
+}
+
+// unwritable says why a library for HTTP/2 would not send or take a request; empty if it would.
+func unwritable(b *evaluator.Bytes, second bool) string {
+	for ; b != nil; b = b.Inner {
+		second = second || b.TLS != nil && slices.Contains(b.TLS.ALPN, "h2")
+		if q := b.HTTP; q != nil && (second || q.HTTP2) {
+			if _, err := url.ParseRequestURI(q.Path); err != nil || strings.HasPrefix(q.Path, "//") {
+				return "the test's HTTP/2 takes no such path"
+			}
+		}
+	}
+	return ""
 }
 
 // resigned are the bytes with tokens that Envoy takes.

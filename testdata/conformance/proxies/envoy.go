@@ -125,7 +125,7 @@ func (e *envoy) bootstrap() any {
 				"explicit_http_config": object{"http2_protocol_options": object{}},
 			}},
 			"load_assignment": object{"cluster_name": name, "endpoints": []object{{"lb_endpoints": []object{{"endpoint": object{
-				"address": address(netip.MustParseAddrPort(xdsAddress)),
+				"address": address(e.lab.xds.address),
 			}}}}}},
 		}
 	}

@@ -35,15 +35,13 @@ type Lab struct {
 	problems []error
 }
 
-const xdsAddress = "127.0.0.2:61999"
-
 // New is a mesh of proxies that run the binary; it is closed in the end.
 func New(world evaluator.World, binary string) (*Lab, error) {
 	dir, err := os.MkdirTemp("", "proxies")
 	if err != nil {
 		return nil, err
 	}
-	x, err := serveXDS(xdsAddress)
+	x, err := serveXDS()
 	if err != nil {
 		return nil, err
 	}

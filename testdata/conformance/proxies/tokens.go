@@ -1,6 +1,7 @@
 package proxies
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -52,7 +53,9 @@ func signed(text string, was map[string]string) (out string, expired bool, err e
 		if exp, ok := claims["exp"].(float64); ok && exp < float64(time.Now().Unix()) {
 			expired = true
 		}
-		begin := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","typ":"JWT"}`)) + "." + parts[3]
+		text, _ := base64.RawURLEncoding.DecodeString(parts[1]) // decoded has done so
+		text = bytes.Replace(text, []byte(`"`+head.Alg+`"`), []byte(`"ES256"`), 1)
+		begin := base64.RawURLEncoding.EncodeToString(text) + "." + parts[3]
 		digest := sha256.Sum256([]byte(begin))
 		r, s, e := ecdsa.Sign(rand.Reader, key, digest[:])
 		if e != nil {

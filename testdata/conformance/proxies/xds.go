@@ -3,6 +3,7 @@ package proxies
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -64,18 +65,19 @@ func (r *resources) refuse(words string) {
 type controlPlane struct {
 	discovery.UnimplementedAggregatedDiscoveryServiceServer
 	secret.UnimplementedSecretDiscoveryServiceServer
-	server *grpc.Server
+	server  *grpc.Server
+	address netip.AddrPort
 
 	mutex sync.Mutex
 	nodes map[string]*resources
 }
 
-func serveXDS(at string) (*controlPlane, error) {
-	l, err := net.Listen("tcp", at)
+func serveXDS() (*controlPlane, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	c := &controlPlane{server: grpc.NewServer(), nodes: map[string]*resources{}}
+	c := &controlPlane{address: addressOf(l.Addr()), server: grpc.NewServer(), nodes: map[string]*resources{}}
 	discovery.RegisterAggregatedDiscoveryServiceServer(c.server, c)
 	secret.RegisterSecretDiscoveryServiceServer(c.server, c)
 	go c.server.Serve(l) //nolint:errcheck // ends when it is stopped
