@@ -81,7 +81,7 @@ func (e *envoy) start() error {
 	if err := os.WriteFile(e.adaptation.log, nil, 0o600); err != nil {
 		return err
 	}
-	e.command = exec.Command(e.lab.binary, "-c", base+".json", "--concurrency", "1", "--disable-hot-restart", "--log-level", loglevel(),
+	e.command = exec.Command(e.lab.binary, "-c", base+".json", "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning",
 		"--log-path", base+".err", "--file-flush-interval-msec", "1")
 	mortal(e.command)
 	if err := e.command.Start(); err != nil {
@@ -164,7 +164,7 @@ func (e *envoy) wait(log string) error {
 		answer, err := client.Get(url)
 		if err != nil {
 			if text, _ := os.ReadFile(log); strings.Contains(string(text), "[critical]") {
-				return fmt.Errorf("Envoy of %s: %s", e.machine.Name, text)
+				return fmt.Errorf("the Envoy of %s: %s", e.machine.Name, text)
 			}
 			continue
 		}
@@ -174,7 +174,7 @@ func (e *envoy) wait(log string) error {
 		}
 	}
 	text, _ := os.ReadFile(log)
-	return fmt.Errorf("Envoy of %s is not ready after %s: %s", e.machine.Name, startTime, text)
+	return fmt.Errorf("the Envoy of %s is not ready after %s: %s", e.machine.Name, startTime, text)
 }
 
 func (e *envoy) stop() {
@@ -185,11 +185,4 @@ func (e *envoy) stop() {
 		_ = e.command.Process.Kill()
 		_ = e.command.Wait()
 	}
-}
-
-func loglevel() string {
-	if os.Getenv("MESH_TRACE_KEEP") != "" {
-		return "debug"
-	}
-	return "warning"
 }
