@@ -346,8 +346,12 @@ func (w *wantedEnds) lines(seen *proxies.Seen, o render.Outcome, j *judged) []st
 		if p.Direction != "inbound" && p.Cluster != "" && !(last && refuses(o.Decision)) {
 			a.cluster = p.Cluster
 		}
-		if last && (refuses(o.Decision) || p.Flags == "DPE") { // what is no HTTP has no route
-			s = s.ended()
+		switch {
+		case !last:
+		case refuses(o.Decision), p.Flags == "DPE" && p.Details == "http1.codec_error", p.By == "tcp" && p.DownstreamFailure != "":
+			s = s.ended() // what is no HTTP, or no connection, has no route
+		case p.Details == "path_normalization_failed":
+			s.virtualHost, s.route, s.cluster = "", "", "" // looked up only to log it
 		}
 		if last && p.Direction == "inbound" {
 			s.workload = ""
