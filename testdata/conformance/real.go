@@ -41,6 +41,8 @@ func unasked(j *judged) string {
 		switch {
 		case len(o.Otherwise) > 0:
 			return "an external authorizer has a say"
+		case strings.Contains(o.Destination.EnvoyCluster, "||*."):
+			return "a dynamic forward proxy, which does not run here yet"
 		case circle(o):
 			return "a circle has no end"
 		case eastWest(j.document, o):

@@ -161,11 +161,11 @@ func (l *Lab) connect(call evaluator.Call, at *evaluator.Machine) (net.Conn, err
 		}
 		return l.enter(at, listener.GetName(), from, call.To)
 	}
+	if call.To.Addr() == call.From.Address || call.To.Addr().IsLoopback() {
+		return nil, Unaskable{"the client asks itself"} // what filters restore would be the address of another
+	}
 	if listener := call.From.Outgoing(call.To); listener != nil {
 		return l.enter(call.From, listener.GetName(), from, call.To)
-	}
-	if call.To.Addr() == call.From.Address || call.To.Addr().IsLoopback() {
-		return nil, Unaskable{"the client asks itself"}
 	}
 	if backends, _, ok := l.world.Service(call.From.Address, call.To); ok && len(backends) == 0 {
 		return nil, Unaskable{"no one listens there"}
