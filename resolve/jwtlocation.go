@@ -183,6 +183,7 @@ func readToken(text string) (*Token, jwtStatus) {
 		return nil, jwtBadFormat
 	}
 	decode := func(part string) ([]byte, error) {
+		part = strings.Join(strings.Fields(part), "") // absl, escaping.cc, Base64UnescapeInternal, skips spaces
 		return base64.RawURLEncoding.DecodeString(strings.TrimRight(part, "="))
 	}
 	header, err := decode(parts[0])
@@ -200,5 +201,18 @@ func readToken(text string) (*Token, jwtStatus) {
 	if json.Unmarshal(payload, &token.Claims) != nil {
 		return nil, jwtPayloadJSON
 	}
+	if aud, ok := token.Claims["aud"]; ok && !isAudience(aud) {
+		return nil, jwtAudienceType
+	}
 	return token, jwtOK
+}
+
+// isAudience reports whether a claim is what an audience has to be: a string, or a list of strings.
+func isAudience(claim any) bool {
+	list, ok := claim.([]any)
+	if !ok {
+		_, ok = claim.(string)
+		return ok
+	}
+	return !slices.ContainsFunc(list, func(v any) bool { _, ok := v.(string); return !ok })
 }

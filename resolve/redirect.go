@@ -40,6 +40,19 @@ func RedirectLocation(r *Route, q *HTTPRequest) (status int, location string) {
 	return status, scheme + "://" + host + port + redirectPath(r, in, q)
 }
 
+// ResponseLocation is the Location header that Envoy puts into a direct response with 201 or 3xx: where the request was sent to.
+// Source: Envoy, source/common/router/router.cc, decodeHeaders (RFC 7231, 7.1.2); seen in an Envoy 1.40.
+func ResponseLocation(status int, q *HTTPRequest) string {
+	if status != 201 && (status < 300 || status > 399) {
+		return ""
+	}
+	path := q.Path
+	if q.Query != "" {
+		path += "?" + q.Query
+	}
+	return q.Scheme + "://" + q.Authority + path
+}
+
 func redirectCode(in *networking.HTTPRedirect) int {
 	switch code := in.GetRedirectCode(); code {
 	case 0:

@@ -54,6 +54,7 @@ var (
 	jwtHeaderJSON    = jwtStatus{401, "Jwt header is an invalid JSON"}
 	jwtPayloadBase64 = jwtStatus{401, "Jwt payload is an invalid Base64url encoded"}
 	jwtPayloadJSON   = jwtStatus{401, "Jwt payload is an invalid JSON"}
+	jwtAudienceType  = jwtStatus{401, "Jwt payload [aud] field is not a string or string list"}
 )
 
 // RequestAuthentication tells what the JWT filter of the workload's proxy makes

@@ -40,8 +40,8 @@ func (i DetailsInfo) Matches(flags, details string) bool {
 var details = []DetailsInfo{
 	{"filter_chain_not_found", []string{"NR"}, "no filter chain of the listener takes the connection", "source/common/listener_manager/active_stream_listener_base.cc"},
 	{"http1.codec_error", []string{"DPE"}, "the bytes are no HTTP; 400 to who can read it", "source/common/http/http1/codec_impl.cc"},
-	{"http1.unexpected_underscore", nil, "400: connectionSettings refuse headers with underscores", "source/common/http/http1/codec_impl.cc"},
-	{"http2.unexpected_underscore", nil, "the same over HTTP/2: the stream is reset", "source/common/http/http2/codec_impl.cc"},
+	{"http1.unexpected_underscore", []string{"DPE"}, "400: connectionSettings refuse headers with underscores", "source/common/http/http1/codec_impl.cc"},
+	{"http2.unexpected_underscore", []string{"DR"}, "the same over HTTP/2: the stream is reset", "source/common/http/http2/codec_impl.cc"},
 	{"path_normalization_failed", nil, "400: the path can not be normalized, or has escaped slashes that are refused; 307 where these are redirected", "source/common/http/conn_manager_impl.cc"},
 	{"upgrade_failed", nil, "403: an upgrade that the proxy does not list", "source/common/http/conn_manager_impl.cc"},
 	{"ext_authz_denied", []string{"UAEX"}, "the external authorizer refuses; ext_authz_error where it cannot be reached, with the same flag", "source/extensions/filters/http/ext_authz/ext_authz.cc; source/extensions/filters/network/ext_authz/ext_authz.cc"},

@@ -259,9 +259,9 @@ func (w *walk) upgrades(p *path) bool {
 // underscoreRefused ends a request with a header that the codec does not take.
 // Source: Envoy, headers_with_underscores_action; source/common/http/http1/codec_impl.cc, http2/codec_impl.cc.
 func (w *walk) underscoreRefused(p *path, step resolve.Step) {
-	o := Outcome{Decision: NotRouted, HTTPStatus: 400, ResponseCodeDetails: "http1.unexpected_underscore", Code: CodeHeaderRefused}
+	o := Outcome{Decision: NotRouted, HTTPStatus: 400, ResponseFlags: "DPE", ResponseCodeDetails: "http1.unexpected_underscore", Code: CodeHeaderRefused}
 	if w.request.Scheme.IsGRPC() {
-		o.HTTPStatus, o.ResponseCodeDetails = 0, "http2.unexpected_underscore"
+		o.HTTPStatus, o.ResponseFlags, o.ResponseCodeDetails = 0, "DR", "http2.unexpected_underscore"
 		if p.proxied {
 			o = p.failed(o, "UR", "upstream_reset_before_response_started{remote_reset}")
 		}

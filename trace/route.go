@@ -146,6 +146,7 @@ func (w *walk) act(p *path, r *router, route *resolve.Route) {
 	case resolve.RouteResponds:
 		o.Decision, o.Code, o.ResponseCodeDetails = Responded, CodeDirectResponse, "direct_response"
 		o.HTTPStatus, _ = resolve.DirectResponse(route)
+		o.Location = resolve.ResponseLocation(o.HTTPStatus, p.http)
 		if steps[0].Rule == resolve.RuleKubeRouteNoBackends {
 			o.Code = CodeNoBackends
 		}

@@ -45,7 +45,7 @@ type Outcome struct {
 	Certainty Certainty
 	// Reason is one sentence for a person.
 	Reason string
-	// Location is the Location header of a redirect.
+	// Location is the Location header of a redirect, or of a direct response with 201 or 3xx.
 	Location string
 	// By is the resource and field that decided; zero where a default of Istio did.
 	By          resolve.Ref

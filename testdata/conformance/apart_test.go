@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/proxies"
 )
 
 // apart runs every test in a process of its own, as many at once as there are processors, and returns the rows of the
@@ -42,7 +44,11 @@ func apart() (rows string, err error) {
 			free <- struct{}{}
 			defer func() { <-free }()
 			file := filepath.Join(folder, name)
-			output, err := exec.Command(self, append(handed(), "-test.run=^"+name+"$", "-rows="+file)...).CombinedOutput()
+			command := exec.Command(self, append(handed(), "-test.run=^"+name+"$", "-rows="+file)...)
+			if envoyAbsent == nil && asksEnvoy(name) {
+				proxies.Enclose(command)
+			}
+			output, err := command.CombinedOutput()
 			shown.Lock()
 			fmt.Printf("--- %s\n%s", name, output)
 			shown.Unlock()

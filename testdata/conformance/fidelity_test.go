@@ -26,6 +26,8 @@ type category struct {
 	agreed     int
 	failed     int
 	skips      map[string]int // not judged, by reason
+	// envoy is the same of requests that Envoy itself was asked about; nil where it was not.
+	envoy *category
 }
 
 // tally are the categories that ran to their end, by name.
@@ -43,8 +45,19 @@ func begin(t *testing.T, name string) *category {
 		t.Fatalf("exceptions.yaml: %v", err)
 	}
 	c := &category{name: name, exceptions: all[name], differed: map[string]bool{}, skips: map[string]int{}}
+	c.envoy = &category{name: name + ": real Envoy", exceptions: all[name+": real Envoy"], differed: map[string]bool{}, skips: map[string]int{}}
 	t.Cleanup(func() { c.end(t) })
 	return c
+}
+
+// ask asks Envoy about the request that the bench has judged, if trace and pilot agree on it.
+func (c *category) ask(t *testing.T, b *bench, name, question string) {
+	t.Helper()
+	if envoyBinary == "" || b == nil || b.last == nil {
+		return
+	}
+	diff, err := b.real(envoyBinary)
+	c.envoy.record(t, name, "asked of Envoy: "+question, diff, err)
 }
 
 // record takes in one case: diff is what trace and pilot differ in; an error that skips says why
@@ -83,7 +96,7 @@ func whole() bool {
 		switch f.Name {
 		case "test.run":
 			filtered = filtered || f.Value.String() != "" && *rows == ""
-		case "test.skip", "test.list", "scenarios", "meshes", "seed":
+		case "test.skip", "test.list", "scenarios", "meshes", "seed", "envoy-requests":
 			filtered = filtered || f.Value.String() != ""
 		}
 	})
@@ -100,11 +113,16 @@ func (c *category) end(t *testing.T) {
 			t.Errorf("exceptions.yaml: %s: %s is gone: take it off the list", c.name, name)
 		}
 	}
-	t.Logf("%d agree, %d differ, %d allowed to differ", c.agreed, c.failed, len(c.differed))
+	t.Logf("%s: %d agree, %d differ, %d allowed to differ", c.name, c.agreed, c.failed, len(c.differed))
 	for _, reason := range slices.Sorted(maps.Keys(c.skips)) {
 		t.Logf("%d not judged: %s", c.skips[reason], reason)
 	}
-	tally[c.name] = c
+	if c.envoy != nil {
+		if envoyBinary != "" && c.envoy.agreed+c.envoy.failed+c.envoy.skipped() > 0 {
+			c.envoy.end(t)
+		}
+		tally[c.name] = c
+	}
 }
 
 func (c *category) skipped() (n int) {
@@ -114,6 +132,9 @@ func (c *category) skipped() (n int) {
 	return n
 }
 
+// met are the cases so far.
+func (c *category) met() int { return c.agreed + c.failed + len(c.differed) + c.skipped() }
+
 // row is the category's line of the table.
 func (c *category) row() string {
 	differ := 0
@@ -122,7 +143,15 @@ func (c *category) row() string {
 			differ++
 		}
 	}
-	return fmt.Sprintf("| %s | %d | %d | %d | %d |\n", c.name, c.agreed+c.failed+differ, c.agreed, differ, c.skipped())
+	return fmt.Sprintf("| %s | %d | %d | %d | %d | %s |\n", c.name, c.agreed+c.failed+differ, c.agreed, differ, c.skipped(), c.envoy.short())
+}
+
+// short is the column of Envoy.
+func (c *category) short() string {
+	if c.agreed+c.failed+len(c.differed) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d", c.agreed, c.agreed+c.failed+len(c.differed))
 }
 
 // tallied are the rows of the categories that ran in this process.
@@ -136,7 +165,7 @@ func tallied() string {
 
 // table is what the README shows of a run, of its rows in any order.
 func table(rows string) string {
-	return "| category | cases judged | agree | allowed to differ | not comparable |\n|---|---:|---:|---:|---:|\n" +
+	return "| category | cases judged | agree | allowed to differ | not comparable | real Envoy: agree |\n|---|---:|---:|---:|---:|---:|\n" +
 		strings.Join(slices.SortedFunc(strings.Lines(rows), byName), "")
 }
 
@@ -155,6 +184,9 @@ func TestMain(m *testing.M) {
 		scope.SetOutputLevel(istiolog.NoneLevel) // a difference would drown in what istiod logs
 	}
 	flag.Parse()
+	if code, done := enclosed(); done {
+		os.Exit(code)
+	}
 	os.Exit(run(m))
 }
 
@@ -187,7 +219,7 @@ func check(now string) error {
 	if err != nil {
 		return err
 	}
-	if string(was) != now {
+	if withoutEnvoyColumn(string(was)) != withoutEnvoyColumn(now) || envoyAbsent == nil && string(was) != now {
 		return fmt.Errorf("fidelity.md is not what this run found (-update writes it):\n%s", now)
 	}
 	return nil

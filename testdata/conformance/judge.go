@@ -11,6 +11,7 @@ import (
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/pilot"
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/proxies"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
 )
@@ -26,6 +27,17 @@ type bench struct {
 	// trace answers a command line, and connect is the control plane of a cluster.
 	trace   func(args []string, q trace.Request) (*render.Document, error)
 	connect func(testing.TB, *apiserver.Cluster) (*pilot.World, error)
+	// last is what was judged last; nil where nothing was, or they differed.
+	last *judged
+}
+
+// judged is a request on which trace and pilot agree.
+type judged struct {
+	request   trace.Request
+	document  *render.Document
+	on        *side
+	in        *entry
+	anonymous *apiserver.Pod
 }
 
 // side is the cluster for requests from inside, or for those from outside: what the tracer assumes
@@ -33,6 +45,8 @@ type bench struct {
 type side struct {
 	cluster *apiserver.Cluster
 	world   *pilot.World
+	// lab is where its proxies run; nil before one was asked.
+	lab *proxies.Lab
 }
 
 // newBench reads the manifests for both parties.
@@ -59,6 +73,7 @@ func newBench(t testing.TB, dir string, manifests map[string]string, namespace s
 // judge asks both parties. diff is empty where they agree; an error of the kind skipped says why
 // there is nothing to compare.
 func (b *bench) judge(args []string) (diff string, err error) {
+	b.last = nil
 	q, err := parse(args)
 	if err != nil {
 		return "", err
@@ -88,7 +103,7 @@ func (b *bench) judge(args []string) (diff string, err error) {
 	case "Anonymous":
 		before := len(on.cluster.Pods)
 		if anonymous = on.cluster.AddClient(q.From.DefaultNamespace); len(on.cluster.Pods) > before {
-			on.world = nil
+			on.forget()
 		}
 	}
 	if unplaced(document) {
@@ -122,7 +137,11 @@ func (b *bench) judge(args []string) (diff string, err error) {
 	if diff := cmp.Diff(refusalsPlayed(outcomes), refusalsSaid(document)); diff != "" {
 		return diff, nil
 	}
-	return cmp.Diff(unsaid(pilots, document, on.cluster), []string(nil)), nil
+	if diff := cmp.Diff(unsaid(pilots, document, on.cluster), []string(nil)); diff != "" {
+		return diff, nil
+	}
+	b.last = &judged{request: q, document: document, on: on, in: in, anonymous: anonymous}
+	return "", nil
 }
 
 // conversionQuestion stands in a list of requests for what istiod makes of the Gateway API objects.

@@ -157,6 +157,25 @@ func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, in *entry, anony
 	if in != nil {
 		return enter(w, c, q, bytes, in)
 	}
+	all, err := calls(w, c, q, bytes, anonymous)
+	if err != nil {
+		return nil, err
+	}
+	var out []evaluator.Outcome
+	for _, call := range all {
+		for _, o := range evaluator.Run(w, call) {
+			o.Share /= float64(len(all))
+			if len(all) > 1 && o.Endpoint == "" {
+				o.Endpoint = call.To.Addr().String() // the name stands for several
+			}
+			out = append(out, o)
+		}
+	}
+	return out, nil
+}
+
+// calls are those of a request from within, one for each address of the host, and each as likely.
+func calls(w *pilot.World, c *apiserver.Cluster, q trace.Request, bytes *evaluator.Bytes, anonymous *apiserver.Pod) ([]evaluator.Call, error) {
 	from := anonymous
 	if q.From.Given() {
 		from = find(c, q.From)
@@ -172,7 +191,7 @@ func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, in *entry, anony
 	if q.SourceIP.IsValid() {
 		machine.Address = q.SourceIP
 	}
-	var out []evaluator.Outcome
+	var out []evaluator.Call
 	if len(to) > 1 { // the trace says that it takes the address for another pod's
 		to = slices.DeleteFunc(to, func(ip netip.Addr) bool { return ip == machine.Address })
 	}
@@ -181,22 +200,25 @@ func ask(w *pilot.World, c *apiserver.Cluster, q trace.Request, in *entry, anony
 		if c.Invented(ip) {
 			from.Iptables = from.Iptables.AnyAddress()
 		}
-		for _, o := range evaluator.Run(w, evaluator.Call{From: &from, To: netip.AddrPortFrom(ip, uint16(q.Port)), Bytes: bytes}) {
-			o.Share /= float64(len(to))
-			if len(to) > 1 && o.Endpoint == "" {
-				o.Endpoint = ip.String() // the name stands for several
-			}
-			out = append(out, o)
-		}
+		out = append(out, evaluator.Call{From: &from, To: netip.AddrPortFrom(ip, uint16(q.Port)), Bytes: bytes})
 	}
 	return out, nil
 }
 
 func enter(w *pilot.World, c *apiserver.Cluster, q trace.Request, bytes *evaluator.Bytes, in *entry) ([]evaluator.Outcome, error) {
+	call, machine, ok := entering(w, c, q, bytes, in)
+	if !ok {
+		return []evaluator.Outcome{{Share: 1, Decision: evaluator.NotRouted, Why: "the Service has no such port"}}, nil
+	}
+	return evaluator.Enter(w, call, machine), nil
+}
+
+// entering is the call of a request from outside, and the gateway's machine. ok is false where its Service has no such port.
+func entering(w *pilot.World, c *apiserver.Cluster, q trace.Request, bytes *evaluator.Bytes, in *entry) (call evaluator.Call, at *evaluator.Machine, ok bool) {
 	client := &evaluator.Machine{Name: "client", Address: q.SourceIP}
 	ports := c.PodPorts(in.gateway, q.Port)
 	if len(ports) == 0 {
-		return []evaluator.Outcome{{Share: 1, Decision: evaluator.NotRouted, Why: "the Service has no such port"}}, nil
+		return evaluator.Call{}, nil, false
 	}
 	port := ports[0]
 	if slices.Contains(ports, in.port) {
@@ -204,7 +226,7 @@ func enter(w *pilot.World, c *apiserver.Cluster, q trace.Request, bytes *evaluat
 	}
 	machine := w.Machine(in.gateway)
 	to := netip.AddrPortFrom(machine.Proxy.Bound(in.gateway.Address, uint16(port)), uint16(port))
-	return evaluator.Enter(w, evaluator.Call{From: client, To: to, Bytes: bytes}, machine), nil
+	return evaluator.Call{From: client, To: to, Bytes: bytes}, machine, true
 }
 
 func find(c *apiserver.Cluster, from trace.SourceSpec) *apiserver.Pod {

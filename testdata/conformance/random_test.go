@@ -69,6 +69,9 @@ func judgeRandom(t *testing.T, category string, meshes, each int, from func(seed
 				if diff != "" {
 					return
 				}
+				if c.envoy.met() < *envoyRequests {
+					c.ask(t, b, t.Name(), strings.Join(args, " "))
+				}
 				if err == nil && seen != nil {
 					seen(b, args)
 				}

@@ -46,6 +46,7 @@ func TestScenarios(t *testing.T) {
 					diff, err = b.judge(words(line))
 				}
 				c.record(t, name, line, diff, err)
+				c.ask(t, b, name, line)
 			}
 		})
 		return nil

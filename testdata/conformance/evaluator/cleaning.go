@@ -29,9 +29,9 @@ func (k *walk) underscores(x *exchange, p *path) bool {
 		case core.HttpProtocolOptions_DROP_HEADER:
 			delete(x.q.Headers, name)
 		case core.HttpProtocolOptions_REJECT_REQUEST:
-			o := Outcome{Decision: NotRouted, Status: 400, Details: "http1.unexpected_underscore"}
+			o := Outcome{Decision: NotRouted, Status: 400, Flag: "DPE", Details: "http1.unexpected_underscore"}
 			if x.q.HTTP2 {
-				o.Status, o.Details = 0, "http2.unexpected_underscore"
+				o.Status, o.Flag, o.Details = 0, "DR", "http2.unexpected_underscore"
 				if p.sent {
 					o = p.failed(o, "UR", "remote_reset")
 				}

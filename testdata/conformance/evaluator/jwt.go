@@ -264,7 +264,7 @@ func parseToken(raw string) (claims map[string]any, why string) {
 		return nil, "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections"
 	}
 	for i, name := range []string{"header", "payload"} {
-		text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[i], "="))
+		text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.Join(strings.Fields(parts[i]), ""), "="))
 		if err != nil {
 			return nil, "Jwt " + name + " is an invalid Base64url encoded"
 		}
@@ -273,8 +273,19 @@ func parseToken(raw string) (claims map[string]any, why string) {
 			return nil, "Jwt " + name + " is an invalid JSON"
 		}
 	}
+	switch aud := claims["aud"].(type) {
+	case nil, string:
+	case []any:
+		if slices.ContainsFunc(aud, func(v any) bool { _, ok := v.(string); return !ok }) {
+			return nil, audienceType
+		}
+	default:
+		return nil, audienceType
+	}
 	return claims, ""
 }
+
+const audienceType = "Jwt payload [aud] field is not a string or string list"
 
 // token is one that stands in the request, and the header or parameter it stands in.
 type token struct{ raw, header, param string }

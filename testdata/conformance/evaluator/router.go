@@ -27,6 +27,9 @@ func (k *walk) router(p *path, x *exchange) {
 		k.end(p, Outcome{Decision: Redirected, Status: status, Location: location, Details: "direct_response"})
 	case *route.Route_DirectResponse:
 		d := Outcome{Decision: Responded, Status: int(a.DirectResponse.GetStatus()), Details: "direct_response"}
+		if d.Status == 201 || d.Status/100 == 3 { // which Envoy's documentation does not say: an Envoy 1.40 does so
+			d.Location = x.q.Scheme + "://" + x.q.Authority + x.q.Path
+		}
 		k.end(p, d)
 	case *route.Route_Route:
 		k.forward(p, x, a.Route)

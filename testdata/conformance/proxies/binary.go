@@ -1,0 +1,35 @@
+package proxies
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	// Release is the version of Envoy that .ci/envoy installs.
+	Release = "1.40.0"
+	// PathVariable names another Envoy. Where it is set, a test that can not ask Envoy fails.
+	PathVariable = "ENVOY"
+)
+
+// Find is the Envoy to ask: what PathVariable names, else where .ci/envoy installs it. err says why there is none.
+func Find() (path string, err error) {
+	if path = os.Getenv(PathVariable); path == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return "", err
+		}
+		path = filepath.Join(cache, "mesh-trace", "envoy-"+Release, "envoy", "_bin", "envoy")
+	}
+	output, err := exec.Command(path, "--version").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("no Envoy runs (%s names one, .ci/envoy installs one): %s: %w %s", PathVariable, path, err, strings.TrimSpace(string(output)))
+	}
+	return path, nil
+}
+
+// Insisted reports whether someone said which Envoy to ask.
+func Insisted() bool { return os.Getenv(PathVariable) != "" }
