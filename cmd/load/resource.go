@@ -8,7 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -281,7 +281,7 @@ func (d *decoder) names(n *yaml.Node, h header, k kind) {
 	case h.name == "":
 		d.path = []step{{name: "metadata"}, {name: "name"}}
 		d.fail(cmp.Or(meta, n), "missing")
-	case k.colons && len(path.IsValidPathSegmentName(h.name)) == 0:
+	case k.colons && len(content.IsPathSegmentName(h.name)) == 0:
 	case !plainLabel(h.name) && len(validation.IsDNS1123Subdomain(h.name)) > 0:
 		d.path = []step{{name: "metadata"}, {name: "name"}}
 		d.fail(name, "%q is no name: expected lower case letters, digits, - and ., at most 253", h.name)

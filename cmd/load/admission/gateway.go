@@ -102,7 +102,8 @@ func (c *checker) serverPort(field string, p *networking.Port, bind string) bool
 	if p.GetNumber() > 0 || !socket {
 		c.refuseIf(field+".number", portNumber(p.GetNumber()))
 	}
-	if p.GetTargetPort() > 0 { //nolint:staticcheck // deprecated, and refused for that
+	//lint:ignore SA1019 istiod refuses it for being deprecated
+	if p.GetTargetPort() > 0 {
 		c.refuse(field+".targetPort", "targetPort has no impact on Gateways")
 	}
 	if p.GetName() == "" {
