@@ -121,7 +121,7 @@ func TestScenariosDraw(t *testing.T) {
 		flags := s.write(t, dir, s.files)
 		for _, request := range s.requests {
 			for _, format := range pictures {
-				r := runWith(t, join(), slices.Concat(flags, []string{"-o", format}, request)...)
+				r := runWith(t, join(), slices.Concat(flags, request, []string{"-o", format})...)
 				if r.Code != exitTraced && r.Code != exitNotDelivered && r.Out != "" {
 					t.Errorf("%s -o %s: exit code %d with output", s.path, format, r.Code)
 				}

@@ -56,7 +56,7 @@ var resources = []resource{
 	{kinds: []string{"DestinationRule"}, part: "subsets, TLS, load balancing, and whose rule counts", shown: []string{"destinationrule/client-namespace-hides-service-namespace"}},
 	{kinds: []string{"ServiceEntry", "WorkloadEntry", "WorkloadGroup"}, part: "hosts outside, machines, and machines that have not registered", shown: []string{"tcp/destination-subnet-of-other-address", "workload/entry-tls-mode-istio", "workload/group-without-entry"}},
 	{kinds: []string{"Sidecar"}, part: "what a proxy sees", shown: []string{"source/named"}},
-	{kinds: []string{"ProxyConfig"}, part: "its proxies' settings that change a trace", shown: []string{"dns/captured-by-proxy-config", "proxyconfig/image"}},
+	{kinds: []string{"ProxyConfig"}, part: "its proxies' settings that change a trace", shown: []string{"dns/captured-by-proxy-config", "proxyconfig/of-workload"}},
 	{kinds: []string{"EnvoyFilter"}, part: "which hop, listener, route and cluster each patch touches, in istiod's order: what can be read is applied, what cannot lowers the certainty where it stands before the decision", shown: []string{"envoyfilter/rbac-denies", "envoyfilter/local-ratelimit", "envoyfilter/route-answers", "envoyfilter/lua-before-policies"}},
 	{kinds: []string{"WasmPlugin", "TrafficExtension"}, part: "which hop they run at, in which phase, before or after the decision, and what becomes of the request if they fail", shown: []string{"extension/wasm-on-server", "extension/trafficextension-on-server"}},
 	{kinds: []string{"Telemetry"}, part: "where the request will be seen: access log, metrics and tracing of each hop", shown: []string{"telemetry/denial-in-client-log", "telemetry/log-filter"}},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Clusters of the mesh that were not read. istiod joins the endpoints that all of them have behind a Service of one name and
@@ -126,4 +127,15 @@ func (s *Snapshot) clusterLocal(host string) bool {
 		}
 	}
 	return hosts[best]
+}
+
+// clusterSecretOnly are the label and the annotation of a Secret that say which cluster it is of.
+func clusterSecretOnly(secret *corev1.Secret) (labels, annotations map[string]string) {
+	only := func(of map[string]string, key string) map[string]string {
+		if value, there := of[key]; there {
+			return map[string]string{key: value}
+		}
+		return nil
+	}
+	return only(secret.Labels, multiClusterLabel), only(secret.Annotations, clusterOfSecret)
 }

@@ -11,27 +11,19 @@ import (
 
 // What a proxy runs with, as far as somebody has written it; none of it decides about a request.
 //
-//  1. The image is that of the container istio-proxy, where the pod has one.
-//  2. concurrency and image type are those of the oldest ProxyConfig whose selector fits, else of the annotation
+//  1. concurrency and image type are those of the oldest ProxyConfig whose selector fits, else of the annotation
 //     proxy.istio.io/config, else of the ProxyConfig of the namespace, that of the root namespace, the mesh's defaultConfig.
-//  3. How a proxy starts and ends (holdApplicationUntilProxyStarts, drainDuration, terminationDrainDuration) is the annotation's,
+//  2. How a proxy starts and ends (holdApplicationUntilProxyStarts, drainDuration, terminationDrainDuration) is the annotation's,
 //     else the mesh's defaultConfig.
 //
 // Source: pilot/pkg/model/proxy_config.go, EffectiveProxyConfig; istio.io/api/mesh/v1alpha1, ProxyConfig.
 
 // Rules of what a proxy runs with.
 const (
-	RuleProxyImage   RuleID = "proxy/image"
 	RuleProxySetting RuleID = "proxy/setting"
 )
 
 var proxySettingRules = []Rule{
-	{
-		ID: RuleProxyImage, Stage: StageProxy,
-		Says:     "The proxy is what the container istio-proxy of the pod runs.",
-		Template: "the proxy runs %s",
-		Source:   "manifests/charts/istio-control/istio-discovery/files/injection-template.yaml",
-	},
 	{
 		ID: RuleProxySetting, Stage: StageProxy,
 		Says:     "A proxy's concurrency and image type are those of a ProxyConfig that selects it, else of its pod's annotation proxy.istio.io/config, else of the ProxyConfigs for its namespace and the mesh, else of the mesh's defaultConfig; how it starts and ends, of the annotation or the defaultConfig.",
@@ -43,11 +35,6 @@ var proxySettingRules = []Rule{
 // ProxyFacts tell what the workload's proxy runs with.
 func (s *Snapshot) ProxyFacts(w *Workload) []Step {
 	var steps []Step
-	for _, c := range w.Containers {
-		if c.Name == proxyContainer && c.Image != "" && c.Image != "auto" {
-			steps = append(steps, NewStep(RuleProxyImage, Applied, w.Owner, c.Image))
-		}
-	}
 	own, ownRef := proxyConfigOf(w), annotated(w, annotation.ProxyConfig.Name)
 	mesh, meshRef := s.Mesh.GetDefaultConfig(), s.Mesh.Ref.At("defaultConfig")
 	layers := []proxySettings{

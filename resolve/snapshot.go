@@ -449,7 +449,7 @@ func (s *Snapshot) add(r Sourced) {
 		s.IngressClasses = append(s.IngressClasses, o)
 	case *corev1.Secret:
 		secret := NewSecret(o.Namespace, o.Name, string(o.Type))
-		secret.Labels, secret.Annotations = o.Labels, o.Annotations
+		secret.Labels, secret.Annotations = clusterSecretOnly(o)
 		s.Secrets = append(s.Secrets, secret)
 	case *corev1.ConfigMap:
 		s.ConfigMaps = append(s.ConfigMaps, o)

@@ -271,11 +271,11 @@ func goName(name string) string {
 	upper := true
 	for i := range len(name) {
 		c := name[i]
-		if c == '_' {
+		if c == '_' && i+1 < len(name) && isLower(name[i+1]) {
 			upper = true
 			continue
 		}
-		if upper && c >= 'a' && c <= 'z' {
+		if upper && isLower(c) {
 			c -= 'a' - 'A'
 		}
 		upper = c >= '0' && c <= '9'
@@ -283,6 +283,8 @@ func goName(name string) string {
 	}
 	return b.String()
 }
+
+func isLower(c byte) bool { return 'a' <= c && c <= 'z' }
 
 // authorityOf is what a ConfigMap holds.
 func authorityOf(m resolve.ConfigMap) string {
