@@ -143,15 +143,7 @@ func (c *category) row() string {
 			differ++
 		}
 	}
-	return fmt.Sprintf("| %s | %d | %d | %d | %d | %s |\n", c.name, c.agreed+c.failed+differ, c.agreed, differ, c.skipped(), c.envoy.short())
-}
-
-// short is the column of Envoy.
-func (c *category) short() string {
-	if c.agreed+c.failed+len(c.differed) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d of %d", c.agreed, c.agreed+c.failed+len(c.differed))
+	return fmt.Sprintf("| %s | %d | %d | %d | %d |\n", c.name, c.agreed+c.failed+differ, c.agreed, differ, c.skipped())
 }
 
 // tallied are the rows of the categories that ran in this process.
@@ -165,7 +157,7 @@ func tallied() string {
 
 // table is what the README shows of a run, of its rows in any order.
 func table(rows string) string {
-	return "| category | cases judged | agree | allowed to differ | not comparable | real Envoy: agree |\n|---|---:|---:|---:|---:|---:|\n" +
+	return "| category | cases judged | agree | allowed to differ | not comparable |\n|---|---:|---:|---:|---:|\n" +
 		strings.Join(slices.SortedFunc(strings.Lines(rows), byName), "")
 }
 

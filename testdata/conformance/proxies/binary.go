@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 )
 
@@ -15,14 +14,10 @@ const (
 	PathVariable = "ENVOY"
 )
 
-// Find is the Envoy to ask: what PathVariable names, else where .ci/envoy installs it. err says why there is none.
+// Find is the Envoy to ask, the one that PathVariable names. err says why there is none.
 func Find() (path string, err error) {
 	if path = os.Getenv(PathVariable); path == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return "", err
-		}
-		path = filepath.Join(cache, "mesh-trace", "envoy-"+Release, "envoy", "_bin", "envoy")
+		return "", fmt.Errorf("%s names none", PathVariable)
 	}
 	output, err := exec.Command(path, "--version").CombinedOutput()
 	if err != nil {
