@@ -21,6 +21,8 @@ import (
 type rbacInput struct {
 	q *HTTPRequest
 	c *Connection
+	// client is set once a clause looked at who the client is, or where.
+	client bool
 	// why is the first thing that could not be told.
 	why string
 }
@@ -31,6 +33,7 @@ func (f *HTTPFilters) rbac(r *FilterResult, a *addedFilter, name string, config 
 	config.ignore("shadow_rules", "rules_stat_prefix", "shadow_rules_stat_prefix", "track_per_rule_stats")
 	in := &rbacInput{q: q, c: c}
 	denied, policy := in.denied(config.object("rules"))
+	r.AsksClient = r.AsksClient || in.client
 	if len(config.unread()) > 0 {
 		denied, in.why = Unknown, config.unread()[0]+" is not modelled"
 	}
@@ -167,6 +170,9 @@ func (in *rbacInput) principal(v *envoyValue) Truth {
 		return in.anyOf(v.object("or_ids").list("ids"), in.principal)
 	case v.has("not_id"):
 		return in.principal(v.object("not_id")).Not()
+	}
+	in.client = in.client || v.has("source_ip") || v.has("direct_remote_ip") || v.has("remote_ip") || v.has("authenticated")
+	switch {
 	case v.has("source_ip"):
 		return in.cidr(v.object("source_ip"), in.c.SourceIP, "the client's address")
 	case v.has("direct_remote_ip"):

@@ -138,6 +138,8 @@ type FilterResult struct {
 	Answer *FilterAnswer
 	// Suppositions are in the order of the filters.
 	Suppositions []Supposition
+	// AsksClient is set where one of them looked at who the client is, or where: another client may not end alike.
+	AsksClient bool
 }
 
 // Run has the filters of one place look at a request, which they may change. q is nil where there is no request to look at: the

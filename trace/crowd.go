@@ -17,6 +17,7 @@ import (
 //  3. Behind a gateway the client's address is in a header, and its identity in a handshake: there every
 //     identity and address is walked for itself.
 //  4. So is every client that calls itself: a pod of the headless Service, its own address.
+//  5. And every client that a filter of an EnvoyFilter looks at.
 //
 // What is the same are the outcomes, but for words about the client in their reasons, and for hints.
 
@@ -98,6 +99,8 @@ type asked struct {
 	dialled []resolve.Dialled
 	// node is set where the client's node counts, exact where its identity and address do as such.
 	node, exact bool
+	// alone is set where a filter looked at the client.
+	alone bool
 	// fixedIP is set where the request names the client's address.
 	fixedIP bool
 	// called are the pods of headless Services that were dialled; nil until somebody asks.
@@ -159,9 +162,16 @@ func (a *asked) throughGateway() {
 	}
 }
 
-// answer is what the client answers to all that was asked; alone for one that calls itself.
+// filtered is rule 5.
+func (a *asked) filtered() {
+	if a != nil {
+		a.alone = true
+	}
+}
+
+// answer is what the client answers to all that was asked; alone for one whose walk stands for no other.
 func (a *asked) answer(s *resolve.Snapshot, client *Client) (key string, alone bool) {
-	if a.callsItself(s, client.Workload) {
+	if a.alone || a.callsItself(s, client.Workload) {
 		return "", true
 	}
 	var b strings.Builder

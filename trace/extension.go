@@ -80,6 +80,9 @@ func (w *walk) passes(p *path, upTo resolve.FilterPlace) bool {
 		}
 		result := x.filters.Run(x.next, p.http, c)
 		x.next++
+		if result.AsksClient {
+			w.asked.filtered()
+		}
 		x.wrote(before, p.http.Headers)
 		p.noteExtension(result.Steps...)
 		w.suppose(p, result.Suppositions)

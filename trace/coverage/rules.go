@@ -29,6 +29,9 @@ type Rule struct {
 //  3. A rule of an AuthorizationPolicy; the policy itself where it is an ALLOW without rules, which denies. A jwtRule of a RequestAuthentication.
 //  4. The mode of a PeerAuthentication, and that of each of its ports. One that is UNSET decides nothing.
 //  5. A subset of a DestinationRule.
+//
+// A route that an EnvoyFilter puts into proxies is none of them: it is what Envoy is given, and whether it is taken says nothing of the rest
+// of its patches.
 func (c *Set) Rules(s *resolve.Snapshot) []Rule {
 	l := lister{snapshot: s, fields: c.fieldsOf()}
 	l.virtualServices()

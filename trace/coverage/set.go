@@ -36,7 +36,7 @@ func (c *Set) Add(s *resolve.Snapshot, t *trace.Trace) {
 		steps := t.Hops[i].Steps
 		for j := range steps {
 			step := &steps[j]
-			if step.Verdict == resolve.Skipped || !slices.Contains(deciding, step.Rule) {
+			if step.Verdict == resolve.Skipped || step.Ref.Kind == "EnvoyFilter" || !slices.Contains(deciding, step.Rule) {
 				continue
 			}
 			c.decided[step.Ref] = true
