@@ -39,7 +39,9 @@ data:
     extensionProviders:
     - {name: tracer, lightstep: {service: planted-service, port: 80, accessToken: planted-access}}
     - {name: authz, envoyExtAuthzHttp: {service: authz.shop.svc.cluster.local, port: 80, includeAdditionalHeadersInCheck: {key: planted-check}}}
-  meshNetworks: planted-networks
+  meshNetworks: |
+    # planted-comment
+    networks: {net2: {endpoints: [{fromCidr: 10.77.0.0/16}], gateways: [{address: 203.0.113.5, port: 15443, locality: planted-locality}]}}
 ---
 apiVersion: v1
 kind: Secret

@@ -19,7 +19,8 @@ import (
 //  4. Which selectors of clients fit its labels: sourceLabels of VirtualServices, workloadSelector of DestinationRules, EnvoyFilters,
 //     WasmPlugins and TrafficExtensions.
 //  5. The annotations by which its proxy captures connections and reads requests.
-//  6. Its locality and network, and the labels that some failoverPriority compares.
+//  6. Its locality and network, and the labels that some failoverPriority compares;
+//     where a network has gateways, the families of its addresses.
 //
 // Its identity and its address are told apart by [Snapshot.SourceSignature]; its node, and whether it is what it calls, by the walk.
 
@@ -72,6 +73,11 @@ func (s *Snapshot) ClientClass(w *Workload) string {
 	mine := s.proxyLabels(w) // 6.
 	word(w.Locality.Region, w.Locality.Zone, w.Locality.SubZone, mine.network)
 	word(s.networkView(w)...)
+	if s.severalNetworks() {
+		v4, v6 := families(w)
+		flag(v4)
+		flag(v6)
+	}
 	flag((&balancer{node: s.node}).knows(w))
 	for _, name := range asked.compared {
 		value, ok := mine.get(name)

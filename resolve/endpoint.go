@@ -47,7 +47,7 @@ var endpointRules = append(append([]Rule{
 	},
 	{
 		ID: RuleEndpointBehind, Stage: StageLoadBalance, Detail: true,
-		Says:     "Where none of the endpoints of a service can be used, each workload among them is named.",
+		Says:     "Where none of the endpoints of a service can be used, or the gateway of a network stands for them, each workload among them is named.",
 		Template: "%s is behind %s",
 		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, BuildClusterLoadAssignment",
 	},

@@ -165,16 +165,8 @@ func (s *Snapshot) networkView(w *Workload) []string {
 // ClusterID is what istiod calls its cluster: CLUSTER_ID in the environment of its Deployment, else Kubernetes.
 // Source: manifests/charts/istio-control/istio-discovery/templates/deployment.yaml; pkg/config/constants, DefaultClusterName.
 func (s *Snapshot) ClusterID() string {
-	if d := s.index.istiod(); d != nil {
-		for _, c := range d.Spec.Template.Spec.Containers {
-			for _, e := range c.Env {
-				if c.Name == "discovery" && e.Name == clusterIDVariable && e.Value != "" {
-					return e.Value
-				}
-			}
-		}
-	}
-	return "Kubernetes"
+	id, _ := s.istiodVariable(clusterIDVariable)
+	return cmp.Or(id, "Kubernetes")
 }
 
 const clusterIDVariable = "CLUSTER_ID"

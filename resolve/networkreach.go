@@ -361,6 +361,7 @@ func (x *crossing) replace(e *Endpoint, leading []*NetworkGateway, shares map[*N
 		shares[g].Weight += weight
 		shares[g].Behind += max(1, e.Count)
 	}
+	x.steps = append(x.steps, Behind(x.cluster.Service, []*Endpoint{e})...)
 }
 
 // ofFamily are the gateways with an address that the proxy can connect to. Where its own are not known: those with an IPv4

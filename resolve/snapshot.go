@@ -99,6 +99,9 @@ type Input struct {
 	IstioVersionFrom string
 	// Revision is the control plane revision that is followed; "default" where none is named.
 	Revision string
+	// IstiodSets are the variables that some istiod's Deployment sets, so that the namespace of istiod is not read for what
+	// none sets; nil where that is not known.
+	IstiodSets map[string]bool
 	// Offline is true for manifests: what an API server and a kubelet would have
 	// filled in is then assumed (workloads have ready pods, Services have addresses).
 	Offline bool
@@ -189,6 +192,7 @@ type Snapshot struct {
 	runningMu    sync.Mutex
 	running      map[string]*runningCell
 	deferred     Deferred
+	istiodSets   map[string]bool
 	planned      map[Ref]bool
 	askSecret    func(namespace, name string) Secret
 	askConfigMap func(namespace, name string) ConfigMap
@@ -318,14 +322,14 @@ func NewSnapshot(in Input) *Snapshot {
 		bundles:    map[string]string{},
 		Mesh:       newMesh(in.MeshConfig, in.MeshConfigRef),
 		Networks:   in.MeshNetworks, NetworksRef: in.MeshNetworksRef,
-		Gaps:      in.Gaps,
-		Notes:     in.Notes,
-		Version:   Version{Release: in.IstioVersion, From: in.IstioVersionFrom},
-		Revision:  in.Revision,
-		Offline:   in.Offline,
-		origins:   make(map[Ref]Origin, len(in.Resources)+1),
-		running:   map[string]*runningCell{},
-		deferred:  in.Deferred,
+		Gaps:     in.Gaps,
+		Notes:    in.Notes,
+		Version:  Version{Release: in.IstioVersion, From: in.IstioVersionFrom},
+		Revision: in.Revision,
+		Offline:  in.Offline,
+		origins:  make(map[Ref]Origin, len(in.Resources)+1),
+		running:  map[string]*runningCell{},
+		deferred: in.Deferred, istiodSets: in.IstiodSets,
 		planned:   in.Planned,
 		askSecret: in.Secret, askConfigMap: in.ConfigMap,
 	}

@@ -79,14 +79,19 @@ func (s *Snapshot) TrustFacts() []Step {
 	if kind, ref := s.istiodVariable(variableExternalCA); kind == kubernetesSigns {
 		steps = append(steps, s.signer(ref)...)
 	}
-	if f := s.feature(featureTrustBundle); f.on {
-		steps = append(steps, s.bundle(f))
+	if s.istiodMaySet(featureTrustBundle) {
+		if f := s.feature(featureTrustBundle); f.on {
+			steps = append(steps, s.bundle(f))
+		}
 	}
 	return steps
 }
 
 // istiodVariable is a variable of istiod that is no switch, and the Deployment that has it.
 func (s *Snapshot) istiodVariable(name string) (string, Ref) {
+	if !s.istiodMaySet(name) {
+		return "", Ref{}
+	}
 	d := s.index.istiod()
 	if d == nil {
 		return "", Ref{}
@@ -100,6 +105,9 @@ func (s *Snapshot) istiodVariable(name string) (string, Ref) {
 	}
 	return "", Ref{}
 }
+
+// istiodMaySet reports whether it takes a look at istiod's Deployment to tell that it does not set the variable.
+func (s *Snapshot) istiodMaySet(name string) bool { return s.istiodSets == nil || s.istiodSets[name] }
 
 // signer is rules 1 and 2.
 func (s *Snapshot) signer(at Ref) []Step {

@@ -83,7 +83,7 @@ func readDiscovered(ctx context.Context, c connection, found discovered, opts Cl
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { listings, err = listAll(gctx, c.lister, configuring, running.fallback); return })
 	g.Go(func() (err error) { crds, err = readCRDs(gctx, c.crds, found.resources); return })
-	g.Go(func() (err error) { planes, err = running.istiods(gctx); return })
+	g.Go(func() (err error) { planes, in.IstiodSets, err = running.istiods(gctx); return })
 	if err := g.Wait(); err != nil {
 		return resolve.Input{}, err
 	}

@@ -146,8 +146,9 @@ func (r *clusterRunning) Find(s resolve.Sought) ([]string, []resolve.Gap) {
 	return namespaces, found.gaps
 }
 
-// istiods are the control planes: their Deployments, and their Pods where there is no such Deployment to be seen.
-func (r *clusterRunning) istiods(ctx context.Context) ([]istiod, error) {
+// istiods are the control planes: their Deployments, and their Pods where there is no such Deployment to be seen; and what the
+// Deployments set (resolve.Input.IstiodSets).
+func (r *clusterRunning) istiods(ctx context.Context) (planes []istiod, sets map[string]bool, err error) {
 	for _, gk := range []schema.GroupKind{{Group: "apps", Kind: "Deployment"}, podGroupKind} {
 		served, ok := r.served[gk]
 		if !ok {
@@ -155,13 +156,28 @@ func (r *clusterRunning) istiods(ctx context.Context) ([]istiod, error) {
 		}
 		found, err := list(ctx, r.lister, listQuery{servedKind: served, labels: "app=istiod"}, r.fallback)
 		if err != nil {
-			return nil, fmt.Errorf("list %s: %w", gk, err)
+			return nil, nil, fmt.Errorf("list %s: %w", gk, err)
 		}
-		if planes := istiodsOf(found.sourced(served)); len(planes) > 0 {
-			return planes, nil
+		planes = istiodsOf(found.sourced(served))
+		if gk != podGroupKind && len(found.gaps) == 0 && found.failure == nil {
+			sets = setByAny(planes)
+		}
+		if len(planes) > 0 {
+			return planes, sets, nil
 		}
 	}
-	return nil, nil
+	return nil, sets, nil
+}
+
+// setByAny are the variables that one of the control planes sets.
+func setByAny(planes []istiod) map[string]bool {
+	sets := map[string]bool{}
+	for _, i := range planes {
+		for _, name := range i.sets {
+			sets[name] = true
+		}
+	}
+	return sets
 }
 
 // fail keeps the first error that concerns more than one list.

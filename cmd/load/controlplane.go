@@ -34,6 +34,8 @@ type istiod struct {
 	revision  string
 	// release is "1.31"; empty where neither image nor labels tell.
 	release string
+	// sets are the names of its variables.
+	sets []string
 	// sharedConfig is the ConfigMap that istiod lays under its own mesh config; empty for most.
 	sharedConfig string
 }
@@ -136,9 +138,12 @@ func defaultTag(resources []resolve.Sourced) (string, bool) {
 func istiodsOf(resources []resolve.Sourced) []istiod {
 	var out []istiod
 	add := func(i istiod) {
-		if !slices.ContainsFunc(out, func(o istiod) bool { return o.namespace == i.namespace && o.revision == i.revision }) {
+		same := slices.IndexFunc(out, func(o istiod) bool { return o.namespace == i.namespace && o.revision == i.revision })
+		if same < 0 {
 			out = append(out, i)
+			return
 		}
+		out[same].sets = append(out[same].sets, i.sets...)
 	}
 	for _, r := range resources {
 		if d, ok := r.Object.(*appsv1.Deployment); ok && d.Labels["app"] == "istiod" {
@@ -179,6 +184,7 @@ func istiodFrom(r resolve.Sourced, spec corev1.PodSpec) istiod {
 		}
 		out.release = releaseOf(imageTag(c.Image))
 		for _, e := range c.Env {
+			out.sets = append(out.sets, e.Name)
 			if e.Name == sharedMeshConfig {
 				out.sharedConfig = e.Value
 			}

@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	networking "istio.io/client-go/pkg/apis/networking/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -77,6 +78,9 @@ func (o *Overlay) Over(base resolve.Input) resolve.Input {
 	touched := map[resolve.Ref]bool{}
 	for _, r := range o.in.Resources {
 		touched[sourcedRef(r)] = true
+		if d, ok := r.Object.(*appsv1.Deployment); ok && d.Labels["app"] == "istiod" {
+			l.out.IstiodSets = nil
+		}
 		if deletes(r) {
 			l.remove(r)
 			continue

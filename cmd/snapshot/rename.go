@@ -352,7 +352,7 @@ func addNames(value any, field string, add func(string)) {
 var nameFields = []string{
 	"name", "names", "namespace", "namespaces", "host", "hosts", "hostname", "hostnames", "authority", "domain", "domains", "principals",
 	"serviceaccounts", "service", "subset", "gateways", "snihosts", "sni", "paths", "path", "uri", "prefix", "exact", "regex", "value", "values",
-	"addresses", "issuer", "jwksuri", "subjectaltnames", "credentialname", "externalname", "nodename", "serviceaccountname", "egressproxy", "exportto",
+	"address", "addresses", "fromregistry", "issuer", "jwksuri", "subjectaltnames", "credentialname", "externalname", "nodename", "serviceaccountname", "egressproxy", "exportto",
 	"defaultendpoint", "email", "trustdomain", "trustdomainaliases", "audiences", "locality", "network",
 }
 
