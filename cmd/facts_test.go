@@ -15,6 +15,7 @@ import (
 
 // factStages are those of facts alone, but that timeouts and retries are told by the rules of routes.
 var factStages = []resolve.Stage{
+	resolve.StageTrust,
 	resolve.StageTimeout, resolve.StageRetry, resolve.StageConnection, resolve.StageCircuitBreaker, resolve.StageOutlierDetection,
 	resolve.StageReplicas, resolve.StageTelemetry, resolve.StageProxy,
 }

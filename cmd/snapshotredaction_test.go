@@ -35,7 +35,7 @@ data:
     accessLogFormat: planted-log
     defaultConfig:
       proxyMetadata: {PLANTED: planted-metadata, ISTIO_META_DNS_CAPTURE: "false"}
-      tracing: {lightstep: {address: planted-address, accessToken: planted-token}}
+      tracing: {lightstep: {address: collector.example, accessToken: planted-token}}
     extensionProviders:
     - {name: tracer, lightstep: {service: planted-service, port: 80, accessToken: planted-access}}
     - {name: authz, envoyExtAuthzHttp: {service: authz.shop.svc.cluster.local, port: 80, includeAdditionalHeadersInCheck: {key: planted-check}}}
@@ -60,7 +60,7 @@ metadata:
   annotations:
     sidecar.istio.io/status: '{"a": "planted-status"}'
     kubectl.kubernetes.io/last-applied-configuration: '{"a": "planted-applied"}'
-    proxy.istio.io/config: '{proxyMetadata: {A: planted-annotated}, tracing: {zipkin: {address: planted-zipkin}}}'
+    proxy.istio.io/config: '{proxyMetadata: {A: planted-annotated}, tracing: {zipkin: {address: zipkin.example}}}'
   managedFields: [{manager: planted-manager, operation: Update, apiVersion: v1, fieldsType: FieldsV1, fieldsV1: {"f:planted": {}}}]
   finalizers: [planted/finalizer]
 spec:
@@ -109,7 +109,7 @@ apiVersion: v1
 kind: Service
 metadata: {name: reviews, namespace: shop, annotations: {meta.helm.sh/release-name: planted-release}, labels: {planted-chart: planted-chart-value}}
 spec: {clusterIP: 10.1.0.1, clusterIPs: [10.1.0.1], selector: {app: reviews}, loadBalancerSourceRanges: [planted-range], ports: [{name: http, port: 9080, targetPort: 9080}]}
-status: {loadBalancer: {ingress: [{hostname: planted-balancer}]}}
+status: {loadBalancer: {ingress: [{hostname: balancer.example}]}}
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
