@@ -166,9 +166,27 @@ func (t *telemetryAt) tracing() {
 		t.steps = append(t.steps, NewStep(RuleTelemetryTracingNone, None, c.lastRef, "Telemetry and the mesh config's defaultProviders name no provider for tracing"))
 	case p == nil:
 		t.unknown(c.provider, c.ref)
+	case !t.snapshot.knows(tracingService(p)):
+		t.steps = append(t.steps, NewStep(RuleTelemetryTracingNone, Skipped, c.ref, "istiod knows no service "+tracingService(p)+", to which provider "+c.provider+" sends them"))
 	default:
 		t.steps = append(t.steps, NewStep(RuleTelemetryTracing, Applied, c.ref, c.provider, formatShare(c.sampling)))
 	}
+}
+
+// tracingService is the service that a provider sends spans to, NAMESPACE/HOST or HOST; empty where it names none.
+func tracingService(p *meshconfig.MeshConfig_ExtensionProvider) string {
+	return cmp.Or(p.GetZipkin().GetService(), p.GetOpentelemetry().GetService(), p.GetDatadog().GetService(),
+		p.GetSkywalking().GetService(), p.GetLightstep().GetService())
+}
+
+// knows reports whether istiod knows the service, without which it makes no cluster and no tracer; so it does of none.
+// Source: pilot/pkg/networking/core/tracing.go, configureFromProviderConfig; pilot/pkg/model/telemetry_logging.go, LookupCluster.
+func (s *Snapshot) knows(service string) bool {
+	_, host, qualified := strings.Cut(service, "/")
+	if !qualified {
+		host = service
+	}
+	return service == "" || len(s.ServicesForHost(strings.ToLower(host))) > 0
 }
 
 // tracer is what is merged of tracing.

@@ -102,8 +102,11 @@ func (f *facts) trusts() {
 	}
 }
 
-// sends is rule 2.
+// sends is rule 2. What an EnvoyFilter has patched is not told again: its steps say what they set.
 func (f *facts) sends() {
+	if slices.ContainsFunc(f.hop.Steps, func(s resolve.Step) bool { return s.Ref.Kind == "EnvoyFilter" && s.Verdict == resolve.Applied }) {
+		return
+	}
 	if r := f.hop.met.route; r != nil && f.http() {
 		f.add(f.snapshot.RouteFacts(r)...)
 	}
