@@ -176,7 +176,7 @@ func (t *telemetryAt) tracing() {
 // tracingService is the service that a provider sends spans to, NAMESPACE/HOST or HOST; empty where it names none.
 func tracingService(p *meshconfig.MeshConfig_ExtensionProvider) string {
 	return cmp.Or(p.GetZipkin().GetService(), p.GetOpentelemetry().GetService(), p.GetDatadog().GetService(),
-		p.GetSkywalking().GetService(), p.GetLightstep().GetService())
+		p.GetSkywalking().GetService())
 }
 
 // knows reports whether istiod knows the service, without which it makes no cluster and no tracer; so it does of none.
