@@ -64,11 +64,8 @@ func (s *Snapshot) statusLeader() (Step, bool) {
 	ref := Ref{Group: coordinationv1.GroupName, Kind: "Lease", Namespace: namespace, Name: name}
 	leases := objectsOf[*coordinationv1.Lease](running, leaseKind)
 	i := slices.IndexFunc(leases, func(l *coordinationv1.Lease) bool { return l.Name == name })
-	switch {
-	case i < 0 && (s.Offline || len(s.GapsOf(leaseKind, namespace)) > 0):
+	if i < 0 { // election may be switched off, and earlier releases hold a ConfigMap
 		return Step{}, false
-	case i < 0:
-		return NewStep(RuleStatusNoLeader, Warned, ref, s.Revision, "there is no such Lease"), true
 	}
 	holder := leases[i].Spec.HolderIdentity
 	if holder == nil || *holder == "" {
