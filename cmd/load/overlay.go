@@ -124,7 +124,7 @@ func (l *laying) remove(r resolve.Sourced) {
 	case found:
 		l.out.Resources[i].Object = nil
 		delete(l.places, ref)
-	case ref == l.out.MeshConfigRef:
+	case ref == l.out.MeshConfigRef.Object():
 		l.out.MeshConfig, l.out.MeshConfigRef, l.out.MeshOrigin = nil, resolve.Ref{}, nil
 		l.out.MeshNetworks, l.out.MeshNetworksRef, l.out.MeshNetworksOrigin = nil, resolve.Ref{}, nil
 	case l.running.has(r.GroupKind, ref):
@@ -194,8 +194,8 @@ func (l *laying) stays(r resolve.Sourced, what string) {
 func (l *laying) mesh(overlay resolve.Input) {
 	switch ref := overlay.MeshConfigRef; {
 	case ref.IsZero():
-	case !l.out.MeshConfigRef.IsZero() && ref != l.out.MeshConfigRef:
-		l.note(ref, "not followed: the mesh config is that of "+l.out.MeshConfigRef.String())
+	case !l.out.MeshConfigRef.IsZero() && ref.Object() != l.out.MeshConfigRef.Object():
+		l.note(ref, "not followed: the mesh config is that of "+l.out.MeshConfigRef.Object().String())
 	default:
 		l.out.MeshConfig, l.out.MeshConfigRef, l.out.MeshOrigin = overlay.MeshConfig, ref, overlay.MeshOrigin
 		l.out.MeshNetworks, l.out.MeshNetworksRef, l.out.MeshNetworksOrigin = overlay.MeshNetworks, overlay.MeshNetworksRef, overlay.MeshNetworksOrigin

@@ -137,7 +137,7 @@ func TestOverlayOverCluster(t *testing.T) {
 	base := inputOf(t, overlaid)
 	base.Offline = false
 	base.Secret = func(string, string) resolve.Secret { return resolve.Secret{Found: true} }
-	base.MeshConfigRef = resolve.Ref{Kind: "ConfigMap", Namespace: "istio-system", Name: "istio"}
+	base.MeshConfigRef = resolve.Ref{Kind: "ConfigMap", Namespace: "istio-system", Name: "istio", Field: "data.mesh"} // as Cluster has it
 	base.Gaps = []resolve.Gap{{GroupKind: schema.GroupKind{Kind: "Service"}, Namespace: "shop", Name: "b", Reason: resolve.GapUnreadable}}
 	out := overlayOf(t, `
 apiVersion: apps/v1

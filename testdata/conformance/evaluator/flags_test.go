@@ -19,7 +19,9 @@ func (n network) Service(netip.Addr, netip.AddrPort) ([]netip.AddrPort, bool, bo
 	return nil, false, false
 }
 
-func (n network) NetworkGateway(netip.AddrPort) ([]netip.AddrPort, bool, bool) { return nil, false, false }
+func (n network) NetworkGateway(netip.AddrPort) ([]netip.AddrPort, bool, bool) {
+	return nil, false, false
+}
 
 func (n network) Resolve(netip.Addr, string) ([]netip.Addr, bool) { return nil, false }
 
