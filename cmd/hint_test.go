@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 	meshconfig "istio.io/api/mesh/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
@@ -84,7 +85,7 @@ func (c traced) with(changes []resolve.Change) (traced, error) {
 			token = text
 		case resolve.ChangePlace:
 			place(&c.request, strings.ReplaceAll(h.Value, "TOKEN", token))
-		case resolve.ChangeAdd, resolve.ChangeRemove, resolve.ChangeSet, resolve.ChangeDelete, resolve.ChangeCreate:
+		case resolve.ChangeAdd, resolve.ChangeRemove, resolve.ChangeSet, resolve.ChangeDelete, resolve.ChangeCreate, resolve.ChangeRestart:
 			var err error
 			if h.Ref.Kind == "MeshConfig" {
 				c.input.MeshConfig, err = applyToMesh(c.input.MeshConfig, h)
@@ -207,6 +208,13 @@ func apply(resources []resolve.Sourced, c resolve.Change) ([]resolve.Sourced, er
 	if c.Op == resolve.ChangeDelete && c.Ref.Field == "" {
 		return slices.Delete(slices.Clone(resources), i, i+1), nil
 	}
+	if pod, ok := resources[i].Object.(*corev1.Pod); ok && c.Op == resolve.ChangeRestart {
+		pod = pod.DeepCopy()
+		pod.Status = corev1.PodStatus{} // no kubelet has seen it yet
+		resources = slices.Clone(resources)
+		resources[i].Object = pod
+		return resources, nil
+	}
 	data, err := json.Marshal(resources[i].Object)
 	if err != nil {
 		return nil, err
@@ -247,7 +255,7 @@ func edit(at any, path []any, op resolve.ChangeOp, value any) any {
 			return append(list, value)
 		case resolve.ChangeRemove:
 			return slices.DeleteFunc(list, func(v any) bool { return v == value })
-		case resolve.ChangeSet, resolve.ChangeDelete, resolve.ChangeCreate, resolve.ChangeSend, resolve.ChangeOmit, resolve.ChangeToken, resolve.ChangePlace:
+		case resolve.ChangeSet, resolve.ChangeDelete, resolve.ChangeCreate, resolve.ChangeRestart, resolve.ChangeSend, resolve.ChangeOmit, resolve.ChangeToken, resolve.ChangePlace:
 		}
 		return value
 	}

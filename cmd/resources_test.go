@@ -34,7 +34,7 @@ type resource struct {
 // resources are the rows, in the order in which a reader of Istio's documentation meets them.
 var resources = []resource{
 	{kinds: []string{"CustomResourceDefinition"}, part: "which kinds, in which version, istiod watches: one of an old release of the Gateway API counts for nothing", shown: []string{"kubeinert/crd-of-an-old-release"}},
-	{kinds: []string{"MutatingWebhookConfiguration"}, part: "the injectors and their revisions: would this pod get a sidecar, and of which revision", shown: []string{"injection/namespace-revision"}, without: true},
+	{kinds: []string{"MutatingWebhookConfiguration"}, part: "the injectors and their revisions: would this pod get a sidecar, and of which revision", shown: []string{"injection/injector-of-revision", "injection/injector-by-default", "injection/injector-of-its-own"}},
 	{kinds: []string{"ValidatingWebhookConfiguration"}, part: "whether what would be applied is validated, and what becomes of it if istiod does not answer", shown: []string{"admission/webhook-ignores", "admission/webhook-of-another-revision"}},
 	{kinds: []string{"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"}, part: "sources and destinations by the name people use; in files their templates stand for pods", shown: []string{"endpoint/scaled-to-zero", "source/statefulset", "source/daemonset", "source/replicaset", "source/job", "source/cronjob"}},
 	{kinds: []string{"Pod"}, part: "labels, identity, address, readiness; sidecar, ambient or neither", shown: []string{"workload/pod-with-sidecar", "passthrough/pod-ip-strict"}},

@@ -36,8 +36,6 @@ var withoutScenario = map[resolve.RuleID]string{
 	"credential/not-read":        needsCluster,
 	"configmap/not-read":         needsCluster,
 	"endpoint/no-endpointslice":  needsCluster,
-	"injection/by-default":       needsCluster,
-	"injection/unknown-revision": needsCluster,
 
 	"gatewayentry/unknown-name": noTrace,
 

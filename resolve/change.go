@@ -16,6 +16,8 @@ const (
 	ChangeDelete ChangeOp = "delete"
 	// ChangeCreate makes a resource that is not there.
 	ChangeCreate ChangeOp = "create"
+	// ChangeRestart has the pods of a workload created anew.
+	ChangeRestart ChangeOp = "restart"
 	// ChangeSend is about the request: it names no resource. So does ChangeOmit, which leaves a place of it out.
 	ChangeSend ChangeOp = "send"
 	ChangeOmit ChangeOp = "omit"
@@ -53,6 +55,8 @@ func (c Change) String() string {
 		return fmt.Sprintf("delete %s of %s", c.Ref.Field, of)
 	case ChangeCreate:
 		return "create " + of
+	case ChangeRestart:
+		return "restart " + of
 	case ChangeSend:
 		return "send the header " + c.Value
 	case ChangeOmit:

@@ -49,7 +49,7 @@ func (s *Snapshot) ClientClass(w *Workload) string {
 		}
 	}
 	flag := func(set bool) { word(map[bool]string{true: "yes", false: "no"}[set]) }
-	word(w.Namespace, string(w.Dataplane), string(w.DataplaneStep.Rule), string(w.DataplaneStep.Verdict)) // 1. and 2.
+	word(w.Namespace, string(w.Dataplane), string(w.DataplaneStep.Rule), string(w.DataplaneStep.Verdict), string(w.InjectorStep.Rule)) // 1. and 2.
 	flag(w.Anonymous)
 	scope, steps := s.Scope(w) // 3.
 	flag(scope.captured)

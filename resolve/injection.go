@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -17,6 +16,8 @@ type PodTemplate struct {
 	Labels, Annotations map[string]string
 	HostNetwork         bool
 	Containers          []corev1.Container
+	// relabelled are labels of the namespace over those that it has.
+	relabelled map[string]string
 }
 
 // field is a Ref to a field of the pod.
@@ -33,6 +34,8 @@ type Injection struct {
 	Step      Step
 	// Template is the injection template that is applied: sidecar or gateway; empty for none.
 	Template string
+	// Injector says which webhook is asked, or why none is; it has no Rule where no webhooks were read.
+	Injector Step
 	// Assumed is set where the namespace's labels are not known and decide.
 	Assumed bool
 }
@@ -54,7 +57,7 @@ type Injection struct {
 //     neither                      sidecar.istio.io/inject: "true"       yes, by the default revision
 //     neither                      –                                     no, unless the webhook takes namespaces by default
 //
-//  4. The revision must have a webhook, as far as webhooks are loaded.
+//  4. Those are the selectors that Istio installs its webhooks with. Where webhooks are loaded, theirs decide (injector.go).
 //
 //  5. The template is the annotation inject.istio.io/templates, else sidecar.
 //
@@ -75,16 +78,13 @@ func (s *Snapshot) Injection(t PodTemplate) Injection {
 	if step, vetoed := injectionVeto(t); vetoed {
 		return s.notInjected(t, step)
 	}
-	asked := s.webhookAsked(t)
-	switch {
-	case !asked.yes:
-		return s.notInjected(t, asked.step)
-	case !s.revisionServed(asked.revision):
-		return s.notInjected(t, NewStep(RuleInjectionUnknownRevision, Skipped, asked.step.Ref, asked.revision))
-	case asked.assumed && t.Labels[labelDataplaneMode] == modeAmbient:
-		return s.notInjected(t, asked.step)
+	asked := s.answered(t, s.webhookAsked(t))
+	if !asked.yes || asked.assumed && t.Labels[labelDataplaneMode] == modeAmbient {
+		in := s.notInjected(t, asked.step)
+		in.Injector = asked.injector
+		return in
 	}
-	in := Injection{Dataplane: DataplaneSidecar, Step: asked.step, Template: "sidecar", Assumed: asked.assumed}
+	in := Injection{Dataplane: DataplaneSidecar, Step: asked.step, Injector: asked.injector, Template: "sidecar", Assumed: asked.assumed}
 	switch annotated := t.Annotations[annotationTemplates]; {
 	case annotated == "" || hasTemplate(t.Annotations, "sidecar"):
 	case hasTemplate(t.Annotations, "gateway"):
@@ -131,18 +131,21 @@ type webhookCall struct {
 	yes, assumed bool
 	revision     string
 	step         Step
+	// injector is as in [Injection].
+	injector Step
 }
 
 const defaultRevision = "default"
 
-// webhookAsked follows the webhook's namespace and object selectors, in the order of the table above.
+// webhookAsked follows the namespace and object selectors that Istio installs, in the order of the table above.
 func (s *Snapshot) webhookAsked(t PodTemplate) webhookCall {
 	ns, known := s.Namespaces[t.Namespace]
 	nsRef := Ref{Kind: "Namespace", Name: t.Namespace}
-	var labels map[string]string
+	labels := map[string]string{}
 	if known {
-		labels = ns.Labels
+		maps.Copy(labels, ns.Labels)
 	}
+	maps.Copy(labels, t.relabelled)
 	injection, hasInjection := labels[labelInjection]
 	nsRevision, hasNsRevision := labels[labelRevision]
 	podRevision, hasPodRevision := t.Labels[labelRevision]
@@ -160,9 +163,6 @@ func (s *Snapshot) webhookAsked(t PodTemplate) webhookCall {
 		return webhookCall{yes: true, revision: defaultRevision, step: NewStep(RuleInjectionPodEnabled, Applied, t.field("metadata.labels["+labelInject+"]"))}
 	case !known:
 		return s.unknownNamespace(t)
-	}
-	if _, labelled := t.Labels[labelInject]; !labelled && s.injectsByDefault() {
-		return webhookCall{yes: true, revision: defaultRevision, step: NewStep(RuleInjectionByDefault, Applied, nsRef, t.Namespace)}
 	}
 	return webhookCall{step: NewStep(RuleInjectionNotAsked, None, nsRef, t.Namespace)}
 }
@@ -185,36 +185,7 @@ func (s *Snapshot) hasMesh() bool {
 	return len(s.Gateways)+len(s.RawVirtualServices)+len(s.DestinationRules)+len(s.ServiceEntries)+
 		len(s.WorkloadEntries)+len(s.WorkloadGroups)+len(s.Sidecars)+len(s.EnvoyFilters)+len(s.ProxyConfigs)+
 		len(s.PeerAuthentications)+len(s.RequestAuthentications)+len(s.AuthorizationPolicies)+
-		len(s.WasmPlugins)+len(s.TrafficExtensions)+len(s.Telemetries)+len(s.Injectors) > 0
-}
-
-// injectors are the webhooks of Istio among those that are loaded.
-func (s *Snapshot) injectors(yes func(*admissionv1.MutatingWebhookConfiguration, *admissionv1.MutatingWebhook) bool) (found, matched bool) {
-	for _, c := range s.Injectors {
-		for i := range c.Webhooks {
-			if w := &c.Webhooks[i]; strings.HasSuffix(w.Name, "sidecar-injector.istio.io") {
-				found = true
-				matched = matched || yes(c, w)
-			}
-		}
-	}
-	return found, matched
-}
-
-// revisionServed reports whether a webhook of the revision, or tag, is there; without any webhook loaded it is taken to be.
-func (s *Snapshot) revisionServed(revision string) bool {
-	found, matched := s.injectors(func(c *admissionv1.MutatingWebhookConfiguration, _ *admissionv1.MutatingWebhook) bool {
-		return c.Labels[labelRevision] == revision || c.Labels[labelTag] == revision
-	})
-	return !found || matched
-}
-
-// injectsByDefault reports whether the injector was installed with enableNamespacesByDefault.
-func (s *Snapshot) injectsByDefault() bool {
-	_, matched := s.injectors(func(_ *admissionv1.MutatingWebhookConfiguration, w *admissionv1.MutatingWebhook) bool {
-		return strings.HasPrefix(w.Name, "auto.")
-	})
-	return matched
+		len(s.WasmPlugins)+len(s.TrafficExtensions)+len(s.Telemetries)+len(s.injectors) > 0
 }
 
 // notInjected is a pod without a sidecar: ambient, or nothing, as the step says.

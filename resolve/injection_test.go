@@ -27,10 +27,6 @@ func TestInjection(t *testing.T) {
 		ns       = "Namespace shop metadata.labels"
 		mesh     = "---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: v, namespace: shop}}\n"
 	)
-	webhooks := func(revision, tag, name string) string {
-		return "---\n{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: i, labels: {istio.io/rev: \"" + revision +
-			"\", istio.io/tag: \"" + tag + "\"}}, webhooks: [{name: " + name + "sidecar-injector.istio.io}]}\n"
-	}
 	label := func(k, v string) PodTemplate { return PodTemplate{Labels: map[string]string{k: v}} }
 	annotation := func(k, v string) PodTemplate { return PodTemplate{Annotations: map[string]string{k: v}} }
 	sidecar := func(rule RuleID, ref string) injected {
@@ -65,8 +61,8 @@ func TestInjection(t *testing.T) {
 		{"pod asks", shopNamespace + "{}", "shop", label(labelInject, "true"), sidecar(RuleInjectionPodEnabled, podLabel)},
 		{"nobody asks", shopNamespace + "{}", "shop", PodTemplate{}, none(RuleInjectionNotAsked, None, "Namespace shop")},
 		{"pod asks by annotation only", shopNamespace + "{}", "shop", annotation(labelInject, "true"), none(RuleInjectionNotAsked, None, "Namespace shop")},
-		{"nobody asks, by default", shopNamespace + "{}\n" + webhooks("default", "", "auto."), "shop", PodTemplate{}, sidecar(RuleInjectionByDefault, "Namespace shop")},
-		{"by default, but the pod has the label", shopNamespace + "{}\n" + webhooks("default", "", "auto."), "shop", label(labelInject, "maybe"), none(RuleInjectionNotAsked, None, "Namespace shop")},
+		{"nobody asks, by default", shopNamespace + "{}\n" + injectorManifest("default", "", "auto"), "shop", PodTemplate{}, sidecar(RuleInjectionByDefault, "Namespace shop")},
+		{"by default, but the pod has the label", shopNamespace + "{}\n" + injectorManifest("default", "", "auto"), "shop", label(labelInject, "maybe"), none(RuleInjectionNotAsked, None, "Namespace shop")},
 
 		// Vetoes.
 		{"host network", shopNamespace + "{istio-injection: enabled}", "shop", PodTemplate{HostNetwork: true}, none(RuleInjectionHostNetwork, Skipped, pod+".spec.hostNetwork")},
@@ -79,9 +75,9 @@ func TestInjection(t *testing.T) {
 		},
 
 		// Revisions that there are, and are not.
-		{"revision with an injector", shopNamespace + "{istio.io/rev: a}\n" + webhooks("a", "", "rev.namespace."), "shop", PodTemplate{}, sidecar(RuleInjectionNamespaceRevision, ns+"[istio.io/rev]")},
-		{"tag with an injector", shopNamespace + "{istio.io/rev: prod}\n" + webhooks("a", "prod", "rev.namespace."), "shop", PodTemplate{}, sidecar(RuleInjectionNamespaceRevision, ns+"[istio.io/rev]")},
-		{"revision without an injector", shopNamespace + "{istio.io/rev: b}\n" + webhooks("a", "", "rev.namespace."), "shop", PodTemplate{}, none(RuleInjectionUnknownRevision, Skipped, ns+"[istio.io/rev]")},
+		{"revision with an injector", shopNamespace + "{istio.io/rev: a}\n" + injectorManifest("a", ""), "shop", PodTemplate{}, sidecar(RuleInjectionNamespaceRevision, ns+"[istio.io/rev]")},
+		{"tag with an injector", shopNamespace + "{istio.io/rev: prod}\n" + injectorManifest("a", "prod"), "shop", PodTemplate{}, sidecar(RuleInjectionNamespaceRevision, ns+"[istio.io/rev]")},
+		{"revision without an injector", shopNamespace + "{istio.io/rev: b}\n" + injectorManifest("a", ""), "shop", PodTemplate{}, none(RuleInjectionUnknownRevision, Skipped, ns+"[istio.io/rev]")},
 		{"webhooks of others do not count", shopNamespace + "{istio.io/rev: b}\n---\n{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: i}, webhooks: [{name: vault}]}", "shop", PodTemplate{}, sidecar(RuleInjectionNamespaceRevision, ns+"[istio.io/rev]")},
 
 		// Namespaces that are not loaded.
@@ -165,7 +161,7 @@ func TestInjection(t *testing.T) {
 			}
 		})
 	}
-	for _, r := range injectionRules {
+	for _, r := range injectionRules { // those of the injectors are TestInjectors's
 		if !seen[r.ID] {
 			t.Errorf("no row follows %s", r.ID)
 		}

@@ -79,7 +79,7 @@ var injectionRules = []Rule{
 	{
 		ID: RuleInjectionUnknownRevision, Stage: StageCapture, Source: webhookSource,
 		Says:     "A revision or tag that no injector has injects nothing.",
-		Template: "no sidecar: there is no injector for revision %q",
+		Template: "no sidecar: it asks for revision %q, and no injector of that name or tag takes it",
 	},
 	{
 		ID: RuleInjectionUnknownNamespace, Stage: StageCapture, Source: webhookSource,

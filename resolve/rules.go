@@ -60,6 +60,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	authorizationPolicyRules, ztunnelPolicyRules, ztunnelPeerAuthenticationRules,
 	workloadRules,
 	injectionRules,
+	injectorRules,
 	sidecarRules,
 	listenerRules, podListenerRules, egressBindRules, egressProxyRules,
 	serviceEntryVisibilityRules,

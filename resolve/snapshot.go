@@ -146,8 +146,9 @@ type Snapshot struct {
 	TrafficExtensions []*extensions.TrafficExtension
 	Telemetries       []*telemetry.Telemetry
 
-	// Injectors are the MutatingWebhookConfigurations; empty offline.
+	// Injectors are the MutatingWebhookConfigurations, Istio's and those of others.
 	Injectors []*admissionv1.MutatingWebhookConfiguration
+	injectors []injector
 
 	GatewayClasses         []*k8sgateway.GatewayClass
 	KubeGateways           []*k8sgateway.Gateway
@@ -479,7 +480,7 @@ func (s *Snapshot) sort() {
 	slices.SortStableFunc(s.WasmPlugins, byAge)
 	slices.SortStableFunc(s.TrafficExtensions, byAge)
 	slices.SortStableFunc(s.Telemetries, byAge)
-	slices.SortStableFunc(s.Injectors, byAge)
+	s.injectors = injectorsOf(s.Injectors)
 	slices.SortStableFunc(s.GatewayClasses, byAge)
 	slices.SortStableFunc(s.KubeGateways, byAge)
 	slices.SortStableFunc(s.ListenerSets, byAge)

@@ -49,6 +49,8 @@ type Workload struct {
 	Dataplane Dataplane
 	// DataplaneStep says how Dataplane was found: the container that was seen, or the injection rule that was followed.
 	DataplaneStep Step
+	// InjectorStep says which injector is asked about the pod that is created, or why none is; it has no Rule for running pods.
+	InjectorStep Step
 	// Replicas is the number of pods the workload stands for: 1 for a real pod.
 	Replicas int
 	// Ready and Terminating are the pod's conditions; a template's pods are ready.

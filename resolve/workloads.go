@@ -312,6 +312,7 @@ func (s *Snapshot) templateWorkload(t workloadTemplate) *Workload {
 func (s *Snapshot) created(w *Workload, t PodTemplate) {
 	injection := s.Injection(t)
 	w.Dataplane, w.DataplaneStep, w.AssumedInjection = injection.Dataplane, injection.Step, injection.Assumed
+	w.InjectorStep = injection.Injector
 	if injection.Template != "" {
 		w.Labels = injectedLabels(w.Labels, injection.Template, w.Owner.Name)
 	}

@@ -35,21 +35,41 @@ var templates = map[string]string{
 	"ReplicaSet": "spec.template.metadata", "Job": "spec.template.metadata",
 }
 
-// inject is what would give a workload a sidecar.
-func inject(w *resolve.Workload) []resolve.Change {
+// inject is what would give a workload a sidecar: a restart, or the first label that the injectors take.
+func inject(s *resolve.Snapshot, w *resolve.Workload) []resolve.Change {
 	metadata, ok := templates[w.Owner.Kind]
 	if !ok {
 		return nil
 	}
-	switch w.DataplaneStep.Rule {
+	step := w.DataplaneStep
+	if now, running := s.InjectionNow(w); running {
+		step = now.Step
+	}
+	if _, missed := s.MissedInjection(w); missed {
+		return []resolve.Change{{Op: resolve.ChangeRestart, Ref: w.Owner}}
+	}
+	onPod := func(label, value string) []resolve.Change {
+		if !s.InjectedWith(w, map[string]string{label: value}, nil) {
+			return nil
+		}
+		return []resolve.Change{{Op: resolve.ChangeSet, Ref: w.Owner.At(metadata + ".labels[" + strconv.Quote(label) + "]"), Value: strconv.Quote(value)}}
+	}
+	onNamespace := func(label, value string) []resolve.Change {
+		if !s.InjectedWith(w, nil, map[string]string{label: value}) {
+			return nil
+		}
+		return []resolve.Change{{Op: resolve.ChangeSet, Ref: resolve.Ref{Kind: "Namespace", Name: w.Namespace, Field: "metadata.labels[" + strconv.Quote(label) + "]"}, Value: value}}
+	}
+	switch step.Rule {
 	case resolve.RuleInjectionNotAsked, resolve.RuleInjectionUnknownNamespace, resolve.RuleInjectionPodDisabled:
-		return []resolve.Change{{
-			Op: resolve.ChangeSet, Ref: w.Owner.At(metadata + `.labels["sidecar.istio.io/inject"]`), Value: `"true"`,
-		}}
+		return onPod("sidecar.istio.io/inject", "true")
 	case resolve.RuleInjectionNamespaceDisabled:
-		return []resolve.Change{{
-			Op: resolve.ChangeSet, Ref: resolve.Ref{Kind: "Namespace", Name: w.Namespace, Field: `metadata.labels["istio-injection"]`}, Value: "enabled",
-		}}
+		return onNamespace("istio-injection", "enabled")
+	case resolve.RuleInjectionUnknownRevision:
+		if step.Ref.Kind != "Namespace" {
+			return onPod("istio.io/rev", s.InjectorName())
+		}
+		return onNamespace("istio.io/rev", s.InjectorName())
 	}
 	return nil
 }
@@ -135,7 +155,7 @@ func (w *walk) readAsHTTP(p *path, proxy *resolve.Workload, c *resolve.Connectio
 // withSidecar is the hint for a client without a sidecar: that it gets one, and what
 // would be in the way then. Nobody can say that but another walk.
 func (w *walk) withSidecar(client *resolve.Workload, by resolve.Ref) []resolve.Change {
-	hint := inject(client)
+	hint := inject(w.snapshot, client)
 	if len(hint) == 0 {
 		return nil
 	}

@@ -56,7 +56,7 @@ func sentByClient(c resolve.Change) bool {
 	switch c.Op {
 	case resolve.ChangeSend, resolve.ChangeOmit, resolve.ChangeToken, resolve.ChangePlace:
 		return true
-	case resolve.ChangeAdd, resolve.ChangeRemove, resolve.ChangeSet, resolve.ChangeDelete, resolve.ChangeCreate:
+	case resolve.ChangeAdd, resolve.ChangeRemove, resolve.ChangeSet, resolve.ChangeDelete, resolve.ChangeCreate, resolve.ChangeRestart:
 	}
 	return false
 }

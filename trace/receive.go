@@ -121,11 +121,7 @@ func (w *walk) deaf(p *path, a arrival) bool {
 // withoutProxy is an application that reads the connection as it comes.
 func (w *walk) withoutProxy(p *path, a arrival) {
 	w.halfCaptured(p, a.workload)
-	if step := a.workload.DataplaneStep; step.Rule != "" {
-		w.uncaptured(p, a, a.tls.Step.Ref, step)
-		return
-	}
-	w.uncaptured(p, a, a.tls.Step.Ref)
+	w.uncaptured(p, a, a.tls.Step.Ref, w.capture(a.workload)...)
 }
 
 // halfCaptured lowers the certainty where a pod is led to a ztunnel that does not have it yet: what comes of that is over in a moment,
@@ -171,6 +167,9 @@ func (w *walk) inbound(p *path, a arrival) {
 		p.note(s)
 	case s.Rule != "":
 		p.note(resolve.NewStep(resolve.RuleInboundProxy, resolve.Applied, s.Ref, s.Reason()))
+	}
+	if server.InjectorStep.Rule != "" {
+		p.note(server.InjectorStep)
 	}
 	p.note(step)
 	w.meshConfig(p)

@@ -102,6 +102,20 @@ func (w *walk) describe(client *resolve.Workload) {
 	}
 }
 
+// capture says how the workload's data plane was found.
+func (w *walk) capture(workload *resolve.Workload) []resolve.Step {
+	var steps []resolve.Step
+	for _, step := range []resolve.Step{workload.DataplaneStep, workload.InjectorStep} {
+		if step.Rule != "" {
+			steps = append(steps, step)
+		}
+	}
+	if missed, ok := w.snapshot.MissedInjection(workload); ok {
+		steps = append(steps, missed)
+	}
+	return steps
+}
+
 // leave sends the request from a workload: through its sidecar where it has one
 // that captures the connection, else straight to the address.
 func (w *walk) leave(p *path, client *resolve.Workload) {
@@ -113,9 +127,7 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 	if client.Dataplane == resolve.DataplaneSidecar || client.Dataplane == resolve.DataplaneAmbient {
 		hop.Proxy = client.Dataplane
 	}
-	if client.DataplaneStep.Rule != "" {
-		p.note(client.DataplaneStep)
-	}
+	p.note(w.capture(client)...)
 	w.halfCaptured(p, client)
 	var scope *resolve.Scope
 	var scopeSteps []resolve.Step

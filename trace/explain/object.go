@@ -314,6 +314,12 @@ func workload(s *resolve.Snapshot, kindName, namespace, name string) (*Explanati
 		text += ": " + w.DataplaneStep.Reason()
 	}
 	t.add(sectionObject, Finding{Verdict: resolve.Applied, Ref: w.DataplaneStep.Ref, Text: text})
+	if w.InjectorStep.Rule != "" {
+		t.add(sectionObject, Finding{Verdict: w.InjectorStep.Verdict, Ref: w.InjectorStep.Ref, Text: w.InjectorStep.Reason()})
+	}
+	if missed, ok := s.MissedInjection(w); ok {
+		t.add(sectionObject, Finding{Verdict: missed.Verdict, Ref: missed.Ref, Text: missed.Reason()})
+	}
 	t.add(sectionObject, Finding{Verdict: resolve.Applied, Text: "identity " + w.Principal(s.Mesh.GetTrustDomain())})
 	targets := s.ServiceTargets(w)
 	for _, target := range targets {
