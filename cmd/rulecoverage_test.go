@@ -32,10 +32,10 @@ var withoutScenario = map[resolve.RuleID]string{
 	"replicas/not-read":                            needsRefusal,
 	"telemetry/not-read":                           needsRefusal,
 
-	"credential/kept":            needsCluster,
-	"credential/not-read":        needsCluster,
-	"configmap/not-read":         needsCluster,
-	"endpoint/no-endpointslice":  needsCluster,
+	"credential/kept":           needsCluster,
+	"credential/not-read":       needsCluster,
+	"configmap/not-read":        needsCluster,
+	"endpoint/no-endpointslice": needsCluster,
 
 	"gatewayentry/unknown-name": noTrace,
 

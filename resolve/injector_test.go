@@ -86,7 +86,8 @@ webhooks:
 			"the injector asked is that of revision a by the tag default: namespace.sidecar-injector.istio.io",
 		},
 		{
-			"selectors of its own", shopNamespace + "{}\n" + own, map[string]string{"mesh": "yes"},
+			"selectors of its own", shopNamespace + "{}\n" + own,
+			map[string]string{"mesh": "yes"},
 			DataplaneSidecar, RuleInjectionSelectors, RuleInjectorIgnored,
 			"sidecar injected: an injector takes the pod by selectors of its own, from the labels of namespace shop and of the pod",
 			"the injector asked is that of revision b: own.sidecar-injector.istio.io; its failurePolicy is Ignore: a pod created while it does not answer has no sidecar",
@@ -96,7 +97,8 @@ webhooks:
 			DataplaneNone, RuleInjectionNotAsked, "", "no sidecar: neither namespace shop nor the pod asks for injection", "",
 		},
 		{
-			"the first by name of two", shopNamespace + "{istio-injection: enabled}\n" + own + injectorManifest("default", ""), map[string]string{"mesh": "yes"},
+			"the first by name of two", shopNamespace + "{istio-injection: enabled}\n" + own + injectorManifest("default", ""),
+			map[string]string{"mesh": "yes"},
 			DataplaneSidecar, RuleInjectionNamespaceEnabled, RuleInjector, "sidecar injected: namespace shop has istio-injection=enabled",
 			"the injector asked is that of revision default: namespace.sidecar-injector.istio.io",
 		},
