@@ -11,6 +11,7 @@ import (
 
 	networkingk8s "k8s.io/api/networking/v1"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -50,8 +51,10 @@ type Cluster struct {
 	Services []*corev1.Service
 
 	namespaces map[string]*corev1.Namespace
-	nodes      map[string]*corev1.Node
-	slices     []*discoveryv1.EndpointSlice
+	// injectors are the webhooks that put proxies into pods; where there are none, they are as Istio installs them.
+	injectors []admissionv1.MutatingWebhook
+	nodes     map[string]*corev1.Node
+	slices    []*discoveryv1.EndpointSlice
 	// deployments are the owners of pods that are there, "Deployment shop/web", even where they have none.
 	deployments map[string]bool
 	endpoints   map[string]bool
@@ -223,6 +226,13 @@ func (c *Cluster) complete(objects []runtime.Object, gateways bool) error {
 		case *corev1.Endpoints: //nolint:staticcheck // manifests may hold them
 			return Unjudged{"Endpoints, which a controller mirrors"}
 		case *k8sgateway.GatewayClass, *networkingk8s.IngressClass:
+			continue
+		case *admissionv1.MutatingWebhookConfiguration:
+			for _, w := range x.Webhooks {
+				if strings.HasSuffix(w.Name, "sidecar-injector.istio.io") {
+					c.injectors = append(c.injectors, w)
+				}
+			}
 			continue
 		}
 		if m.GetNamespace() == "" {

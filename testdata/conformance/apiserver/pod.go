@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	networking "istio.io/api/networking/v1alpha3"
 )
@@ -155,21 +157,32 @@ func (c *Cluster) injects(p *corev1.Pod) bool {
 	if _, ok := p.Labels["sidecar.istio.io/inject"]; !ok && p.Annotations["sidecar.istio.io/inject"] == "false" {
 		return false
 	}
-	var labels map[string]string
+	var of map[string]string
 	ns := c.namespaces[p.Namespace]
+	if ns != nil && len(c.injectors) > 0 {
+		return slices.ContainsFunc(c.injectors, func(w admissionv1.MutatingWebhook) bool {
+			return chosen(w.NamespaceSelector, ns.Labels) && chosen(w.ObjectSelector, p.Labels)
+		})
+	}
 	_, labelled := p.Labels["sidecar.istio.io/inject"]
 	if _, byPod := p.Labels["istio.io/rev"]; ns == nil && p.Namespace != "istio-system" && !labelled && !byPod {
 		return len(c.Configs) > 0 // as the tracer says that it assumes
 	}
 	if ns != nil {
-		labels = ns.Labels
+		of = ns.Labels
 	}
-	if v, ok := labels["istio-injection"]; ok {
+	if v, ok := of["istio-injection"]; ok {
 		return v == "enabled"
 	}
-	_, byNamespace := labels["istio.io/rev"]
+	_, byNamespace := of["istio.io/rev"]
 	_, byPod := p.Labels["istio.io/rev"]
 	return byNamespace || byPod || p.Labels["sidecar.istio.io/inject"] == "true"
+}
+
+// chosen reports whether the selector of a webhook takes the labels.
+func chosen(selector *metav1.LabelSelector, set map[string]string) bool {
+	s, err := metav1.LabelSelectorAsSelector(selector)
+	return err == nil && (selector == nil || s.Matches(labels.Set(set)))
 }
 
 // AddClient adds a workload with a sidecar that no manifest names, once for each namespace.
