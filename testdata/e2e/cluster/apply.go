@@ -133,8 +133,11 @@ func (c *Cluster) target(o *unstructured.Unstructured) (target, error) {
 
 // rank is the order of step 1.
 func (to target) rank() int {
-	if to.object.GetKind() == "Namespace" {
+	switch to.object.GetKind() {
+	case "Namespace":
 		return 0
+	case "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration":
+		return 2 // nobody answers for them here
 	}
 	return 1
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -136,11 +137,29 @@ func (c *Cluster) InstallCRDs(crds ...*apiextensions.CustomResourceDefinition) e
 	return nil
 }
 
-// served is an error as long as a version that a definition has served can not be listed.
+// Resource is the name by which roles and lists call a kind.
+func (c *Cluster) Resource(kind schema.GroupKind) (string, error) {
+	mapping, err := c.mapper.RESTMapping(kind)
+	if err != nil {
+		return "", err
+	}
+	return mapping.Resource.Resource, nil
+}
+
+// served is an error as long as a version that a definition has served can not be listed, or one that it has not served can.
 func (c *Cluster) served(ctx context.Context, crd *apiextensions.CustomResourceDefinition) error {
 	for _, v := range crd.Spec.Versions {
 		resource := schema.GroupVersionResource{Group: crd.Spec.Group, Version: v.Name, Resource: crd.Spec.Names.Plural}
 		if !v.Served {
+			c.discovery.Invalidate()
+			list, err := c.discovery.ServerResourcesForGroupVersion(resource.GroupVersion().String())
+			switch {
+			case apierrors.IsNotFound(err):
+			case err != nil:
+				return err
+			case slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == resource.Resource }):
+				return fmt.Errorf("discovery still has %s", resource)
+			}
 			continue
 		}
 		if _, err := c.client.Resource(resource).List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
