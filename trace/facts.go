@@ -10,7 +10,8 @@ import (
 //
 //  1. They are gathered after the walk, from what each hop has met: its proxy, the route taken, the cluster. They change no
 //     outcome and no certainty.
-//  2. A proxy that sends on tells of timeout, retries, connection, limits and outlier detection, with where each value comes from.
+//  2. A proxy that sends on tells of timeout, retries, connection, limits and outlier detection, with where each value comes from; one that
+//     receives of the limits towards its own application, where there are any.
 //  3. A proxy tells which access log, metrics and tracing show the request.
 //  4. The last hop tells of what runs the destination: replicas, rollout, autoscaler, disruption budget; where nothing is left
 //     to send to, of what would run it.
@@ -33,6 +34,9 @@ type met struct {
 	proxy   *resolve.Workload
 	route   *resolve.Route
 	cluster *resolve.Cluster
+	// scope and inbound are what a sidecar that receives sees, and its side of the port.
+	scope   *resolve.Scope
+	inbound *resolve.InboundPort
 }
 
 // AddFacts fills in Hop.Facts of a trace that was walked in the snapshot. What runs the destinations may be asked of a cluster
@@ -112,6 +116,9 @@ func (f *facts) sends() {
 	}
 	if c := f.hop.met.cluster; c != nil && f.envoy() {
 		f.add(f.snapshot.ClusterFacts(c, f.http())...)
+	}
+	if port := f.hop.met.inbound; port != nil {
+		f.add(f.snapshot.InboundLimits(f.hop.met.proxy, f.hop.met.scope, *port, f.http())...)
 	}
 }
 

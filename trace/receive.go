@@ -188,6 +188,7 @@ func (w *walk) inbound(p *path, a arrival) {
 	port, steps := w.snapshot.Inbound(server, scope, a.port)
 	p.note(steps...)
 	p.declared = port.Ref
+	hop.met.scope, hop.met.inbound = scope, &port
 	hop.Envoy.FilterChain = port.FilterChain
 	mtls := w.snapshot.EffectiveMTLS(server, a.port)
 	if a.tls.HBONE {

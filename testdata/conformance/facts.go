@@ -101,14 +101,23 @@ func clusterDiff(proxy *evaluator.Proxy, h *trace.Hop) string {
 		},
 		resolve.RuleOutlierNone: func([]any) string { return "no ejection" },
 	})
-	if len(ours) == 0 {
-		return ""
-	}
 	c := proxy.Clusters[h.Envoy.Cluster]
 	if c == nil {
 		return "" // that it is not there is judged with the outcome
 	}
-	return cmp.Diff(clusterLines(c, h.Envoy.RouteConfig != ""), ours, cmpopts.EquateEmpty())
+	want := clusterLines(c, h.Envoy.RouteConfig != "")
+	if len(ours) == 0 && (h.Direction != trace.Inbound || h.Proxy != resolve.DataplaneSidecar) {
+		return ""
+	}
+	if h.Direction == trace.Inbound && h.Proxy == resolve.DataplaneSidecar { // it tells of limits alone
+		want, ours = slices.DeleteFunc(want, notALimit), slices.DeleteFunc(ours, notALimit)
+	}
+	return cmp.Diff(want, ours, cmpopts.EquateEmpty())
+}
+
+// notALimit tells the lines of what a sidecar that receives does not tell, or does not have.
+func notALimit(line string) bool {
+	return strings.HasPrefix(line, "connect ") || strings.HasPrefix(line, "budget ") || strings.HasSuffix(line, "ejection") || strings.HasPrefix(line, "eject ")
 }
 
 func clusterLines(c *cluster.Cluster, http bool) []string {
