@@ -38,6 +38,13 @@ func routedClaim(header string) (path []string, ok bool) {
 	return nil, false
 }
 
+// IsClaimHeader reports whether a header name of a match stands for a claim of a token.
+// Source: pkg/jwt/routing.go, ToRoutingClaim.
+func IsClaimHeader(name string) bool {
+	_, ok := routedClaim(name)
+	return ok
+}
+
 // matchClaim compares one claim of the token; actual is what the token has.
 func matchClaim(m *networking.StringMatch, token *Token, path []string) (t Truth, actual, doubt string) {
 	switch {

@@ -90,8 +90,22 @@ func (p *envoyPatch) clusterSettings() []Step {
 	if plain = slices.Compact(plain); len(plain) > 0 {
 		steps = append(steps, p.harmless(plain))
 	}
-	if len(open) > 0 {
-		steps = append(steps, p.notModelled(open...))
+	decides := slices.DeleteFunc(slices.Clone(open), func(name string) bool { return !slices.Contains(openOfClusters, topField(name)) })
+	if len(decides) > 0 {
+		steps = append(steps, p.open("sets "+joinLimited(decides, 4)))
+	}
+	if len(open) > len(decides) {
+		steps = append(steps, p.notModelled(slices.DeleteFunc(open, func(name string) bool { return slices.Contains(decides, name) })...))
 	}
 	return steps
+}
+
+// openOfClusters are settings that decide who gets a request, and over what TLS.
+var openOfClusters = []string{"transport_socket", "transport_socket_matches", "load_assignment", "type", "eds_cluster_config", "cluster_type", "original_dst_lb_config", "lb_subset_config", "health_checks"}
+
+// topField is the first name of a field's path.
+func topField(path string) string {
+	top, _, _ := strings.Cut(path, ".")
+	top, _, _ = strings.Cut(top, "[")
+	return top
 }

@@ -40,6 +40,7 @@ const (
 	RuleEnvoyFilterOperation    RuleID = "envoyfilter/no-such-operation"
 	RuleEnvoyFilterHarmless     RuleID = "envoyfilter/setting"
 	RuleEnvoyFilterRejected     RuleID = "envoyfilter/rejected"
+	RuleEnvoyFilterOpen         RuleID = "envoyfilter/open"
 )
 
 var envoyFilterRules = slices.Concat(envoyFilterSelectionRules, httpFilterRules, routePatchRules, clusterPatchRules)
@@ -123,6 +124,12 @@ var envoyFilterSelectionRules = []Rule{
 		Template: "%s patch %s: Envoy rejects that and keeps what it had before",
 		Source:   "Envoy, source/common/filter/config_provider_manager, validateTerminalFilters",
 	},
+	{
+		ID: RuleEnvoyFilterOpen, Stage: StageExtension,
+		Says:     "A patch can take a listener or filter chain away, change which connections it takes, its TLS or where a cluster's endpoints are: what becomes of the request is then not known.",
+		Template: "%s patch %s: what becomes of the request is not known, the trace goes on without it",
+		Source:   "pilot/pkg/networking/core/envoyfilter/listener_patch.go, cluster_patch.go, rc_patch.go",
+	},
 }
 
 // ProxySide is the part of a proxy's configuration that an extension can touch.
@@ -157,7 +164,20 @@ type envoyPatch struct {
 	unsure Step
 }
 
-func (p *envoyPatch) operation() api.EnvoyFilter_Patch_Operation { return p.GetPatch().GetOperation() }
+// operation is what is done: where a place in a list says nothing, istiod takes INSERT_FIRST, INSERT_BEFORE and INSERT_AFTER for ADD.
+// Source: pilot/pkg/model/envoyfilter.go, convertToEnvoyFilterWrapper.
+func (p *envoyPatch) operation() api.EnvoyFilter_Patch_Operation {
+	operation := p.GetPatch().GetOperation()
+	switch operation {
+	case api.EnvoyFilter_Patch_INSERT_FIRST, api.EnvoyFilter_Patch_INSERT_BEFORE, api.EnvoyFilter_Patch_INSERT_AFTER:
+		switch p.GetApplyTo() {
+		case api.EnvoyFilter_HTTP_FILTER, api.EnvoyFilter_NETWORK_FILTER, api.EnvoyFilter_HTTP_ROUTE, api.EnvoyFilter_LISTENER_FILTER:
+		default:
+			return api.EnvoyFilter_Patch_ADD
+		}
+	}
+	return operation
+}
 
 // merges reports whether the patch is merged into what is there.
 func (p *envoyPatch) merges() bool {
@@ -168,7 +188,9 @@ func (p *envoyPatch) merges() bool {
 func (p *envoyPatch) field(name string) Ref { return p.ref.At(p.ref.Field + "." + name) }
 
 // named is the operation and kind, as the patch writes it.
-func (p *envoyPatch) named() string { return p.operation().String() + " " + p.GetApplyTo().String() }
+func (p *envoyPatch) named() string {
+	return p.GetPatch().GetOperation().String() + " " + p.GetApplyTo().String()
+}
 
 // notModelled is the warning that the patch counts here, and what of it is not known.
 func (p *envoyPatch) notModelled(what ...string) Step {
@@ -181,6 +203,11 @@ func (p *envoyPatch) notModelled(what ...string) Step {
 
 func (p *envoyPatch) rejected(why string) Step {
 	return NewStep(RuleEnvoyFilterRejected, Warned, p.ref, p.named(), why)
+}
+
+// open is the warning that the patch decides what is not known.
+func (p *envoyPatch) open(what string) Step {
+	return NewStep(RuleEnvoyFilterOpen, Warned, p.ref, p.named(), what)
 }
 
 func (p *envoyPatch) harmless(names []string) Step {

@@ -228,6 +228,9 @@ func (p *envoyPatch) route(r *Route) fit {
 		api.EnvoyFilter_RouteConfigurationMatch_RouteMatch_DIRECT_RESPONSE: RouteResponds,
 	}[m.GetAction()]
 	action, _ := ActionOf(r)
+	if r.HTTP == nil {
+		action = RouteForwards // one of istiod's own, to a cluster that the trace knows elsewhere
+	}
 	if want != "" && action != want && action != RouteInvalid {
 		return unlike("routes that "+string(want), "a route that does "+string(action))
 	}

@@ -9,7 +9,7 @@ import (
 
 // keptTypes are the types of configurations of which a trace reads more than that they are there.
 var keptTypes = []string{
-	typeRBAC, typeLocalRateLimit, typeHeaderMutation, "udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct",
+	typeRBAC, typeLocalRateLimit, typeHeaderMutation, typeFault, "udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct",
 	"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
 	"envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
 }

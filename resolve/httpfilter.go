@@ -30,6 +30,7 @@ const (
 	RulePatchRequestHeader  RuleID = "envoyfilter/request-header"
 	RulePatchResponseHeader RuleID = "envoyfilter/response-header"
 	RulePatchHeaderComputed RuleID = "envoyfilter/header-computed"
+	RuleHTTPFilterFault     RuleID = "envoyfilter/fault"
 )
 
 var httpFilterRules = []Rule{
@@ -94,6 +95,12 @@ var httpFilterRules = []Rule{
 		Source:   "Envoy, source/extensions/filters/http/ext_authz/ext_authz.cc",
 	},
 	{
+		ID: RuleHTTPFilterFault, Stage: StageExtension,
+		Says:     "A fault filter ends its share of the requests that have its headers; delays only hold them back.",
+		Template: "HTTP filter %s, %s, aborts %s percent of the requests with status %d",
+		Source:   "Envoy, source/extensions/filters/http/fault/fault_filter.cc",
+	},
+	{
 		ID: RulePatchRequestHeader, Stage: StageExtension,
 		Says:     "Headers of requests are taken away, then added: appended to what is there unless append_action says otherwise. Those of the route count first, then the virtual host's, then the route configuration's.",
 		Template: "%s",
@@ -123,6 +130,12 @@ type FilterAnswer struct {
 	Reason string
 }
 
+// FilterAbort is a share of the requests that a filter ends.
+type FilterAbort struct {
+	Percent float64
+	Answer  FilterAnswer
+}
+
 // Supposition is what has to hold for a request to pass a filter, and how it ends otherwise.
 type Supposition struct {
 	Holds     string
@@ -138,6 +151,8 @@ type FilterResult struct {
 	Answer *FilterAnswer
 	// Suppositions are in the order of the filters.
 	Suppositions []Supposition
+	// Aborts are what filters end of a share of the requests, before the answer if there is one.
+	Aborts []FilterAbort
 	// AsksClient is set where one of them looked at who the client is, or where: another client may not end alike.
 	AsksClient bool
 }
@@ -173,10 +188,13 @@ func (f *HTTPFilters) run(r *FilterResult, a *addedFilter, q *HTTPRequest, c *Co
 		r.Steps = append(r.Steps, NewStep(RuleHTTPFilterDisabled, Skipped, a.patch.field("patch.value.disabled"), name))
 		return
 	}
-	// Two filters that are evaluated as one have nothing between them; and a waypoint's first connection manager sees CONNECT.
-	readable := q != nil && !a.within && !f.seesConnect(a.patch)
+	// Two filters that are evaluated as one have nothing between them.
+	readable := q != nil && !a.within
 	ref := a.patch.field("patch.value")
 	switch {
+	case (kind == typeRBAC || kind == typeFault) && f.seesConnect(a.patch):
+		r.Steps = append(r.Steps, a.patch.open("puts HTTP filter "+name+" into the listener that ends HBONE as well, where it sees requests for tunnels"))
+		return
 	case slices.Contains(passingFilters, kind):
 		r.Steps = append(r.Steps, NewStep(RuleHTTPFilterPasses, Applied, ref, name, shortType(kind), a.place.String()))
 		return
@@ -203,6 +221,17 @@ func (f *HTTPFilters) run(r *FilterResult, a *addedFilter, q *HTTPRequest, c *Co
 			r.Steps = append(r.Steps, responseOps(ops.response, ref)...)
 			return
 		}
+	case kind == typeFault && name == FilterFault:
+		r.Steps = append(r.Steps, a.patch.open("puts a second HTTP filter "+name+" "+a.place.String()+", to which the faults of routes count as well"))
+		return
+	case kind == typeFault && readable:
+		if step, understood := f.fault(r, a, name, config, q, c); understood {
+			r.Steps = append(r.Steps, step)
+			return
+		}
+	case kind == typeCORS:
+		r.Steps = append(r.Steps, NewStep(RuleHTTPFilterPasses, Applied, ref, name, shortType(kind), a.place.String()))
+		return
 	case kind == typeRateLimit:
 		r.Suppositions = append(r.Suppositions, Supposition{
 			Holds: "the rate limit service lets it pass",
@@ -229,6 +258,8 @@ const (
 	typeHeaderMutation = httpFilterType + "header_mutation.v3.HeaderMutation"
 	typeExtAuthz       = httpFilterType + "ext_authz.v3.ExtAuthz"
 	typeRateLimit      = httpFilterType + "ratelimit.v3.RateLimit"
+	typeFault          = httpFilterType + "fault.v3.HTTPFault"
+	typeCORS           = httpFilterType + "cors.v3.Cors"
 )
 
 // passingFilters are the types of rule 2.

@@ -112,7 +112,7 @@ func (s *Snapshot) HTTPFilters(l *PatchPlace) *HTTPFilters {
 	}
 	list := s.ownHTTPFilters(l, extensions)
 	for _, p := range patches {
-		if p.merges() {
+		if p.operation() == api.EnvoyFilter_Patch_MERGE {
 			continue
 		}
 		if f.onThisChain(l, p) {
@@ -120,7 +120,7 @@ func (s *Snapshot) HTTPFilters(l *PatchPlace) *HTTPFilters {
 		}
 	}
 	for _, p := range patches {
-		if p.merges() && f.onThisChain(l, p) {
+		if p.operation() == api.EnvoyFilter_Patch_MERGE && f.onThisChain(l, p) {
 			f.merge(list, p)
 		}
 	}

@@ -32,6 +32,13 @@ var harmlessOfManagers = []string{
 	"max_connection_duration", "proxy_100_continue", "stream_flush_timeout",
 }
 
+// openOfManagers are settings of the HTTP connection manager by which a request is another one, or is refused.
+var openOfManagers = []string{
+	"normalize_path", "merge_slashes", "path_with_escaped_slashes_action", "path_normalization_options", "use_remote_address", "skip_xff_append",
+	"xff_num_trusted_hops", "strip_matching_host_port", "strip_any_host_port", "http_filters", "route_config", "rds", "scoped_routes", "upgrade_configs",
+	"original_ip_detection_extensions", "early_header_mutation_extensions", "common_http_protocol_options",
+}
+
 // harmlessOfProtocols are those of common_http_protocol_options that decide nothing.
 var harmlessOfProtocols = []string{"idle_timeout", "max_connection_duration", "max_requests_per_connection", "max_stream_duration", "max_headers_count"}
 
@@ -78,10 +85,47 @@ func (o *ListenerPatches) patch(l *PatchPlace, p *envoyPatch, q *HTTPRequest) {
 		o.Steps = append(o.Steps, step)
 	case p.GetApplyTo() == api.EnvoyFilter_NETWORK_FILTER:
 		o.networkFilter(l, p, q)
-	case p.GetApplyTo() != api.EnvoyFilter_LISTENER_FILTER && p.merges():
-		o.settings(p, p.value(), harmlessOfListeners)
+	case p.GetApplyTo() == api.EnvoyFilter_LISTENER_FILTER:
+		o.listenerFilter(p)
+	case p.merges():
+		o.settings(p, p.value(), harmlessOfListeners, openOfListeners)
+	case p.operation() == api.EnvoyFilter_Patch_REMOVE:
+		o.Steps = append(o.Steps, p.open("takes "+l.takenAway(p)+" away"))
+	case p.operation() == api.EnvoyFilter_Patch_ADD:
+		o.Steps = append(o.Steps, p.open("adds a filter chain, which may take the connection"))
 	default:
-		o.Steps = append(o.Steps, p.notModelled(p.value().text("name")))
+		o.Steps = append(o.Steps, NewStep(RuleEnvoyFilterOperation, Skipped, p.ref, p.named(), p.operation().String(), "").meantFor(true))
+	}
+}
+
+// takenAway is what a patch with REMOVE takes.
+func (l *PatchPlace) takenAway(p *envoyPatch) string {
+	if p.GetApplyTo() == api.EnvoyFilter_LISTENER {
+		return "listener " + l.Listener
+	}
+	return l.chainInWords()
+}
+
+// openOfListeners are settings by which a listener or filter chain takes other connections, or reads them in another way.
+var openOfListeners = []string{
+	"address", "additional_addresses", "filter_chains", "default_filter_chain", "filter_chain_matcher", "filter_chain_match", "filters", "listener_filters",
+	"use_original_dst", "bind_to_port", "transport_socket", "use_proxy_proto", "transparent", "continue_on_listener_filters_timeout", "udp_listener_config",
+}
+
+// listenerFilter is a filter that sees a connection before a filter chain is chosen. One that takes a filter by its name needs that name.
+func (o *ListenerPatches) listenerFilter(p *envoyPatch) {
+	name := p.GetMatch().GetListener().GetListenerFilter()
+	switch operation := p.operation(); operation {
+	case api.EnvoyFilter_Patch_MERGE, api.EnvoyFilter_Patch_REMOVE, api.EnvoyFilter_Patch_REPLACE:
+		if name == "" {
+			o.Steps = append(o.Steps, NewStep(RuleEnvoyFilterOperation, Skipped, p.ref, p.named(), operation.String(), " without a listenerFilter in its match").meantFor(true))
+			return
+		}
+		o.Steps = append(o.Steps, p.open("changes what is known of a connection before its filter chain is chosen (listener filter "+name+")"))
+	case api.EnvoyFilter_Patch_MERGE_AND_REPLACE_LIST:
+		o.Steps = append(o.Steps, NewStep(RuleEnvoyFilterOperation, Skipped, p.ref, p.named(), operation.String(), "").meantFor(true))
+	default:
+		o.Steps = append(o.Steps, p.open("adds listener filter "+p.value().text("name")+", which sees a connection before its filter chain is chosen"))
 	}
 }
 
@@ -95,25 +139,31 @@ func (o *ListenerPatches) addListener(l *PatchPlace, p *envoyPatch) {
 		o.Steps = append(o.Steps, p.elsewhere(unlike("port "+formatPercent(port), "listener "+l.Listener)))
 		return
 	}
-	o.Steps = append(o.Steps, p.notModelled("a listener"))
+	o.Steps = append(o.Steps, p.open("adds a listener of that port"))
 }
 
-// settings tells what is merged.
-func (o *ListenerPatches) settings(p *envoyPatch, value *envoyValue, harmless []string) {
-	var plain, open []string
+// settings tells what is merged: what decides nothing, what decides everything, and what is not known.
+func (o *ListenerPatches) settings(p *envoyPatch, value *envoyValue, harmless, decisive []string) {
+	var plain, open, decides []string
 	for _, name := range value.unread() {
 		top, below, _ := strings.Cut(name[strings.LastIndexByte(name, ']')+1:], ".")
 		if top == "typed_config" {
 			top, _, _ = strings.Cut(below, ".")
 		}
-		if slices.Contains(harmless, top) {
+		switch {
+		case slices.Contains(harmless, top):
 			plain = append(plain, top)
-		} else {
+		case slices.Contains(decisive, top):
+			decides = append(decides, top)
+		default:
 			open = append(open, name)
 		}
 	}
 	if plain = slices.Compact(plain); len(plain) > 0 {
 		o.Steps = append(o.Steps, p.harmless(plain))
+	}
+	if decides = slices.Compact(decides); len(decides) > 0 {
+		o.Steps = append(o.Steps, p.open("sets "+joinLimited(decides, 4)))
 	}
 	if len(open) > 0 {
 		o.Steps = append(o.Steps, p.notModelled(open...))
@@ -127,11 +177,12 @@ func (o *ListenerPatches) networkFilter(l *PatchPlace, p *envoyPatch, q *HTTPReq
 		last, other = other, last
 	}
 	name, named, _, _ := p.filterNames()
+	counted := p.operation() != api.EnvoyFilter_Patch_ADD && p.operation() != api.EnvoyFilter_Patch_INSERT_FIRST // those ask for no filter
 	switch {
-	case named && name == other:
+	case counted && named && name == other:
 		o.Steps = append(o.Steps, p.elsewhere(unlike("filter chains with "+name, "one with "+last)))
 		return
-	case named && olderNames[name] != "":
+	case counted && named && olderNames[name] != "":
 		o.Steps = append(o.Steps, p.nothing("network filter "+name, l.chainInWords(), olderName(name, olderNames[name])))
 		return
 	}
@@ -144,22 +195,37 @@ func (o *ListenerPatches) networkFilter(l *PatchPlace, p *envoyPatch, q *HTTPReq
 			o.Steps = append(o.Steps, p.rejected("puts network filter "+value.text("name")+" behind "+last+", which has to be the last one"))
 			return
 		}
-		o.Steps = append(o.Steps, p.notModelled(value.text("name")))
+		o.Steps = append(o.Steps, p.beforeLast(value))
 	case api.EnvoyFilter_Patch_MERGE:
 		o.mergeFilter(l, p, value, q)
+	case api.EnvoyFilter_Patch_MERGE_AND_REPLACE_LIST:
+		o.Steps = append(o.Steps, NewStep(RuleEnvoyFilterOperation, Skipped, p.ref, p.named(), operation.String(), "").meantFor(true))
 	case api.EnvoyFilter_Patch_REMOVE, api.EnvoyFilter_Patch_REPLACE:
 		switch {
 		case !named:
 			o.Steps = append(o.Steps, NewStep(RuleEnvoyFilterOperation, Skipped, p.ref, p.named(), operation.String(), " without a filter in its match").meantFor(true))
+		case name == last && operation == api.EnvoyFilter_Patch_REPLACE:
+			o.Steps = append(o.Steps, p.open("puts "+value.text("name")+" in the place of "+last))
 		case name == last && operation == api.EnvoyFilter_Patch_REMOVE:
 			o.Steps = append(o.Steps, p.rejected("takes network filter "+last+" out"))
 		default:
 			o.Steps = append(o.Steps, p.notModelled(name))
 		}
 	default:
-		o.Steps = append(o.Steps, p.notModelled(value.text("name")))
+		o.Steps = append(o.Steps, p.beforeLast(value))
 	}
 }
+
+// beforeLast tells of a network filter that sees a connection before the last one does.
+func (p *envoyPatch) beforeLast(value *envoyValue) Step {
+	_, kind := value.typedConfig("typed_config")
+	if kind == networkFilterType+"rbac.v3.RBAC" || kind == networkFilterType+"ext_authz.v3.ExtAuthz" {
+		return p.open("puts network filter " + value.text("name") + " (" + shortType(kind) + ") before the last one, which may close the connection")
+	}
+	return p.notModelled(value.text("name"))
+}
+
+const networkFilterType = "envoy.extensions.filters.network."
 
 // mergeFilter is a merge into the last filter of a chain.
 func (o *ListenerPatches) mergeFilter(l *PatchPlace, p *envoyPatch, value *envoyValue, q *HTTPRequest) {
@@ -172,7 +238,7 @@ func (o *ListenerPatches) mergeFilter(l *PatchPlace, p *envoyPatch, value *envoy
 		return
 	}
 	if !l.HTTP {
-		o.settings(p, value, harmlessOfTCP)
+		o.settings(p, value, harmlessOfTCP, []string{"cluster", "weighted_clusters", "tunneling_config"})
 		return
 	}
 	if hops, ok := config.number("xff_num_trusted_hops"); ok && l.Side == SideGateway {
@@ -198,7 +264,7 @@ func (o *ListenerPatches) mergeFilter(l *PatchPlace, p *envoyPatch, value *envoy
 			config.ignore("upgrade_configs")
 		}
 	}
-	o.settings(p, value, harmlessOfManagers)
+	o.settings(p, value, harmlessOfManagers, openOfManagers)
 }
 
 // Extended reports whether the snapshot has anything of which patches or extensions of proxies are made.

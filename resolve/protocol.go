@@ -20,7 +20,6 @@ const (
 	ProtocolMongo       Protocol = "Mongo"
 	ProtocolRedis       Protocol = "Redis"
 	ProtocolMySQL       Protocol = "MySQL"
-	ProtocolHBONE       Protocol = "HBONE"
 	ProtocolUnsupported Protocol = "UnsupportedProtocol"
 )
 
@@ -67,8 +66,6 @@ func ParseProtocol(s string) Protocol {
 		return ProtocolRedis
 	case "mysql":
 		return ProtocolMySQL
-	case "hbone":
-		return ProtocolHBONE
 	}
 	return ProtocolUnsupported
 }

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	api "istio.io/api/networking/v1alpha3"
@@ -28,6 +29,8 @@ const (
 	RuleRouteActionMade  RuleID = "envoyfilter/route-action"
 	RuleRouteSetting     RuleID = "envoyfilter/route-setting"
 	RuleVirtualHostAdded RuleID = "envoyfilter/virtual-host-added"
+
+	RuleVirtualHostTakenOut RuleID = "envoyfilter/virtual-host-taken-out"
 )
 
 var routePatchRules = []Rule{
@@ -57,8 +60,14 @@ var routePatchRules = []Rule{
 	},
 	{
 		ID: RuleVirtualHostAdded, Stage: StageHost,
-		Says:     "A virtual host that a patch adds takes the hosts of its domains, if no domain that is closer to the host is there.",
-		Template: "adds virtual host %s, whose domain %s takes Host %s",
+		Says:     "A virtual host that a patch adds, or puts in the place of another one, takes the hosts of its domains, if no domain that is closer to the host is there.",
+		Template: "%s virtual host %s, whose domain %s takes Host %s",
+		Source:   "pilot/pkg/networking/core/envoyfilter/rc_patch.go, patchVirtualHosts",
+	},
+	{
+		ID: RuleVirtualHostTakenOut, Stage: StageHost,
+		Says:     "A patch with REMOVE takes every virtual host out that its match names, and all of the same name; its hosts are then those of a virtual host with a wider domain.",
+		Template: "takes virtual host %s out",
 		Source:   "pilot/pkg/networking/core/envoyfilter/rc_patch.go, patchVirtualHosts",
 	},
 }
@@ -133,232 +142,6 @@ func (r *Route) PatchedRetries(p RetryPolicy) RetryPolicy {
 		p.Attempts = *r.patches.attempts
 	}
 	return p
-}
-
-// PatchVirtualHost is a virtual host with its patches, with the steps of those that do not count for it. vh is nil where none takes
-// the host: one that a patch adds may.
-func (s *Snapshot) PatchVirtualHost(l *PatchPlace, f *HTTPFilters, vh *VirtualHost, host string) (*VirtualHost, []Step) {
-	if len(s.envoyPatches(l.Proxy).patches) == 0 {
-		return vh, nil
-	}
-	b := &hostPatching{snapshot: s, place: l, filters: f, host: host, vh: vh}
-	hosts := s.patchesAt(l, api.EnvoyFilter_VIRTUAL_HOST)
-	for _, p := range hosts {
-		if p.operation() == api.EnvoyFilter_Patch_ADD {
-			b.add(p)
-		}
-	}
-	if b.vh == nil {
-		for _, p := range slices.Concat(hosts, s.patchesAt(l, api.EnvoyFilter_HTTP_ROUTE)) {
-			b.catchAll(p)
-		}
-		b.broken(nil)
-		return nil, b.steps
-	}
-	if b.vh == vh {
-		patched := *vh
-		patched.patches = &routePatches{}
-		b.vh = &patched
-		for _, p := range hosts {
-			if p.operation() != api.EnvoyFilter_Patch_ADD {
-				b.mergeHost(p)
-			}
-		}
-		b.mergeRoutes()
-	}
-	for _, p := range s.patchesAt(l, api.EnvoyFilter_ROUTE_CONFIGURATION) {
-		b.mergeTable(p)
-	}
-	b.broken(vh)
-	return b.vh, b.steps
-}
-
-// hostPatching is the patching of one virtual host.
-type hostPatching struct {
-	snapshot *Snapshot
-	place    *PatchPlace
-	filters  *HTTPFilters
-	host     string
-	vh       *VirtualHost
-	steps    []Step
-}
-
-// note says why a patch does not count; it reports whether it does.
-func (b *hostPatching) note(p *envoyPatch, f fit) bool {
-	name := p.GetMatch().GetRouteConfiguration().GetVhost().GetName()
-	if f.is == False && name != "" && p.GetApplyTo() != api.EnvoyFilter_ROUTE_CONFIGURATION && b.place.routes(p).is == True && !b.place.hasVirtualHost(name) {
-		b.steps = append(b.steps, p.nothing("virtual host "+name, "route configuration "+b.place.RouteConfig, ""))
-		return false
-	}
-	step, counts := p.counts(f)
-	if !counts {
-		b.steps = append(b.steps, step)
-	}
-	return counts
-}
-
-// answers reports whether the route redirects or responds by itself.
-func (r *Route) answers() bool {
-	return r.HTTP.GetRedirect() != nil || r.HTTP.GetDirectResponse() != nil
-}
-
-// broken tells of routes anywhere in the table that answer by themselves and into which a patch merges what only routes to a cluster
-// have: Envoy rejects the whole table.
-func (b *hostPatching) broken(vh *VirtualHost) {
-	all := []*VirtualHost{}
-	if vh != nil {
-		all = append(all, vh)
-	}
-	if b.place.VirtualHosts != nil {
-		all = b.place.VirtualHosts()
-	}
-	for _, p := range b.snapshot.patchesAt(b.place, api.EnvoyFilter_HTTP_ROUTE) {
-		if !p.merges() || p.unsure.Rule != "" || !p.value().has("route") {
-			continue
-		}
-		for _, other := range all {
-			if b.place.virtualHost(p, other).is == True && slices.ContainsFunc(other.Routes, func(r *Route) bool { return r.answers() && p.route(r).is == True }) {
-				b.steps = append(b.steps, p.rejected("makes of a route of virtual host "+other.Name+", which answers by itself, one that has no cluster"))
-				break
-			}
-		}
-	}
-}
-
-// catchAll tells of a patch of the virtual host that takes what no other one does.
-func (b *hostPatching) catchAll(p *envoyPatch) {
-	if p.operation() == api.EnvoyFilter_Patch_ADD && p.GetApplyTo() == api.EnvoyFilter_VIRTUAL_HOST {
-		return
-	}
-	name := p.GetMatch().GetRouteConfiguration().GetVhost().GetName()
-	if b.place.Side != SideOutbound || b.place.routes(p).is != True {
-		return
-	}
-	if name == "" || name == "allow_any" || name == "block_all" || name == "allow_any_dynamic_dns" {
-		b.steps = append(b.steps, p.notModelled("the virtual host for hosts that no service has"))
-	}
-}
-
-// mergeTable is a patch of the whole route configuration.
-func (b *hostPatching) mergeTable(p *envoyPatch) {
-	if !b.note(p, b.place.routes(p)) {
-		return
-	}
-	if !p.merges() {
-		b.steps = append(b.steps, NewStep(RuleEnvoyFilterOperation, Skipped, p.ref, p.named(), p.operation().String(), "").meantFor(true))
-		return
-	}
-	value := p.value()
-	b.headers(b.vh.patches, p, value)
-	value.ignore("name")
-	b.rest(b.vh.patches, p, value, nil)
-}
-
-// mergeHost is a patch of virtual hosts.
-func (b *hostPatching) mergeHost(p *envoyPatch) {
-	f := b.place.virtualHost(p, b.vh)
-	value := p.value()
-	if f.is == False && p.merges() && b.place.routes(p).is == True && coversAny(value.texts("domains"), b.host) != "" {
-		b.steps = append(b.steps, p.notModelled("gives another virtual host a domain that takes "+b.host))
-		return
-	}
-	if !b.note(p, f) {
-		return
-	}
-	if !p.merges() {
-		b.vh.patches.open = true
-		b.steps = append(b.steps, p.notModelled("takes virtual host "+b.vh.Name+" away"))
-		return
-	}
-	if name := value.text("name"); name != "" && name != b.vh.Name {
-		b.steps = append(b.steps, p.notModelled("name"))
-	}
-	b.headers(b.vh.patches, p, value)
-	b.perFilter(b.vh.patches, p, value)
-	b.rest(b.vh.patches, p, value, harmlessOfHosts)
-}
-
-// harmlessOfHosts are settings of virtual hosts that decide nothing: a retry policy is that of routes without one.
-var harmlessOfHosts = []string{
-	"rate_limits", "retry_policy", "include_request_attempt_count", "include_attempt_count_in_response", "include_is_timeout_retry_header",
-	"hedge_policy", "virtual_clusters", "metadata",
-}
-
-// headers reads operations on headers.
-func (b *hostPatching) headers(into *routePatches, p *envoyPatch, value *envoyValue) {
-	request, ok := headerLists(value, "request")
-	response, fine := headerLists(value, "response")
-	if !ok || !fine {
-		b.steps = append(b.steps, p.notModelled("operations on headers"))
-	}
-	if len(request)+len(response) > 0 {
-		into.headers = append([]headerPatch{}, append(into.headers, headerPatch{headerOpsBoth{request, response}, p.field("patch.value")})...)
-	}
-}
-
-// rest tells what is left of a patch: settings that decide nothing, and what is not read.
-func (b *hostPatching) rest(into *routePatches, p *envoyPatch, value *envoyValue, harmless []string) {
-	var plain, open []string
-	for _, name := range value.unread() {
-		if top, _, _ := strings.Cut(name, "."); slices.Contains(harmless, top) || slices.Contains(harmless, name) {
-			plain = append(plain, name)
-		} else {
-			open = append(open, name)
-		}
-	}
-	if len(plain) > 0 {
-		into.result.Steps = append(into.result.Steps, p.harmless(plain))
-	}
-	if len(open) > 0 {
-		into.result.Steps = append(into.result.Steps, p.notModelled(open...))
-	}
-}
-
-// perFilter reads configurations of filters for a route or virtual host.
-func (b *hostPatching) perFilter(into *routePatches, p *envoyPatch, value *envoyValue) {
-	all := value.object("typed_per_filter_config")
-	for _, name := range all.names() {
-		config, kind := all.typedConfig(name)
-		at := p.field("patch.value.typed_per_filter_config[" + name + "]")
-		switch {
-		case !b.filters.has(name) && name != FilterFault && name != FilterCORS:
-			if !slices.Contains(filtersBeforeRoutes, name) { // told already
-				into.result.Steps = append(into.result.Steps, p.nothing("HTTP filter "+name, b.place.chainInWords(), ""))
-			}
-		case kind == typeLocalRateLimit:
-			if off := limitOff(config); off != "" {
-				into.result.Steps = append(into.result.Steps, NewStep(RuleLocalRateLimitOff, Skipped, at, name, off))
-				continue
-			}
-			into.result.Steps = append(into.result.Steps,
-				NewStep(RuleLocalRateLimit, Warned, at, name, "for this route", limitStatus(config), limitInWords(config)))
-			into.result.Suppositions = append(into.result.Suppositions, limited(config, p.ref))
-		default:
-			into.result.Steps = append(into.result.Steps, p.notModelled("typed_per_filter_config of "+name))
-		}
-	}
-	all.done()
-}
-
-// filtersBeforeRoutes are istiod's filters that have run when a route is taken, though its configuration may be for them.
-var filtersBeforeRoutes = []string{FilterRBAC, FilterExtAuthz, FilterJWT}
-
-// perFilterBefore tells of patches with configurations of routes for filters that run before the route is taken.
-func (s *Snapshot) perFilterBefore(l *PatchPlace) []Step {
-	var steps []Step
-	for _, kind := range []api.EnvoyFilter_ApplyTo{api.EnvoyFilter_ROUTE_CONFIGURATION, api.EnvoyFilter_VIRTUAL_HOST, api.EnvoyFilter_HTTP_ROUTE} {
-		for _, p := range s.patchesAt(l, kind) {
-			if l.RouteConfig != "" && l.routes(p).is == False {
-				continue
-			}
-			for _, name := range p.value().object("typed_per_filter_config").names() {
-				if slices.Contains(filtersBeforeRoutes, name) {
-					steps = append(steps, p.notModelled("typed_per_filter_config of "+name))
-				}
-			}
-		}
-	}
-	return steps
 }
 
 // mergeRoutes is rule 2 for the routes.
@@ -436,13 +219,25 @@ func (b *hostPatching) mergeInto(r *Route, p *envoyPatch) *Route {
 		if r.answers() {
 			return r // broken tells of it
 		}
-		b.settings(r.patches, p, value.object("route"))
+		action := value.object("route")
+		b.settings(r.patches, p, action)
+		if unread := action.unread(); len(unread) > 0 {
+			action.done()
+			r.patches.result.Steps = append(r.patches.result.Steps, p.open("sets "+joinLimited(unread, 3)))
+		}
 	}
 	if value.has("redirect") || value.has("direct_response") {
 		http := &api.HTTPRoute{Fault: r.HTTP.GetFault(), CorsPolicy: r.HTTP.GetCorsPolicy()}
 		readAnswer(http, value)
 		r.patches.result.Steps = append(r.patches.result.Steps, NewStep(RuleRouteActionMade, Applied, p.field("patch.value"), r.Name))
 		r.HTTP, r.Default, r.Entry, r.origin, r.VirtualService = http, nil, p.field("patch.value"), entryOrigin{}, nil
+	}
+	if p.operation() == api.EnvoyFilter_Patch_MERGE_AND_REPLACE_LIST && r.HTTP.GetHeaders() != nil {
+		r.patches.result.Steps = append(r.patches.result.Steps, p.open("takes away what the VirtualService does with headers"))
+	}
+	if value.has("match") {
+		value.object("match").done()
+		b.steps = append(b.steps, p.open("changes which requests route "+strconv.Quote(r.Name)+" takes"))
 	}
 	b.rest(r.patches, p, value, harmlessOfRoutes)
 	return r

@@ -178,49 +178,6 @@ func destinationOf(cluster string) *networking.Destination {
 	return &networking.Destination{Host: parts[3], Subset: parts[2], Port: &networking.PortSelector{Number: uint32(port)}}
 }
 
-// add is a virtual host that a patch brings: it takes the request where a domain of it is closer to the host than what there is.
-func (b *hostPatching) add(p *envoyPatch) {
-	if !b.note(p, b.place.routes(p)) {
-		return
-	}
-	value := p.value()
-	domains := value.texts("domains")
-	covering := coversAny(domains, b.host)
-	here := ""
-	if b.vh != nil {
-		here = coversAny(b.vh.Domains, b.host)
-	}
-	switch {
-	case covering == "":
-		b.steps = append(b.steps, p.elsewhere(unlike("hosts "+joinLimited(domains, 3), "Host "+b.host)))
-		return
-	case covering == here, covering == "*" && b.vh == nil && b.place.Side == SideOutbound:
-		b.steps = append(b.steps, p.rejected("adds a second virtual host with domain "+covering))
-		return
-	case here != "" && CompareHostSpecificity(here, covering) < 0:
-		b.steps = append(b.steps, p.elsewhere(unlike("hosts "+joinLimited(domains, 3), "virtual host "+b.vh.Name+" by domain "+here)))
-		return
-	}
-	vh := &VirtualHost{Name: value.text("name"), Domains: domains, patches: &routePatches{}}
-	b.steps = append(b.steps, NewStep(RuleVirtualHostAdded, Applied, p.field("patch.value"), vh.Name, covering, b.host))
-	at := p.field("patch.value.routes")
-	for i, route := range value.list("routes") {
-		r, readable := b.read(p, route, at.At(at.Field+"["+strconv.Itoa(i)+"]"))
-		if !readable {
-			vh.patches.open = true
-			b.steps = append(b.steps, p.notModelled("a route whose match is not read"))
-			break
-		}
-		vh.Routes = append(vh.Routes, r)
-	}
-	b.vh = vh
-	b.headers(vh.patches, p, value)
-	b.perFilter(vh.patches, p, value)
-	if unread := value.unread(); len(unread) > 0 {
-		b.rest(vh.patches, p, value, harmlessOfHosts)
-	}
-}
-
 // coversAny is the domain that takes the host, as Envoy chooses it; "" for none.
 func coversAny(domains []string, host string) string {
 	if slices.Contains(domains, host) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	meshconfig "istio.io/api/mesh/v1alpha1"
 	networking "istio.io/api/networking/v1alpha3"
 )
 
@@ -442,10 +443,22 @@ func (t *RouteTable) VirtualHosts() []*VirtualHost {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b *VirtualHost) int { return strings.Compare(a.Name, b.Name) })
-	policy, _ := t.scope.OutboundPolicy()
-	if t.Single != nil || policy.GetMode() != networking.OutboundTrafficPolicy_REGISTRY_ONLY {
+	if t.Single != nil {
 		return append(out, &VirtualHost{Name: "allow_any"})
 	}
-	blocked := &Route{Name: "block_all", HTTP: &networking.HTTPRoute{DirectResponse: &networking.HTTPDirectResponse{Status: 502}}}
-	return append(out, &VirtualHost{Name: "block_all", Domains: []string{"*"}, Routes: []*Route{blocked}})
+	return append(out, t.CatchAll())
+}
+
+// CatchAll is the virtual host that takes the hosts of no service, as the outbound traffic policy says.
+// Source: pilot/pkg/networking/core/httproute.go, buildCatchAllVirtualHost.
+func (t *RouteTable) CatchAll() *VirtualHost {
+	policy, _ := t.scope.OutboundPolicy()
+	name, http := "allow_any", (*networking.HTTPRoute)(nil)
+	switch {
+	case policy.GetMode() == networking.OutboundTrafficPolicy_REGISTRY_ONLY:
+		name, http = "block_all", &networking.HTTPRoute{DirectResponse: &networking.HTTPDirectResponse{Status: 502}}
+	case policy.GetMode() == networking.OutboundTrafficPolicy_Mode(meshconfig.MeshConfig_OutboundTrafficPolicy_ALLOW_ANY_DYNAMIC_DNS):
+		name = "allow_any_dynamic_dns"
+	}
+	return &VirtualHost{Name: name, Domains: []string{"*"}, Unnamed: true, Routes: []*Route{{Name: name, CatchAll: true, HTTP: http}}}
 }

@@ -120,6 +120,8 @@ type VirtualHost struct {
 	RequireTLS Ref
 	// Steps tell which VirtualServices were considered for the host and why each other one was not used.
 	Steps []Step
+	// Unnamed is set for the one that takes the hosts of no service.
+	Unnamed bool
 	// written are the routes in the order in which they were collected, where some were moved.
 	written []*Route
 	// patches is what patches add to all of its routes; nil without any.

@@ -179,6 +179,12 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.unavailableBy(p, CodeNoEndpoints, "UH", "no_healthy_upstream", decisive(steps), svc.Ref)
 		return
 	}
+	w.toEndpoints(p, r, cluster, endpoints)
+}
+
+// toEndpoints picks those of a cluster's subset that the proxy reaches and that take their share, and connects to them.
+func (w *walk) toEndpoints(p *path, r *router, cluster *resolve.Cluster, endpoints []*resolve.Endpoint) {
+	svc := cluster.Service
 	inSubset, steps := w.snapshot.SubsetEndpoints(cluster, endpoints)
 	p.note(steps...)
 	if len(inSubset) == 0 {

@@ -58,10 +58,12 @@ func (w *walk) extensions(p *path, place resolve.PatchPlace) (trustedHops *int) 
 	return found.TrustedHops
 }
 
-// noteExtension notes steps. What Envoy rejects leaves open what it has.
+// noteExtension notes steps. What Envoy rejects leaves open what it has, and some patches where the request goes.
 func (p *path) noteExtension(steps ...resolve.Step) {
 	p.note(steps...)
-	if slices.ContainsFunc(steps, func(s resolve.Step) bool { return s.Rule == resolve.RuleEnvoyFilterRejected }) {
+	if slices.ContainsFunc(steps, func(s resolve.Step) bool {
+		return s.Rule == resolve.RuleEnvoyFilterRejected || s.Rule == resolve.RuleEnvoyFilterOpen
+	}) {
 		p.lower(Undetermined)
 	}
 }
@@ -86,10 +88,27 @@ func (w *walk) passes(p *path, upTo resolve.FilterPlace) bool {
 		x.wrote(before, p.http.Headers)
 		p.noteExtension(result.Steps...)
 		w.suppose(p, result.Suppositions)
+		if !w.aborts(p, result.Aborts) {
+			return false
+		}
 		if result.Answer != nil {
 			w.answers(p, *result.Answer)
 			return false
 		}
+	}
+	return true
+}
+
+// aborts ends the shares that filters end; it reports whether anything is left.
+func (w *walk) aborts(p *path, all []resolve.FilterAbort) bool {
+	for _, a := range all {
+		part := a.Percent / 100
+		if part >= 1 {
+			w.answers(p, a.Answer)
+			return false
+		}
+		w.answers(p.fork(part), a.Answer)
+		p.share *= 1 - part
 	}
 	return true
 }
@@ -109,14 +128,19 @@ func (w *walk) suppose(p *path, all []resolve.Supposition) {
 	}
 }
 
-// answers ends the request as a filter does.
-func (w *walk) answers(p *path, a resolve.FilterAnswer) { w.end(p, filterOutcome(a)) }
+// answers ends the request as a filter does: it goes to no cluster.
+func (w *walk) answers(p *path, a resolve.FilterAnswer) {
+	p.hop().Envoy.Cluster = ""
+	w.end(p, filterOutcome(a))
+}
 
 func filterOutcome(a resolve.FilterAnswer) Outcome {
 	o := Outcome{
 		Decision: Responded, HTTPStatus: a.Status, ResponseFlags: a.Flags, ResponseCodeDetails: a.Details, Code: CodeRateLimited, By: a.By, Reason: a.Reason,
 	}
 	switch {
+	case a.Flags == resolve.FaultFlag:
+		o.Code = CodeFaultAbort
 	case a.Flags == "UAEX":
 		o.Decision, o.Code = Denied, CodeAuthorizerDenied
 	case a.Denied:
@@ -239,12 +263,18 @@ func (w *walk) inboundRoute(p *path, name string) bool {
 	}
 	own := &resolve.Route{Name: "default", CatchAll: true}
 	vh := w.patchedHost(p, &resolve.VirtualHost{Name: name, Domains: []string{"*"}, Routes: []*resolve.Route{own}}, nil)
+	if vh == nil {
+		w.noHost(p)
+		return false
+	}
+	p.hop().Envoy.VirtualHost = vh.Name
 	chosen, steps, certain := vh.Choose(p.asRouted())
 	if certain == resolve.Unknown {
 		p.lower(Undetermined)
 	}
 	switch {
 	case chosen == nil:
+		p.hop().Envoy.Route, p.hop().Envoy.Cluster = "", ""
 		w.noRoute(p, vh, steps)
 		return false
 	case chosen.HTTP == nil:
@@ -256,7 +286,7 @@ func (w *walk) inboundRoute(p *path, name string) bool {
 	}
 	p.note(steps...)
 	w.takenRoute(p, chosen)
-	p.hop().Envoy.Route, p.by = chosen.Name, chosen.Entry
+	p.hop().Envoy.Route, p.hop().Envoy.Cluster, p.by = chosen.Name, "", chosen.Entry
 	if action, _ := resolve.ActionOf(chosen); action == resolve.RouteForwards {
 		p.lower(Undetermined) // to a cluster of the other side
 		return true

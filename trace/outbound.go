@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 
@@ -68,6 +69,7 @@ func (w *walk) outbound(p *path, client *resolve.Workload, scope *resolve.Scope,
 	case chain.HTTP:
 		hop.Envoy.RouteConfig, place.HTTP, place.Port = listener.RouteConfig, true, listener.Port
 		w.extensions(p, place)
+		p.extended.connection = &resolve.Connection{SourceIP: p.senderIP, RemoteIP: p.senderIP, DestinationIP: addressOf(resolved.Address), DestinationPort: resolved.Port}
 		p.note(resolve.NewStep(resolve.RuleListenerHTTPChain, resolve.Matched, resolve.Ref{}, listener.RouteConfig))
 		w.virtualHost(p, r, listener)
 	case len(chain.TCP) > 0:
@@ -157,10 +159,15 @@ func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListene
 		p.note(step)
 		p.lower(Undetermined)
 	}
-	if !w.passes(p, resolve.BeforeFault) {
+	if vh == nil && listener.HTTPService == nil {
+		vh = table.CatchAll()
+	}
+	made := vh
+	if vh = w.patchedHost(p, vh, table.VirtualHosts); vh == nil && made != nil {
+		w.noHost(p)
 		return
 	}
-	if vh = w.patchedHost(p, vh, table.VirtualHosts); vh == nil && !w.passes(p, resolve.BeforeRouter) {
+	if vh == nil && !w.passes(p, resolve.BeforeRouter) {
 		return
 	}
 	if vh == nil && listener.HTTPService != nil {
@@ -168,16 +175,71 @@ func (w *walk) virtualHost(p *path, r *router, listener *resolve.OutboundListene
 		w.endAt(p, Outcome{Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost, By: r.scope.Ref}, step)
 		return
 	}
-	if vh == nil {
+	if vh.Unnamed {
 		if !strings.EqualFold(host, w.request.Host) {
 			w.unnamed(p, resolve.StageHost, host, r.workload)
 		}
-		p.hop().Envoy.VirtualHost = "allow_any"
-		w.unmatched(p, r, true)
+		w.unnamedHost(p, r, vh)
 		return
 	}
 	p.hop().Envoy.VirtualHost = vh.Name
 	w.route(p, r, vh)
+}
+
+// noHost ends a request whose virtual host a patch took away, where no other one takes the host.
+func (w *walk) noHost(p *path) {
+	if !w.passes(p, resolve.BeforeRouter) {
+		return
+	}
+	hop := p.hop()
+	hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = "", "", ""
+	o := Outcome{Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost}
+	for _, s := range hop.Steps {
+		if s.Rule == resolve.RuleVirtualHostTakenOut || s.Rule == resolve.RuleEnvoyFilterElsewhere {
+			o.By, o.Reason = s.Ref, s.Ref.Object().String()+": "+s.Reason()
+		}
+		if s.Rule == resolve.RuleVirtualHostTakenOut {
+			break
+		}
+	}
+	w.end(p, o)
+}
+
+// unnamedHost is the virtual host for hosts that no service has.
+func (w *walk) unnamedHost(p *path, r *router, vh *resolve.VirtualHost) {
+	hop := p.hop()
+	hop.Envoy.VirtualHost = vh.Name
+	if w.survey != nil {
+		w.unmatched(p, r, true)
+		return
+	}
+	chosen, steps, certain := vh.Choose(p.asRouted())
+	if certain == resolve.Unknown {
+		p.lower(Undetermined)
+	}
+	switch {
+	case chosen == nil:
+		if w.passes(p, resolve.BeforeRouter) {
+			w.noRoute(p, vh, steps)
+		}
+	case !chosen.Entry.IsZero(): // a patch's own
+		p.note(steps...)
+		w.take(p, r, chosen)
+	case w.passes(p, resolve.BeforeRouter):
+		w.takenRoute(p, chosen)
+		hop.Envoy.Route = chosen.Name
+		p.note(chosen.PatchRemovals(p.http)...)
+		p.note(chosen.PatchHeaders(vh, p.http)...)
+		w.unmatched(p, r, true)
+	}
+}
+
+// addressOf is the IP of an address, where it is one.
+func addressOf(a resolve.Address) netip.Addr {
+	if a.Prefix.IsValid() && a.Prefix.IsSingleIP() {
+		return a.Prefix.Addr()
+	}
+	return netip.Addr{}
 }
 
 // virtualHostNames are the names under which a VirtualService can take the virtual host.
@@ -207,7 +269,7 @@ func (w *walk) unmatched(p *path, r *router, http bool) {
 		o := Outcome{Decision: Unavailable, Code: CodeRegistryOnly}
 		answer := "the connection is closed (BlackHoleCluster)"
 		if http {
-			hop.Envoy.VirtualHost, hop.Envoy.Route = "block_all", "block_all"
+			hop.Envoy.VirtualHost, hop.Envoy.Route = "block_all", cmp.Or(hop.Envoy.Route, "block_all")
 			o.HTTPStatus, o.ResponseCodeDetails = 502, "direct_response"
 			answer = "the proxy answers 502 (block_all)"
 		} else {
@@ -218,7 +280,7 @@ func (w *walk) unmatched(p *path, r *router, http bool) {
 		w.endAt(p, o, resolve.NewStep(resolve.RuleListenerBlackhole, resolve.None, ref, "REGISTRY_ONLY", answer))
 	default:
 		if http {
-			hop.Envoy.Route = "allow_any"
+			hop.Envoy.Route = cmp.Or(hop.Envoy.Route, "allow_any")
 		}
 		if proxy := policy.GetEgressProxy(); proxy != nil {
 			field := ref.At(ref.Field + ".egressProxy")

@@ -28,7 +28,7 @@ func (w *walk) filters(p *path, proxy *resolve.Workload, c *resolve.Connection, 
 			return false
 		}
 	}
-	return w.passes(p, resolve.BeforePolicies) && w.judge(p, proxy, c, request, before) && w.passes(p, resolve.BeforeFault)
+	return w.passes(p, resolve.BeforePolicies) && w.judge(p, proxy, c, request, before)
 }
 
 // askAuthorizers is what CUSTOM policies do; it reports whether the request goes on.

@@ -263,7 +263,12 @@ func (w *walk) inbound(p *path, a arrival) {
 	}
 	if step, removed := w.patchedCluster(p, port.Cluster, w.snapshot.InboundHosts(port)...); removed {
 		p.note(step)
-		p.lower(Undetermined)
+		o := p.failed(Outcome{Decision: Unavailable, Code: CodeNoCluster, Reason: step.Reason(), By: step.Ref}, "NC", "cluster_not_found")
+		if request != nil {
+			o.HTTPStatus = 503
+		}
+		w.end(p, o)
+		return
 	}
 	if a.tls.Mode == resolve.ClientMTLS && !result.Verified {
 		w.undecrypted(p, a, mtls)

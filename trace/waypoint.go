@@ -179,7 +179,10 @@ func (w *walk) waypointRoutes(p *path, v *waypoint) {
 		w.endAt(p, o, step)
 		return
 	}
-	vh = w.patchedHost(p, vh, nil)
+	if vh = w.patchedHost(p, vh, nil); vh == nil {
+		w.noHost(p)
+		return
+	}
 	p.hop().Envoy.VirtualHost, p.stream = vh.Name, false
 	w.route(p, w.waypointRouter(v), vh)
 }

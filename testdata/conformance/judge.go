@@ -145,6 +145,9 @@ func (b *bench) judge(args []string) (diff string, err error) {
 		return "", skipped{"not played: " + unknown}
 	}
 	if diff := difference(pilots.lines(ours), ours.lines(pilots)); diff != "" {
+		if takenForNothing(document) {
+			return "", skipped{"the trace says that it takes a patch to change nothing, and the patch changes something"}
+		}
 		return diff, nil
 	}
 	if diff := cmp.Diff(refusalsPlayed(outcomes), refusalsSaid(document)); diff != "" {
@@ -155,6 +158,15 @@ func (b *bench) judge(args []string) (diff string, err error) {
 	}
 	b.last = &judged{request: q, document: document, on: on, in: in, anonymous: anonymous}
 	return "", nil
+}
+
+// takenForNothing reports whether the trace says of a patch that it does not know what that does.
+func takenForNothing(d *render.Document) bool {
+	return slices.ContainsFunc(d.Hops, func(h render.Hop) bool {
+		return slices.ContainsFunc(h.Steps, func(s render.Step) bool {
+			return s.Rule == string(resolve.RuleEnvoyFilter) && s.Verdict == string(resolve.Warned)
+		})
+	})
 }
 
 // conversionQuestion stands in a list of requests for what istiod makes of the Gateway API objects.

@@ -16,7 +16,10 @@ import (
 
 // onlyAsks reports whether nothing but the answers of external authorizers is missing.
 func onlyAsks(o render.Outcome) bool {
-	return len(o.Otherwise) > 0 && !slices.ContainsFunc(o.Otherwise, func(a render.Alternative) bool { return a.Code != string(trace.CodeAuthorizerDenied) })
+	return slices.ContainsFunc(o.Otherwise, func(a render.Alternative) bool { return a.Code == string(trace.CodeAuthorizerDenied) }) &&
+		!slices.ContainsFunc(o.Otherwise, func(a render.Alternative) bool {
+			return a.Code != string(trace.CodeAuthorizerDenied) && a.Code != string(trace.CodeRateLimited)
+		})
 }
 
 // open reports whether the trace leaves open what becomes of an outcome, other than by the answer of an authorizer
@@ -27,19 +30,25 @@ func open(d *render.Document, o render.Outcome) bool {
 			return slices.ContainsFunc(d.Hops[n].Steps, func(s render.Step) bool { return s.Rule == string(resolve.RuleNetworkDNS) })
 		})
 	}
-	if o.Certainty != string(trace.Undetermined) {
-		return len(o.Otherwise) > 0 // another policy may refuse before
+	if o.Certainty != string(trace.Undetermined) { // another policy may refuse before; of a rate limit both take a token to be left
+		return slices.ContainsFunc(o.Otherwise, func(a render.Alternative) bool { return a.Code != string(trace.CodeRateLimited) })
 	}
 	return !onlyAsks(o) || slices.ContainsFunc(o.Hops, func(n int) bool {
-		return slices.ContainsFunc(d.Hops[n].Steps, func(s render.Step) bool { return s.Rule == string(resolve.RuleAuthorizationUnknown) })
+		return slices.ContainsFunc(d.Hops[n].Steps, func(s render.Step) bool { return slices.Contains(openRules, resolve.RuleID(s.Rule)) })
 	})
 }
+
+// openRules leave open what becomes of a request, whatever an authorizer answers.
+var openRules = []resolve.RuleID{resolve.RuleAuthorizationUnknown, resolve.RuleEnvoyFilterOpen, resolve.RuleEnvoyFilterRejected}
 
 // refusalsSaid are the ends that the trace tells of for the case that an authorizer refuses.
 func refusalsSaid(d *render.Document) []string {
 	ends := map[string]bool{}
 	for _, o := range d.Outcomes {
 		for _, a := range o.Otherwise {
+			if a.Code == string(trace.CodeRateLimited) {
+				continue
+			}
 			ends[fmt.Sprint(a.Decision, " ", a.HTTPStatus, " ", a.ResponseFlags, " ", a.ResponseCodeDetails)] = true
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
 // gateway checks a Gateway of Istio's.
@@ -48,11 +50,11 @@ func (c *checker) server(field string, s *networking.Server) {
 		return
 	}
 	tls := s.GetTls()
-	switch p := protocolOf(s.GetPort().GetProtocol()); {
-	case p.tls() && tls == nil:
+	switch p := resolve.ParseProtocol(s.GetPort().GetProtocol()); {
+	case p.IsTLS() && tls == nil:
 		c.refuse(field+".tls", "server must have TLS settings for HTTPS/TLS protocols")
-	case p.tls() || tls == nil:
-	case !p.http():
+	case p.IsTLS() || tls == nil:
+	case !p.IsHTTP():
 		c.refuse(field+".tls", "server cannot have TLS settings for non HTTPS/TLS ports")
 	case tls.GetMode() != networking.ServerTLSSettings_PASSTHROUGH && tls.GetMode() != networking.ServerTLSSettings_AUTO_PASSTHROUGH,
 		tls.GetCaCertificates() != "", tls.GetPrivateKey() != "", tls.GetServerCertificate() != "":
@@ -95,7 +97,7 @@ func (c *checker) serverPort(field string, p *networking.Port, bind string) bool
 		c.refuse(field, "port is required")
 		return false
 	}
-	if protocolOf(p.GetProtocol()) == "" {
+	if resolve.ParseProtocol(p.GetProtocol()) == resolve.ProtocolUnsupported {
 		c.refuse(field+".protocol", "invalid protocol %q, supported protocols are HTTP, HTTP2, GRPC, GRPC-WEB, MONGO, REDIS, MYSQL, TCP", p.GetProtocol())
 	}
 	socket := strings.HasPrefix(bind, unixPrefix)
@@ -178,22 +180,3 @@ func (c *checker) ownCertificates(field string, t *networking.ServerTLSSettings,
 		}
 	}
 }
-
-// protocol is one that Istio knows, in lower case; "" for others.
-type protocol string
-
-// protocolOf reads the protocol of a port.
-// Source: pkg/config/protocol/instance.go, Parse.
-func protocolOf(name string) protocol {
-	switch p := protocol(strings.ToLower(name)); p {
-	case "tcp", "udp", "grpc", "grpc-web", "http", "http_proxy", "http2", "https", "tls", "mongo", "redis", "mysql":
-		return p
-	}
-	return ""
-}
-
-func (p protocol) http() bool {
-	return slices.Contains([]protocol{"http", "http2", "http_proxy", "grpc", "grpc-web"}, p)
-}
-
-func (p protocol) tls() bool { return p == "https" || p == "tls" }

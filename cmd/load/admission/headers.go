@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
 // headers checks the headers that a route adds, sets and removes.
@@ -44,7 +46,7 @@ func matchedHeader(name string) string {
 	if name == "" {
 		return "header name cannot be empty"
 	}
-	if isClaim(name) {
+	if resolve.IsClaimHeader(name) {
 		return ""
 	}
 	for _, pseudo := range pseudoHeaders {
@@ -58,17 +60,6 @@ func matchedHeader(name string) string {
 		}
 	}
 	return ""
-}
-
-// isClaim reports whether a header of a match stands for a claim of a token.
-// Source: pkg/config/jwt/claim.go, ToRoutingClaim.
-func isClaim(name string) bool {
-	const prefix = "@request.auth.claims"
-	if len(name) <= len(prefix)+1 || !strings.EqualFold(name[:len(prefix)], prefix) {
-		return false
-	}
-	claims := name[len(prefix):]
-	return claims[0] == '.' || claims[0] == '[' && len(claims) > 2 && strings.HasSuffix(claims, "]")
 }
 
 // isToken reports whether c may stand in the name of a header, RFC 9110, 5.6.2.

@@ -6,6 +6,8 @@ import (
 
 	"istio.io/api/label"
 	networking "istio.io/api/networking/v1alpha3"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
 // serviceEntry checks a ServiceEntry; labels are the object's own.
@@ -41,8 +43,8 @@ func (c *checker) serviceEntry(namespace string, labels map[string]string, spec 
 	c.resolution(spec, labels)
 	if spec.GetResolution() != networking.ServiceEntry_NONE && len(spec.GetHosts()) > 1 &&
 		slices.ContainsFunc(spec.GetPorts(), func(p *networking.ServicePort) bool {
-			protocol := protocolOf(p.GetProtocol())
-			return p != nil && !protocol.http() && !protocol.tls()
+			protocol := resolve.ParseProtocol(p.GetProtocol())
+			return p != nil && !protocol.IsHTTP() && !protocol.IsTLS()
 		}) {
 		c.refuse("spec.ports", "multiple hosts provided with non-HTTP, non-TLS ports")
 	}
@@ -71,7 +73,7 @@ func (c *checker) servicePorts(spec *networking.ServiceEntry) {
 		if !isLabel(p.GetName()) {
 			c.refuse(field+".name", "invalid port name: %s", p.GetName())
 		}
-		if p.GetProtocol() != "" && protocolOf(p.GetProtocol()) == "" {
+		if p.GetProtocol() != "" && resolve.ParseProtocol(p.GetProtocol()) == resolve.ProtocolUnsupported {
 			c.refuse(field+".protocol", "unsupported protocol: %s", p.GetProtocol())
 		}
 		c.refuseIf(field+".number", portNumber(p.GetNumber()))
@@ -174,7 +176,7 @@ func (c *checker) dynamic(spec *networking.ServiceEntry, labels map[string]strin
 		c.refuse("spec.endpoints", "endpoints cannot be set for resolution type %s", resolution)
 	}
 	for i, p := range spec.GetPorts() {
-		if p != nil && !slices.Contains([]protocol{"http", "tls", "grpc", "http2"}, protocolOf(p.GetProtocol())) {
+		if p != nil && !slices.Contains([]resolve.Protocol{resolve.ProtocolHTTP, resolve.ProtocolTLS, resolve.ProtocolGRPC, resolve.ProtocolHTTP2}, resolve.ParseProtocol(p.GetProtocol())) {
 			c.refuse(entry("spec.ports", i)+".protocol", "only HTTP, TLS, GRPC, and HTTP2 protocols are supported for resolution type %s", resolution)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
 // virtualService checks a VirtualService; one without hosts is a delegate.
@@ -131,7 +133,7 @@ func (c *checker) claims(field string, route *networking.HTTPRoute, gateways []s
 	for i, m := range route.GetMatch() {
 		for _, headers := range []map[string]*networking.StringMatch{m.GetHeaders(), m.GetWithoutHeaders()} {
 			for _, name := range sortedKeys(headers) {
-				if isClaim(name) {
+				if resolve.IsClaimHeader(name) {
 					c.refuse(entry(field+".match", i), "JWT claim based routing (key: %s) is only supported for gateway, found no gateways: %v", name, gateways)
 				}
 			}
@@ -157,14 +159,7 @@ func (c *checker) tlsRoute(field string, route *networking.TLSRoute, spec *netwo
 		for j, sni := range m.GetSniHosts() {
 			c.sniHost(entry(at+".sniHosts", j), sni, spec)
 		}
-		for j, s := range m.GetDestinationSubnets() {
-			c.refuseIf(entry(at+".destinationSubnets", j), subnet(s))
-		}
-		if m.GetPort() != 0 {
-			c.refuseIf(at+".port", portNumber(m.GetPort()))
-		}
-		c.labels(at+".sourceLabels", m.GetSourceLabels())
-		c.gatewayNames(at+".gateways", m.GetGateways())
+		c.streamMatch(at, m)
 	}
 	if len(route.GetRoute()) == 0 {
 		c.refuse(field+".route", "TLS route is required")
@@ -208,19 +203,31 @@ func (c *checker) tcpRoute(field string, route *networking.TCPRoute) {
 			c.refuse(at, "tcp match may not be nil")
 			continue
 		}
-		for j, s := range m.GetDestinationSubnets() {
-			c.refuseIf(entry(at+".destinationSubnets", j), subnet(s))
-		}
-		if m.GetPort() != 0 {
-			c.refuseIf(at+".port", portNumber(m.GetPort()))
-		}
-		c.labels(at+".sourceLabels", m.GetSourceLabels())
-		c.gatewayNames(at+".gateways", m.GetGateways())
+		c.streamMatch(at, m)
 	}
 	if len(route.GetRoute()) == 0 {
 		c.refuse(field+".route", "TCP route is required")
 	}
 	c.destinations(field+".route", route.GetRoute())
+}
+
+// streamMatch checks what the matches of tcp and tls routes have alike.
+// Source: pkg/config/validation/validation.go, validateTCPMatch, validateTLSMatch.
+func (c *checker) streamMatch(at string, m interface {
+	GetDestinationSubnets() []string
+	GetPort() uint32
+	GetSourceLabels() map[string]string
+	GetGateways() []string
+},
+) {
+	for j, s := range m.GetDestinationSubnets() {
+		c.refuseIf(entry(at+".destinationSubnets", j), subnet(s))
+	}
+	if m.GetPort() != 0 {
+		c.refuseIf(at+".port", portNumber(m.GetPort()))
+	}
+	c.labels(at+".sourceLabels", m.GetSourceLabels())
+	c.gatewayNames(at+".gateways", m.GetGateways())
 }
 
 // weighted is a destination of a route, of HTTP or not.

@@ -111,6 +111,7 @@ func (k *walk) connection(p *path, v *visit) {
 			}
 			k.http(p, v, m)
 			return
+		case "envoy.filters.network.local_ratelimit", "envoy.filters.network.connection_limit": // there is room for one more connection
 		case "connect_authority", "istio.metadata_exchange", "envoy.filters.network.sni_cluster", "envoy.filters.network.set_filter_state",
 			"istio.stats", "envoy.filters.network.peer_metadata",
 			"envoy.filters.network.mongo_proxy", "envoy.filters.network.mysql_proxy": // they only listen: bytes that are not Mongo's pass all the same
@@ -122,8 +123,15 @@ func (k *walk) connection(p *path, v *visit) {
 			}
 			v.lookUp(c)
 		default:
-			k.unknown(p, "network filter "+f.GetName())
-			return
+			rules, ok := unpack(f.GetTypedConfig(), &networkrbac.RBAC{})
+			if !ok {
+				k.unknown(p, "network filter "+f.GetName())
+				return
+			}
+			if ok, details := allowed(rules.GetRules(), facts{visit: v, source: p.peer, remote: p.peer}); !ok {
+				k.denied(p, details)
+				return
+			}
 		}
 	}
 	k.broken(p, Reset, closed, "no filter of the chain ends the connection")

@@ -2,8 +2,19 @@ package evaluator
 
 import (
 	fault "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 )
+
+// faultFilter is what the route says of the filter, else the filter itself; it reports whether any requests are left.
+func (k *walk) faultFilter(p *path, x *exchange, f *hcm.HttpFilter) bool {
+	config := x.perRoute(f.GetName())
+	if config == nil {
+		config = f.GetTypedConfig()
+	}
+	c, ok := unpack(config, &fault.HTTPFault{})
+	return !ok || k.fault(p, x, c)
+}
 
 // fault aborts its share of the requests; it reports whether any are left. Delays change nothing here.
 func (k *walk) fault(p *path, x *exchange, c *fault.HTTPFault) bool {

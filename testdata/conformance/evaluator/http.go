@@ -5,9 +5,7 @@ import (
 	"strings"
 
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	httpauthz "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
-	fault "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
 	jwt "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -83,14 +81,11 @@ func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 		case "istio.alpn":
 			x.alpn = true
 		case "envoy.filters.http.fault":
-			c, ok := unpack(x.perRoute(f.GetName()), &fault.HTTPFault{})
-			if ok && !k.fault(p, x, c) {
+			if !k.faultFilter(p, x, f) {
 				return
 			}
 		case "envoy.filters.http.cors":
-			c, ok := unpack(x.perRoute(f.GetName()), &corsv3.CorsPolicy{})
-			if ok && x.route.GetRoute() != nil && preflight(c, x.q) { // the filter leaves redirects and direct responses alone
-				k.end(p, Outcome{Decision: Responded, Status: 200, Details: "cors_response"})
+			if !k.cors(p, x, f) {
 				return
 			}
 		case "envoy.filters.http.jwt_authn":

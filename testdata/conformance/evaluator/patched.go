@@ -20,7 +20,7 @@ import (
 // passing are types of rule 2, and those that never end a request.
 var passing = []string{
 	".lua.v3.Lua", ".local_ratelimit.v3.LocalRateLimit", ".ratelimit.v3.RateLimit", ".compressor.v3.Compressor", ".TypedStruct",
-	".header_to_metadata.v3.Config", ".decompressor.v3.Decompressor",
+	".header_to_metadata.v3.Config", ".decompressor.v3.Decompressor", ".buffer.v3.Buffer",
 }
 
 // patched plays a filter that istiod does not make of itself. It reports whether the request goes on.
@@ -37,6 +37,10 @@ func (k *walk) patched(p *path, x *exchange, f *hcm.HttpFilter) bool {
 	switch {
 	case strings.HasSuffix(kind, ".rbac.v3.RBAC"):
 		return k.rbac(p, x, f)
+	case strings.HasSuffix(kind, ".fault.v3.HTTPFault"):
+		return k.faultFilter(p, x, f)
+	case strings.HasSuffix(kind, ".cors.v3.Cors"):
+		return k.cors(p, x, f)
 	case strings.HasSuffix(kind, ".ext_authz.v3.ExtAuthz"):
 		if c, ok := unpack(f.GetTypedConfig(), &httpauthz.ExtAuthz{}); ok {
 			k.ask(p, x.visit, c.GetFilterEnabledMetadata(), 403)
