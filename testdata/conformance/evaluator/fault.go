@@ -5,12 +5,15 @@ import (
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 )
 
-// fault aborts its share of the requests; it reports whether any are left. Delays change nothing here.
+// fault aborts its share of the requests; it reports whether any are left. A delay of all of them is logged.
 func (k *walk) fault(p *path, x *exchange, c *fault.HTTPFault) bool {
 	for _, h := range c.GetHeaders() {
 		if !headerMatches(h, x.q) {
 			return true
 		}
+	}
+	if d := c.GetDelay(); d.GetFixedDelay().AsDuration() > 0 && fraction(d.GetPercentage()) == 1 {
+		p.delayed = len(p.hops)
 	}
 	if c.GetAbort() == nil {
 		return true
