@@ -14,7 +14,7 @@ import (
 )
 
 // askingEnvoy are the tests that hold an Envoy's doings against the trace.
-var askingEnvoy = []string{"TestScenarios", "TestRandom", "TestRandomGateways", "TestRandomKube", "TestRandomSecurity"}
+var askingEnvoy = []string{"TestScenarios", "TestRandom", "TestRandomGateways", "TestRandomKube", "TestRandomSecurity", "TestMTLSMatrix"}
 
 func asksEnvoy(name string) bool { return slices.Contains(askingEnvoy, name) }
 
