@@ -144,7 +144,7 @@ func (c *category) met() int { return c.agreed + c.failed + len(c.differed) + c.
 
 // row is the category's line of the table.
 func (c *category) row() string {
-	asked := "| |"
+	asked := "| | |"
 	if n := c.envoy.judged(); n > 0 {
 		asked = fmt.Sprintf("| %d | %d |", n, c.envoy.agreed)
 	}
