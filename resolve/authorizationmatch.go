@@ -53,11 +53,12 @@ func isPathTemplate(value string) bool {
 }
 
 // pathTemplate matches a template: {*} is one segment of at least one character,
-// {**} is any characters, "/" included. In a template a bare "*" or "**" is the same.
+// {**} is any characters, "/" included. In a template a bare "*" or "**" is the same. Since 1.31.8 an Envoy takes an asterisk
+// for a character of a path too (uri_template_match_on_asterisk).
 // Source: pilot/pkg/security/authz/matcher/template.go; Envoy:
 // source/extensions/path/uri_template_lib/uri_template_internal.cc.
 func pathTemplate(value string) func(path string) bool {
-	const segment = `[a-zA-Z0-9\-._~%!$&'()+,;:@=]`
+	const segment = `[a-zA-Z0-9\-._~%!$&'()+,;:@=*]`
 	value = strings.NewReplacer("{**}", "**", "{*}", "*").Replace(value)
 	var expr strings.Builder
 	expr.WriteString("^")
@@ -67,7 +68,7 @@ func pathTemplate(value string) func(path string) bool {
 		}
 		switch rest := part; {
 		case strings.HasPrefix(part, "**"):
-			expr.WriteString(`[a-zA-Z0-9\-._~%!$&'()+,;:@=/]*`)
+			expr.WriteString(`[a-zA-Z0-9\-._~%!$&'()+,;:@=*/]*`)
 			expr.WriteString(regexp.QuoteMeta(rest[2:]))
 		case strings.HasPrefix(part, "*"):
 			expr.WriteString(segment + "+")

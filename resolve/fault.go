@@ -23,9 +23,9 @@ var faultRules = []Rule{
 	},
 	{
 		ID: RuleFaultDelay, Stage: StageFilter,
-		Says:     "fault.delay holds its share of the requests back; they then go on.",
+		Says:     "fault.delay holds its share of the requests back; they then go on, with DI before other flags in the access log.",
 		Template: "%s percent of the requests are held back for %s",
-		Source:   "pilot/pkg/networking/core/route/route.go, TranslateFault",
+		Source:   "pilot/pkg/networking/core/route/route.go, TranslateFault; Envoy, source/extensions/filters/http/fault/fault_filter.cc, maybeSetupDelay",
 	},
 	{
 		ID: RuleFaultNoPercent, Stage: StageFilter,
@@ -50,10 +50,13 @@ type Faults struct {
 	DelayRef     Ref
 }
 
-// FaultDetails and FaultFlag are what the access log shows of an aborted request.
+// FaultDetails and FaultFlag are what the access log shows of an aborted request, and DelayFlag what it shows, before other
+// flags, of one that was held back, whatever its end.
+// Source: Envoy, source/extensions/filters/http/fault/fault_filter.cc, maybeSetupDelay, abortWithStatus.
 const (
 	FaultDetails = "fault_filter_abort"
 	FaultFlag    = "FI"
+	DelayFlag    = "DI"
 )
 
 // Fault is what the route's fault injection does, before redirects, CORS and forwarding.

@@ -190,8 +190,12 @@ func readToken(text string) (*Token, jwtStatus) {
 	if err != nil {
 		return nil, jwtHeaderBase64
 	}
-	if json.Unmarshal(header, &map[string]any{}) != nil {
+	fields := map[string]any{}
+	if json.Unmarshal(header, &fields) != nil {
 		return nil, jwtHeaderJSON
+	}
+	if _, ok := fields["alg"].(string); !ok {
+		return nil, jwtHeaderAlg
 	}
 	payload, err := decode(parts[1])
 	if err != nil {

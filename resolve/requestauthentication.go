@@ -52,6 +52,7 @@ var (
 	jwtBadFormat     = jwtStatus{401, "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections"}
 	jwtHeaderBase64  = jwtStatus{401, "Jwt header is an invalid Base64url encoded"}
 	jwtHeaderJSON    = jwtStatus{401, "Jwt header is an invalid JSON"}
+	jwtHeaderAlg     = jwtStatus{401, "Jwt header [alg] field is required and must be a string"}
 	jwtPayloadBase64 = jwtStatus{401, "Jwt payload is an invalid Base64url encoded"}
 	jwtPayloadJSON   = jwtStatus{401, "Jwt payload is an invalid JSON"}
 	jwtAudienceType  = jwtStatus{401, "Jwt payload [aud] field is not a string or string list"}
@@ -87,7 +88,11 @@ func (s *Snapshot) RequestAuthentication(w *Workload, q *HTTPRequest) JWTResult 
 	}
 	if isPreflight(q) {
 		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationPreflight, Allowed, known.rules[0].ref))
-		return r
+		f := jwtFilter{JWTResult: r, q: q.Clone()}
+		for _, rule := range known.rules {
+			f.sanitize(rule) // what Envoy 1.40.0 does of such a request too; its older sources do not
+		}
+		return f.JWTResult
 	}
 	f := jwtFilter{JWTResult: r, q: q.Clone()}
 	f.run(known.rules)

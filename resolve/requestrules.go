@@ -22,6 +22,7 @@ const (
 	RuleApplicationOutside     RuleID = "application/outside-mesh"
 	RuleGatewayNotHTTP         RuleID = "gateway/not-http"
 	RuleUpgradeRefused         RuleID = "upgrade/refused"
+	RuleUpgradeDropped         RuleID = "upgrade/dropped"
 	RuleGatewayAutoPassthrough RuleID = "gateway/auto-passthrough"
 	RuleTooManyHops            RuleID = "walk/too-many-hops"
 )
@@ -146,6 +147,12 @@ var walkRules = []Rule{
 		Says:     "A request may ask for an upgrade to websocket; one to another protocol is answered with 403, before any filter.",
 		Template: "asks for an upgrade to %s, and proxies of Istio allow websocket alone: Envoy answers 403",
 		Source:   "pilot/pkg/networking/core/listener_builder.go, buildHTTPConnectionManager; Envoy, source/common/http/conn_manager_impl.cc, createFilterChain",
+	},
+	{
+		ID: RuleUpgradeDropped, Stage: StageListener,
+		Says:     "An upgrade to h2c, or one that Connection does not name, is none: the proxy takes its headers off, and the request goes on.",
+		Template: "upgrade: %s is no request for an upgrade (h2c never is, others only with \"connection: upgrade\"): Envoy takes the header off",
+		Source:   "Envoy, source/common/http/http1/codec_impl.cc, onHeadersCompleteImpl; source/common/http/conn_manager_utility.cc, mutateRequestHeaders",
 	},
 	{
 		ID: RuleGatewayAutoPassthrough, Stage: StageRoute,

@@ -12,8 +12,9 @@ import (
 //     UC where the other side closed it. URX stands before that where the route has tried again in vain: flags stand
 //     in the order in which they were set.
 //  2. A proxy that forwards bytes closes the connection: no details, UF,URX where its one attempt failed, and no flag
-//     for a peer that closes.
-//  3. Where no proxy sends, it is the receiving proxy that logs: NR without a filter chain, DPE for what is not HTTP.
+//     for a peer that closes (UR for one that breaks off, which Linux does for bytes that were not read).
+//  3. Where no proxy sends, or one that forwards bytes has made the connection, it is the receiving proxy that says why it closes
+//     it: NR without a filter chain, DPE for what is not HTTP.
 //  4. Behind "|" stands why the transport failed: the proxy has no certificate, or its TLS was answered in plaintext. What
 //     else ends a handshake comes from the TLS library and the other side, and is here no more than TLS_error.
 //
@@ -38,12 +39,18 @@ func (w *walk) broken(p *path, code Code, flags, details string, step resolve.St
 
 func (w *walk) brokenOutcome(p *path, code Code, flags, details string) Outcome {
 	o := Outcome{Decision: Reset, Code: code}
-	if p.proxied {
+	if p.loggedBySender(flags) {
 		o = p.failed(o, flags, details)
 	} else {
 		o.ResponseFlags, o.ResponseCodeDetails = closedBy(code)
 	}
 	return o
+}
+
+// loggedBySender reports whether the proxy that sends says why the connection broke, with such a flag: one that forwards bytes
+// does so only where it could not make it.
+func (p *path) loggedBySender(flag string) bool {
+	return p.proxied && (p.routed || !p.stream || flag != "UC")
 }
 
 // closedBy is what a receiving Envoy logs of a connection that it closes.

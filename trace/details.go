@@ -3,6 +3,8 @@ package trace
 import (
 	"slices"
 	"strings"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
 // What an access log says of a request that is not delivered: %RESPONSE_FLAGS% and %RESPONSE_CODE_DETAILS% of the proxy
@@ -11,7 +13,8 @@ import (
 //  1. A proxy that answers HTTP by itself says why, filter by filter. So does one whose next hop fails.
 //  2. A proxy that forwards bytes has flags alone. What its RBAC filter denies stands in %CONNECTION_TERMINATION_DETAILS%,
 //     which Istio's format prints beside the details.
-//  3. An application that closes, or is never reached, is in no log: both are empty. So is a handshake that fails at the
+//  3. DI stands before them where fault injection held the request back.
+//  4. An application that closes, or is never reached, is in no log: both are empty. So is a handshake that fails at the
 //     proxy that receives.
 //
 // Source: Envoy, envoy/stream_info/stream_info.h, ResponseCodeDetailValues;
@@ -28,6 +31,7 @@ type DetailsInfo struct {
 
 // Matches reports whether an outcome's details and flags are of this kind.
 func (i DetailsInfo) Matches(flags, details string) bool {
+	flags = strings.TrimPrefix(strings.TrimPrefix(flags, resolve.DelayFlag), ",")
 	before, after, open := strings.Cut(i.Details, "…")
 	ok := details == i.Details
 	if open {

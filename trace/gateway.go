@@ -235,9 +235,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		}
 		p.note(chain.L4.Steps...) // without its route there were no chain
 		p.note(w.snapshot.StatusOfRoutes(gw, tls.sni, "TLSRoute", "TCPRoute")...)
-		if w.filters(p, gw, connection, nil) {
-			w.gatewayStream(p, gw, chain)
-		}
+		w.gatewayBytes(p, gw, connection, chain)
 		return
 	}
 	if !p.speaksHTTP() {

@@ -26,6 +26,8 @@ type path struct {
 	routed bool
 	// endpoints names the group of endpoints that was picked last, by cluster and what they have in common.
 	endpoints string
+	// delayed counts the hops up to the one that has held every request back; 0 for none.
+	delayed int
 	// retries is what the route taken last tries again.
 	retries resolve.RetryPolicy
 	// given is what has to hold for the outcome, as far as that is not known; "" for nothing.
@@ -247,6 +249,9 @@ func (w *walk) cleaned(p *path, proxy *resolve.Workload) bool {
 
 // upgrades ends a request for an upgrade that the connection manager does not know; it reports whether the request goes on.
 func (w *walk) upgrades(p *path) bool {
+	if step := p.http.DropUpgrade(); step != nil {
+		p.note(*step)
+	}
 	protocol, refused := resolve.RefusedUpgrade(p.http)
 	if !refused {
 		return true

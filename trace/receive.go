@@ -333,7 +333,7 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 	o := w.brokenOutcome(p, code, flags, details)
 	if result.Fate == resolve.InboundReset {
 		p.hop().Envoy.FilterChain = ""
-		if !p.proxied {
+		if !p.loggedBySender(flags) {
 			o.ResponseFlags, o.ResponseCodeDetails = noFilterChain()
 		}
 	}

@@ -94,6 +94,9 @@ func (w *walk) httpsRedirect(p *path, server resolve.Ref) {
 func (w *walk) fault(p *path, route *resolve.Route) bool {
 	faults, steps := resolve.Fault(route)
 	p.note(steps...)
+	if faults.DelayPercent == 100 {
+		p.delayed = len(p.hops)
+	}
 	if faults.AbortPercent <= 0 {
 		return true
 	}

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -116,7 +117,22 @@ func (w *walk) end(p *path, o Outcome) {
 		o.Reason += p.assumption(o.Reason)
 	}
 	o.Otherwise = p.otherwise
+	if o.Decision != Delivered && p.heldBack(o.ResponseFlags) {
+		o.ResponseFlags = strings.TrimSuffix(resolve.DelayFlag+","+o.ResponseFlags, ",")
+	}
 	w.outcomes = append(w.outcomes, finished{Outcome: o, share: p.share, hops: p.hops, endpoints: p.endpoints})
+}
+
+// heldBack reports whether the proxy that logs the flags is the one that holds every request back: the last, or the one
+// before it where that tells how the connection to the last failed.
+func (p *path) heldBack(flags string) bool {
+	switch {
+	case p.delayed == 0:
+		return false
+	case p.delayed == len(p.hops):
+		return true
+	}
+	return p.delayed == len(p.hops)-1 && (strings.Contains(flags, "UF") || strings.Contains(flags, "UC"))
 }
 
 // endAt closes a path at a step: the step's reason is the outcome's, its resource decided.

@@ -210,11 +210,11 @@ func TestWalk(t *testing.T) {
 		},
 		{
 			name: "TCP to a port that reads HTTP", url: "tcp://orders:7000", manifests: virtualService("orders", "tcp: [{route: [{destination: {host: reviews}}]}]"),
-			want: []string{"100% Reset |  |  | PROTOCOL_ERROR | certain | VirtualService spec.tcp[0]"},
+			want: []string{"100% Reset | DPE | http1.codec_error | PROTOCOL_ERROR | certain | VirtualService spec.tcp[0]"},
 		},
 		{
-			name: "TCP plaintext to STRICT is closed without a flag", url: "tcp://orders:7000", manifests: strict + destinationRule("orders", "trafficPolicy: {tls: {mode: DISABLE}}"),
-			want: []string{"100% Reset |  |  | MTLS_REQUIRED | certain | PeerAuthentication spec.mtls.mode"},
+			name: "TCP plaintext to STRICT is closed by the receiver, which alone says why", url: "tcp://orders:7000", manifests: strict + destinationRule("orders", "trafficPolicy: {tls: {mode: DISABLE}}"),
+			want: []string{"100% Reset | NR | filter_chain_not_found | MTLS_REQUIRED | certain | PeerAuthentication spec.mtls.mode"},
 		},
 		{
 			name: "passed through to a port the Service does not have", url: "http://reviews:81",

@@ -18,7 +18,8 @@ import (
 //     flag is one of those that no configuration decides, such as a timeout (explain.go). The upstream host is
 //     a pod of a workload that the outcome leads to.
 //  3. What the writer itself decided has the code, the flags and the details of the outcome.
-//  4. What a later proxy decided came back as an answer: it has the code alone.
+//  4. What a later proxy decided came back as an answer: it has the code alone. A proxy that forwards bytes logs that the
+//     connection was closed, or broken off (UR).
 //  5. A line of ztunnel has an error or none (ztunnel.go).
 
 // Verdict is what a line and the trace of its request come to. It is a closed list.
@@ -122,7 +123,7 @@ func (c *comparer) leadsTo(e *accesslog.Entry, o trace.Outcome) bool {
 
 // fitsDecided is rule 3.
 func fitsDecided(e *accesslog.Entry, o trace.Outcome) bool {
-	if !e.TCP() && e.Code != strconv.Itoa(o.HTTPStatus) || !slices.Equal(flagsOf(e.Flags), flagsOf(o.ResponseFlags)) {
+	if !e.TCP() && e.Code != strconv.Itoa(o.HTTPStatus) || !slices.Equal(deciding(e.Flags), deciding(o.ResponseFlags)) {
 		return false
 	}
 	if e.TCP() {
@@ -143,7 +144,8 @@ func sameDetails(logged, traced, flags string) bool {
 
 // fitsAnswer is rule 4.
 func fitsAnswer(e *accesslog.Entry, o trace.Outcome) bool {
-	return e.Code == strconv.Itoa(o.HTTPStatus) && e.Flags == "" && (e.Details == "" || e.Details == "via_upstream")
+	broken := e.TCP() && e.Flags == "UR" // Linux breaks off a connection that is closed with bytes unread
+	return e.Code == strconv.Itoa(o.HTTPStatus) && (e.Flags == "" || broken) && (e.Details == "" || e.Details == "via_upstream")
 }
 
 // flagsOf are flags, in an order of their own.
@@ -152,4 +154,10 @@ func flagsOf(text string) []string {
 		return nil
 	}
 	return slices.Sorted(strings.SplitSeq(text, ","))
+}
+
+// deciding are the flags without the one that says that the request was held back before: a trace has it only where that is so
+// of every request.
+func deciding(text string) []string {
+	return slices.DeleteFunc(flagsOf(text), func(f string) bool { return f == resolve.DelayFlag })
 }

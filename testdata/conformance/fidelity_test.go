@@ -28,6 +28,8 @@ type category struct {
 	skips      map[string]int // not judged, by reason
 	// envoy is the same of requests that Envoy itself was asked about; nil where it was not.
 	envoy *category
+	// kinds counts what kinds of requests agree.
+	kinds map[string]int
 }
 
 // tally are the categories that ran to their end, by name.
@@ -45,7 +47,7 @@ func begin(t *testing.T, name string) *category {
 		t.Fatalf("exceptions.yaml: %v", err)
 	}
 	c := &category{name: name, exceptions: all[name], differed: map[string]bool{}, skips: map[string]int{}}
-	c.envoy = &category{name: name + ": real Envoy", exceptions: all[name+": real Envoy"], differed: map[string]bool{}, skips: map[string]int{}}
+	c.envoy = &category{name: name + ": real Envoy", exceptions: all[name+": real Envoy"], differed: map[string]bool{}, skips: map[string]int{}, kinds: map[string]int{}}
 	t.Cleanup(func() { c.end(t) })
 	return c
 }
@@ -58,6 +60,11 @@ func (c *category) ask(t *testing.T, b *bench, name, question string) {
 	}
 	diff, err := b.real(envoyBinary)
 	c.envoy.record(t, name, "asked of Envoy: "+question, diff, err)
+	if diff == "" && err == nil {
+		for _, kind := range kindsOf(b.last) {
+			c.envoy.kinds[kind]++
+		}
+	}
 }
 
 // record takes in one case: diff is what trace and pilot differ in; an error that skips says why
@@ -137,13 +144,24 @@ func (c *category) met() int { return c.agreed + c.failed + len(c.differed) + c.
 
 // row is the category's line of the table.
 func (c *category) row() string {
-	differ := 0
+	asked := "| | |"
+	if n := c.envoy.judged(); n > 0 {
+		asked = fmt.Sprintf("| %d | %d |", n, c.envoy.agreed)
+	}
+	return fmt.Sprintf("| %s | %d | %d | %d | %d %s\n", c.name, c.judged(), c.agreed, c.exempt(), c.skipped(), asked)
+}
+
+// judged are the cases of which there is something to compare.
+func (c *category) judged() int { return c.agreed + c.failed + c.exempt() }
+
+// exempt are those that differ as they may.
+func (c *category) exempt() (n int) {
 	for _, needed := range c.differed {
 		if needed {
-			differ++
+			n++
 		}
 	}
-	return fmt.Sprintf("| %s | %d | %d | %d | %d |\n", c.name, c.agreed+c.failed+differ, c.agreed, differ, c.skipped())
+	return n
 }
 
 // tallied are the rows of the categories that ran in this process.
@@ -157,7 +175,7 @@ func tallied() string {
 
 // table is what the README shows of a run, of its rows in any order.
 func table(rows string) string {
-	return "| category | cases judged | agree | allowed to differ | not comparable |\n|---|---:|---:|---:|---:|\n" +
+	return "| category | cases judged | agree | allowed to differ | not comparable | asked of a real Envoy | agree |\n|---|---:|---:|---:|---:|---:|---:|\n" +
 		strings.Join(slices.SortedFunc(strings.Lines(rows), byName), "")
 }
 
@@ -205,6 +223,9 @@ func run(m *testing.M) int {
 
 func check(now string) error {
 	if *update {
+		if envoyAbsent != nil {
+			return fmt.Errorf("fidelity.md counts what Envoy was asked: %w", envoyAbsent)
+		}
 		return os.WriteFile("fidelity.md", []byte(now), 0o600)
 	}
 	was, err := os.ReadFile("fidelity.md")

@@ -14,7 +14,7 @@ import (
 )
 
 // askingEnvoy are the tests that hold an Envoy's doings against the trace.
-var askingEnvoy = []string{"TestScenarios", "TestRandom", "TestRandomGateways", "TestRandomKube", "TestRandomSecurity"}
+var askingEnvoy = []string{"TestScenarios", "TestRandom", "TestRandomGateways", "TestRandomKube", "TestRandomSecurity", "TestMTLSMatrix"}
 
 func asksEnvoy(name string) bool { return slices.Contains(askingEnvoy, name) }
 
@@ -24,7 +24,7 @@ var (
 	// envoyAbsent is why none can be asked.
 	envoyAbsent error
 
-	envoyRequests = flag.Int("envoy-requests", 0, "of each kind of random requests, about how many to ask Envoy: not all that differ have been explained yet")
+	envoyRequests = flag.Int("envoy-requests", 600, "of each kind of random requests, about how many to ask Envoy")
 )
 
 // enclosed sees to a network of their own for the tests that need one, in another process if need be: code is that one's.

@@ -54,6 +54,9 @@ func TestScenarios(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if envoyBinary != "" && *scenarios == "../scenarios" {
+		c.envoy.checkAsked(t)
+	}
 }
 
 // words splits a command line at spaces; quotes keep words together.

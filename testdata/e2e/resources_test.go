@@ -12,6 +12,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
@@ -161,7 +162,8 @@ func (l *lessOf) apply() bool {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	if err := l.c.TryApply(l.t.Context(), l.mesh.yaml(l.t), repositoryFile(l.t, rbacManifest)); apierrors.IsInvalid(err) {
+	if err := l.c.TryApply(l.t.Context(), l.mesh.yaml(l.t), repositoryFile(l.t, rbacManifest)); apierrors.IsInvalid(err) || meta.IsNoMatchError(err) {
+		l.t.Log(err)
 		return false
 	} else if err != nil {
 		l.t.Fatal(err)

@@ -66,7 +66,7 @@ func (k *walk) connection(p *path, v *visit) {
 	if !k.handshake(p, v, chain) {
 		return
 	}
-	for _, f := range chain.GetFilters() {
+	for i, f := range chain.GetFilters() {
 		switch f.GetName() {
 		case "envoy.filters.network.rbac":
 			rules := &networkrbac.RBAC{}
@@ -77,7 +77,9 @@ func (k *walk) connection(p *path, v *visit) {
 			about := facts{visit: v, source: p.peer, remote: p.peer}
 			v.shadow(f.GetName(), rules.GetShadowRules(), rules.GetShadowRulesStatPrefix(), about)
 			if ok, details := allowed(rules.GetRules(), about); !ok {
-				k.denied(p, details)
+				if k.unread(p, v, chain.GetFilters()[i+1:]); p.share > 1e-9 {
+					k.denied(p, details)
+				}
 				return
 			}
 		case "envoy.filters.network.ext_authz":
@@ -135,6 +137,26 @@ func (k *walk) connection(p *path, v *visit) {
 		}
 	}
 	k.broken(p, Reset, closed, "no filter of the chain ends the connection")
+}
+
+// unread takes off the path the share whose cluster is missing or empty: a TCP proxy looks when the connection is made, and RBAC
+// with its first byte.
+// Source: https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/network/rbac/v3/rbac.proto, EnforcementType.
+func (k *walk) unread(p *path, v *visit, filters []*listener.Filter) {
+	for _, f := range filters {
+		t, ok := unpack(f.GetTypedConfig(), &tcp.TcpProxy{})
+		if !ok || v.inbound {
+			continue
+		}
+		ahead := &walk{world: k.world}
+		ahead.tcpProxy(p.fork(1), v, t)
+		for _, o := range ahead.outcomes {
+			if (o.Flag == "NC" || o.Flag == "UH") && len(o.Hops) == len(p.hops) {
+				k.outcomes = append(k.outcomes, o)
+				p.share -= o.Share
+			}
+		}
+	}
 }
 
 // denied is a connection that the RBAC network filter closes.

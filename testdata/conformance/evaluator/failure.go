@@ -43,6 +43,10 @@ func (k *walk) broken(p *path, d Decision, f failure, why string) {
 		case notHTTP:
 			o.Flag, o.Details = "DPE", "http1.codec_error"
 		}
+	case p.stream && !p.http && !p.wrapped() && f == notHTTP: // the sender logs a connection that was closed, and nothing of why
+		o.Flag, o.Details = "DPE", "http1.codec_error"
+	case p.stream && !p.http && !p.wrapped() && f == noChain:
+		o.Flag, o.Details = "NR", "filter_chain_not_found"
 	case p.tunnel && !p.wrapped():
 		o = p.failed(o, "UC", "connection_termination")
 	case f == refused, f == notSupplied, p.wrapped() && f != closed:

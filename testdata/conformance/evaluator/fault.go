@@ -16,12 +16,15 @@ func (k *walk) faultFilter(p *path, x *exchange, f *hcm.HttpFilter) bool {
 	return !ok || k.fault(p, x, c)
 }
 
-// fault aborts its share of the requests; it reports whether any are left. Delays change nothing here.
+// fault aborts its share of the requests; it reports whether any are left. A delay of all of them is logged.
 func (k *walk) fault(p *path, x *exchange, c *fault.HTTPFault) bool {
 	for _, h := range c.GetHeaders() {
 		if !headerMatches(h, x.q) {
 			return true
 		}
+	}
+	if d := c.GetDelay(); d.GetFixedDelay().AsDuration() > 0 && fraction(d.GetPercentage()) == 1 {
+		p.delayed = len(p.hops)
 	}
 	if c.GetAbort() == nil {
 		return true

@@ -55,6 +55,7 @@ func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 		return
 	}
 	x.q.Path = clean
+	x.q.hopByHop()
 	if upgradeRefused(x.q, m) {
 		k.end(p, Outcome{Decision: NotRouted, Status: 403, Details: "upgrade_failed"})
 		return
@@ -133,11 +134,8 @@ func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 // Sources: https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/http/upgrades;
 // https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/response_code_details, upgrade_failed.
 func upgradeRefused(q *Request, m *hcm.HttpConnectionManager) bool {
-	wanted, asked := strings.ToLower(strings.TrimSpace(q.Headers["upgrade"])), false
-	for word := range strings.SplitSeq(q.Headers["connection"], ",") {
-		asked = asked || strings.EqualFold(strings.TrimSpace(word), "upgrade")
-	}
-	if !asked || wanted == "" || wanted == "h2c" {
+	wanted := strings.ToLower(strings.TrimSpace(q.Headers["upgrade"]))
+	if !upgrades(q) || wanted == "" {
 		return false
 	}
 	for _, c := range m.GetUpgradeConfigs() {
@@ -146,6 +144,27 @@ func upgradeRefused(q *Request, m *hcm.HttpConnectionManager) bool {
 		}
 	}
 	return true
+}
+
+// hopByHop takes off what no upgrade needs: the headers of h2c, which is taken for none, and those of the connection.
+// Source: https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/http/upgrades; RFC 9110, 7.6.1, 7.8.
+func (q *Request) hopByHop() {
+	if strings.EqualFold(strings.TrimSpace(q.Headers["upgrade"]), "h2c") && upgrades(q) {
+		delete(q.Headers, "http2-settings")
+		delete(q.Headers, "upgrade")
+	}
+	if !upgrades(q) || q.Headers["upgrade"] == "" {
+		delete(q.Headers, "upgrade")
+		delete(q.Headers, "connection")
+	}
+}
+
+// upgrades reports whether the connection is to be upgraded.
+func upgrades(q *Request) (asked bool) {
+	for word := range strings.SplitSeq(q.Headers["connection"], ",") {
+		asked = asked || strings.EqualFold(strings.TrimSpace(word), "upgrade")
+	}
+	return asked
 }
 
 // perRoute is a filter's configuration on the route, else on the virtual host.

@@ -19,6 +19,11 @@ import (
 // provider knows its issuer and audience. Status 0 lets the request go on.
 func (x *exchange) authenticate(c *jwt.JwtAuthentication) (int, string) {
 	if c.GetBypassCorsPreflight() && x.q.Method == http.MethodOptions && x.q.Headers["origin"] != "" && x.q.Headers["access-control-request-method"] != "" {
+		for _, p := range c.GetProviders() {
+			for _, h := range outputHeaders(p) {
+				delete(x.q.Headers, h) // found so in Envoy 1.40.0
+			}
+		}
 		return 0, ""
 	}
 	for _, rule := range c.GetRules() {
@@ -271,6 +276,9 @@ func parseToken(raw string) (claims map[string]any, why string) {
 		claims = map[string]any{}
 		if json.Unmarshal(text, &claims) != nil {
 			return nil, "Jwt " + name + " is an invalid JSON"
+		}
+		if _, ok := claims["alg"].(string); !ok && i == 0 {
+			return nil, "Jwt header [alg] field is required and must be a string"
 		}
 	}
 	switch aud := claims["aud"].(type) {

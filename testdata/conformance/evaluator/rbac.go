@@ -184,6 +184,6 @@ func templateMatches(pattern, path string) bool {
 
 func templateSegment(s string) string {
 	s = regexp.QuoteMeta(s)
-	s = strings.ReplaceAll(s, `\*\*`, "[a-zA-Z0-9-._~%!$&'()+,;:@/=]*")
-	return strings.ReplaceAll(s, `\*`, "[a-zA-Z0-9-._~%!$&'()+,;:@=]+")
+	s = strings.ReplaceAll(s, `\*\*`, "[a-zA-Z0-9-._~%!$&'()+,;:@/=*]*")
+	return strings.ReplaceAll(s, `\*`, "[a-zA-Z0-9-._~%!$&'()+,;:@=*]+")
 }

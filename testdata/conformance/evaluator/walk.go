@@ -2,6 +2,7 @@ package evaluator
 
 import (
 	"net/netip"
+	"strings"
 
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -29,6 +30,8 @@ type path struct {
 	sent, stream, tunnel bool
 	// retry is what the route taken last tries again.
 	retry *route.RetryPolicy
+	// delayed counts the hops up to the one that delayed the request.
+	delayed int
 	// endpoint is the member of a cluster, or the pod, where the connection was sent last.
 	endpoint string
 	// bytes are on the wire now.
@@ -84,6 +87,10 @@ func Enter(w World, c Call, at *Machine) []Outcome {
 
 func (k *walk) end(p *path, o Outcome) {
 	o.Share, o.Hops, o.Endpoint = p.share, p.hops, p.endpoint
+	bySender := strings.Contains(o.Flag, "UF") || strings.Contains(o.Flag, "UC")
+	if d := p.delayed; d > 0 && o.Decision != Delivered && (d == len(p.hops) || d == len(p.hops)-1 && bySender) {
+		o.Flag = strings.TrimSuffix("DI,"+o.Flag, ",") // a flag stays, whatever comes after (RESPONSE_FLAGS, see broken)
+	}
 	k.outcomes = append(k.outcomes, o)
 }
 

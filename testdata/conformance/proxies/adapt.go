@@ -90,7 +90,9 @@ func (a *adaptation) edit(m proto.Message) {
 	case *listener.Listener:
 		a.listenerOf(x)
 	case *listener.FilterChain:
-		x.Filters = slices.DeleteFunc(x.Filters, func(f *listener.Filter) bool { return istioOnly(f.GetName(), f.GetTypedConfig()) })
+		x.Filters = slices.DeleteFunc(x.Filters, func(f *listener.Filter) bool {
+			return istioOnly(f.GetName(), f.GetTypedConfig()) || f.GetConfigDiscovery() != nil
+		})
 	case *hcm.HttpConnectionManager:
 		a.manager(x)
 	case *tcp.TcpProxy:
@@ -162,7 +164,7 @@ func (a *adaptation) manager(m *hcm.HttpConnectionManager) {
 		switch {
 		case f.GetName() == "istio.alpn":
 			filters = append(filters, a.alpn())
-		case !istioOnly(f.GetName(), f.GetTypedConfig()):
+		case !istioOnly(f.GetName(), f.GetTypedConfig()) && f.GetConfigDiscovery() == nil:
 			filters = append(filters, f)
 		}
 	}
@@ -232,8 +234,12 @@ func once(c *cluster.Cluster) {
 			ProtocolConfig: &httpoptions.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{HttpProtocolOptions: &core.Http1ProtocolOptions{}},
 		},
 	}}
-	if given := c.GetTypedExtensionProtocolOptions()[key]; given != nil && given.UnmarshalTo(o) != nil {
+	switch given := c.GetTypedExtensionProtocolOptions()[key]; {
+	case given != nil && given.UnmarshalTo(o) != nil:
 		return
+	case given == nil && c.GetClusterType().GetName() == "envoy.clusters.dynamic_forward_proxy":
+		// What Envoy sets where it has no such options at all (source/extensions/clusters/dynamic_forward_proxy/cluster.cc).
+		o.UpstreamHttpProtocolOptions = &core.UpstreamHttpProtocolOptions{AutoSni: true, AutoSanValidation: true}
 	}
 	if o.CommonHttpProtocolOptions == nil {
 		o.CommonHttpProtocolOptions = &core.HttpProtocolOptions{}
@@ -252,7 +258,7 @@ func (a *adaptation) logged(by, routes string) []*accesslog.AccessLog {
 		"by": by, "listener": strings.ReplaceAll(a.listener, "%", "%%"), "routes": strings.ReplaceAll(routes, "%", "%%"),
 		"flags": "%RESPONSE_FLAGS%", "details": "%RESPONSE_CODE_DETAILS%", "status": "%RESPONSE_CODE%", "chain": "%FILTER_CHAIN_NAME%",
 		"host": "%CEL(xds.virtual_host_name)%", "route": "%ROUTE_NAME%", "cluster": "%UPSTREAM_CLUSTER_RAW%",
-		"upstream": "%UPSTREAM_HOST%", "upstreamFailure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
+		"upstream": "%UPSTREAM_HOST%", "socket": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%", "sender": "%UPSTREAM_LOCAL_ADDRESS%", "upstreamFailure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
 		"peer": "%DOWNSTREAM_PEER_URI_SAN%", "peerName": "%DOWNSTREAM_PEER_DNS_SAN%", "tls": "%DOWNSTREAM_TLS_VERSION%", "sni": "%REQUESTED_SERVER_NAME%",
 		"downstreamFailure": "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%", "termination": "%CONNECTION_TERMINATION_DETAILS%",
 	}

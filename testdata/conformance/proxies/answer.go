@@ -70,13 +70,17 @@ func (l *Lab) answer(c net.Conn, machine string, at netip.AddrPort) {
 		if err != nil {
 			return
 		}
-		plain, reader = secure, bufio.NewReader(secure)
+		reader = bufio.NewReader(secure)
 		plain = &meant{secure, reader}
 		if first, err = reader.Peek(1); err != nil || first[0] == tlsHandshake {
 			return
 		}
 	}
-	to := &Arrival{Machine: machine, Port: int(at.Port())}
+	l.speak(plain, reader, &Arrival{Machine: machine, Port: int(at.Port())})
+}
+
+// speak answers what is no TLS.
+func (l *Lab) speak(plain net.Conn, reader *bufio.Reader, to *Arrival) {
 	switch start := peekLine(reader); {
 	case bytes.HasPrefix(start, []byte("PRI * HTTP/2")):
 		server := &http2.Server{}
@@ -90,6 +94,33 @@ func (l *Lab) answer(c net.Conn, machine string, at netip.AddrPort) {
 		_, _ = fmt.Fprintln(plain, l.arrived(to))
 		_, _ = io.Copy(io.Discard, reader)
 	}
+}
+
+// pass plays the gateway of a network that is out of sight, and the proxy and program behind it.
+func (l *Lab) pass(c net.Conn, at netip.AddrPort) {
+	_ = c.SetDeadline(time.Now().Add(lifetime))
+	both, err := authorities()
+	if err != nil {
+		l.problem(err)
+		return
+	}
+	l.mutex.Lock()
+	names := slices.Sorted(maps.Keys(l.expected))
+	l.mutex.Unlock()
+	made, err := both[0].issue(names...)
+	if err != nil {
+		l.problem(err)
+		return
+	}
+	secure := tls.Server(c, &tls.Config{
+		Certificates: []tls.Certificate{made.pair}, ClientAuth: tls.RequireAnyClientCert,
+		NextProtos: []string{"istio-h2", "istio-http/1.1", "istio"},
+	})
+	if secure.Handshake() != nil || !strings.HasPrefix(secure.ConnectionState().ServerName, "outbound_.") {
+		return
+	}
+	reader := bufio.NewReader(secure)
+	l.speak(&meant{secure, reader}, reader, &Arrival{Machine: at.Addr().String(), Port: int(at.Port())})
 }
 
 // errMesh is the mesh's TLS at a program.

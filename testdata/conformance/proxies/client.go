@@ -61,7 +61,7 @@ func (l *Lab) Send(call evaluator.Call, at *evaluator.Machine) (*Seen, error) {
 		}
 	}
 	l.mutex.Lock()
-	l.visited, l.refused, l.problems, l.arrivals = nil, false, nil, map[string]*Arrival{}
+	l.visits, l.refusals, l.problems, l.arrivals = nil, nil, nil, map[string]*Arrival{}
 	l.mutex.Unlock()
 	seen := &Seen{}
 	c, err := l.connect(call, at)
@@ -93,7 +93,7 @@ func (l *Lab) Send(call evaluator.Call, at *evaluator.Machine) (*Seen, error) {
 	if len(l.problems) > 0 {
 		return nil, l.problems[0]
 	}
-	if l.refused {
+	if n := len(seen.Passed); n > 0 && slices.ContainsFunc(l.refusals, seen.Passed[n-1].leadsTo) {
 		return nil, Unaskable{"a proxy connects to where no one listens, which it can not be told here"}
 	}
 	return seen, nil
@@ -159,13 +159,13 @@ func (l *Lab) connect(call evaluator.Call, at *evaluator.Machine) (net.Conn, err
 		if !open || listener == nil {
 			return nil, Unaskable{"no one listens there"}
 		}
-		return l.enter(at, listener.GetName(), from, call.To)
+		return l.enter(at, listener.GetName(), visit{from: from, to: call.To}, call.To)
 	}
 	if call.To.Addr() == call.From.Address || call.To.Addr().IsLoopback() {
 		return nil, Unaskable{"the client asks itself"} // what filters restore would be the address of another
 	}
 	if listener := call.From.Outgoing(call.To); listener != nil {
-		return l.enter(call.From, listener.GetName(), from, call.To)
+		return l.enter(call.From, listener.GetName(), visit{from: from, to: call.To}, call.To)
 	}
 	if backends, _, ok := l.world.Service(call.From.Address, call.To); ok && len(backends) == 0 {
 		return nil, Unaskable{"no one listens there"}

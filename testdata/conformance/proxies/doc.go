@@ -23,6 +23,7 @@
 //   - The address 127.0.0.6, from which a sidecar connects to its own program: one for each proxy.
 //   - Istio's own filters, which a plain Envoy has not: istio.stats, metadata exchange and peer metadata, which decide
 //     nothing, go. What istio.alpn does is done by Envoy's set_filter_state: ALPN by the protocol of the cluster.
+//   - Wasm modules, which istiod sends apart from listeners: the trace takes them to let pass, and so they are left out.
 //   - Access logs and tracing: each connection manager, TCP proxy and listener writes what a test has to know to a file.
 //   - Names are resolved by this process, in which every name of the outside has an address.
 //   - Outlier detection: an endpoint that fails for one request has to be there for the next.

@@ -28,11 +28,9 @@ type Lab struct {
 	arrivals map[string]*Arrival
 	// expected are the names of which proxies expect one in the certificates of programs.
 	expected map[string]bool
-	// visited are the proxies to which connections were led since the last question.
-	visited []visit
-	// refused is set where a connection has since reached no one.
-	refused  bool
-	problems []error
+	// visits are the connections that have been led to proxies since the last question, refusals those that reached no one.
+	visits, refusals []visit
+	problems         []error
 }
 
 // New is a mesh of proxies that run the binary; it is closed in the end.
@@ -66,10 +64,11 @@ func (l *Lab) Close() error {
 	return os.RemoveAll(l.dir)
 }
 
-// visit is a connection that was led to a proxy.
+// visit is a connection from an address to an address.
 type visit struct {
-	envoy    *envoy
-	outbound bool
+	from, to netip.AddrPort
+	// socket is the end from which it was led to a proxy, which logs it; not valid where there is no proxy, or no socket of it.
+	socket netip.AddrPort
 }
 
 // count numbers the proxies of this process.

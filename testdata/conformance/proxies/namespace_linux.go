@@ -29,7 +29,8 @@ func Enclosable() error {
 	c := exec.Command("ip", "link", "set", "lo", "up")
 	Enclose(c)
 	if output, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("no network namespace of one's own (ip link set lo up): %w %s", err, output)
+		return fmt.Errorf("no network namespace of one's own (ip link set lo up): %w %s; users may have none where the sysctl "+
+			"kernel.apparmor_restrict_unprivileged_userns is 1, or user.max_user_namespaces 0", err, output)
 	}
 	return nil
 }

@@ -19,7 +19,9 @@ import (
 //  1. What a sidecar sends from its inner address is for the program of its pod.
 //  2. So is what a pod sends to an address of the loopback device. The address of a Service stands for one of those behind it.
 //  3. A machine with a proxy has it take the connection, as its traffic rules say.
-//  4. Anything else reaches a program.
+//  4. Behind the address of a gateway of another network are its pods, or, where they are not of this mesh, a program with
+//     a certificate of the mesh: what becomes of the request in that network is not looked at.
+//  5. Anything else reaches a program.
 
 func (l *Lab) accepted(c *net.TCPConn) {
 	defer c.Close() //nolint:errcheck // both ends are closed then
@@ -39,11 +41,22 @@ func addressOf(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
-// lead is steps 2 to 4.
+// lead is the steps after the first.
 func (l *Lab) lead(c *net.TCPConn, from, to netip.AddrPort) {
+	dialled := to
 	if backends, _, ok := l.world.Service(from.Addr(), to); ok {
 		if len(backends) == 0 {
-			l.refuse(c)
+			l.refuse(c, from, to)
+			return
+		}
+		to = backends[rand.IntN(len(backends))]
+	} else if backends, here, ok := l.world.NetworkGateway(to); ok {
+		switch {
+		case !here:
+			l.pass(c, to)
+			return
+		case len(backends) == 0:
+			l.refuse(c, from, to)
 			return
 		}
 		to = backends[rand.IntN(len(backends))]
@@ -60,16 +73,16 @@ func (l *Lab) lead(c *net.TCPConn, from, to netip.AddrPort) {
 	listener, open := m.Incoming(to)
 	switch {
 	case !open:
-		l.refuse(c)
+		l.refuse(c, from, dialled)
 	case listener == nil:
 		l.answer(c, m.Name, to)
 	default:
-		up, err := l.enter(m, listener.GetName(), from, to)
+		up, err := l.enter(m, listener.GetName(), visit{from: from, to: dialled}, to)
 		if err != nil {
 			if !errors.As(err, new(noSocket)) {
 				l.problem(err)
 			}
-			l.refuse(c)
+			l.refuse(c, from, dialled)
 			return
 		}
 		splice(c, up)
@@ -85,8 +98,8 @@ func (l *Lab) nameOf(ip netip.Addr) string {
 	return ip.String()
 }
 
-// enter connects to a listener of a machine's proxy as if from and to were the connection's ends.
-func (l *Lab) enter(m *evaluator.Machine, listener string, from, to netip.AddrPort) (*net.TCPConn, error) {
+// enter connects to a listener of a machine's proxy for a visit, as if to were the connection's other end.
+func (l *Lab) enter(m *evaluator.Machine, listener string, v visit, to netip.AddrPort) (*net.TCPConn, error) {
 	e, err := l.envoyOf(m)
 	if err != nil {
 		return nil, err
@@ -98,16 +111,18 @@ func (l *Lab) enter(m *evaluator.Machine, listener string, from, to netip.AddrPo
 	if !ok {
 		return nil, fmt.Errorf("listener %s of %s has no socket", listener, m.Name)
 	}
-	l.mutex.Lock()
-	l.visited = append(l.visited, visit{e, e.direction(listener) == "outbound"})
-	l.mutex.Unlock()
-	c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(at))
+	from := v.from
+	c, err := net.DialTCP("tcp", sender(from.Addr()), net.TCPAddrFromAddrPort(at))
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, noSocket{e.machine, e.direction(listener), listener}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", m.Name, err)
 	}
+	v.socket = addressOf(c.LocalAddr())
+	l.mutex.Lock()
+	l.visits = append(l.visits, v)
+	l.mutex.Unlock()
 	family := "TCP4"
 	if from.Addr().Is6() || to.Addr().Is6() {
 		family = "TCP6"
@@ -115,6 +130,16 @@ func (l *Lab) enter(m *evaluator.Machine, listener string, from, to netip.AddrPo
 	}
 	_, err = fmt.Fprintf(c, "PROXY %s %s %s %d %d\r\n", family, from.Addr(), to.Addr(), from.Port(), to.Port())
 	return c, err
+}
+
+// sender is the address to connect from: whom the first line names is the remote address for an Envoy, but the direct one
+// is the socket's. Listeners have sockets of IPv4, which none of IPv6 reaches.
+// Source: Envoy, source/common/network/socket_impl.h, directRemoteAddress.
+func sender(from netip.Addr) *net.TCPAddr {
+	if !from.Is4() {
+		return nil
+	}
+	return &net.TCPAddr{IP: from.AsSlice()}
 }
 
 // noSocket is an error for a listener that the proxy refused, or that waits for something.
@@ -132,9 +157,9 @@ func mapped(a netip.AddrPort) netip.AddrPort {
 }
 
 // refuse ends a connection that no one takes, and notes it: the sender has seen it open, and may have gone on.
-func (l *Lab) refuse(c *net.TCPConn) {
+func (l *Lab) refuse(c *net.TCPConn, from, to netip.AddrPort) {
 	l.mutex.Lock()
-	l.refused = true
+	l.refusals = append(l.refusals, visit{from: from, to: to})
 	l.mutex.Unlock()
 	refuse(c)
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -27,18 +28,20 @@ type Passage struct {
 	Chain            string
 	Host             string
 	Route, Cluster   string
-	// Upstream is the endpoint.
-	Upstream string
+	// Upstream is the endpoint, Sender the address from which a connection to it was made.
+	Upstream, Sender string
+	// Socket is the other end of the connection.
+	Socket string
 	// Peer is the identity that was verified.
 	Peer, PeerName, TLS, SNI                        string
 	UpstreamFailure, DownstreamFailure, Termination string
 }
 
 const (
-	// logTime is how long the proxies have for what they log.
-	logTime = 3 * time.Second
-	// quietTime is after how long a log is taken to say no more.
-	quietTime = 150 * time.Millisecond
+	// logTime is how long the proxies have for what they log: it is over only where something is wrong.
+	logTime = 20 * time.Second
+	// quietTime is how long a line may come after the one that says that its connection has ended.
+	quietTime = 300 * time.Millisecond
 )
 
 // logged are the lines that are new.
@@ -98,84 +101,112 @@ func (e *envoy) direction(listener string) string {
 	return "outbound"
 }
 
-// passed waits until each proxy that the request reached has logged it, and puts them in order: each names the endpoint
-// to which it sent it.
+// leadsTo reports whether a connection is the one that the proxy made. One that it could not make it does not name: then it
+// is known by both addresses.
+func (p *Passage) leadsTo(v visit) bool {
+	if p.Sender != "" {
+		return v.from.String() == p.Sender
+	}
+	return v.to.String() == p.Upstream && v.from.Addr() == p.Machine.Address
+}
+
+// passed waits until the proxies that the request reached have logged it, and puts them in order.
 func (l *Lab) passed() ([]Passage, error) {
 	var lines []Passage
-	last := time.Now()
-	for end := time.Now().Add(logTime); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	ended := map[string]time.Time{}
+	for end := time.Now().Add(logTime); ; time.Sleep(time.Millisecond) {
 		for _, e := range l.running() {
 			more, err := e.logged()
 			if err != nil {
 				return nil, err
 			}
-			if len(more) > 0 {
-				lines, last = append(lines, more...), time.Now()
+			lines = append(lines, more...)
+			for _, p := range more {
+				if p.By == "listener" {
+					ended[p.Socket] = time.Now()
+				}
 			}
 		}
-		if way, whole := l.order(lines); whole || time.Since(last) > quietTime && len(way) > 0 {
+		way, waits := l.follow(lines, ended)
+		if waits == "" {
 			return way, nil
 		}
-		if len(lines) == 0 && len(l.seenBy()) == 0 {
-			return nil, nil
+		if time.Now().After(end) {
+			return nil, fmt.Errorf("after %s %s", logTime, waits)
 		}
 	}
-	way, _ := l.order(lines)
-	return way, nil
 }
 
-func (l *Lab) seenBy() []visit {
+// follow goes the way of the request as far as it is known: a line tells the connection of which it is, and the one that
+// the proxy made. waits is what is still to come.
+func (l *Lab) follow(lines []Passage, ended map[string]time.Time) (way []Passage, waits string) {
 	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	return slices.Clone(l.visited)
-}
-
-// order follows the request from the first proxy; whole is set where nothing is missing. Where a Service's address, which
-// may stand for anyone, leads the connection on, the next proxy is any other that logged something.
-func (l *Lab) order(lines []Passage) (way []Passage, whole bool) {
-	visited := l.seenBy()
-	if len(visited) == 0 {
-		return nil, true
+	visits := slices.Clone(l.visits)
+	l.mutex.Unlock()
+	if len(visits) == 0 {
+		return nil, ""
 	}
-	left := slices.Clone(lines)
-	take := func(of func(Passage) bool) *Passage {
-		for _, by := range []string{"http", "tcp", "listener"} {
-			for i, p := range left {
-				if of(p) && p.By == by && (by != "listener" || p.Flags != "" || p.DownstreamFailure != "") {
-					left = slices.Delete(left, i, i+1)
-					return &p
-				}
-			}
-		}
-		return nil
-	}
-	at := func(m *evaluator.Machine, outbound bool) func(Passage) bool {
-		return func(p Passage) bool { return p.Machine.Proxy == m.Proxy && (p.Direction == "outbound") == outbound }
-	}
-	for next := at(visited[0].envoy.machine, visited[0].outbound); next != nil; {
-		p := take(next)
-		if p == nil {
-			return way, false
+	at := visits[0]
+	for visits = visits[1:]; ; {
+		last, over := ended[at.socket.String()]
+		over = over && time.Since(last) > quietTime
+		p := said(lines, at.socket.String(), over)
+		switch {
+		case p == nil && over:
+			return way, ""
+		case p == nil:
+			return way, fmt.Sprintf("a proxy has not logged the connection from %s to %s", at.from, at.to)
 		}
 		way = append(way, *p)
-		next = nil
 		to, err := netip.ParseAddrPort(p.Upstream)
-		if err != nil || p.Direction == "inbound" {
-			continue
+		if err != nil || p.Direction == "inbound" || strings.Contains(p.UpstreamFailure, "not_supplied") {
+			return way, ""
 		}
-		if backends, _, ok := l.world.Service(p.Machine.Address, to); ok {
-			for _, b := range backends {
-				if m := l.proxied(b); m != nil {
-					next = func(p Passage) bool { return p.Direction != "outbound" }
-				}
+		next := slices.IndexFunc(visits, p.leadsTo)
+		if next < 0 {
+			if l.isRefused(p) || !l.meets(p.Machine, to) {
+				return way, ""
 			}
-			continue
+			return way, fmt.Sprintf("%s has logged a connection to %s that did not come", p.Machine.Name, to)
 		}
-		if m := l.proxied(to); m != nil {
-			next = at(m, false)
+		at = visits[next]
+		visits = slices.Delete(visits, next, next+1) // each once, even where a proxy calls itself
+	}
+}
+
+// said is the line that tells most of a connection; nil where there is none yet. That of the listener tells of a connection that
+// came to no filter; of another only if nothing else does, which is known when it is over.
+func said(lines []Passage, socket string, over bool) *Passage {
+	for _, by := range []string{"http", "tcp", "listener"} {
+		for i, p := range lines {
+			if p.Socket != socket || p.By != by {
+				continue
+			}
+			refused := p.Details == "filter_chain_not_found" || p.DownstreamFailure != ""
+			if by != "listener" || refused || over && p.Flags != "" {
+				return &lines[i]
+			}
 		}
 	}
-	return way, true
+	return nil
+}
+
+func (l *Lab) isRefused(p *Passage) bool {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return slices.ContainsFunc(l.refusals, p.leadsTo)
+}
+
+// meets reports whether what a machine sends to an address reaches a proxy in any case.
+func (l *Lab) meets(m *evaluator.Machine, to netip.AddrPort) bool {
+	backends, _, ok := l.world.Service(m.Address, to)
+	if !ok {
+		backends, _, ok = l.world.NetworkGateway(to)
+	}
+	if !ok {
+		backends = []netip.AddrPort{to}
+	}
+	return len(backends) > 0 && !slices.ContainsFunc(backends, func(b netip.AddrPort) bool { return l.proxied(b) == nil })
 }
 
 // proxied is the machine whose proxy takes a connection to an address; nil where none does.

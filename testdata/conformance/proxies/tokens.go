@@ -43,6 +43,7 @@ func signed(text string, was map[string]string) (out string, expired bool, err e
 	if err != nil {
 		return "", false, err
 	}
+	whole := text
 	out = token.ReplaceAllStringFunc(text, func(old string) string {
 		parts := token.FindStringSubmatch(old)
 		var head struct{ Alg string }
@@ -52,6 +53,9 @@ func signed(text string, was map[string]string) (out string, expired bool, err e
 		}
 		if exp, ok := claims["exp"].(float64); ok && exp < float64(time.Now().Unix()) {
 			expired = true
+		}
+		if longer(whole, old) {
+			return old
 		}
 		text, _ := base64.RawURLEncoding.DecodeString(parts[1]) // decoded has done so
 		text = bytes.Replace(text, []byte(`"`+head.Alg+`"`), []byte(`"ES256"`), 1)
@@ -75,6 +79,12 @@ func signed(text string, was map[string]string) (out string, expired bool, err e
 		return made
 	})
 	return out, expired, err
+}
+
+// longer reports whether the token is a part of something with more sections, which is none.
+func longer(text, token string) bool {
+	before, after, _ := strings.Cut(text, token)
+	return strings.HasSuffix(before, ".") || strings.HasPrefix(after, ".")
 }
 
 func decoded(part string, into any) bool {
