@@ -179,9 +179,9 @@ var advice = map[Code]codeAdvice{
 		},
 	},
 	CodeFaultAbort: {
-		check: "Look for spec.http[].fault in the VirtualService, or in the one that delegates to it; it may be left over from a test. Its percentage decides how many requests it hits.",
+		check: "Look for spec.http[].fault in the VirtualService, or in the one that delegates to it; or for the EnvoyFilter that inserts a fault filter; it may be left over from a test. Its percentage decides how many requests it hits.",
 		rules: []resolve.RuleID{
-			resolve.RuleFaultAbort,
+			resolve.RuleFaultAbort, resolve.RuleHTTPFilterFault,
 		},
 	},
 	CodeCORSPreflight: {
