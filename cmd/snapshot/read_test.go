@@ -106,7 +106,7 @@ func collect(t *testing.T, p listedPackage, exports func(string) (io.ReadCloser,
 		}
 		files = append(files, file)
 	}
-	info := &types.Info{Selections: map[*ast.SelectorExpr]*types.Selection{}, Types: map[ast.Expr]types.TypeAndValue{}}
+	info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Selections: map[*ast.SelectorExpr]*types.Selection{}, Types: map[ast.Expr]types.TypeAndValue{}}
 	config := types.Config{Importer: importer.ForCompiler(fset, "gc", exports)}
 	if _, err := config.Check(p.ImportPath, fset, files, info); err != nil {
 		t.Fatal(err)
@@ -120,12 +120,54 @@ func collect(t *testing.T, p listedPackage, exports func(string) (io.ReadCloser,
 	}
 	for e := range info.Types {
 		call, ok := e.(*ast.CallExpr)
+		if ok {
+			handedOver(call, info, read)
+		}
 		if !ok || len(call.Args) != 1 || !info.Types[call.Fun].IsType() {
 			continue
 		}
 		from, to := apiType(info.Types[call.Args[0]].Type), apiType(info.Types[call.Fun].Type)
 		if from != "" && to != "" && from != to {
 			converted[[2]string{from, to}] = true
+		}
+	}
+}
+
+// handedOver adds the whole of an API type that a library's function takes: what it reads there is not seen. Copies read nothing.
+func handedOver(call *ast.CallExpr, info *types.Info, read fieldSet) {
+	selector, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return
+	}
+	f, ok := info.Uses[selector.Sel].(*types.Func)
+	if !ok || f.Signature().Recv() != nil || f.Pkg() == nil || strings.HasPrefix(f.Pkg().Path(), "github.com/mesh-trace/") || f.Signature().TypeParams().Len() > 0 {
+		return
+	}
+	for p := range f.Signature().Params().Variables() {
+		read.whole(p.Type(), map[string]bool{})
+	}
+}
+
+// whole adds all that an API type holds, but for the types that are added already.
+func (s fieldSet) whole(t types.Type, added map[string]bool) {
+	switch u := types.Unalias(t).(type) {
+	case *types.Pointer:
+		s.whole(u.Elem(), added)
+	case *types.Slice:
+		s.whole(u.Elem(), added)
+	case *types.Map:
+		s.whole(u.Elem(), added)
+	case *types.Named:
+		name, of := apiType(u), structOf(u)
+		if name == "" || of == nil || added[name] {
+			return
+		}
+		added[name] = true
+		for field := range of.Fields() {
+			if field.Exported() {
+				s.add(name, field.Name())
+				s.whole(field.Type(), added)
+			}
 		}
 	}
 }
