@@ -12,7 +12,7 @@ istio system kube kubernetes io k8s default svc cluster local ns sa spiffe publi
 istiod ingressgateway egressgateway ingress egress gateway gateways sidecar proxy router waypoint ztunnel internal
 http https http2 grpc grpcs web tcp tls udp mongo mysql redis h2c ws wss mtls hbone
 com org net info dev app www localhost
-networking security telemetry extensions discovery topology region zone subzone hostname service sidecar inject rev tag
+networking security telemetry extensions discovery topology region zone subzone hostname service sidecar inject injector object rev tag
 app version name namespace metadata type template templates hash pod true false enabled disabled auth claims header headers
 request response connection source destination remote ip principal principals audiences presenter key sni path method host port
 rules to from when notpaths get post put patch delete head options

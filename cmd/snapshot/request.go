@@ -128,6 +128,7 @@ func (r *requestReducer) token(request trace.Request) error {
 func (r *requestReducer) unsigned(q trace.Typed, token *resolve.Token) error {
 	q.Claims = nil
 	claims := maps.Clone(token.Claims)
+	bare := false // a header that names no algorithm
 	with := func(claims map[string]any, instead string) bool {
 		to := ""
 		if instead != "" {
@@ -135,9 +136,12 @@ func (r *requestReducer) unsigned(q trace.Typed, token *resolve.Token) error {
 		}
 		var err error
 		q.JWT, err = (&resolve.Token{Claims: claims}).Encode()
+		if _, payload, ok := strings.Cut(q.JWT, "."); ok && bare {
+			q.JWT = "e30." + payload
+		}
 		return err == nil && r.tryInstead(q, instead, to)
 	}
-	if !with(claims, "") {
+	if bare = !with(claims, ""); bare && !with(claims, "") {
 		return errors.New("the token can not be written as its claims: the trace would be another one")
 	}
 	for _, name := range slices.Sorted(maps.Keys(token.Claims)) {
