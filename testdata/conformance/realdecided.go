@@ -16,7 +16,7 @@ import (
 func opened(way []proxies.Passage) []proxies.Passage {
 	for i := range way {
 		if p := &way[i]; p.By == "tcp" && (p.TLS != "" && p.DownstreamFailure != "" || strings.HasPrefix(p.Termination, "rbac_access_denied")) {
-			p.Cluster, p.Upstream = "", ""
+			p.Cluster, p.Upstream, p.Peer = "", "", ""
 			return way[:i+1]
 		}
 	}

@@ -80,7 +80,7 @@ func (e *envoy) logged() ([]Passage, error) {
 		if p.Peer == "" {
 			p.Peer = p.PeerName
 		}
-		if p.DownstreamFailure != "" {
+		if p.By == "listener" && p.DownstreamFailure != "" {
 			p.Peer = "" // it was not verified
 		}
 		p.Direction = e.direction(p.Listener)
