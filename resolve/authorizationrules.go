@@ -24,7 +24,6 @@ const (
 	RuleAuthorizationNoAllowMatched RuleID = "authorizationpolicy/no-allow-matched"
 	RuleAuthorizationAnySource      RuleID = "authorizationpolicy/any-source"
 	RuleAuthorizationSplit          RuleID = "authorizationpolicy/from-or-to"
-	RuleAuthorizationUnasked        RuleID = "authorizationpolicy/nothing-behind"
 	RuleAuthorizationPathAsSent     RuleID = "authorizationpolicy/path-as-sent"
 	RuleAuthorizationDryRunDeny     RuleID = "authorizationpolicy/dry-run-deny"
 	RuleAuthorizationDryRunAllow    RuleID = "authorizationpolicy/dry-run-allow"
@@ -52,12 +51,6 @@ var authorizationPolicyRules = []Rule{
 		ID: RuleAuthorizationNone, Stage: StageAuthorizationPolicy, Source: "pilot/pkg/security/authz/builder/builder.go, New",
 		Says:     "Where no DENY and no ALLOW policy applies, everything is allowed.",
 		Template: "no DENY or ALLOW policy applies to %s: everything is allowed",
-	},
-	{
-		ID: RuleAuthorizationUnasked, Stage: StageAuthorizationPolicy,
-		Says:     "A gateway that forwards bytes closes a connection for which it has no cluster or endpoint before a policy is asked: that is done with the first byte.",
-		Template: "would deny; but the gateway chooses where to send when the connection is made, and asks policies with its first byte",
-		Source:   "Envoy, source/common/tcp_proxy/tcp_proxy.cc, onNewConnection; source/extensions/filters/network/rbac/rbac_filter.cc, onData",
 	},
 	{
 		ID: RuleAuthorizationOtherLabels, Stage: StageAuthorizationPolicy, Source: attachSource, Detail: true,

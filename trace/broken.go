@@ -97,6 +97,16 @@ func (p *path) seenBySender() (flag, details string) {
 	return "UC", closedByPeer
 }
 
+// certificateRefused is how it looks to the proxy that sends when its certificate, or that it has none, is refused. In TLS 1.3
+// the sender's handshake is done by then: one that forwards bytes has made the connection, which the other side closes.
+// Source: RFC 8446, 2 and 4.4.2; Envoy, source/common/tcp_proxy/tcp_proxy.cc, onUpstreamEvent.
+func (p *path) certificateRefused() (flag, details string) {
+	if p.stream {
+		return "UC", closedByPeer
+	}
+	return "UF", handshakeFailed
+}
+
 // refusedTLS are the details at a proxy whose TLS meets a program: one that speaks HTTP answers in plaintext.
 func (p *path) refusedTLS() string {
 	if p.speaksHTTP() {

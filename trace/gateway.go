@@ -235,7 +235,9 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		}
 		p.note(chain.L4.Steps...) // without its route there were no chain
 		p.note(w.snapshot.StatusOfRoutes(gw, tls.sni, "TLSRoute", "TCPRoute")...)
-		w.gatewayBytes(p, gw, connection, chain)
+		if w.filters(p, gw, connection, nil) {
+			w.gatewayStream(p, gw, chain)
+		}
 		return
 	}
 	if !p.speaksHTTP() {
@@ -369,8 +371,11 @@ func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivin
 		p.note(steps[:len(steps)-1]...)
 		last := steps[len(steps)-1]
 		code := CodeClientCertRequired
-		if last.Rule == resolve.RuleGatewayForeignCert {
+		switch {
+		case last.Rule == resolve.RuleGatewayForeignCert:
 			code = CodeServerCertRejected
+		case p.wrapper != nil:
+			flags, details = p.certificateRefused()
 		}
 		w.broken(p, code, flags, details, last)
 		return false

@@ -213,7 +213,8 @@ func (w *walk) inbound(p *path, a arrival) {
 		}
 		trusted, step := w.snapshot.TrustsPeer(hop.Peer)
 		if !trusted {
-			o := w.brokenOutcome(p, CodeUntrustedPeer, "UF", handshakeFailed)
+			flags, details := p.certificateRefused()
+			o := w.brokenOutcome(p, CodeUntrustedPeer, flags, details)
 			o.Hint = trust(hop.Peer, w.snapshot.Mesh.Ref)
 			w.endAt(p, o, step)
 			return
@@ -326,8 +327,11 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 	}
 	if a.tls.Mode != resolve.ClientPlaintext && step.Rule != resolve.RuleInboundChainNotHTTP {
 		flags, details = "UF", handshakeFailed
-		if result.Fate == resolve.InboundProtocolError {
+		switch result.Fate {
+		case resolve.InboundProtocolError:
 			details = answeredInPlaintext
+		case resolve.InboundHandshakeFailure:
+			flags, details = p.certificateRefused()
 		}
 	}
 	o := w.brokenOutcome(p, code, flags, details)

@@ -150,38 +150,6 @@ func (w *walk) toL4(p *path, r *router, route *resolve.L4Route) {
 	}
 }
 
-// gatewayBytes is a connection whose bytes a gateway forwards, if its policies let it. Envoy chooses the cluster when the connection
-// is made, and policies are asked with its first byte: without cluster or endpoint it is closed before.
-// Source: Envoy, source/common/tcp_proxy/tcp_proxy.cc, onNewConnection, establishUpstreamConnection;
-// source/extensions/filters/network/rbac/rbac_filter.cc, onData.
-func (w *walk) gatewayBytes(p *path, gw *resolve.Workload, c *resolve.Connection, chain *resolve.GatewayFilterChain) {
-	unread, before := p.fork(1), len(w.outcomes)
-	if w.filters(p, gw, c, nil) {
-		w.gatewayStream(p, gw, chain)
-		return
-	}
-	if w.survey != nil || len(w.outcomes) == before {
-		return
-	}
-	refused := slices.Clone(w.outcomes[before:])
-	w.outcomes = w.outcomes[:before]
-	unread.note(resolve.NewStep(resolve.RuleAuthorizationUnasked, resolve.Skipped, refused[0].By))
-	w.gatewayStream(unread, gw, chain)
-	closed := slices.DeleteFunc(w.outcomes[before:], func(o finished) bool {
-		return len(o.hops) > len(p.hops) || o.ResponseFlags != "NC" && o.ResponseFlags != "UH"
-	})
-	w.outcomes = w.outcomes[:before+len(closed)]
-	left := p.share
-	for _, o := range closed {
-		left -= o.share
-	}
-	for _, o := range refused {
-		if o.share *= left / p.share; o.share > 1e-9 {
-			w.outcomes = append(w.outcomes, o)
-		}
-	}
-}
-
 // gatewayStream is a connection that a gateway forwards as bytes.
 func (w *walk) gatewayStream(p *path, gw *resolve.Workload, chain *resolve.GatewayFilterChain) {
 	scope, _ := w.snapshot.Scope(gw)

@@ -66,7 +66,7 @@ func (k *walk) connection(p *path, v *visit) {
 	if !k.handshake(p, v, chain) {
 		return
 	}
-	for i, f := range chain.GetFilters() {
+	for _, f := range chain.GetFilters() {
 		switch f.GetName() {
 		case "envoy.filters.network.rbac":
 			rules := &networkrbac.RBAC{}
@@ -77,9 +77,7 @@ func (k *walk) connection(p *path, v *visit) {
 			about := facts{visit: v, source: p.peer, remote: p.peer}
 			v.shadow(f.GetName(), rules.GetShadowRules(), rules.GetShadowRulesStatPrefix(), about)
 			if ok, details := allowed(rules.GetRules(), about); !ok {
-				if k.unread(p, v, chain.GetFilters()[i+1:]); p.share > 1e-9 {
-					k.denied(p, details)
-				}
+				k.denied(p, details)
 				return
 			}
 		case "envoy.filters.network.ext_authz":
@@ -139,26 +137,6 @@ func (k *walk) connection(p *path, v *visit) {
 	k.broken(p, Reset, closed, "no filter of the chain ends the connection")
 }
 
-// unread takes off the path the share whose cluster is missing or empty: a TCP proxy looks when the connection is made, and RBAC
-// with its first byte.
-// Source: https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/network/rbac/v3/rbac.proto, EnforcementType.
-func (k *walk) unread(p *path, v *visit, filters []*listener.Filter) {
-	for _, f := range filters {
-		t, ok := unpack(f.GetTypedConfig(), &tcp.TcpProxy{})
-		if !ok || v.inbound {
-			continue
-		}
-		ahead := &walk{world: k.world}
-		ahead.tcpProxy(p.fork(1), v, t)
-		for _, o := range ahead.outcomes {
-			if (o.Flag == "NC" || o.Flag == "UH") && len(o.Hops) == len(p.hops) {
-				k.outcomes = append(k.outcomes, o)
-				p.share -= o.Share
-			}
-		}
-	}
-}
-
 // denied is a connection that the RBAC network filter closes.
 func (k *walk) denied(p *path, details string) {
 	o := Outcome{Decision: Denied, Details: details}
@@ -196,14 +174,14 @@ func (k *walk) handshake(p *path, v *visit, chain *listener.FilterChain) bool {
 		k.broken(p, Reset, noHandshake, "server certificate is not the mesh's")
 		return false
 	case ctx.GetRequireClientCertificate().GetValue() && hello.Identity == "":
-		k.broken(p, Reset, noHandshake, "client certificate required")
+		k.broken(p, Reset, noCertificate, "client certificate required")
 		return false
 	case asksOfMesh(ctx.GetCommonTlsContext()) && hello.Identity != "" && !hello.Mesh && !strings.HasPrefix(hello.Identity, "spiffe://"):
-		k.broken(p, Reset, noHandshake, "client certificate is not the mesh's")
+		k.broken(p, Reset, noCertificate, "client certificate is not the mesh's")
 		return false
 	}
 	if names := alternativeNames(ctx.GetCommonTlsContext()); len(names) > 0 && hello.Identity != "" && !accepts(names, hello.Identity) {
-		k.broken(p, Reset, noHandshake, "client certificate has none of the names")
+		k.broken(p, Reset, noCertificate, "client certificate has none of the names")
 		return false
 	}
 	v.tls, v.terminated, v.sni = true, true, strings.ToLower(hello.SNI)

@@ -15,6 +15,8 @@ const (
 	noChain failure = iota
 	// noHandshake: one of the parties does not go on with the TLS handshake.
 	noHandshake
+	// noCertificate: the receiver refuses the sender's certificate, or that it has none.
+	noCertificate
 	// notHTTP: the receiver reads HTTP and gets something else.
 	notHTTP
 	// closed: the receiver closes the connection for another reason.
@@ -49,6 +51,9 @@ func (k *walk) broken(p *path, d Decision, f failure, why string) {
 		o.Flag, o.Details = "NR", "filter_chain_not_found"
 	case p.tunnel && !p.wrapped():
 		o = p.failed(o, "UC", "connection_termination")
+	case f == noCertificate && p.stream && p.wrapped():
+		// TLS 1.3: the sender's handshake is done when its certificate is looked at (RFC 8446, 2).
+		o = p.failed(o, "UC", "connection_termination")
 	case f == refused, f == notSupplied, p.wrapped() && f != closed:
 		// The sender's handshake does not finish: for it the connection never was made.
 		o = p.failed(o, "UF", "remote_connection_failure"+transport(f))
@@ -69,7 +74,7 @@ func transport(f failure) string {
 		return "|TLS_error:_Secret_is_not_supplied_by_SDS"
 	case notHTTP:
 		return "|TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end"
-	case noChain, noHandshake, closed, refused, loop:
+	case noChain, noHandshake, noCertificate, closed, refused, loop:
 	}
 	return ""
 }

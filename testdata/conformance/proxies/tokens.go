@@ -55,6 +55,7 @@ func signed(text string, was map[string]string) (out string, expired bool, err e
 			expired = true
 		}
 		if longer(whole, old) {
+			err = Unaskable{"a token with more sections before or behind it: signed anew it may be another"}
 			return old
 		}
 		text, _ := base64.RawURLEncoding.DecodeString(parts[1]) // decoded has done so
