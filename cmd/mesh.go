@@ -23,6 +23,8 @@ type meshOptions struct {
 	filenames []string
 	recursive bool
 	kustomize string
+	// remotes are the remote clusters' manifests, as ID=PATH.
+	remotes []string
 	// overlays are laid over what was read; overlay is what they hold, once it was read.
 	overlays         []string
 	overlayKustomize string
@@ -155,7 +157,7 @@ func (o *meshOptions) settle(in *resolve.Input) error {
 func (o *meshOptions) read(ctx context.Context, namespace string) (resolve.Input, error) {
 	if o.offline {
 		return o.deps.Manifests(load.ManifestOptions{
-			Paths: o.filenames, Recursive: o.recursive, Kustomize: o.kustomize,
+			Paths: o.filenames, Recursive: o.recursive, Kustomize: o.kustomize, Remotes: o.remoteManifests(),
 			Stdin: o.streams.In, DefaultNamespace: namespace, Defer: true,
 		})
 	}

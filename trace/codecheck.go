@@ -33,8 +33,9 @@ var advice = map[Code]codeAdvice{
 		},
 	},
 	CodeNameNotFound: {
-		check: "Look the name up in the pod (kubectl exec … -- getent hosts NAME). A short name means the caller's own namespace: write name.namespace. A ServiceEntry's host without a DNS record needs DNS capture.",
+		check: "Look the name up in the pod (kubectl exec … -- getent hosts NAME). A short name means the caller's own namespace: write name.namespace. A ServiceEntry's host without a DNS record needs DNS capture; a Service that only another cluster of the mesh has needs it, too, or a Service of its name in the caller's cluster.",
 		rules: []resolve.RuleID{
+			resolve.RuleDNSElsewhere,
 			resolve.RuleDNSNoEndpoints,
 			resolve.RuleDNSNoServiceThere,
 			resolve.RuleDNSNotFound,

@@ -29,6 +29,9 @@ func (p *path) noteNetworks(steps []resolve.Step) {
 func (w *walk) toNetwork(p *path, gw *resolve.NetworkGateway, tls resolve.ClientTLS) {
 	p.dest.TargetPort = gw.Port
 	if gw.Service != nil {
+		if back := w.enterCluster(p, gw.Service.Ref.Cluster); back != nil {
+			defer back()
+		}
 		if w.turnsBack(p, gw) {
 			return
 		}
