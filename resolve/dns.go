@@ -26,6 +26,7 @@ const (
 	RuleDNSLocalhost      RuleID = "dns/localhost"
 	RuleDNSElsewhere      RuleID = "dns/service-of-other-cluster"
 	RuleDNSCaptureRemote  RuleID = "dns/proxy-other-cluster"
+	RuleDNSCaptureAll     RuleID = "dns/proxy-headless-of-clusters"
 )
 
 var dnsRules = []Rule{
@@ -108,7 +109,7 @@ var dnsRules = []Rule{
 	{
 		ID: RuleDNSElsewhere, Stage: StageDNS,
 		Says:     "Cluster DNS knows the Services of its own cluster. A name that only another cluster of the mesh has as a Service does not resolve, unless the sidecar answers DNS queries; a Service of the name in the client's cluster, without any pods, is enough.",
-		Template: "cluster %s, where the client is, has no Service %s: its DNS does not know %s, and the request never leaves the application. %s %s; with DNS capture (ISTIO_META_DNS_CAPTURE) the sidecar would answer%s",
+		Template: "cluster %s, where the client is, has no Service %s: its DNS does not know %s, and the request never leaves the application. %s %s; with DNS capture (ISTIO_META_DNS_CAPTURE) the sidecar would answer",
 		Source:   "Kubernetes, DNS for Services and Pods; pkg/dns/server/name_table.go, BuildNameTable",
 	},
 	{
@@ -116,6 +117,12 @@ var dnsRules = []Rule{
 		Says:     "With DNS capture the sidecar answers for a Service that only another cluster of the mesh has, with the address it has there.",
 		Template: "DNS capture is on: the sidecar resolves %s to %s, which Service %s has in cluster %s",
 		Source:   "pilot/pkg/model/service.go, GetAllAddressesForProxy; pkg/dns/server/name_table.go, BuildNameTable",
+	},
+	{
+		ID: RuleDNSCaptureAll, Stage: StageDNS,
+		Says:     "With DNS capture the name of a headless Service stands for its pods in all clusters of the mesh that are on the client's network (ENABLE_MULTICLUSTER_HEADLESS). Which of them the application dials is not followed across clusters.",
+		Template: "DNS capture is on: the sidecar resolves %s to the pods of headless Service %s on the client's network, in clusters %s; which one is dialled is not known here",
+		Source:   "pkg/dns/server/name_table.go, BuildNameTable",
 	},
 	{
 		ID: RuleDNSCaptureBy, Stage: StageDNS, Detail: true,
@@ -169,7 +176,8 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 	}
 	if svc, pod := s.lookupKube(name, w.Namespace); svc != nil {
 		out.Pod = pod
-		return s.resolveKube(out, w, svc, host)
+		found, steps := s.resolveKube(out, w, svc, host)
+		return found, append(s.headlessOfAll(sc, found.Service, host), steps...)
 	}
 	if svc := s.lookupElsewhere(name, w.Namespace); svc != nil {
 		return s.resolveElsewhere(out, sc, svc, host)
@@ -245,6 +253,22 @@ func (s *Snapshot) lookupElsewhere(name, namespace string) *Service {
 	return nil
 }
 
+// headlessOfAll tells that the sidecar answers for a headless Service with pods of several clusters.
+func (s *Snapshot) headlessOfAll(sc *Scope, svc *Service, host string) []Step {
+	if sc == nil || !sc.captured || svc == nil || !svc.Headless() || !s.several() {
+		return nil
+	}
+	having := s.havingService(svc)
+	if len(having) == 1 && !svc.Elsewhere {
+		return nil
+	}
+	var ids []string
+	for _, m := range having {
+		ids = append(ids, m.ClusterID())
+	}
+	return []Step{NewStep(RuleDNSCaptureAll, Warned, svc.Ref, host, svc.Namespace+"/"+svc.Name, strings.Join(ids, ", "))}
+}
+
 // resolveElsewhere is rule 4.
 func (s *Snapshot) resolveElsewhere(out Resolved, sc *Scope, svc *Service, host string) (Resolved, []Step) {
 	var having []string
@@ -257,15 +281,16 @@ func (s *Snapshot) resolveElsewhere(out Resolved, sc *Scope, svc *Service, host 
 		out.Service, out.Address = svc, svc.Addresses[0]
 		return out, []Step{NewStep(RuleDNSCaptureRemote, Matched, svc.Ref, host, out.Address, plain, s.Member(svc.Ref.Cluster).ClusterID())}
 	}
-	verb, note := "has it", ""
+	if known {
+		out.Found = false
+		return out, s.headlessOfAll(sc, svc, host)
+	}
+	verb := "has it"
 	if len(having) > 1 {
 		verb = "have it"
 	}
-	if known {
-		note = ", but for a headless Service"
-	}
 	out.Found = false
-	return out, []Step{NewStep(RuleDNSElsewhere, None, svc.Ref, s.ClusterID(), plain, host, strings.Join(having, ", "), verb, note)}
+	return out, []Step{NewStep(RuleDNSElsewhere, None, svc.Ref, s.ClusterID(), plain, host, strings.Join(having, ", "), verb)}
 }
 
 func (s *Snapshot) resolveKube(out Resolved, w *Workload, svc *Service, host string) (Resolved, []Step) {

@@ -16,7 +16,7 @@ import (
 //  1. istiod reads each cluster for which its namespace has a Secret with the label istio/multiCluster: "true". The annotation
 //     networking.istio.io/cluster names the cluster, else its name after istio-remote-secret-, as istioctl writes it. What the Secret
 //     holds is not read. On a live cluster Secrets are not listed, so that these are known of manifests alone.
-//  2. MeshNetworks name clusters, too (fromRegistry).
+//  2. MeshNetworks name clusters, too (fromRegistry), and so does the command line, of clusters that then could not be read.
 //  3. Hosts that are local to their cluster have the endpoints of the client's cluster: the mesh config's serviceSettings say so, and by
 //     default those of kube-system, kubernetes.default, and istiod itself. So has a Service with internalTrafficPolicy Local.
 //
@@ -30,6 +30,7 @@ const (
 	RuleClusterEndpoints RuleID = "multicluster/endpoints"
 	RuleClusterDiffers   RuleID = "multicluster/service-differs"
 	RuleClusterOwnIstiod RuleID = "multicluster/istiod-of-its-own"
+	RuleClusterAddress   RuleID = "multicluster/address-elsewhere"
 )
 
 var meshClusterRules = []Rule{
@@ -58,6 +59,12 @@ var meshClusterRules = []Rule{
 		Source:   "pilot/pkg/serviceregistry/aggregate/controller.go, mergeService",
 	},
 	{
+		ID: RuleClusterAddress, Stage: StageLoadBalance,
+		Says:     "The ClusterIP of a Service leads to its pods in its own cluster alone. A connection to it that no sidecar takes in another cluster is not followed any further.",
+		Template: "%s is the address of %s in another cluster: no proxy takes the connection, and nothing in this cluster has the address",
+		Source:   "Kubernetes, Virtual IPs and Service Proxies",
+	},
+	{
 		ID: RuleClusterOwnIstiod, Stage: StageLoadBalance,
 		Says:     "A remote cluster that runs an istiod of its own has its proxies configured by that one, with the configuration of its own cluster. That is taken to be the same as the first cluster's.",
 		Template: "cluster %s has an istiod of its own (%s), which configures its proxies by its own cluster's configuration: taken to be the same as that of cluster %s",
@@ -83,6 +90,9 @@ func (s *Snapshot) otherClusters() map[string]Ref {
 		if _, ok := out[name]; !ok && name != "" && name != own {
 			out[name] = ref
 		}
+	}
+	for _, r := range s.unread {
+		add(r.Cluster, Ref{Kind: "Cluster", Name: r.Cluster})
 	}
 	for _, secret := range s.Secrets {
 		if secret.Labels[multiClusterLabel] != "true" || secret.Namespace != s.istiodNamespace() {
@@ -162,6 +172,9 @@ func (s *Snapshot) differing(svc *Service) []Step {
 		var words []string
 		for _, p := range of.Ports {
 			words = append(words, strings.TrimSpace(p.Name+" "+strconv.Itoa(p.Number)))
+		}
+		if of.Headless() {
+			words = append(words, "headless")
 		}
 		return strings.Join(words, ", ")
 	}

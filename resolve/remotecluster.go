@@ -33,6 +33,8 @@ const ClusterAnnotation = "mesh-trace/cluster"
 type Remote struct {
 	// Cluster is its id.
 	Cluster string
+	// Unread is why nothing of it could be read; empty where something was.
+	Unread string
 	// Deferred is what runs in it, as far as it is not among Resources; nil where it all is. Its objects are marked by [SetCluster].
 	Deferred Deferred
 }
@@ -108,10 +110,14 @@ func (s *Snapshot) join(remotes []*remoteResources) {
 	s.Gaps = slices.DeleteFunc(slices.Clone(s.Gaps), func(g Gap) bool { return g.Cluster != "" })
 	members := []*Snapshot{s}
 	for _, r := range remotes {
+		if r.Unread != "" {
+			s.unread = append(s.unread, r.Remote)
+			continue
+		}
 		members = append(members, s.viewOf(r))
 	}
 	for _, m := range members {
-		m.members = members
+		m.members, m.unread = members, s.unread
 	}
 }
 
@@ -299,6 +305,9 @@ func (s *Snapshot) ownServices() []*Service {
 	}
 	return out
 }
+
+// OwnService is the Kubernetes Service as this cluster has it; nil where it has none of that name.
+func (s *Snapshot) OwnService(svc *Service) *Service { return s.own(svc) }
 
 // own is the Kubernetes Service as this cluster has it; nil where it has none of that name.
 func (s *Snapshot) own(svc *Service) *Service {

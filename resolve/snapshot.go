@@ -106,6 +106,8 @@ type Snapshot struct {
 	cluster string
 	// members are the views of all clusters of the mesh, the first before the remote ones by their ids; nil for one alone.
 	members []*Snapshot
+	// unread are remote clusters that are known and could not be read.
+	unread []Remote
 	// bundles are the versions of the Gateway API's CRDs, by the name of the CRD; see kubecrd.go.
 	bundles      map[string]string
 	origins      map[Ref]Origin

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -140,6 +141,9 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 	}
 	dialled, steps := w.resolveName(client, scope)
 	p.note(steps...)
+	if slices.ContainsFunc(steps, func(s resolve.Step) bool { return s.Rule == resolve.RuleDNSCaptureAll }) {
+		p.lower(Undetermined)
+	}
 	w.asked.dials(dialled.Dialled)
 	if dialled.Service == nil || dialled.Service.Registry != resolve.RegistryKubernetes {
 		w.unnamed(p, resolve.StageDNS, w.request.Host, client)
