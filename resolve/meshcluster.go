@@ -31,6 +31,8 @@ const (
 	RuleClusterDiffers   RuleID = "multicluster/service-differs"
 	RuleClusterOwnIstiod RuleID = "multicluster/istiod-of-its-own"
 	RuleClusterAddress   RuleID = "multicluster/address-elsewhere"
+	RuleClusterZtunnel   RuleID = "multicluster/ztunnel"
+	RuleClusterScopes    RuleID = "multicluster/ambient-networks"
 )
 
 var meshClusterRules = []Rule{
@@ -57,6 +59,18 @@ var meshClusterRules = []Rule{
 		Says:     "Of a Service that is not the same in all clusters, what the first one says counts for clients: its ports, protocols and exportTo. Endpoints of the others join where a port has the same name.",
 		Template: "Service %s has other ports in cluster %s (%s): clients go by those of cluster %s (%s), and ports join by name",
 		Source:   "pilot/pkg/serviceregistry/aggregate/controller.go, mergeService",
+	},
+	{
+		ID: RuleClusterZtunnel, Stage: StageLoadBalance,
+		Says:     "A ztunnel is told of the workloads of its own cluster alone, unless AMBIENT_ENABLE_MULTI_NETWORK is on.",
+		Template: "the ztunnels of cluster %s are told of it alone, without AMBIENT_ENABLE_MULTI_NETWORK: %d of %s in other clusters do not count",
+		Source:   "pilot/pkg/serviceregistry/ambient/ambientindex.go, New",
+	},
+	{
+		ID: RuleClusterScopes, Stage: StageLoadBalance,
+		Says:     "With AMBIENT_ENABLE_MULTI_NETWORK the scope of a Service decides whether endpoints of other clusters count, for sidecars as for ztunnels, and gateways between networks are reached by HBONE. That is not modelled.",
+		Template: "AMBIENT_ENABLE_MULTI_NETWORK is on: whether endpoints of %s in other clusters than %s count is not modelled",
+		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, populateAmbientServiceInfo; pilot/pkg/features/ambient.go",
 	},
 	{
 		ID: RuleClusterAddress, Stage: StageLoadBalance,
@@ -153,6 +167,9 @@ func (s *Snapshot) ofClusters(svc *Service, eps []*Endpoint) ([]*Endpoint, []Ste
 	for _, e := range eps {
 		counts[e.Cluster] += e.Count
 	}
+	if f := s.feature(featureAmbientNetworks); f.on && slices.ContainsFunc(eps, func(e *Endpoint) bool { return e.Cluster != id }) {
+		steps = append(steps, NewStep(RuleClusterScopes, Warned, f.ref.At("spec.template.spec.containers"), svc.Hostname, id))
+	}
 	steps = append(steps, s.differing(svc)...)
 	for _, m := range s.havingService(svc) {
 		own := len(counts) == 1 && m.ClusterID() == id
@@ -161,6 +178,23 @@ func (s *Snapshot) ofClusters(svc *Service, eps []*Endpoint) ([]*Endpoint, []Ste
 		}
 	}
 	return eps, steps
+}
+
+// ofZtunnel keeps the endpoints of this cluster: istiod tells ztunnels of no other, unless AMBIENT_ENABLE_MULTI_NETWORK is on.
+func (s *Snapshot) ofZtunnel(svc *Service, eps []*Endpoint) ([]*Endpoint, []Step) {
+	if !s.several() {
+		return eps, nil
+	}
+	id := s.ClusterID()
+	kept := slices.DeleteFunc(slices.Clone(eps), func(e *Endpoint) bool { return e.Cluster != id })
+	f := s.feature(featureAmbientNetworks)
+	switch {
+	case len(kept) == len(eps):
+		return eps, nil
+	case f.on:
+		return kept, []Step{NewStep(RuleClusterScopes, Warned, f.ref.At("spec.template.spec.containers"), svc.Hostname, id)}
+	}
+	return kept, []Step{NewStep(RuleClusterZtunnel, f.verdict(), svc.Ref, id, podCount(eps)-podCount(kept), svc.Hostname)}
 }
 
 // differing tells of clusters whose Service has other ports.
