@@ -32,6 +32,7 @@ const (
 	RuleClusterOwnIstiod RuleID = "multicluster/istiod-of-its-own"
 	RuleClusterAddress   RuleID = "multicluster/address-elsewhere"
 	RuleClusterZtunnel   RuleID = "multicluster/ztunnel"
+	RuleClusterService   RuleID = "multicluster/has-service"
 	RuleClusterScopes    RuleID = "multicluster/ambient-networks"
 )
 
@@ -65,6 +66,12 @@ var meshClusterRules = []Rule{
 		Says:     "A ztunnel is told of the workloads of its own cluster alone, unless AMBIENT_ENABLE_MULTI_NETWORK is on.",
 		Template: "the ztunnels of cluster %s are told of it alone, without AMBIENT_ENABLE_MULTI_NETWORK: %d of %s in other clusters do not count",
 		Source:   "pilot/pkg/serviceregistry/ambient/ambientindex.go, New",
+	},
+	{
+		ID: RuleClusterService, Stage: StageLoadBalance, Detail: true,
+		Says:     "A Service of one name and namespace in several clusters is one, to istiod.",
+		Template: "%s is a Service of cluster %s, too",
+		Source:   "pilot/pkg/serviceregistry/aggregate/controller.go, Services",
 	},
 	{
 		ID: RuleClusterScopes, Stage: StageLoadBalance,
@@ -187,14 +194,18 @@ func (s *Snapshot) ofZtunnel(svc *Service, eps []*Endpoint) ([]*Endpoint, []Step
 	}
 	id := s.ClusterID()
 	kept := slices.DeleteFunc(slices.Clone(eps), func(e *Endpoint) bool { return e.Cluster != id })
-	f := s.feature(featureAmbientNetworks)
-	switch {
-	case len(kept) == len(eps):
+	if len(kept) == len(eps) {
 		return eps, nil
-	case f.on:
-		return kept, []Step{NewStep(RuleClusterScopes, Warned, f.ref.At("spec.template.spec.containers"), svc.Hostname, id)}
 	}
-	return kept, []Step{NewStep(RuleClusterZtunnel, f.verdict(), svc.Ref, id, podCount(eps)-podCount(kept), svc.Hostname)}
+	f := s.feature(featureAmbientNetworks)
+	steps := append(f.told(), Behind(svc, slices.DeleteFunc(slices.Clone(eps), func(e *Endpoint) bool { return e.Cluster == id }))...)
+	for _, m := range s.havingService(svc) {
+		steps = append(steps, NewStep(RuleClusterService, Applied, m.service.Ref, svc.Hostname, m.ClusterID()))
+	}
+	if f.on {
+		return kept, append(steps, NewStep(RuleClusterScopes, Warned, f.ref.At("spec.template.spec.containers"), svc.Hostname, id))
+	}
+	return kept, append(steps, NewStep(RuleClusterZtunnel, f.verdict(), svc.Ref, id, podCount(eps)-podCount(kept), svc.Hostname))
 }
 
 // differing tells of clusters whose Service has other ports.
