@@ -21,6 +21,8 @@ type Deps struct {
 	// Manifests reads files, Cluster an API server, MeshConfig one file.
 	Manifests func(load.ManifestOptions) (resolve.Input, error)
 	Cluster   func(context.Context, *rest.Config, load.ClusterOptions) (resolve.Input, error)
+	// Remote reads the API server of a remote cluster of the mesh.
+	Remote func(context.Context, *rest.Config, load.RemoteOptions) (load.RemoteCluster, error)
 	// Overlay reads what is laid over either.
 	Overlay func(load.ManifestOptions) (*load.Overlay, error)
 	// Watch is Cluster again and again.
@@ -45,6 +47,7 @@ func join() Deps {
 	return Deps{
 		Manifests: load.Manifests,
 		Cluster:   load.Cluster,
+		Remote:    load.Remote,
 		Overlay:   load.ReadOverlay,
 		Watch: func(ctx context.Context, config *rest.Config, opts load.ClusterOptions) (Watcher, error) {
 			return load.NewWatch(ctx, config, opts)

@@ -105,6 +105,9 @@ func (o *meshOptions) InputAndOverlaid(ctx context.Context) (plain, overlaid res
 		return plain, overlaid, err
 	}
 	plain.Deferred = load.Remembered(plain.Deferred)
+	for i, r := range plain.Remotes {
+		plain.Remotes[i].Deferred = load.Remembered(r.Deferred)
+	}
 	overlaid = plain
 	return plain, overlaid, o.settle(&overlaid)
 }
@@ -121,6 +124,7 @@ func (o *meshOptions) sourceFlags(overlaid bool) []string {
 	}
 	add("-f", o.filenames...)
 	add("-k", o.kustomize)
+	add("--remote", o.remotes...)
 	if overlaid {
 		add("--overlay", o.overlays...)
 	}
@@ -129,6 +133,7 @@ func (o *meshOptions) sourceFlags(overlaid bool) []string {
 	}
 	if !o.offline {
 		add("--context", *o.config.Context)
+		add("--remote-context", o.remoteContexts...)
 	}
 	add("--mesh-config", o.meshConfig)
 	add("--mesh-networks", o.meshNetworks)

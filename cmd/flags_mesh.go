@@ -23,6 +23,9 @@ type meshFlags struct {
 	recursive bool
 	kustomize string
 	overlays  []string
+	remotes   []string
+	// remoteContexts are those of the kubeconfig that lead to remote clusters.
+	remoteContexts []string
 	// written tells a flag that is empty from one that is not given.
 	written func(flag string) bool
 
@@ -47,6 +50,7 @@ func (f *meshFlags) addMeshFlags(c *cobra.Command) {
 	f.files.AddFlags(fs)
 	f.written = fs.Changed
 	fs.StringArrayVar(&f.overlays, "overlay", nil, "What if these manifests (file, directory or stdin) were applied over the cluster, or over -f; repeatable. Each object replaces the one of its name, whole; annotation "+load.DeleteAnnotation+": \"true\" removes it.")
+	fs.StringArrayVar(&f.remotes, "remote", nil, "A remote cluster of the mesh, as ID=FILE or ID=DIRECTORY, besides -f; repeatable. Of it the Services and what runs there count, as istiod reads them. --from ID:NAMESPACE/KIND/NAME is a client there.")
 	fs.StringVarP(&f.istioNamespace, "istio-namespace", "i", "", "The namespace of istiod (default: the one in which istiod runs, else istio-system).")
 	fs.StringVar(&f.revision, "revision", "", "The control plane revision whose mesh config and resources count.")
 	fs.StringVar(&f.meshConfig, "mesh-config", "", "A MeshConfig file (YAML), in place of the ConfigMap of istiod.")
@@ -58,6 +62,7 @@ func (f *meshFlags) addMeshFlags(c *cobra.Command) {
 func (f *meshFlags) addClusterFlags(c *cobra.Command) {
 	fs := c.Flags()
 	f.config.AddFlags(fs)
+	fs.StringArrayVar(&f.remoteContexts, "remote-context", nil, "A remote cluster of the mesh, by its context in the kubeconfig, as CONTEXT or ID=CONTEXT (default: the id that the cluster itself tells); repeatable.")
 	fs.Lookup("namespace").Usage = "The namespace in which a short host is resolved and a source without a namespace lives."
 	fs.IntVarP(&f.verbosity, "v", "v", 0, "The log level of the Kubernetes client, on stderr.")
 }
@@ -69,7 +74,7 @@ func (f *meshFlags) ToOptions(streams genericiooptions.IOStreams, build Build, d
 		offline:   len(f.filenames) > 0 || f.kustomize != "",
 		filenames: f.filenames, recursive: f.recursive, kustomize: f.kustomize, overlays: f.overlays,
 		istioNamespace: f.istioNamespace, revision: f.revision, meshConfig: f.meshConfig, meshNetworks: f.meshNetworks,
-		verbosity: f.verbosity, streams: streams, build: build, deps: deps,
+		verbosity: f.verbosity, remotes: f.remotes, remoteContexts: f.remoteContexts, streams: streams, build: build, deps: deps,
 	}
 	for _, flag := range []string{"filename", "kustomize"} {
 		// A shell variable that is not set must not turn a trace of files into one of a cluster.
@@ -92,7 +97,7 @@ func (o *meshOptions) Validate() error {
 	switch {
 	case o.kustomize != "" && (len(o.filenames) > 0 || o.recursive):
 		return usagef("--kustomize (-k) can not be used together with --filename (-f) or --recursive (-R)")
-	case o.recursive && len(o.filenames)+len(o.overlays) == 0:
+	case o.recursive && len(o.filenames)+len(o.overlays)+len(o.remotes) == 0:
 		return usagef("--recursive (-R) needs a directory in --filename (-f)")
 	case o.verbosity < 0:
 		return usagef("--v %d: expected a level from 0", o.verbosity)
@@ -102,6 +107,9 @@ func (o *meshOptions) Validate() error {
 		return usagef("--istio-namespace %q: expected the name of a namespace, such as istio-system", o.istioNamespace)
 	case *o.config.Namespace != "" && !isNamespace(*o.config.Namespace):
 		return usagef("--namespace %q: expected the name of a namespace, such as default", *o.config.Namespace)
+	}
+	if err := o.validateRemotes(); err != nil {
+		return err
 	}
 	if slices.Contains(o.filenames, "-") && slices.Contains(o.overlays, "-") {
 		return usagef("- is given to both --filename (-f) and --overlay; stdin can be read once")

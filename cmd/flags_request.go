@@ -39,7 +39,7 @@ func (f *requestFlags) addContent(c *cobra.Command) {
 func (f *requestFlags) addSource(c *cobra.Command) {
 	fs, t := c.Flags(), &f.typed
 	fs.StringVar(&t.From, "from", "", "Who sends it: [NAMESPACE/]KIND/NAME (KIND one of "+strings.Join(trace.SourceKinds(), ", ")+
-		"), a pod's name, or external for a client outside the cluster. Without it: external where a gateway serves the host, else some workload with a sidecar in the current namespace.")
+		"), a pod's name, or external for a client outside the cluster; CLUSTER: before it names one of several clusters (--remote). Without it: external where a gateway serves the host, else some workload with a sidecar in the current namespace.")
 	fs.StringVar(&t.Gateway, "gateway", "", "The gateway an external request enters by, as [NAMESPACE/]NAME, where several could be.")
 }
 

@@ -23,6 +23,10 @@ type meshOptions struct {
 	filenames []string
 	recursive bool
 	kustomize string
+	// remotes are the remote clusters' manifests, as ID=PATH.
+	remotes []string
+	// remoteContexts are those of remote clusters, as CONTEXT or ID=CONTEXT.
+	remoteContexts []string
 	// overlays are laid over what was read; overlay is what they hold, once it was read.
 	overlays         []string
 	overlayKustomize string
@@ -108,6 +112,9 @@ func (o *meshOptions) layOver(in *resolve.Input) error {
 
 // Watch reads the resources of a cluster whenever they have changed.
 func (o *meshOptions) Watch(ctx context.Context) (Watcher, error) {
+	if len(o.remoteContexts) > 0 {
+		return nil, usagef("--watch can not be used together with --remote-context")
+	}
 	namespace, err := o.Namespace()
 	if err != nil {
 		return nil, err
@@ -155,7 +162,7 @@ func (o *meshOptions) settle(in *resolve.Input) error {
 func (o *meshOptions) read(ctx context.Context, namespace string) (resolve.Input, error) {
 	if o.offline {
 		return o.deps.Manifests(load.ManifestOptions{
-			Paths: o.filenames, Recursive: o.recursive, Kustomize: o.kustomize,
+			Paths: o.filenames, Recursive: o.recursive, Kustomize: o.kustomize, Remotes: o.remoteManifests(),
 			Stdin: o.streams.In, DefaultNamespace: namespace, Defer: true,
 		})
 	}
@@ -163,7 +170,12 @@ func (o *meshOptions) read(ctx context.Context, namespace string) (resolve.Input
 	if err != nil {
 		return resolve.Input{}, err
 	}
-	return o.deps.Cluster(ctx, config, opts)
+	in, err := o.deps.Cluster(ctx, config, opts)
+	if err != nil {
+		return in, err
+	}
+	err = o.joinRemotes(ctx, &in, opts)
+	return in, err
 }
 
 // cluster is the cluster to read, and what of it.

@@ -33,7 +33,7 @@ func TestObjectsOfScenariosAreExplained(t *testing.T) {
 		for _, o := range got.Outcomes {
 			if by := o.By; slices.Contains(explain.Kinds(), by.Kind) && by.Kind != "Service" {
 				decided++
-				e, err := explain.Object(s, by.Kind, by.Namespace, by.Name)
+				e, err := explain.Object(s.Member(by.Cluster), by.Kind, by.Namespace, by.Name)
 				if err != nil || e.Object == by.Object() && saysNothing(e) && notAsked[name] == "" {
 					t.Errorf("%s: %s decides (%s), and is said to decide nothing, and not why: %v", c.name, by, o.Reason, err)
 				}
@@ -52,7 +52,7 @@ func TestObjectsOfScenariosAreExplained(t *testing.T) {
 			}
 			var texts []string
 			for _, snapshot := range []*resolve.Snapshot{s, again} {
-				e, err := explain.Object(snapshot, r.GroupKind.Kind, r.Object.GetNamespace(), r.Object.GetName())
+				e, err := explain.Object(snapshot.Member(resolve.ClusterOf(r.Object)), r.GroupKind.Kind, r.Object.GetNamespace(), r.Object.GetName())
 				if err != nil {
 					t.Fatalf("%s: %s %s: %v", c.name, r.GroupKind, r.Object.GetName(), err)
 				}

@@ -148,7 +148,7 @@ func TestUncitedResourcesDoNotMatter(t *testing.T) {
 		}
 		cited := citedBy(whole)
 		for i, r := range c.input.Resources {
-			ref := resolve.Ref{Group: r.GroupKind.Group, Kind: r.GroupKind.Kind, Namespace: r.Object.GetNamespace(), Name: r.Object.GetName()}
+			ref := resolve.Ref{Group: r.GroupKind.Group, Cluster: resolve.ClusterOf(r.Object), Kind: r.GroupKind.Kind, Namespace: r.Object.GetNamespace(), Name: r.Object.GetName()}
 			if cited[ref] {
 				continue
 			}

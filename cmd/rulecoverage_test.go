@@ -54,7 +54,6 @@ var withoutScenario = map[resolve.RuleID]string{
 	"destinationrule/workload-selector-private": tableOnly,
 	"destinationrule/workload-selector-unknown": tableOnly,
 	"endpoint/fqdn-slice":                       tableOnly,
-	"endpoint/node-unknown":                     tableOnly,
 	"endpoint/not-an-ip":                        tableOnly,
 	"endpoint/pod-missing":                      tableOnly,
 	"endpoint/workloadentry-health":             tableOnly,

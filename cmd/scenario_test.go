@@ -22,7 +22,8 @@ var update = flag.Bool("update", false, "rewrite the want sections of the scenar
 // A scenario is one txtar file under testdata/scenarios: prose, the command
 // lines (-- requests --, one a line, without the program's name and -f), the
 // manifests, and what each command prints (-- want --). mesh-config.yaml, where
-// there is one, is the mesh config, and mesh-networks.yaml the networks of the mesh.
+// there is one, is the mesh config, mesh-networks.yaml the networks of the mesh, and remote-west.yaml what the remote
+// cluster west has.
 type scenario struct {
 	path     string
 	archive  *txtar.Archive
@@ -133,6 +134,10 @@ func (s *scenario) write(t testing.TB, dir string, files map[string]string) []st
 		case "mesh-networks.yaml":
 			flags = append(flags, "--mesh-networks", path)
 		default:
+			if id, remote := strings.CutPrefix(strings.TrimSuffix(name, ".yaml"), "remote-"); remote {
+				flags = append(flags, "--remote", id+"="+path)
+				continue
+			}
 			flags = append(flags, "-f", path)
 		}
 	}

@@ -23,6 +23,10 @@ import (
 // Backends is rule 1.
 func (s *Snapshot) Backends(client *Workload, svc *Service, port Port) ([]*Endpoint, []Step) {
 	set := &instanceSet{}
+	svc, port = s.ownPort(svc, port)
+	if svc == nil {
+		return nil, nil
+	}
 	s.kubernetesInstances(set, svc, port)
 	s.endpointGaps(set, svc)
 	eps, steps := healthyOf(set.endpoints), set.steps
@@ -32,6 +36,18 @@ func (s *Snapshot) Backends(client *Workload, svc *Service, port Port) ([]*Endpo
 		steps = append(steps, more...)
 	}
 	return s.counted(svc, port, eps, steps)
+}
+
+// ownPort is the Service as this cluster has it, with the port of that number.
+func (s *Snapshot) ownPort(svc *Service, port Port) (*Service, Port) {
+	own := s.own(svc)
+	if own == nil || own == svc {
+		return own, port
+	}
+	if p, ok := own.PortByNumber(port.Number); ok {
+		port = p
+	}
+	return own, port
 }
 
 // counted ends the steps with how many endpoints there are.
@@ -47,6 +63,9 @@ func (s *Snapshot) counted(svc *Service, port Port, eps []*Endpoint, steps []Ste
 // the port that the application dials. hostname is empty for the Service's own name.
 func (s *Snapshot) NamedEndpoints(svc *Service, hostname string, port int) []*Endpoint {
 	set := &instanceSet{}
+	if svc = s.own(svc); svc == nil {
+		return nil
+	}
 	slices := s.endpointsIn(svc.Namespace).slices[svc.Name]
 	for _, slice := range slices {
 		s.namedInSlice(set, slice, hostname, port)

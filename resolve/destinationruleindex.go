@@ -155,7 +155,7 @@ func indexDestinationRules(s *Snapshot) *destinationRuleIndex {
 		written:        map[string][]*destinationRuleSource{},
 		services:       make(map[destinationKey]bool, len(s.KubeServices)),
 	}
-	for _, svc := range s.KubeServices {
+	for _, svc := range s.kubeServices() {
 		ix.services[destinationKey{svc.Namespace, svc.Name}] = true
 	}
 	sources := make([]*destinationRuleSource, 0, len(s.DestinationRules))

@@ -24,6 +24,9 @@ const (
 	RuleDNSNoEndpoints    RuleID = "dns/headless-empty"
 	RuleDNSOtherSpace     RuleID = "dns/other-namespace"
 	RuleDNSLocalhost      RuleID = "dns/localhost"
+	RuleDNSElsewhere      RuleID = "dns/service-of-other-cluster"
+	RuleDNSCaptureRemote  RuleID = "dns/proxy-other-cluster"
+	RuleDNSCaptureAll     RuleID = "dns/proxy-headless-of-clusters"
 )
 
 var dnsRules = []Rule{
@@ -104,6 +107,24 @@ var dnsRules = []Rule{
 		Source:   "pkg/dns/server/name_table.go, BuildNameTable",
 	},
 	{
+		ID: RuleDNSElsewhere, Stage: StageDNS,
+		Says:     "Cluster DNS knows the Services of its own cluster. A name that only another cluster of the mesh has as a Service does not resolve, unless the sidecar answers DNS queries; a Service of the name in the client's cluster, without any pods, is enough.",
+		Template: "cluster %s, where the client is, has no Service %s: its DNS does not know %s, and the request never leaves the application. %s %s; with DNS capture (ISTIO_META_DNS_CAPTURE) the sidecar would answer",
+		Source:   "Kubernetes, DNS for Services and Pods; pkg/dns/server/name_table.go, BuildNameTable",
+	},
+	{
+		ID: RuleDNSCaptureRemote, Stage: StageDNS,
+		Says:     "With DNS capture the sidecar answers for a Service that only another cluster of the mesh has, with the address it has there.",
+		Template: "DNS capture is on: the sidecar resolves %s to %s, which Service %s has in cluster %s",
+		Source:   "pilot/pkg/model/service.go, GetAllAddressesForProxy; pkg/dns/server/name_table.go, BuildNameTable",
+	},
+	{
+		ID: RuleDNSCaptureAll, Stage: StageDNS,
+		Says:     "With DNS capture the name of a headless Service stands for its pods in all clusters of the mesh that are on the client's network (ENABLE_MULTICLUSTER_HEADLESS). Which of them the application dials is not followed across clusters.",
+		Template: "DNS capture is on: the sidecar resolves %s to the pods of headless Service %s on the client's network, in clusters %s; which one is dialled is not known here",
+		Source:   "pkg/dns/server/name_table.go, BuildNameTable",
+	},
+	{
 		ID: RuleDNSCaptureBy, Stage: StageDNS, Detail: true,
 		Says:     "A ProxyConfig can turn DNS capture on and off for its namespace, or the pods that it selects.",
 		Template: "ISTIO_META_DNS_CAPTURE: DNS capture is %s for this proxy",
@@ -126,8 +147,9 @@ type Resolved struct {
 //  2. localhost is the pod.
 //  3. The name with the pod's search domains (NAMESPACE.svc.DOMAIN, svc.DOMAIN, DOMAIN),
 //     then as it is.
-//  4. A name in the cluster's domain, or a single label, that is no Service does not resolve.
-//  5. Everything else is outside the cluster and taken to resolve.
+//  4. A Service that only other clusters have is known to the sidecar alone, where it answers DNS queries.
+//  5. A name in the cluster's domain, or a single label, that is no Service does not resolve.
+//  6. Everything else is outside the cluster and taken to resolve.
 //
 // Source: Kubernetes, DNS for Services and Pods; pkg/dns/server/name_table.go for DNS capture.
 func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (Resolved, []Step) {
@@ -154,7 +176,11 @@ func (s *Snapshot) ResolveName(w *Workload, sc *Scope, host string, port int) (R
 	}
 	if svc, pod := s.lookupKube(name, w.Namespace); svc != nil {
 		out.Pod = pod
-		return s.resolveKube(out, w, svc, host)
+		found, steps := s.resolveKube(out, w, svc, host)
+		return found, append(s.headlessOfAll(sc, found.Service, host), steps...)
+	}
+	if svc := s.lookupElsewhere(name, w.Namespace); svc != nil {
+		return s.resolveElsewhere(out, sc, svc, host)
 	}
 	if svc := entryFor(sc, name); svc != nil {
 		return resolveEntry(out, sc, svc, s.Mesh, name)
@@ -196,20 +222,75 @@ func (s *Snapshot) lookupKube(name, namespace string) (svc *Service, pod string)
 	for _, suffix := range []string{"." + namespace + ".svc." + s.Mesh.Domain, ".svc." + s.Mesh.Domain, "." + s.Mesh.Domain, ""} {
 		full := name + suffix
 		for _, svc := range s.ServicesForHost(full) {
-			if svc.Registry == RegistryKubernetes {
+			if svc.Registry == RegistryKubernetes && !svc.Elsewhere {
 				return svc, ""
 			}
 		}
 		// pod-0.NAME.NAMESPACE.svc is one endpoint of a headless Service.
 		if first, parent, ok := strings.Cut(full, "."); ok && inClusterDomain(full, s.Mesh.Domain) {
 			for _, svc := range s.ServicesForHost(parent) {
-				if svc.Headless() {
+				if svc.Headless() && !svc.Elsewhere {
 					return svc, first
 				}
 			}
 		}
 	}
 	return nil, ""
+}
+
+// lookupElsewhere finds the Service of another cluster that the name means.
+func (s *Snapshot) lookupElsewhere(name, namespace string) *Service {
+	if !s.several() {
+		return nil
+	}
+	for _, suffix := range []string{"." + namespace + ".svc." + s.Mesh.Domain, ".svc." + s.Mesh.Domain, "." + s.Mesh.Domain, ""} {
+		for _, svc := range s.ServicesForHost(name + suffix) {
+			if svc.Elsewhere {
+				return svc
+			}
+		}
+	}
+	return nil
+}
+
+// headlessOfAll tells that the sidecar answers for a headless Service with pods of several clusters.
+func (s *Snapshot) headlessOfAll(sc *Scope, svc *Service, host string) []Step {
+	if sc == nil || !sc.captured || svc == nil || !svc.Headless() || !s.several() {
+		return nil
+	}
+	having := s.havingService(svc)
+	if len(having) == 1 && !svc.Elsewhere {
+		return nil
+	}
+	var ids []string
+	for _, m := range having {
+		ids = append(ids, m.ClusterID())
+	}
+	return []Step{NewStep(RuleDNSCaptureAll, Warned, svc.Ref, host, svc.Namespace+"/"+svc.Name, strings.Join(ids, ", "))}
+}
+
+// resolveElsewhere is rule 4.
+func (s *Snapshot) resolveElsewhere(out Resolved, sc *Scope, svc *Service, host string) (Resolved, []Step) {
+	var having []string
+	for _, m := range s.havingService(svc) {
+		having = append(having, m.ClusterID())
+	}
+	plain := svc.Namespace + "/" + svc.Name
+	known := sc != nil && sc.captured && sc.byHost[svc.Hostname] != nil
+	if known && len(svc.Addresses) > 0 {
+		out.Service, out.Address = svc, svc.Addresses[0]
+		return out, []Step{NewStep(RuleDNSCaptureRemote, Matched, svc.Ref, host, out.Address, plain, s.Member(svc.Ref.Cluster).ClusterID())}
+	}
+	if known {
+		out.Found = false
+		return out, s.headlessOfAll(sc, svc, host)
+	}
+	verb := "has it"
+	if len(having) > 1 {
+		verb = "have it"
+	}
+	out.Found = false
+	return out, []Step{NewStep(RuleDNSElsewhere, None, svc.Ref, s.ClusterID(), plain, host, strings.Join(having, ", "), verb)}
 }
 
 func (s *Snapshot) resolveKube(out Resolved, w *Workload, svc *Service, host string) (Resolved, []Step) {
@@ -228,6 +309,10 @@ func (s *Snapshot) resolveKube(out Resolved, w *Workload, svc *Service, host str
 		svc, out.Pod = next, pod
 	}
 	out.Service = svc
+	here := svc
+	if own := s.own(svc); own != nil {
+		here = own // its address is what DNS has
+	}
 	if svc.Headless() {
 		if len(s.NamedEndpoints(svc, out.Pod, out.Port)) == 0 {
 			if others := s.NamedEndpoints(svc, "", out.Port); out.Pod != "" && len(others) > 0 {
@@ -240,12 +325,12 @@ func (s *Snapshot) resolveKube(out Resolved, w *Workload, svc *Service, host str
 			}
 		}
 		out.Headless = true
-		return out, append(steps, NewStep(RuleDNSHeadless, Matched, svc.Ref, host, svc.Ref.QualifiedName()))
+		return out, append(steps, NewStep(RuleDNSHeadless, Matched, here.Ref, host, here.Ref.QualifiedName()))
 	}
 	if len(svc.Addresses) > 0 {
 		out.Address = svc.Addresses[0]
 	}
-	return out, append(steps, NewStep(RuleDNSService, Matched, svc.Ref, host, svc.Ref.QualifiedName(), out.Address))
+	return out, append(steps, NewStep(RuleDNSService, Matched, here.Ref, host, here.Ref.QualifiedName(), out.Address))
 }
 
 // resolveHidden is the name of a Service that istiod does not know: DNS has its ClusterIP all the same.

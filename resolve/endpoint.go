@@ -203,7 +203,8 @@ const (
 // sends to them, unhealthy ones included. They are shared between traces: do
 // not change them.
 //
-//  1. What istiod knows for the host, namespace and port: see instances.
+//  1. What istiod knows for the host, namespace and port: see instances; of a host that is local to its cluster those of the
+//     client's.
 //  2. A sidecar keeps the dialled address and port where the service's resolution
 //     is Passthrough: the ServiceEntry's own host for resolution NONE, the pod with the
 //     service port for a headless Service.
@@ -221,6 +222,8 @@ func (s *Snapshot) Endpoints(client *Workload, svc *Service, port Port) ([]*Endp
 	// 1. The instances.
 	eps, steps := s.instances(svc, port)
 	steps = steps[:len(steps):len(steps)]
+	eps, whose := s.ofClusters(svc, eps)
+	steps = append(steps, whose...)
 
 	// 2. As dialled.
 	if svc.Resolution == Passthrough && s.clusterType(client, svc) == ClusterOriginalDst {

@@ -58,20 +58,48 @@ func (s *Snapshot) pool(set *instanceSet, svc *Service, wanted func(name string,
 	}
 	own := &instanceSet{}
 	if kube != nil && kube.Registry == RegistryKubernetes && kube.Resolution != Alias {
-		for _, p := range kube.Ports {
-			if !wanted(p.Name, 0) && kube.Labels[semanticsLabel] != semanticsInference {
-				continue
-			}
-			if svc != kube {
-				own.say(NewStep(RuleEndpointPooled, Applied, kube.Ref, svc.Ref.Object().String(), p.Name))
-			}
-			s.kubernetesInstances(own, kube, p)     // 2.
-			s.selectedWorkloadEntries(own, kube, p) // 3.
+		for _, m := range s.havingService(kube) {
+			m.poolOwn(own, svc, m.service, wanted)
 		}
 	}
 	set.steps = append(set.steps, own.steps...)
 	s.serviceEntryInstances(set, svc, wanted) // 1.
 	set.endpoints = append(set.endpoints, own.endpoints...)
+}
+
+// poolOwn is rules 2 and 3, of the Service as one cluster has it.
+func (s *Snapshot) poolOwn(own *instanceSet, svc, kube *Service, wanted func(name string, number int) bool) {
+	before := len(own.endpoints)
+	for _, p := range kube.Ports {
+		if !wanted(p.Name, 0) && kube.Labels[semanticsLabel] != semanticsInference {
+			continue
+		}
+		if svc.Registry != RegistryKubernetes {
+			own.say(NewStep(RuleEndpointPooled, Applied, kube.Ref, svc.Ref.Object().String(), p.Name))
+		}
+		s.kubernetesInstances(own, kube, p)     // 2.
+		s.selectedWorkloadEntries(own, kube, p) // 3.
+	}
+	s.mark(own.endpoints[before:])
+}
+
+// markRest marks those that no cluster is told of.
+func (s *Snapshot) markRest(eps []*Endpoint) {
+	for i, e := range eps {
+		if e.Cluster == "" {
+			s.mark(eps[i : i+1])
+		}
+	}
+}
+
+// mark tells of endpoints which cluster has them, where there are several.
+func (s *Snapshot) mark(eps []*Endpoint) {
+	if !s.several() {
+		return
+	}
+	for _, e := range eps {
+		e.Cluster = s.ClusterID()
+	}
 }
 
 // indexed are the endpoints of a port number, as clusters that resolve DNS have them and as istiod looks at those of
@@ -122,15 +150,17 @@ func (s *Snapshot) endpointGaps(set *instanceSet, svc *Service) {
 	said := func(rule RuleID) bool {
 		return slices.ContainsFunc(set.steps, func(step Step) bool { return step.Rule == rule })
 	}
-	if svc.Registry == RegistryKubernetes && !said(RuleEndpointSlicesMissing) {
-		set.steps = append(set.steps, s.gapSteps(StageLoadBalance, endpointSliceKind, svc.Namespace)...)
-	}
-	if len(svc.Selector) == 0 {
-		return
-	}
-	set.steps = append(set.steps, s.gapSteps(StageLoadBalance, workloadEntryKind, svc.Namespace)...)
-	if svc.Registry != RegistryKubernetes {
-		set.steps = append(set.steps, s.gapSteps(StageLoadBalance, podKind, svc.Namespace)...)
+	for _, m := range s.clusters() {
+		if svc.Registry == RegistryKubernetes && !said(RuleEndpointSlicesMissing) {
+			set.steps = append(set.steps, m.gapSteps(StageLoadBalance, endpointSliceKind, svc.Namespace)...)
+		}
+		if len(svc.Selector) == 0 {
+			continue
+		}
+		set.steps = append(set.steps, m.gapSteps(StageLoadBalance, workloadEntryKind, svc.Namespace)...)
+		if svc.Registry != RegistryKubernetes {
+			set.steps = append(set.steps, m.gapSteps(StageLoadBalance, podKind, svc.Namespace)...)
+		}
 	}
 }
 

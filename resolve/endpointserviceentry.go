@@ -28,6 +28,7 @@ func (s *Snapshot) serviceEntryInstances(set *instanceSet, svc *Service, wanted 
 		for _, at := range se.Spec.GetPorts() {
 			own := &instanceSet{}
 			s.instancesOf(own, svc, se, at)
+			s.first().markRest(own.endpoints)
 			if se.Spec.GetResolution() == api.ServiceEntry_DNS_ROUND_ROBIN { // 1.
 				own.keepFirst(!numbers[at.GetNumber()])
 			} else if set.repeats { // 2.
@@ -51,7 +52,11 @@ func (s *Snapshot) instancesOf(set *instanceSet, svc *Service, se *networking.Se
 	ref := refOf(istioNetworking, "ServiceEntry", se)
 	switch {
 	case se.Spec.GetWorkloadSelector() != nil:
-		s.selectedByServiceEntry(set, se, at)
+		for _, m := range s.clusters() {
+			before := len(set.endpoints)
+			m.selectedByServiceEntry(set, se, at)
+			m.mark(set.endpoints[before:])
+		}
 	case len(se.Spec.GetEndpoints()) > 0:
 		for i, we := range se.Spec.GetEndpoints() {
 			s.addInline(set, se, we, ref.At(pathIndex("spec.endpoints", i)), at)

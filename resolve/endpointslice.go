@@ -16,7 +16,7 @@ var (
 	workloadEntryKind = schema.GroupKind{Group: istioNetworking, Kind: "WorkloadEntry"}
 )
 
-// kubernetesInstances adds the endpoints of a Kubernetes Service.
+// kubernetesInstances adds the endpoints of a Kubernetes Service, as the cluster itself has it.
 //
 //  1. EndpointSlices labelled for the Service decide; type FQDN is ignored. Workloads that an overlay adds to a cluster
 //     are yet to be written into them.
@@ -214,7 +214,7 @@ func workloadRef(w *Workload) Ref {
 	if w.Pod == "" {
 		return w.Owner
 	}
-	return Ref{Kind: "Pod", Namespace: w.Namespace, Name: w.Pod}
+	return Ref{Kind: "Pod", Cluster: w.Owner.Cluster, Namespace: w.Namespace, Name: w.Pod}
 }
 
 func firstAddress(w *Workload) string {

@@ -39,6 +39,7 @@ const (
 	featureInference       = "ENABLE_GATEWAY_API_INFERENCE_EXTENSION"
 	featureAlphaGatewayAPI = "PILOT_ENABLE_ALPHA_GATEWAY_API"
 	featureAmbient         = "PILOT_ENABLE_AMBIENT"
+	featureAmbientNetworks = "AMBIENT_ENABLE_MULTI_NETWORK"
 	featureIngressWaypoint = "ENABLE_INGRESS_WAYPOINT_ROUTING"
 	featurePreferHBONE     = "PILOT_PREFER_SENDING_HBONE"
 	featureSendHBONE       = "PILOT_ENABLE_SENDING_HBONE"
@@ -54,7 +55,7 @@ var onByDefault = []string{featureIngressWaypoint, featureSendHBONE}
 // IstiodSwitches are the variables of istiod that a trace asks for.
 var IstiodSwitches = []string{
 	featureInference, featureAlphaGatewayAPI, featureAmbient, featureIngressWaypoint, featurePreferHBONE, featureSendHBONE,
-	featureZtunnelDryRun, featureAllowWaypoint, featureLayeredWaypoint, featureWildcardTLS, clusterIDVariable,
+	featureZtunnelDryRun, featureAmbientNetworks, featureAllowWaypoint, featureLayeredWaypoint, featureWildcardTLS, clusterIDVariable,
 	featureTrustBundle, variableExternalCA, variableSignerDomain, variableSigner,
 }
 

@@ -77,7 +77,7 @@ func (s *Snapshot) FindWorkload(kind, namespace, name string) ([]*Workload, erro
 	if !ok {
 		return nil, &UnknownKindError{Kind: kind, Known: sourceKindNames()}
 	}
-	ref := Ref{Group: k.group, Kind: k.kind, Namespace: namespace, Name: name}
+	ref := Ref{Group: k.group, Cluster: s.cluster, Kind: k.kind, Namespace: namespace, Name: name}
 	var found []*Workload
 	switch k.kind {
 	case "Pod":
@@ -196,7 +196,7 @@ func (s *Snapshot) notFound(k sourceKind, ref Ref) error {
 		for _, w := range s.WorkloadsIn(namespace) {
 			add(w.Owner)
 			if w.Pod != "" {
-				add(Ref{Kind: "Pod", Namespace: w.Namespace, Name: w.Pod})
+				add(workloadRef(w))
 			}
 		}
 		for _, t := range s.RunningIn(namespace).templates() {

@@ -144,11 +144,11 @@ func stepsOf(stage Stage, gaps []Gap) []Step {
 }
 
 func (g Gap) ref() Ref {
-	return Ref{Group: g.GroupKind.Group, Kind: g.GroupKind.Kind, Namespace: g.Namespace, Name: g.Name}
+	return Ref{Group: g.GroupKind.Group, Cluster: g.Cluster, Kind: g.GroupKind.Kind, Namespace: g.Namespace, Name: g.Name}
 }
 
 func sameGap(a, b Gap) bool {
-	return a.GroupKind == b.GroupKind && a.Namespace == b.Namespace && a.Name == b.Name && a.Reason == b.Reason && a.Detail == b.Detail &&
+	return a.GroupKind == b.GroupKind && a.Namespace == b.Namespace && a.Name == b.Name && a.Cluster == b.Cluster && a.Reason == b.Reason && a.Detail == b.Detail &&
 		slices.Equal(a.Except, b.Except)
 }
 
@@ -159,9 +159,17 @@ func (g Gap) subject() string {
 	case g.Name != "":
 		return g.ref().String()
 	case g.Namespace != "":
-		return "kind " + kind + " in namespace " + g.Namespace
+		return "kind " + kind + " in namespace " + g.Namespace + g.inCluster()
 	case len(g.Except) > 0:
 		return "kind " + kind + " outside of " + strings.Join(slices.Sorted(slices.Values(g.Except)), ", ")
 	}
-	return "kind " + kind
+	return "kind " + kind + g.inCluster()
+}
+
+// inCluster is the remote cluster, for a sentence.
+func (g Gap) inCluster() string {
+	if g.Cluster == "" {
+		return ""
+	}
+	return " of cluster " + g.Cluster
 }

@@ -140,7 +140,7 @@ const defaultRevision = "default"
 // webhookAsked follows the namespace and object selectors that Istio installs, in the order of the table above.
 func (s *Snapshot) webhookAsked(t PodTemplate) webhookCall {
 	ns, known := s.Namespaces[t.Namespace]
-	nsRef := Ref{Kind: "Namespace", Name: t.Namespace}
+	nsRef := Ref{Kind: "Namespace", Cluster: s.cluster, Name: t.Namespace}
 	labels := map[string]string{}
 	if known {
 		maps.Copy(labels, ns.Labels)
@@ -175,7 +175,7 @@ func (s *Snapshot) unknownNamespace(t PodTemplate) webhookCall {
 	}
 	templated := t.Annotations[annotationTemplates] != ""
 	if templated || s.hasMesh() && t.Namespace != s.Mesh.GetRootNamespace() {
-		return webhookCall{yes: true, assumed: true, revision: defaultRevision, step: NewStep(RuleInjectionAssumed, Warned, Ref{Kind: "Namespace", Name: t.Namespace}, t.Namespace, where)}
+		return webhookCall{yes: true, assumed: true, revision: defaultRevision, step: NewStep(RuleInjectionAssumed, Warned, Ref{Kind: "Namespace", Cluster: s.cluster, Name: t.Namespace}, t.Namespace, where)}
 	}
 	return webhookCall{step: NewStep(RuleInjectionUnknownNamespace, None, t.Ref, t.Namespace, where)}
 }
@@ -198,7 +198,7 @@ func (s *Snapshot) notInjected(t PodTemplate, why Step) Injection {
 	case mode == modeAmbient:
 		return Injection{Dataplane: DataplaneAmbient, Step: NewStep(RuleInjectionAmbient, Applied, t.field("metadata.labels["+labelDataplaneMode+"]"), "pod")}
 	case s.Namespaces[t.Namespace] != nil && s.Namespaces[t.Namespace].Labels[labelDataplaneMode] == modeAmbient:
-		ref := Ref{Kind: "Namespace", Name: t.Namespace, Field: "metadata.labels[" + labelDataplaneMode + "]"}
+		ref := Ref{Kind: "Namespace", Cluster: s.cluster, Name: t.Namespace, Field: "metadata.labels[" + labelDataplaneMode + "]"}
 		return Injection{Dataplane: DataplaneAmbient, Step: NewStep(RuleInjectionAmbient, Applied, ref, "namespace "+t.Namespace)}
 	}
 	return Injection{Dataplane: DataplaneNone, Step: why}

@@ -35,15 +35,20 @@ type Gap struct {
 	// Except are the namespaces that were read all the same, where the gap is the whole kind.
 	Except []string
 	// Name is set where the gap is one object.
-	Name   string
-	Reason GapReason
+	Name string
+	// Cluster is the remote cluster that could not be read; empty for the one whose configuration istiod reads.
+	Cluster string
+	Reason  GapReason
 	// Detail is the error in one line.
 	Detail string
 }
 
 // Input is what a loader hands over: all resources, the mesh config, and what could not be read.
 type Input struct {
+	// Resources are those of all clusters; [SetCluster] marks those of a remote one.
 	Resources []Sourced
+	// Remotes are what else is known of remote clusters. A cluster of which there are Resources needs none.
+	Remotes []Remote
 	// Deferred is what runs in the mesh, as far as it is not among Resources; nil where it all is.
 	Deferred Deferred
 	// Secret asks a cluster for one Secret, when a trace needs it; nil for manifests.

@@ -74,7 +74,11 @@ func clusterIPs(svc *corev1.Service) []Address {
 		}
 	}
 	if len(out) == 0 {
-		out = append(out, Address{Symbol: "clusterIP-of-" + svc.Name + "." + svc.Namespace})
+		symbol := "clusterIP-of-" + svc.Name + "." + svc.Namespace
+		if id := ClusterOf(svc); id != "" {
+			symbol += "-in-" + id
+		}
+		out = append(out, Address{Symbol: symbol})
 	}
 	return out
 }

@@ -271,7 +271,7 @@ var (
 // Source: pilot/pkg/model/service.go, GetTrafficDistribution.
 func (s *Snapshot) trafficDistribution(svc *Service) (priority []string, name string) {
 	spec, annotation := "", s.serviceAnnotations(svc)[trafficDistributionAnnotation]
-	if o := s.index.endpoints().services[destinationKey{svc.Namespace, svc.Name}]; o != nil && svc.Registry == RegistryKubernetes && o.Spec.TrafficDistribution != nil {
+	if o := s.serviceObject(svc); o != nil && o.Spec.TrafficDistribution != nil {
 		spec = *o.Spec.TrafficDistribution
 	}
 	switch spec {
@@ -281,7 +281,7 @@ func (s *Snapshot) trafficDistribution(svc *Service) (priority []string, name st
 		return sameNode, "trafficDistribution " + spec
 	}
 	if annotation == "" {
-		if ns := s.Namespaces[svc.Namespace]; ns != nil {
+		if ns := s.Member(svc.Ref.Cluster).Namespaces[svc.Namespace]; ns != nil {
 			annotation = ns.Annotations[trafficDistributionAnnotation]
 		}
 	}
@@ -298,7 +298,7 @@ func (s *Snapshot) trafficDistribution(svc *Service) (priority []string, name st
 func (s *Snapshot) serviceAnnotations(svc *Service) map[string]string {
 	ix := s.index.endpoints()
 	if svc.Registry == RegistryKubernetes {
-		if o := ix.services[destinationKey{svc.Namespace, svc.Name}]; o != nil {
+		if o := s.serviceObject(svc); o != nil {
 			return o.Annotations
 		}
 		return nil

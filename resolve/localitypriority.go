@@ -104,7 +104,7 @@ func (b *balancer) localities() []Step {
 			return
 		}
 		told[w.NodeName] = true
-		steps = append(steps, NewStep(RuleLocalityNode, Applied, Ref{Kind: "Node", Name: w.NodeName}, w.NodeName, localityText(w.Locality)))
+		steps = append(steps, NewStep(RuleLocalityNode, Applied, Ref{Kind: "Node", Cluster: w.Owner.Cluster, Name: w.NodeName}, w.NodeName, localityText(w.Locality)))
 	}
 	tell(b.client)
 	for _, e := range b.eps {

@@ -3,29 +3,37 @@ package resolve
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Clusters of the mesh that were not read. istiod joins the endpoints that all of them have behind a Service of one name and
-// namespace; a trace has those of the one that was read.
+// Whose endpoints are behind a Service of several clusters. istiod joins the endpoints that all of them have behind a Service of one
+// name and namespace; a trace has those of the clusters that were read (remotecluster.go).
 //
 //  1. istiod reads each cluster for which its namespace has a Secret with the label istio/multiCluster: "true". The annotation
 //     networking.istio.io/cluster names the cluster, else its name after istio-remote-secret-, as istioctl writes it. What the Secret
 //     holds is not read. On a live cluster Secrets are not listed, so that these are known of manifests alone.
-//  2. MeshNetworks name clusters, too (fromRegistry).
+//  2. MeshNetworks name clusters, too (fromRegistry), and so does the command line, of clusters that then could not be read.
 //  3. Hosts that are local to their cluster have the endpoints of the client's cluster: the mesh config's serviceSettings say so, and by
-//     default those of kube-system, kubernetes.default, and istiod itself.
+//     default those of kube-system, kubernetes.default, and istiod itself. So has a Service with internalTrafficPolicy Local.
 //
 // Source: pkg/kube/multicluster/secretcontroller.go, MultiClusterSecretLabel; istioctl/pkg/multicluster/remote_secret.go;
 // pilot/pkg/model/endpointshards.go; pilot/pkg/model/cluster_local.go.
 
 // Rules of other clusters.
 const (
-	RuleClusterUnread RuleID = "multicluster/not-read"
-	RuleClusterLocal  RuleID = "multicluster/cluster-local"
+	RuleClusterUnread    RuleID = "multicluster/not-read"
+	RuleClusterLocal     RuleID = "multicluster/cluster-local"
+	RuleClusterEndpoints RuleID = "multicluster/endpoints"
+	RuleClusterDiffers   RuleID = "multicluster/service-differs"
+	RuleClusterOwnIstiod RuleID = "multicluster/istiod-of-its-own"
+	RuleClusterAddress   RuleID = "multicluster/address-elsewhere"
+	RuleClusterZtunnel   RuleID = "multicluster/ztunnel"
+	RuleClusterService   RuleID = "multicluster/has-service"
+	RuleClusterScopes    RuleID = "multicluster/ambient-networks"
 )
 
 var meshClusterRules = []Rule{
@@ -36,10 +44,52 @@ var meshClusterRules = []Rule{
 		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, snapshotShards",
 	},
 	{
-		ID: RuleClusterLocal, Stage: StageLoadBalance, Detail: true,
+		ID: RuleClusterLocal, Stage: StageLoadBalance,
 		Says:     "A host that is local to its cluster (meshConfig.serviceSettings; by default those of kube-system, kubernetes.default and istiod) has the endpoints of the client's cluster alone.",
 		Template: "%s is local to its cluster: endpoints of other clusters do not count",
 		Source:   "pilot/pkg/model/cluster_local.go, onMeshUpdated",
+	},
+	{
+		ID: RuleClusterEndpoints, Stage: StageLoadBalance,
+		Says:     "The endpoints of a Service are those of all clusters of the mesh that have a Service of its name and namespace, each found by the Service of its own cluster.",
+		Template: "%d of %s in cluster %s",
+		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, snapshotShards",
+	},
+	{
+		ID: RuleClusterDiffers, Stage: StageLoadBalance,
+		Says:     "Of a Service that is not the same in all clusters, what the first one says counts for clients: its ports, protocols and exportTo. Endpoints of the others join where a port has the same name.",
+		Template: "Service %s has other ports in cluster %s (%s): clients go by those of cluster %s (%s), and ports join by name",
+		Source:   "pilot/pkg/serviceregistry/aggregate/controller.go, mergeService",
+	},
+	{
+		ID: RuleClusterZtunnel, Stage: StageLoadBalance,
+		Says:     "A ztunnel is told of the workloads of its own cluster alone, unless AMBIENT_ENABLE_MULTI_NETWORK is on.",
+		Template: "the ztunnels of cluster %s are told of it alone, without AMBIENT_ENABLE_MULTI_NETWORK: %d of %s in other clusters do not count",
+		Source:   "pilot/pkg/serviceregistry/ambient/ambientindex.go, New",
+	},
+	{
+		ID: RuleClusterService, Stage: StageLoadBalance, Detail: true,
+		Says:     "A Service of one name and namespace in several clusters is one, to istiod.",
+		Template: "%s is a Service of cluster %s, too",
+		Source:   "pilot/pkg/serviceregistry/aggregate/controller.go, Services",
+	},
+	{
+		ID: RuleClusterScopes, Stage: StageLoadBalance,
+		Says:     "With AMBIENT_ENABLE_MULTI_NETWORK the scope of a Service decides whether endpoints of other clusters count, for sidecars as for ztunnels, and gateways between networks are reached by HBONE. That is not modelled.",
+		Template: "AMBIENT_ENABLE_MULTI_NETWORK is on: whether endpoints of %s in other clusters than %s count is not modelled",
+		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, populateAmbientServiceInfo; pilot/pkg/features/ambient.go",
+	},
+	{
+		ID: RuleClusterAddress, Stage: StageLoadBalance,
+		Says:     "The ClusterIP of a Service leads to its pods in its own cluster alone. A connection to it that no sidecar takes in another cluster is not followed any further.",
+		Template: "%s is the address of %s in another cluster: no proxy takes the connection, and nothing in this cluster has the address",
+		Source:   "Kubernetes, Virtual IPs and Service Proxies",
+	},
+	{
+		ID: RuleClusterOwnIstiod, Stage: StageLoadBalance,
+		Says:     "A remote cluster that runs an istiod of its own has its proxies configured by that one, with the configuration of its own cluster. That is taken to be the same as the first cluster's.",
+		Template: "cluster %s has an istiod of its own (%s), which configures its proxies by its own cluster's configuration: taken to be the same as that of cluster %s",
+		Source:   "Istio, Install Multi-Primary",
 	},
 }
 
@@ -61,6 +111,9 @@ func (s *Snapshot) otherClusters() map[string]Ref {
 		if _, ok := out[name]; !ok && name != "" && name != own {
 			out[name] = ref
 		}
+	}
+	for _, r := range s.unread {
+		add(r.Cluster, Ref{Kind: "Cluster", Name: r.Cluster})
 	}
 	for _, secret := range s.Secrets {
 		if secret.Labels[multiClusterLabel] != "true" || secret.Namespace != s.istiodNamespace() {
@@ -88,10 +141,11 @@ func (s *Snapshot) ElsewhereToo(svc *Service) []Step {
 		return nil
 	}
 	others := s.otherClusters()
+	maps.DeleteFunc(others, func(id string, _ Ref) bool { return s.HasCluster(id) })
 	if len(others) == 0 {
 		return nil
 	}
-	if s.clusterLocal(svc.Hostname) {
+	if s.clusterLocal(svc.Hostname) && !s.several() {
 		return []Step{NewStep(RuleClusterLocal, Applied, svc.Ref, svc.Hostname)}
 	}
 	var steps []Step
@@ -99,6 +153,102 @@ func (s *Snapshot) ElsewhereToo(svc *Service) []Step {
 		steps = append(steps, NewStep(RuleClusterUnread, Warned, others[name], name, svc.Hostname))
 	}
 	return steps
+}
+
+// ofClusters keeps the endpoints that a client of this cluster gets, and tells whose they are.
+func (s *Snapshot) ofClusters(svc *Service, eps []*Endpoint) ([]*Endpoint, []Step) {
+	if !s.several() {
+		return eps, nil
+	}
+	var steps []Step
+	id := s.ClusterID()
+	local := s.clusterLocal(svc.Hostname)
+	if local || svc.InternalTrafficLocal {
+		kept := slices.DeleteFunc(slices.Clone(eps), func(e *Endpoint) bool { return e.Cluster != id })
+		if local && len(kept) < len(eps) {
+			steps = append(steps, NewStep(RuleClusterLocal, Applied, svc.Ref, svc.Hostname))
+		}
+		eps = kept
+	}
+	counts := map[string]int{}
+	for _, e := range eps {
+		counts[e.Cluster] += e.Count
+	}
+	if f := s.feature(featureAmbientNetworks); f.on && slices.ContainsFunc(eps, func(e *Endpoint) bool { return e.Cluster != id }) {
+		steps = append(steps, NewStep(RuleClusterScopes, Warned, f.ref.At("spec.template.spec.containers"), svc.Hostname, id))
+	}
+	steps = append(steps, s.differing(svc)...)
+	for _, m := range s.havingService(svc) {
+		own := len(counts) == 1 && m.ClusterID() == id
+		if n := counts[m.ClusterID()]; svc.Registry == RegistryKubernetes && n > 0 && !own {
+			steps = append(steps, NewStep(RuleClusterEndpoints, Applied, m.service.Ref, n, svc.Hostname, m.ClusterID()))
+		}
+	}
+	return eps, steps
+}
+
+// ofZtunnel keeps the endpoints of this cluster: istiod tells ztunnels of no other, unless AMBIENT_ENABLE_MULTI_NETWORK is on.
+func (s *Snapshot) ofZtunnel(svc *Service, eps []*Endpoint) ([]*Endpoint, []Step) {
+	if !s.several() {
+		return eps, nil
+	}
+	id := s.ClusterID()
+	kept := slices.DeleteFunc(slices.Clone(eps), func(e *Endpoint) bool { return e.Cluster != id })
+	if len(kept) == len(eps) {
+		return eps, nil
+	}
+	f := s.feature(featureAmbientNetworks)
+	steps := append(f.told(), Behind(svc, slices.DeleteFunc(slices.Clone(eps), func(e *Endpoint) bool { return e.Cluster == id }))...)
+	for _, m := range s.havingService(svc) {
+		steps = append(steps, NewStep(RuleClusterService, Applied, m.service.Ref, svc.Hostname, m.ClusterID()))
+	}
+	if f.on {
+		return kept, append(steps, NewStep(RuleClusterScopes, Warned, f.ref.At("spec.template.spec.containers"), svc.Hostname, id))
+	}
+	return kept, append(steps, NewStep(RuleClusterZtunnel, f.verdict(), svc.Ref, id, podCount(eps)-podCount(kept), svc.Hostname))
+}
+
+// differing tells of clusters whose Service has other ports.
+func (s *Snapshot) differing(svc *Service) []Step {
+	if svc.Registry != RegistryKubernetes {
+		return nil
+	}
+	ports := func(of *Service) string {
+		var words []string
+		for _, p := range of.Ports {
+			words = append(words, strings.TrimSpace(p.Name+" "+strconv.Itoa(p.Number)))
+		}
+		if of.Headless() {
+			words = append(words, "headless")
+		}
+		return strings.Join(words, ", ")
+	}
+	all := s.havingService(svc)
+	first := slices.IndexFunc(all, func(m memberService) bool { return m.service.Ref == svc.Ref })
+	if first < 0 {
+		return nil
+	}
+	counts := all[first]
+	var steps []Step
+	for _, m := range all {
+		if ports(m.service) != ports(counts.service) {
+			steps = append(steps, NewStep(RuleClusterDiffers, Warned, m.service.Ref.At("spec.ports"), svc.Ref.QualifiedName(), m.ClusterID(), ports(m.service), counts.ClusterID(), ports(counts.service)))
+		}
+	}
+	return steps
+}
+
+// OwnIstiod tells of an istiod in the remote cluster whose view this is.
+func (s *Snapshot) OwnIstiod() []Step {
+	if s.cluster == "" {
+		return nil
+	}
+	d := findIstiod(s)
+	if d == nil {
+		return nil
+	}
+	ref := refOf("apps", "Deployment", d)
+	return []Step{NewStep(RuleClusterOwnIstiod, Warned, ref, s.cluster, ref, s.first().ClusterID())}
 }
 
 // clusterLocal is rule 3. What the mesh config says of a host, the most specific one first, stands above the defaults that are

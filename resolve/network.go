@@ -84,7 +84,7 @@ func (s *Snapshot) systemNetwork() network {
 	if ns == nil || ns.Labels[labelNetwork] == "" {
 		return network{}
 	}
-	ref := Ref{Kind: "Namespace", Name: name}.At("metadata.labels[" + labelNetwork + "]")
+	ref := Ref{Kind: "Namespace", Cluster: s.cluster, Name: name}.At("metadata.labels[" + labelNetwork + "]")
 	return network{ns.Labels[labelNetwork], "the label of istiod's " + ref.Object().String(), ref}
 }
 
@@ -165,6 +165,9 @@ func (s *Snapshot) networkView(w *Workload) []string {
 // ClusterID is what istiod calls its cluster: CLUSTER_ID in the environment of its Deployment, else Kubernetes.
 // Source: manifests/charts/istio-control/istio-discovery/templates/deployment.yaml; pkg/config/constants, DefaultClusterName.
 func (s *Snapshot) ClusterID() string {
+	if s.cluster != "" {
+		return s.cluster
+	}
 	id, _ := s.istiodVariable(clusterIDVariable)
 	return cmp.Or(id, "Kubernetes")
 }

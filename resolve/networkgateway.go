@@ -85,7 +85,9 @@ func indexNetworks(s *Snapshot) *networkIndex {
 			ix.gateways = append(ix.gateways, &g)
 		}
 	}
-	s.gatewaysOfServices(add)          // 2. and 3.
+	for _, m := range s.clusters() {
+		m.gatewaysOfServices(add) // 2. and 3.
+	}
 	for _, o := range s.KubeGateways { // 4.
 		s.gatewaysOfGateway(o, add)
 	}
@@ -145,9 +147,9 @@ func leastCommonMultiple(a, b int) int {
 // gatewaysOfServices is steps 2 and 3.
 func (s *Snapshot) gatewaysOfServices(add func(NetworkGateway)) {
 	cluster := ""
-	for _, svc := range s.Services() {
-		o := s.index.endpoints().services[destinationKey{svc.Namespace, svc.Name}]
-		if svc.Registry != RegistryKubernetes || o == nil {
+	for _, svc := range s.index.services().ownList {
+		o := s.serviceObject(svc)
+		if o == nil {
 			continue
 		}
 		gateways := labelledGateway(svc)
@@ -312,15 +314,13 @@ func (s *Snapshot) servedAt(address string, port int) (*Service, int) {
 	if address == "" {
 		return nil, 0
 	}
-	for _, svc := range s.Services() {
-		o := s.index.endpoints().services[destinationKey{svc.Namespace, svc.Name}]
-		if svc.Registry != RegistryKubernetes || o == nil {
-			continue
-		}
-		for _, at := range s.externalAddresses(o) {
-			for _, p := range svc.Ports {
-				if at.address == address && (p.Number == port && at.ports[p.Number] == 0 || at.ports[p.Number] == port && port != 0) {
-					return svc, p.Number
+	for _, m := range s.clusters() {
+		for _, svc := range m.index.services().ownList {
+			for _, at := range m.externalAddresses(m.serviceObject(svc)) {
+				for _, p := range svc.Ports {
+					if at.address == address && (p.Number == port && at.ports[p.Number] == 0 || at.ports[p.Number] == port && port != 0) {
+						return svc, p.Number
+					}
 				}
 			}
 		}

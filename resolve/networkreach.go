@@ -243,8 +243,9 @@ func (s *Snapshot) networkOfEndpoint(e *Endpoint) network {
 	case e.Ref.Kind == "ServiceEntry":
 		return network{e.Network, "its field network", e.Ref.At(e.Ref.Field + ".network")}
 	case e.Workload != nil:
-		return s.networkOf(e.Workload)
+		return s.MemberOf(e.Workload).networkOf(e.Workload)
 	}
+	s = s.Member(e.Ref.Cluster)
 	ip, _ := netip.ParseAddr(e.Address)
 	return s.networkOfPod(nil, e.Ref, ip)
 }

@@ -53,7 +53,7 @@ func (o owners) of(pod *corev1.Pod) (controller, owner Ref) {
 	switch controller.Kind {
 	case "ReplicaSet":
 		if name, ok := strings.CutSuffix(controller.Name, "-"+pod.Labels["pod-template-hash"]); ok && pod.Labels["pod-template-hash"] != "" {
-			return controller, Ref{Group: controller.Group, Kind: "Deployment", Namespace: pod.Namespace, Name: name}
+			return controller, Ref{Group: controller.Group, Cluster: controller.Cluster, Kind: "Deployment", Namespace: pod.Namespace, Name: name}
 		}
 		if rs, loaded := o.replicaSets()[controller]; loaded {
 			return controller, controllerOr(rs, controller)
@@ -63,7 +63,7 @@ func (o owners) of(pod *corev1.Pod) (controller, owner Ref) {
 			return controller, controllerOr(job, controller)
 		}
 		if m := scheduledJob.FindStringSubmatch(controller.Name); m != nil {
-			return controller, Ref{Group: controller.Group, Kind: "CronJob", Namespace: pod.Namespace, Name: m[1]}
+			return controller, Ref{Group: controller.Group, Cluster: controller.Cluster, Kind: "CronJob", Namespace: pod.Namespace, Name: m[1]}
 		}
 	}
 	return controller, controller
@@ -81,7 +81,7 @@ func controllerOf(o metav1.Object) (Ref, bool) {
 	for _, r := range o.GetOwnerReferences() {
 		if r.Controller != nil && *r.Controller {
 			gv, _ := schema.ParseGroupVersion(r.APIVersion)
-			return Ref{Group: gv.Group, Kind: r.Kind, Namespace: o.GetNamespace(), Name: r.Name}, true
+			return Ref{Group: gv.Group, Cluster: ClusterOf(o), Kind: r.Kind, Namespace: o.GetNamespace(), Name: r.Name}, true
 		}
 	}
 	return Ref{}, false

@@ -11,6 +11,8 @@ import (
 type Ref struct {
 	// Group is the API group; it tells Istio's Gateway from the Gateway API's.
 	Group string
+	// Cluster is the id of the remote cluster that has it; empty for the cluster whose configuration istiod reads.
+	Cluster string
 	// Kind, Namespace and Name are as kubectl prints them. Namespace is empty
 	// for cluster-scoped resources.
 	Kind, Namespace, Name string
@@ -30,11 +32,15 @@ func (r Ref) At(field string) Ref {
 // Object returns the Ref without a field path.
 func (r Ref) Object() Ref { return r.At("") }
 
-// String is kind, namespace/name and field, in the order in which a person reads them.
+// String is kind, namespace/name and field, in the order in which a person reads them; before the name of what a remote
+// cluster has stands that of the cluster.
 func (r Ref) String() string {
 	namespace, slash, space := r.Namespace, "/", " "
 	if namespace == "" {
 		slash = ""
+	}
+	if r.Cluster != "" {
+		namespace = r.Cluster + ":" + namespace
 	}
 	if r.Kind == "" || namespace+r.Name == "" {
 		words := []string{r.Kind, r.QualifiedName(), r.Field}
@@ -46,20 +52,24 @@ func (r Ref) String() string {
 	return r.Kind + " " + namespace + slash + r.Name + space + r.Field
 }
 
-// QualifiedName is namespace/name, or the name alone for cluster-scoped resources.
+// QualifiedName is namespace/name, or the name alone for cluster-scoped resources; CLUSTER:namespace/name in a remote cluster.
 func (r Ref) QualifiedName() string {
-	if r.Namespace == "" {
-		return r.Name
+	name := r.Name
+	if r.Namespace != "" {
+		name = r.Namespace + "/" + r.Name
 	}
-	return r.Namespace + "/" + r.Name
+	if r.Cluster != "" {
+		return r.Cluster + ":" + name
+	}
+	return name
 }
 
-// CompareRefs orders Refs by group, kind, namespace, name and field.
+// CompareRefs orders Refs by group, kind, namespace, name, cluster and field.
 func CompareRefs(a, b Ref) int {
 	return cmp.Or(
 		cmp.Compare(a.Group, b.Group), cmp.Compare(a.Kind, b.Kind),
 		cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
-		cmp.Compare(a.Field, b.Field),
+		cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Field, b.Field),
 	)
 }
 

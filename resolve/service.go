@@ -73,6 +73,8 @@ type Service struct {
 	InternalTrafficLocal bool
 	// PublishNotReady is spec.publishNotReadyAddresses.
 	PublishNotReady bool
+	// Elsewhere is set where the cluster whose view this is has no such Service, and another cluster of the mesh has.
+	Elsewhere bool
 	// External is spec.externalTrafficPolicy of a Service that is reached from outside the cluster; empty for others.
 	External corev1.ServiceExternalTrafficPolicy
 }

@@ -22,6 +22,9 @@ type serviceIndex struct {
 	byAddress map[netip.Addr]*Service
 	// byAllocated holds the ServiceEntry to whose host istiod gave the address.
 	byAllocated map[netip.Addr]*Service
+	// own holds the Kubernetes Services that the cluster itself has, by hostname, and ownList those by age.
+	own     map[string]*Service
+	ownList []*Service
 	// exported holds services visible in a namespace by name, public those visible everywhere.
 	exported map[string][]*Service
 	public   []*Service
@@ -34,10 +37,13 @@ func indexServices(s *Snapshot) *serviceIndex {
 		unselected: map[string][]*Service{},
 		byAddress:  map[netip.Addr]*Service{}, byAllocated: map[netip.Addr]*Service{},
 		exported: map[string][]*Service{},
+		own:      make(map[string]*Service, len(s.KubeServices)),
 	}
-	for i, svc := range s.KubeServices {
-		ix.all = append(ix.all, convertKubeService(svc, i, s.Mesh))
+	ix.ownList = s.ownServices()
+	for _, svc := range ix.ownList {
+		ix.own[svc.Hostname] = svc
 	}
+	ix.all = s.joined(ix.ownList)
 	for i, se := range s.ServiceEntries {
 		services := convertServiceEntry(se, i, s.Mesh)
 		s.capExport(services)
@@ -54,13 +60,11 @@ func indexServices(s *Snapshot) *serviceIndex {
 		if old := byNamespace[svc.Namespace]; old == nil || old.Registry != RegistryKubernetes && svc.Registry == RegistryKubernetes {
 			byNamespace[svc.Namespace] = svc
 		}
-		if len(svc.Selector) > 0 {
-			ix.bySelector[svc.Namespace] = append(ix.bySelector[svc.Namespace], svc)
-		} else if svc.Registry == RegistryKubernetes && svc.Resolution != Alias {
-			ix.unselected[svc.Namespace] = append(ix.unselected[svc.Namespace], svc)
+		if svc.Registry != RegistryKubernetes {
+			ix.addSelector(svc)
 		}
 		for _, a := range svc.Addresses {
-			if old := ix.byAddress[a.Prefix.Addr()]; a.Prefix.IsValid() && a.Prefix.IsSingleIP() && (old == nil || old.Registry != RegistryKubernetes && svc.Registry == RegistryKubernetes) {
+			if old := ix.byAddress[a.Prefix.Addr()]; !svc.Elsewhere && a.Prefix.IsValid() && a.Prefix.IsSingleIP() && (old == nil || old.Registry != RegistryKubernetes && svc.Registry == RegistryKubernetes) {
 				ix.byAddress[a.Prefix.Addr()] = svc
 			}
 		}
@@ -77,12 +81,25 @@ func indexServices(s *Snapshot) *serviceIndex {
 			ix.exported[ns] = append(ix.exported[ns], svc)
 		}
 	}
+	for _, svc := range ix.ownList {
+		ix.addSelector(svc)
+	}
 	for _, list := range ix.bySelector {
 		slices.SortStableFunc(list, func(a, b *Service) int {
 			return cmp.Or(compareTimes(a.Created, b.Created), cmp.Compare(a.Hostname, b.Hostname))
 		})
 	}
 	return ix
+}
+
+// addSelector keeps a service by what its endpoints are found by: of Kubernetes Services the cluster's own, since a proxy
+// serves those alone.
+func (ix *serviceIndex) addSelector(svc *Service) {
+	if len(svc.Selector) > 0 {
+		ix.bySelector[svc.Namespace] = append(ix.bySelector[svc.Namespace], svc)
+	} else if svc.Registry == RegistryKubernetes && svc.Resolution != Alias {
+		ix.unselected[svc.Namespace] = append(ix.unselected[svc.Namespace], svc)
+	}
 }
 
 // olderService is the order of age. Services of one age, as those of one ServiceEntry are, follow by name,

@@ -2,7 +2,6 @@ package resolve
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -102,6 +101,12 @@ type Snapshot struct {
 	Revision string
 	Offline  bool
 
+	// cluster is the id of the remote cluster that this is the view of; empty for the first, whose configuration istiod reads.
+	cluster string
+	// members are the views of all clusters of the mesh, the first before the remote ones by their ids; nil for one alone.
+	members []*Snapshot
+	// unread are remote clusters that are known and could not be read.
+	unread []Remote
 	// bundles are the versions of the Gateway API's CRDs, by the name of the CRD; see kubecrd.go.
 	bundles      map[string]string
 	origins      map[Ref]Origin
@@ -141,6 +146,11 @@ func (s *Snapshot) plansIn(namespace string) bool {
 
 // Locate returns "file:line" of the resource's field, or "cluster"; empty for a Ref that is not in the snapshot.
 func (s *Snapshot) Locate(r Ref) string {
+	if r.Cluster != s.cluster {
+		if m := s.Member(r.Cluster); m != s {
+			return m.Locate(r)
+		}
+	}
 	o, ok := s.origins[r.Object()]
 	if !ok {
 		o = s.originOf(r.Object())
@@ -153,10 +163,12 @@ func (s *Snapshot) Locate(r Ref) string {
 
 // Err is what ended the reading of what a trace asked for; the trace is then worth nothing.
 func (s *Snapshot) Err() error {
-	if s.deferred == nil {
-		return nil
+	for _, m := range s.clusters() {
+		if m.deferred != nil && m.deferred.Err() != nil {
+			return m.deferred.Err()
+		}
 	}
-	return s.deferred.Err()
+	return nil
 }
 
 // GapsOf returns the gaps of a kind that could hide an object in one of the namespaces.
@@ -190,7 +202,7 @@ func (g Gap) concerns(namespaces []string) bool {
 
 // refOf is the Ref of a resource of that group and kind.
 func refOf(group, kind string, o metav1.Object) Ref {
-	return Ref{Group: group, Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}
+	return Ref{Group: group, Cluster: ClusterOf(o), Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
 // byAge is Istio's order: creation time, then name, then namespace.
@@ -204,31 +216,6 @@ func byAge[T metav1.Object](a, b T) int {
 }
 
 func compareTimes(a, b time.Time) int { return a.Compare(b) }
-
-// indexes are made on first use, one function a concept, and are then shared
-// by concurrent readers.
-type indexes struct {
-	addresses           memo[netip.Addr, *Workload]
-	entries             func() map[string][]*Workload
-	services            func() *serviceIndex
-	virtualServices     func() []*VirtualService
-	virtualServiceHosts func() *virtualServiceHostIndex
-	scopes              scopeCache
-	sidecars            func() map[string][]*networking.Sidecar
-	gateways            gatewayCache
-	destinationRules    func() *destinationRuleIndex
-	endpoints           func() *endpointIndex
-	istiod              func() *appsv1.Deployment
-	policies            func() *policyIndex
-	namespaceMTLS       memo[string, MTLS]
-	kube                func() *kubeIndex
-	nodes               func() map[string]*corev1.Node
-	found               memo[Sought, foundIn]
-	ingresses           func() *ingressIndex
-	meshNetworks        func() *meshNetworks
-	networks            func() *networkIndex
-	clients             func() *clientQuestions
-}
 
 // NewSnapshot sorts the input into Istio's order and makes a Snapshot of it.
 func NewSnapshot(in Input) *Snapshot {
@@ -258,7 +245,8 @@ func NewSnapshot(in Input) *Snapshot {
 	if _, located := s.origins[in.MeshNetworksRef.Object()]; in.MeshNetworksOrigin != nil && !located {
 		s.origins[in.MeshNetworksRef.Object()] = in.MeshNetworksOrigin
 	}
-	for _, r := range in.Resources {
+	own, remotes := byCluster(in)
+	for _, r := range own {
 		switch o := r.Object.(type) {
 		case *corev1.Namespace:
 			s.Namespaces[o.Name] = o // discovery selectors read their labels
@@ -268,7 +256,7 @@ func NewSnapshot(in Input) *Snapshot {
 			}
 		}
 	}
-	for _, r := range in.Resources {
+	for _, r := range own {
 		if s.give(r) {
 			continue
 		}
@@ -284,20 +272,8 @@ func NewSnapshot(in Input) *Snapshot {
 	s.index.istiod = sync.OnceValue(func() *appsv1.Deployment { return findIstiod(s) })
 	s.deployGateways()
 	s.serveInferencePools()
-	s.index.entries = sync.OnceValue(func() map[string][]*Workload { return indexWorkloadEntries(s) })
-	s.index.services = sync.OnceValue(func() *serviceIndex { return indexServices(s) })
-	s.index.sidecars = sync.OnceValue(func() map[string][]*networking.Sidecar { return indexSidecars(s) })
-	s.index.virtualServices = sync.OnceValue(func() []*VirtualService { return prepareVirtualServices(s) })
-	s.index.virtualServiceHosts = sync.OnceValue(func() *virtualServiceHostIndex { return indexVirtualServiceHosts(s) })
-	s.index.destinationRules = sync.OnceValue(func() *destinationRuleIndex { return indexDestinationRules(s) })
-	s.index.endpoints = sync.OnceValue(func() *endpointIndex { return indexEndpoints(s) })
-	s.index.nodes = sync.OnceValue(func() map[string]*corev1.Node { return indexNodes(s) })
-	s.index.kube = sync.OnceValue(func() *kubeIndex { return indexKube(s) })
-	s.index.meshNetworks = sync.OnceValue(func() *meshNetworks { return readMeshNetworks(s) })
-	s.index.networks = sync.OnceValue(func() *networkIndex { return indexNetworks(s) })
-	s.index.ingresses = sync.OnceValue(func() *ingressIndex { return indexIngresses(s) })
-	s.index.policies = sync.OnceValue(func() *policyIndex { return indexPolicies(s) })
-	s.index.clients = sync.OnceValue(func() *clientQuestions { return newClientQuestions(s) })
+	s.prepareIndexes()
+	s.join(remotes)
 	return s
 }
 

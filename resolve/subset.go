@@ -72,10 +72,12 @@ type topologyLabels struct {
 	own           map[string]string
 	locality      Locality
 	node, network string
+	// cluster is empty where one alone was read.
+	cluster string
 }
 
 func endpointLabels(e *Endpoint) topologyLabels {
-	l := topologyLabels{own: e.Labels, locality: e.Locality, network: e.Network}
+	l := topologyLabels{own: e.Labels, locality: e.Locality, network: e.Network, cluster: e.Cluster}
 	if e.Gateway != nil {
 		l.locality = Locality{} // istiod knows no labels of where a gateway is
 	}
@@ -86,7 +88,11 @@ func endpointLabels(e *Endpoint) topologyLabels {
 }
 
 func (s *Snapshot) proxyLabels(w *Workload) topologyLabels {
-	return topologyLabels{own: w.Labels, locality: w.Locality, node: w.NodeName, network: s.networkOfProxy(w).name}
+	l := topologyLabels{own: w.Labels, locality: w.Locality, node: w.NodeName, network: s.networkOfProxy(w).name}
+	if s.several() {
+		l.cluster = s.ClusterID()
+	}
+	return l
 }
 
 // get returns a label. Those of a place that is known stand above the own ones, but for the network.
@@ -101,6 +107,8 @@ func (l topologyLabels) get(name string) (string, bool) {
 		place = l.locality.SubZone
 	case topologyNode:
 		place = l.node
+	case topologyCluster:
+		place = l.cluster
 	case topologyNetwork:
 		if l.own[name] == "" {
 			place = l.network
@@ -137,7 +145,7 @@ func (s *Snapshot) SubsetEndpoints(c *Cluster, eps []*Endpoint) ([]*Endpoint, []
 	}
 	var steps []Step
 	wanted := c.SubsetLabels
-	if name, ok := wanted[topologyCluster]; ok {
+	if name, ok := wanted[topologyCluster]; ok && !s.several() {
 		wanted = maps.Clone(wanted)
 		delete(wanted, topologyCluster)
 		steps = append(steps, NewStep(RuleSubsetClusterLabel, Warned, ref, name, c.Subset))

@@ -231,6 +231,8 @@ func (s *Snapshot) ZtunnelRange(client *Workload, ip netip.Addr) *Service {
 func (s *Snapshot) ZtunnelEndpoints(client *Workload, svc *Service, port Port) ([]*Endpoint, []Step) {
 	all, steps := s.instances(svc, port)
 	steps = steps[:len(steps):len(steps)]
+	all, whose := s.ofZtunnel(svc, all)
+	steps = append(steps, whose...)
 	if svc.Resolution == DynamicDNS && len(all) == 0 && !IsWildcardHost(svc.Hostname) { // to ztunnel as good as DNS
 		number := port.Number
 		if port.TargetPort != 0 {

@@ -33,8 +33,10 @@ var advice = map[Code]codeAdvice{
 		},
 	},
 	CodeNameNotFound: {
-		check: "Look the name up in the pod (kubectl exec … -- getent hosts NAME). A short name means the caller's own namespace: write name.namespace. A ServiceEntry's host without a DNS record needs DNS capture.",
+		check: "Look the name up in the pod (kubectl exec … -- getent hosts NAME). A short name means the caller's own namespace: write name.namespace. A ServiceEntry's host without a DNS record needs DNS capture; a Service that only another cluster of the mesh has needs it, too, or a Service of its name in the caller's cluster.",
 		rules: []resolve.RuleID{
+			resolve.RuleDNSCaptureAll,
+			resolve.RuleDNSElsewhere,
 			resolve.RuleDNSNoEndpoints,
 			resolve.RuleDNSNoServiceThere,
 			resolve.RuleDNSNotFound,
@@ -228,6 +230,7 @@ var advice = map[Code]codeAdvice{
 	CodeNoEndpoints: {
 		check: "kubectl get endpointslices -l kubernetes.io/service-name=NAME. None: compare the Service's selector with the pods' labels. Some: compare a named targetPort with the containers' port names. A Deployment may be scaled to zero.",
 		rules: []resolve.RuleID{
+			resolve.RuleClusterAddress,
 			resolve.RuleEndpointsNone,
 			resolve.RuleListenerNoOriginal,
 			resolve.RuleWaypointNotExported,

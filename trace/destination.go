@@ -164,7 +164,7 @@ func (w *walk) toCluster(p *path, r *router, svc *resolve.Service, port resolve.
 		w.toDialled(p, r, cluster, endpoints)
 		return
 	}
-	p.note(steps...)
+	p.noteNetworks(steps)
 	if !keepsAddress {
 		p.note(w.snapshot.ElsewhereToo(svc)...)
 	}

@@ -48,7 +48,7 @@ func (t *Trace) AddFacts(s *resolve.Snapshot, of FactsOf) {
 	for i := range t.Hops {
 		h := &t.Hops[i]
 		h.Facts = nil
-		f := facts{snapshot: s, trace: t, hop: h, index: i}
+		f := facts{snapshot: s.Member(h.Workload.Cluster), trace: t, hop: h, index: i}
 		f.outcomes = f.passing()
 		if h.met.proxy == nil {
 			continue // no walk made it
@@ -164,7 +164,7 @@ func (f *facts) behind(of FactsOf) {
 		for _, owner := range owners {
 			if !told[owner] {
 				told[owner] = true
-				f.add(f.snapshot.ReplicaFacts(owner, o.Decision == Unavailable)...)
+				f.add(f.snapshot.Member(owner.Cluster).ReplicaFacts(owner, o.Decision == Unavailable)...)
 			}
 		}
 	}

@@ -17,10 +17,13 @@ import (
 // Source: pilot/pkg/networking/core/cluster.go, buildOutboundSniDnatClusters; pilot/pkg/xds/endpoints/ep_filters.go,
 // EndpointsWithMTLSFilter.
 
-// noteNetworks notes how endpoints are reached, and that it is open where istiod may not know of gateways yet.
+// noteNetworks notes which endpoints there are or how they are reached, and that it is open where istiod may not know of gateways
+// yet, or where the scope of services decides.
 func (p *path) noteNetworks(steps []resolve.Step) {
 	p.note(steps...)
-	if slices.ContainsFunc(steps, func(s resolve.Step) bool { return s.Rule == resolve.RuleNetworkDNS }) {
+	if slices.ContainsFunc(steps, func(s resolve.Step) bool {
+		return s.Rule == resolve.RuleNetworkDNS || s.Rule == resolve.RuleClusterScopes
+	}) {
 		p.lower(Undetermined)
 	}
 }
@@ -29,6 +32,9 @@ func (p *path) noteNetworks(steps []resolve.Step) {
 func (w *walk) toNetwork(p *path, gw *resolve.NetworkGateway, tls resolve.ClientTLS) {
 	p.dest.TargetPort = gw.Port
 	if gw.Service != nil {
+		if back := w.enterCluster(p, gw.Service.Ref.Cluster); back != nil {
+			defer back()
+		}
 		if w.turnsBack(p, gw) {
 			return
 		}
@@ -72,7 +78,7 @@ func (w *walk) passOn(p *path, gw *resolve.Workload, svc *resolve.Service, port 
 	}
 	w.asked.balances(w.snapshot, cluster)
 	endpoints, steps := w.snapshot.Endpoints(gw, svc, port)
-	p.note(steps...)
+	p.noteNetworks(steps)
 	p.note(w.snapshot.ElsewhereToo(svc)...)
 	if len(endpoints) == 0 {
 		w.unavailableBy(p, CodeNoEndpoints, "UH", "no_healthy_upstream", decisive(steps), svc.Ref)

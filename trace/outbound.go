@@ -353,7 +353,12 @@ func (w *walk) taken(ip netip.Addr) bool {
 // dialService is a connection to a Service's ClusterIP, or to a headless Service's pods, as kube-proxy and DNS make it.
 func (w *walk) dialService(p *path, d resolve.Dialled, tls resolve.ClientTLS) {
 	w.asked.dials(d)
-	svc := d.Service
+	svc := w.snapshot.OwnService(d.Service)
+	if svc == nil {
+		p.lower(Undetermined)
+		w.endAt(p, w.refused(p, CodeNoEndpoints), resolve.NewStep(resolve.RuleClusterAddress, resolve.Warned, d.Service.Ref, d.Address, d.Service.Ref.QualifiedName()))
+		return
+	}
 	port, ok := svc.PortByNumber(d.Port)
 	if !ok && !d.Headless {
 		w.endAt(p, w.refused(p, CodePortNotInService), resolve.NewStep(resolve.RuleServicePortMissing, resolve.None, svc.Ref.At("spec.ports"), svc.Ref.QualifiedName(), d.Port, listPorts(svc)))

@@ -37,7 +37,16 @@ var sourceKinds = []struct{ name, short, group string }{
 //  2. external is a client outside the cluster.
 //  3. [NAMESPACE/]KIND/NAME, where KIND is written as for kubectl: singular, plural, short, or with its group.
 //  4. A name alone is a pod's.
+//  5. CLUSTER: before any of these is the client's cluster, of several.
 func ParseSource(from string) (SourceSpec, error) {
+	if cluster, rest, ok := strings.Cut(from, ":"); ok {
+		if !IsCluster(cluster) {
+			return SourceSpec{}, refuse(InputFrom, "%q: %q is not the id of a cluster", from, cluster)
+		}
+		s, err := ParseSource(rest)
+		s.Cluster = cluster
+		return s, err
+	}
 	switch from {
 	case "":
 		return SourceSpec{}, nil
@@ -89,5 +98,11 @@ func sourceKind(written string) (string, bool) {
 
 // objectName is a DNS subdomain of RFC 1123, which every kind above is named by.
 var objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+
+// clusterID is what stands before the colon: ids of clusters are free, but these characters are what people use.
+var clusterID = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.@/]*[A-Za-z0-9])?$`)
+
+// IsCluster reports whether the text can be the id of a cluster.
+func IsCluster(s string) bool { return len(s) <= 253 && clusterID.MatchString(s) }
 
 func isObjectName(s string) bool { return len(s) <= 253 && objectName.MatchString(s) }

@@ -21,6 +21,9 @@ func (w *walk) arrive(p *path, g *group, tls resolve.ClientTLS) {
 	if w.repeats(p) {
 		return
 	}
+	if back := w.enterCluster(p, g.first.Ref.Cluster); back != nil {
+		defer back()
+	}
 	if g.first.Gateway != nil {
 		w.toNetwork(p, g.first.Gateway, tls)
 		return

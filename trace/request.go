@@ -64,6 +64,8 @@ type Request struct {
 type SourceSpec struct {
 	// External is a client outside the cluster.
 	External bool
+	// Cluster is the id of the client's cluster; empty where it was not written.
+	Cluster string
 	// Kind is lower case ("pod", "deployment", …); empty together with Name if no source was named.
 	Kind string
 	// Namespace is empty where it was not written; DefaultNamespace then counts.

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -46,6 +47,9 @@ type sender struct {
 //     meant to be served for it; else an assumed workload with a sidecar in the current namespace.
 func (w *walk) findSource() (sender, error) {
 	from := w.request.From
+	if err := w.beginIn(from.Cluster); err != nil {
+		return sender{}, err
+	}
 	switch {
 	case from.External || !from.Given() && w.request.Gateway != "":
 		w.source = Source{Kind: "External"}
@@ -61,7 +65,7 @@ func (w *walk) findSource() (sender, error) {
 		return sender{external: true}, nil
 	}
 	client := &resolve.Workload{
-		Owner:     resolve.Ref{Kind: "Namespace", Name: from.DefaultNamespace},
+		Owner:     resolve.Ref{Kind: "Namespace", Cluster: w.snapshot.RemoteID(), Name: from.DefaultNamespace},
 		Namespace: from.DefaultNamespace, ServiceAccount: "default",
 		Dataplane: resolve.DataplaneSidecar, Replicas: 1, Ready: true, Anonymous: true, FromTemplate: true,
 		Labels: map[string]string{},
@@ -77,7 +81,7 @@ func (w *walk) namedSource(from SourceSpec) (sender, error) {
 	if namespace == "" {
 		namespace = from.DefaultNamespace
 	}
-	found, err := w.snapshot.FindWorkload(from.Kind, namespace, from.Name)
+	found, assumed, err := w.named(from.Kind, namespace, from.Name, from.Cluster != "")
 	if err != nil {
 		return sender{}, &SourceError{Input: InputFrom, Err: err}
 	}
@@ -89,13 +93,14 @@ func (w *walk) namedSource(from SourceSpec) (sender, error) {
 		}
 	}
 	w.describe(client)
+	w.source.Assumed = assumed
 	return sender{workload: client}, nil
 }
 
 func (w *walk) describe(client *resolve.Workload) {
 	w.source = Source{
 		Kind: client.Owner.Kind, Namespace: client.Namespace, Name: client.Owner.Name,
-		ServiceAccount: client.ServiceAccount, Dataplane: client.Dataplane,
+		ServiceAccount: client.ServiceAccount, Dataplane: client.Dataplane, Cluster: client.Owner.Cluster,
 	}
 	if client.HasProxy() || client.Dataplane == resolve.DataplaneAmbient {
 		w.source.Principal = client.Principal(w.snapshot.Mesh.GetTrustDomain())
@@ -136,6 +141,9 @@ func (w *walk) leave(p *path, client *resolve.Workload) {
 	}
 	dialled, steps := w.resolveName(client, scope)
 	p.note(steps...)
+	if slices.ContainsFunc(steps, func(s resolve.Step) bool { return s.Rule == resolve.RuleDNSCaptureAll }) {
+		p.lower(Undetermined)
+	}
 	w.asked.dials(dialled.Dialled)
 	if dialled.Service == nil || dialled.Service.Registry != resolve.RegistryKubernetes {
 		w.unnamed(p, resolve.StageDNS, w.request.Host, client)

@@ -23,7 +23,9 @@ type Trace struct {
 type Source struct {
 	// Kind is Pod, Deployment, …; External for a client outside the cluster.
 	Kind, Namespace, Name string
-	ServiceAccount        string
+	// Cluster is the remote cluster it is in; empty for the one whose configuration istiod reads.
+	Cluster        string
+	ServiceAccount string
 	// Principal is the identity a receiving proxy would verify under mTLS.
 	Principal string
 	Dataplane resolve.Dataplane

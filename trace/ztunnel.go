@@ -90,7 +90,7 @@ func (w *walk) ztunnelToService(p *path, client *resolve.Workload, d resolve.Dia
 		return
 	}
 	endpoints, steps := w.snapshot.ZtunnelEndpoints(client, svc, port)
-	p.note(steps...)
+	p.noteNetworks(steps)
 	if len(endpoints) == 0 {
 		w.ztunnelCloses(p, CodeNoEndpoints, ztunnelNoUpstream, resolve.NewStep(resolve.RuleZtunnelNone, resolve.None, svc.Ref, svc.Ref.Object().String(), d.Port))
 		return

@@ -34,8 +34,9 @@ type istiod struct {
 	revision  string
 	// release is "1.31"; empty where neither image nor labels tell.
 	release string
-	// sets are the names of its variables.
-	sets []string
+	// sets are the names of its variables, clusterID the value of CLUSTER_ID.
+	sets      []string
+	clusterID string
 	// sharedConfig is the ConfigMap that istiod lays under its own mesh config; empty for most.
 	sharedConfig string
 }
@@ -185,6 +186,9 @@ func istiodFrom(r resolve.Sourced, spec corev1.PodSpec) istiod {
 		out.release = releaseOf(imageTag(c.Image))
 		for _, e := range c.Env {
 			out.sets = append(out.sets, e.Name)
+			if e.Name == "CLUSTER_ID" {
+				out.clusterID = e.Value
+			}
 			if e.Name == sharedMeshConfig {
 				out.sharedConfig = e.Value
 			}

@@ -139,6 +139,7 @@ func (p pages) list(ctx context.Context, r listQuery, namespace string) (page, e
 func (l listing) sourced(r servedKind) []resolve.Sourced {
 	out := make([]resolve.Sourced, len(l.objects))
 	for i, o := range l.objects {
+		resolve.SetCluster(o, "") // only the reader of a remote cluster says whose it is
 		out[i] = resolve.Sourced{Object: o, GroupKind: r.groupKind(), Origin: clusterOrigin{}}
 	}
 	return out

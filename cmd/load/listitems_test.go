@@ -42,10 +42,10 @@ func readLists(text string) (cut, whole []string, items int) {
 	}
 	read := func(docs []document, opts ManifestOptions) []string {
 		opts.DefaultNamespace = "default"
-		results, broken := readDocuments(docs, opts)
+		results, broken := readDocuments(docs, opts, "")
 		if len(broken) > 0 {
 			docs = rejoined(docs, broken)
-			results, _ = readDocuments(docs, opts)
+			results, _ = readDocuments(docs, opts, "")
 		}
 		items = 0
 		for _, d := range docs {

@@ -24,6 +24,8 @@ type ManifestOptions struct {
 	Stdin io.Reader
 	// DefaultNamespace is the namespace of resources that name none; "default" if empty.
 	DefaultNamespace string
+	// Remotes are the manifests of the remote clusters of the mesh.
+	Remotes []RemoteManifests
 	// Defer hands over what runs in the namespaces (resolve.RunningKinds) as Input.Deferred. It is read and
 	// checked like all else, but not kept; that of a namespace is decoded again when it is asked for.
 	Defer bool
@@ -47,7 +49,23 @@ func Manifests(opts ManifestOptions) (resolve.Input, error) {
 	if opts.DefaultNamespace == "" {
 		opts.DefaultNamespace = "default"
 	}
-	r := reader{opts: opts}
+	in, problems := readManifests(opts, "")
+	for _, remote := range opts.Remotes {
+		one := opts
+		one.Paths, one.Kustomize, one.Defer = remote.Paths, "", false
+		more, found := readManifests(one, remote.Cluster)
+		joinRemote(&in, more, remote.Cluster)
+		problems = append(problems, found...)
+	}
+	if len(problems) > 0 {
+		return in, problems.sorted()
+	}
+	return in, nil
+}
+
+// readManifests reads those of one cluster; the id of the first one is empty.
+func readManifests(opts ManifestOptions, cluster string) (resolve.Input, Problems) {
+	r := reader{opts: opts, cluster: cluster}
 	for _, path := range opts.Paths {
 		r.read(path)
 	}
@@ -58,20 +76,17 @@ func Manifests(opts ManifestOptions) (resolve.Input, error) {
 	if opts.Kustomize != "" {
 		docs = append(docs, r.kustomize(opts.Kustomize)...)
 	}
-	results, broken := readDocuments(docs, opts)
+	results, broken := readDocuments(docs, opts, cluster)
 	if len(broken) > 0 {
 		docs = rejoined(docs, broken)
-		results, _ = readDocuments(docs, opts)
+		results, _ = readDocuments(docs, opts, cluster)
 	}
 	forgetLists(docs)
 	in := assemble(results, &r)
 	if len(docs) == 0 && len(r.problems) == 0 {
 		r.empty()
 	}
-	if len(r.problems) > 0 {
-		return in, r.problems.sorted()
-	}
-	return in, nil
+	return in, r.problems
 }
 
 // empty reports sources that have no document at all: a trace on nothing answers nothing, and
@@ -87,13 +102,13 @@ const chunkSize = 256
 
 // readDocuments reads the documents, a chunk at a time, on as many goroutines as
 // there are processors; the results are in the documents' order. Lists that are broken can only be read whole.
-func readDocuments(docs []document, opts ManifestOptions) (results []result, broken map[*cutList]bool) {
+func readDocuments(docs []document, opts ManifestOptions, cluster string) (results []result, broken map[*cutList]bool) {
 	results = make([]result, (len(docs)+chunkSize-1)/chunkSize)
 	var taken atomic.Int64
 	var group errgroup.Group
 	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() error {
-			r := documentReader{namespace: opts.DefaultNamespace, deferring: opts.Defer, overlay: opts.Overlay}
+			r := documentReader{namespace: opts.DefaultNamespace, cluster: cluster, deferring: opts.Defer, overlay: opts.Overlay}
 			for {
 				chunk := int(taken.Add(1)) - 1
 				if chunk >= len(results) {

@@ -151,7 +151,7 @@ func (l *laying) put(r resolve.Sourced) {
 	case found:
 		keepOwn(l.out.Resources[i].Object, object)
 		l.out.Resources[i] = r
-	case slices.Contains(resolve.RunningKinds, r.GroupKind) && l.out.Deferred != nil:
+	case slices.Contains(resolve.RunningKinds, r.GroupKind) && l.out.Deferred != nil && ref.Cluster == "":
 		object.SetCreationTimestamp(metav1.NewTime(l.youngest))
 		l.running.put(ref, r)
 		if l.out.Offline || !l.running.has(r.GroupKind, ref) {
@@ -254,7 +254,7 @@ func keepOwn(before, after resolve.Object) {
 }
 
 func sourcedRef(r resolve.Sourced) resolve.Ref {
-	return resolve.Ref{Group: r.GroupKind.Group, Kind: r.GroupKind.Kind, Namespace: r.Object.GetNamespace(), Name: r.Object.GetName()}
+	return resolve.Ref{Group: r.GroupKind.Group, Cluster: resolve.ClusterOf(r.Object), Kind: r.GroupKind.Kind, Namespace: r.Object.GetNamespace(), Name: r.Object.GetName()}
 }
 
 // overRunning is what runs in the mesh with an overlay over it. It implements [resolve.Deferred].

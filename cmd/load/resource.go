@@ -20,14 +20,17 @@ import (
 // header is what a document says about itself.
 type header struct {
 	apiVersion, kind, namespace, name string
-	gv                                schema.GroupVersion
+	// cluster is the remote cluster that has it; empty for the first one.
+	cluster string
+	gv      schema.GroupVersion
 }
 
 func headerOf(n *yaml.Node) header {
 	meta, _ := child(n, "metadata")
+	annotations, _ := child(meta, "annotations")
 	return header{
 		apiVersion: textOf(n, "apiVersion"), kind: textOf(n, "kind"),
-		namespace: textOf(meta, "namespace"), name: textOf(meta, "name"),
+		namespace: textOf(meta, "namespace"), name: textOf(meta, "name"), cluster: textOf(annotations, resolve.ClusterAnnotation),
 	}
 }
 
@@ -36,7 +39,7 @@ func (h header) groupKind() schema.GroupKind {
 }
 
 func (h header) ref() resolve.Ref {
-	return resolve.Ref{Group: h.gv.Group, Kind: h.kind, Namespace: h.namespace, Name: h.name}
+	return resolve.Ref{Group: h.gv.Group, Cluster: h.cluster, Kind: h.kind, Namespace: h.namespace, Name: h.name}
 }
 
 // String is kind and name as problems show them.
@@ -67,6 +70,8 @@ type result struct {
 type documentReader struct {
 	doc       *document
 	namespace string
+	// cluster is that of all documents; empty where they tell themselves.
+	cluster string
 	// deferring leaves documents of what runs in a namespace for later, once they are checked.
 	deferring bool
 	// overlay is set where the documents are those of an overlay.
@@ -117,7 +122,7 @@ func (r *documentReader) remark(ref resolve.Ref, message string) {
 // unreadable is the gap that a broken resource leaves, so that nothing is decided as if it were not there.
 func (r *documentReader) unreadable(h header, detail string) {
 	r.gaps = append(r.gaps, resolve.Gap{
-		GroupKind: h.groupKind(), Namespace: h.namespace, Name: h.name, Reason: resolve.GapUnreadable, Detail: detail,
+		GroupKind: h.groupKind(), Namespace: h.namespace, Name: h.name, Cluster: h.cluster, Reason: resolve.GapUnreadable, Detail: detail,
 	})
 }
 
@@ -208,7 +213,11 @@ func (r *documentReader) list(items *yaml.Node, h header, within []string) {
 // authority (configmap.go), of a kind not read only the name.
 // 6. The document of a snapshot (snapshot.go) is no resource, and speaks of all.
 // 7. Of an object that an overlay takes away (overlay.go) the name is read.
+// 8. Of a remote cluster (resolve/remotecluster.go) what istiod does not read there is told, and does not count.
 func (r *documentReader) resource(n *yaml.Node, h header, within []string) {
+	if r.cluster != "" {
+		h.cluster = r.cluster
+	}
 	if h.gv.Group == "kustomize.config.k8s.io" {
 		r.kustomization(n, h)
 		return
@@ -238,6 +247,10 @@ func (r *documentReader) resource(n *yaml.Node, h header, within []string) {
 	}
 	from := manifest{ref: h.ref(), doc: r.doc, line: r.doc.at(n), within: within}
 	switch {
+	case h.cluster != "" && !resolve.ReadOfRemotes(h.groupKind()):
+		if message := notOfRemotes(h, k, known); message != "" {
+			r.remark(h.ref(), message)
+		}
 	case r.overlay && isDeleted(n):
 		from.object = deletion(h)
 		if r.decoder.start(r.doc, h); known {
@@ -262,6 +275,14 @@ func (r *documentReader) resource(n *yaml.Node, h header, within []string) {
 	default:
 		r.decode(n, h, k, from)
 	}
+}
+
+// notOfRemotes says that istiod does not read a kind of remote clusters; empty for what it reads of none.
+func notOfRemotes(h header, k kind, known bool) string {
+	if !known || !k.read() {
+		return ""
+	}
+	return fmt.Sprintf("does not count: istiod reads %s of its own cluster alone, not of remote cluster %s", Plural(h.groupKind()), h.cluster)
 }
 
 func (r *documentReader) kustomization(n *yaml.Node, h header) {
@@ -335,12 +356,13 @@ func (r *documentReader) decode(n *yaml.Node, h header, k kind, from manifest) {
 	for _, message := range d.notes {
 		r.remark(h.ref(), message)
 	}
-	if r.deferring && len(from.within) == 0 && slices.Contains(resolve.RunningKinds, h.groupKind()) {
+	if r.deferring && h.cluster == "" && len(from.within) == 0 && slices.Contains(resolve.RunningKinds, h.groupKind()) {
 		r.resources = append(r.resources, from)
 		return
 	}
 	object.SetNamespace(h.namespace)
 	object.SetManagedFields(nil)
+	resolve.SetCluster(object, h.cluster)
 	if annotations := object.GetAnnotations(); annotations != nil {
 		if annotations[DeleteAnnotation] == "true" {
 			r.remark(h.ref(), "the annotation "+DeleteAnnotation+" counts in an overlay alone: the object is taken as it stands")

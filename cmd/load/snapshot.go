@@ -50,6 +50,8 @@ type SnapshotDocument struct {
 	// Requests are what was traced.
 	Requests []SnapshotRequest `json:"requests,omitempty"`
 	Istio    SnapshotIstio     `json:"istio"`
+	// Remotes are the ids of the remote clusters that were read. Their objects are annotated mesh-trace/cluster.
+	Remotes []string `json:"remotes,omitempty"`
 	// MeshConfig is nil for Istio's defaults.
 	MeshConfig *SnapshotMeshConfig `json:"meshConfig,omitempty"`
 	// MeshNetworks are nil for none.
@@ -91,6 +93,7 @@ type SnapshotIstio struct {
 
 // SnapshotRef names an object, or a field of it.
 type SnapshotRef struct {
+	Cluster   string `json:"cluster,omitempty"`
 	Group     string `json:"group,omitempty"`
 	Kind      string `json:"kind,omitempty"`
 	Namespace string `json:"namespace,omitempty"`
@@ -115,13 +118,13 @@ type SnapshotGap struct {
 
 // NewSnapshotGap is the form of a Gap in a snapshot.
 func NewSnapshotGap(g resolve.Gap) SnapshotGap {
-	ref := SnapshotRef{Group: g.GroupKind.Group, Kind: g.GroupKind.Kind, Namespace: g.Namespace, Name: g.Name}
+	ref := SnapshotRef{Cluster: g.Cluster, Group: g.GroupKind.Group, Kind: g.GroupKind.Kind, Namespace: g.Namespace, Name: g.Name}
 	return SnapshotGap{SnapshotRef: ref, Except: g.Except, Reason: string(g.Reason), Detail: g.Detail}
 }
 
 func (g SnapshotGap) gap() resolve.Gap {
 	return resolve.Gap{
-		GroupKind: schema.GroupKind{Group: g.Group, Kind: g.Kind}, Namespace: g.Namespace, Except: g.Except, Name: g.Name,
+		GroupKind: schema.GroupKind{Group: g.Group, Kind: g.Kind}, Namespace: g.Namespace, Except: g.Except, Name: g.Name, Cluster: g.Cluster,
 		Reason: resolve.GapReason(g.Reason), Detail: g.Detail,
 	}
 }
@@ -302,6 +305,9 @@ func (s *snapshotDocument) restore(in *resolve.Input) {
 	if s.MeshNetworks != nil {
 		in.MeshNetworks, in.MeshNetworksRef = s.networks, s.MeshNetworks.From.ref()
 	}
+	for _, id := range s.Remotes {
+		in.Remotes = append(in.Remotes, resolve.Remote{Cluster: id})
+	}
 	for _, g := range s.Gaps {
 		in.Gaps = append(in.Gaps, g.gap())
 	}
@@ -317,12 +323,12 @@ func (s *snapshotDocument) restore(in *resolve.Input) {
 }
 
 func (r SnapshotRef) ref() resolve.Ref {
-	return resolve.Ref{Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, Field: r.Field}
+	return resolve.Ref{Cluster: r.Cluster, Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, Field: r.Field}
 }
 
 // NewSnapshotRef is the form of a Ref in a snapshot.
 func NewSnapshotRef(r resolve.Ref) SnapshotRef {
-	return SnapshotRef{Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, Field: r.Field}
+	return SnapshotRef{Cluster: r.Cluster, Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, Field: r.Field}
 }
 
 func (s *snapshotDocument) secret(namespace, name string) resolve.Secret {

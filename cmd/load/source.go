@@ -35,7 +35,9 @@ type text struct {
 
 // reader collects the sources of the command line, in their order.
 type reader struct {
-	opts     ManifestOptions
+	opts ManifestOptions
+	// cluster is the remote cluster that the sources are of; empty for the first.
+	cluster  string
 	texts    []text
 	notes    []string
 	problems Problems

@@ -90,7 +90,7 @@ func (t *taking) choose(candidates []resolve.Sourced) []resolve.Sourced {
 }
 
 func refOf(r resolve.Sourced) resolve.Ref {
-	return resolve.Ref{Group: r.GroupKind.Group, Kind: r.GroupKind.Kind, Namespace: r.Object.GetNamespace(), Name: r.Object.GetName()}
+	return resolve.Ref{Group: r.GroupKind.Group, Cluster: resolve.ClusterOf(r.Object), Kind: r.GroupKind.Kind, Namespace: r.Object.GetNamespace(), Name: r.Object.GetName()}
 }
 
 // grouped puts objects into groups, the near ones first, then by namespace and kind.

@@ -32,6 +32,9 @@ func (t *taking) document(resources []resolve.Sourced) load.SnapshotDocument {
 	if in.Offline {
 		d.Source = load.FromFiles
 	}
+	for _, r := range in.Remotes {
+		d.Remotes = append(d.Remotes, r.Cluster)
+	}
 	for _, q := range t.typed {
 		d.Requests = append(d.Requests, requestDocument(q))
 		if token, err := trace.ParseJWT(q.JWT); q.JWT != "" && err == nil {

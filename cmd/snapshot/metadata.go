@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/gateway-api/pkg/consts"
 	"sigs.k8s.io/yaml"
+
+	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
 // Of an object's metadata are written: its name and namespace; its age, which is Istio's order; that it is going; its
@@ -47,6 +49,7 @@ var readAnnotations = []string{
 	annotation.SidecarTrafficIncludeOutboundPorts.Name,
 	annotation.TrafficNodeSelector.Name,
 	consts.BundleVersionAnnotation,
+	resolve.ClusterAnnotation,
 	"internal.istio.io/gateway-service",
 	"internal.istio.io/route-semantics",
 	"internal.istio.io/service-semantics",

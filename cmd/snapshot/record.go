@@ -13,12 +13,12 @@ import (
 
 // recorder keeps what a trace asks for while it is walked: what runs in a namespace, and single Secrets and ConfigMaps.
 type recorder struct {
-	deferred resolve.Deferred
-
 	mu      sync.Mutex
 	running []resolve.Sourced
 	// gaps are what could not be read of what runs.
 	gaps load.SnapshotRunning
+	// remoteGaps are those of remote clusters.
+	remoteGaps []resolve.Gap
 	// asked are the answers by question; frozen answers nothing new.
 	secrets    map[resolve.Ref]resolve.Secret
 	configMaps map[resolve.Ref]resolve.ConfigMap
@@ -29,7 +29,13 @@ type recorder struct {
 func record(in *resolve.Input) *recorder {
 	r := &recorder{secrets: map[resolve.Ref]resolve.Secret{}, configMaps: map[resolve.Ref]resolve.ConfigMap{}}
 	if in.Deferred != nil {
-		r.deferred, in.Deferred = in.Deferred, r
+		in.Deferred = recorded{in.Deferred, r}
+	}
+	in.Remotes = slices.Clone(in.Remotes)
+	for i, remote := range in.Remotes {
+		if remote.Deferred != nil {
+			in.Remotes[i].Deferred = recorded{remote.Deferred, r}
+		}
 	}
 	if ask := in.Secret; ask != nil {
 		in.Secret = func(namespace, name string) resolve.Secret {
@@ -74,18 +80,26 @@ func (r *recorder) freeze() {
 	r.frozen = true
 }
 
-// Namespaces are those in which something may run.
-func (r *recorder) Namespaces() []string { return r.deferred.Namespaces() }
+// recorded is what runs in one cluster.
+type recorded struct {
+	resolve.Deferred
+	by *recorder
+}
 
 // In returns what runs in the namespace, and keeps it.
-func (r *recorder) In(namespace string, kinds []schema.GroupKind) []resolve.Listed {
-	listed := r.deferred.In(namespace, kinds)
+func (d recorded) In(namespace string, kinds []schema.GroupKind) []resolve.Listed {
+	listed := d.Deferred.In(namespace, kinds)
+	r := d.by
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range listed {
 		r.running = append(r.running, listed[i].Resources...)
 		listed[i].Gaps = withoutDetails(listed[i].Gaps)
 		for _, g := range listed[i].Gaps {
+			if g.Cluster != "" {
+				r.remoteGaps = append(r.remoteGaps, g)
+				continue
+			}
 			r.gaps.Unread = append(r.gaps.Unread, load.SnapshotUnread{In: namespace, SnapshotGap: load.NewSnapshotGap(g)})
 		}
 	}
@@ -93,22 +107,22 @@ func (r *recorder) In(namespace string, kinds []schema.GroupKind) []resolve.List
 }
 
 // Find returns where something that is sought may run, and keeps what could not be searched.
-func (r *recorder) Find(q resolve.Sought) ([]string, []resolve.Gap) {
-	namespaces, gaps := r.deferred.Find(q)
+func (d recorded) Find(q resolve.Sought) ([]string, []resolve.Gap) {
+	namespaces, gaps := d.Deferred.Find(q)
 	gaps = withoutDetails(gaps)
-	if len(gaps) > 0 {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.gaps.Searches = append(r.gaps.Searches, load.NewSnapshotSearch(q, gaps))
+	r := d.by
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, g := range gaps {
+		if g.Cluster != "" {
+			r.remoteGaps = append(r.remoteGaps, g)
+		}
+	}
+	if first := slices.DeleteFunc(slices.Clone(gaps), func(g resolve.Gap) bool { return g.Cluster != "" }); len(first) > 0 {
+		r.gaps.Searches = append(r.gaps.Searches, load.NewSnapshotSearch(q, first))
 	}
 	return namespaces, gaps
 }
-
-// Origin is where a resource was read from.
-func (r *recorder) Origin(ref resolve.Ref) resolve.Origin { return r.deferred.Origin(ref) }
-
-// Err is what ended the reading before its time.
-func (r *recorder) Err() error { return r.deferred.Err() }
 
 // secretAnswers are those that were given, in the order of their names.
 func (r *recorder) secretAnswers() []load.SnapshotAnswer {

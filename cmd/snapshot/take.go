@@ -66,6 +66,8 @@ func Take(in resolve.Input, typed []trace.Typed, opts Options) (*Snapshot, error
 	}
 	gaps := recorder.runningGaps()
 	t.input.Deferred = gaps.Over(nil)
+	t.input.Remotes = withoutDeferred(in.Remotes)
+	t.input.Gaps = append(slices.Clone(t.input.Gaps), recorder.remoteGaps...)
 	candidates := slices.Concat(in.Resources, recorder.running)
 	chosen := t.choose(candidates)
 	for _, try := range []struct {
@@ -86,6 +88,15 @@ func Take(in resolve.Input, typed []trace.Typed, opts Options) (*Snapshot, error
 		}
 	}
 	return nil, errors.New("no snapshot was tried") // the last of the list returns
+}
+
+// withoutDeferred are the remote clusters alone: what runs there is among the objects.
+func withoutDeferred(remotes []resolve.Remote) []resolve.Remote {
+	out := slices.Clone(remotes)
+	for i := range out {
+		out[i].Deferred = nil
+	}
+	return out
 }
 
 // taking is one call of Take.

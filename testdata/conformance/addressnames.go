@@ -18,6 +18,11 @@ func symbols(c *apiserver.Cluster) addressNames {
 	for _, s := range c.Services {
 		n.clusterIPs["clusterIP-of-"+s.Name+"."+s.Namespace] = s.Spec.ClusterIP
 	}
+	for _, r := range c.Remotes() {
+		for _, s := range r.Services {
+			n.clusterIPs["clusterIP-of-"+s.Name+"."+s.Namespace+"-in-"+r.ID()] = s.Spec.ClusterIP
+		}
+	}
 	for _, p := range c.Pods {
 		n.pods[p.Address.String()] = true
 	}

@@ -8,9 +8,15 @@ import (
 
 // networkGenerator makes meshes over several networks: machines, pods and gateways on each, as labels, MeshNetworks and addresses say, and
 // often as they contradict each other.
-type networkGenerator struct{ generator }
+type networkGenerator struct {
+	generator
+	// sources are what runs with a proxy, as --from names it.
+	sources *[]string
+}
 
-func newNetworkGenerator(seed uint64) networkGenerator { return networkGenerator{newGenerator(seed)} }
+func newNetworkGenerator(seed uint64) networkGenerator {
+	return networkGenerator{newGenerator(seed), &[]string{}}
+}
 
 func (g networkGenerator) network() string { return g.one("net1", "net1", "net2", "net2", "net3") }
 
@@ -72,6 +78,7 @@ func (g networkGenerator) networks() []string {
 }
 
 func (g networkGenerator) deployment(app, name string, percent int) string {
+	*g.sources = append(*g.sources, "shop/deployment/"+name)
 	version := strings.TrimPrefix(name, app+"-")
 	labels := "app: " + app + g.onNetwork(percent) + g.when(8, ", sidecar.istio.io/inject: \"false\"")
 	if version != name {
@@ -106,6 +113,7 @@ func (g networkGenerator) networkPod(i int) string {
 	if g.chance(85) {
 		labels, proxy = labels+", security.istio.io/tlsMode: istio", ", {name: istio-proxy, image: proxyv2, args: [proxy, sidecar]"+env+"}"
 	}
+	*g.sources = append(*g.sources, fmt.Sprintf("shop/pod/p%d", i))
 	ip := fmt.Sprintf("10.%s.%d", g.one("1.0", "2.0", "3.0", "1.7"), i+1)
 	return fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: p%d, namespace: shop, labels: {%s}}\nspec: {serviceAccountName: %s, containers: [{name: app, image: app}%s]}\nstatus: {phase: Running, podIP: %s, podIPs: [{ip: %s}], conditions: [{type: Ready, status: \"%s\"}]}\n",
 		i, labels, app, proxy, ip, ip, g.one("True", "True", "True", "False"))
@@ -116,11 +124,14 @@ func (g networkGenerator) machines() []string {
 	return g.repeat(5, func(i int) string {
 		address := fmt.Sprintf("address: 198.51.100.1%d", i)
 		network := g.when(75, "network: "+g.network())
+		account := g.when(70, "serviceAccount: vm")
 		if network != "" && g.chance(10) {
 			address = ""
+		} else if account != "" {
+			*g.sources = append(*g.sources, fmt.Sprintf("shop/workloadentry/vm%d", i))
 		}
 		return object("networking.istio.io/v1", "WorkloadEntry", "shop", fmt.Sprintf("vm%d", i), "spec: "+fields(address, network,
-			"labels: {app: "+g.one("a", "a", "b", "vm")+g.when(30, ", version: v1")+g.onNetwork(10)+"}", g.when(70, "serviceAccount: vm"), g.when(20, "weight: "+g.one("2", "5")), g.when(15, "locality: "+g.one("r1/z1", "r2/z3"))))
+			"labels: {app: "+g.one("a", "a", "b", "vm")+g.when(30, ", version: v1")+g.onNetwork(10)+"}", account, g.when(20, "weight: "+g.one("2", "5")), g.when(15, "locality: "+g.one("r1/z1", "r2/z3"))))
 	})
 }
 
@@ -150,7 +161,7 @@ func (g networkGenerator) networkRule(i int) string {
 }
 
 func (g networkGenerator) request() []string {
-	from := g.one("shop/deployment/web", "shop/deployment/web", "shop/deployment/b", "shop/workloadentry/vm0", "shop/workloadentry/vm1", "shop/pod/p0", "shop/pod/p1")
+	from := g.one(append([]string{"shop/deployment/web", "shop/deployment/web"}, *g.sources...)...)
 	url := g.one("http://a/", "http://a/", "http://a/", "http://b/", "tcp://a:90", "http://m.example.com/", "http://a.shop/x")
 	return []string{"--from", from, url}
 }

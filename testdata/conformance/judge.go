@@ -114,6 +114,9 @@ func (b *bench) judge(args []string) (diff string, err error) {
 			in.port, _ = strconv.Atoi(l[strings.LastIndex(l, "_")+1:])
 		}
 	case "Anonymous":
+		if document.Request.Source.Cluster != "" {
+			return "", skipped{"an assumed client in a remote cluster, which is not made"}
+		}
 		before := len(on.cluster.Pods)
 		if anonymous = on.cluster.AddClient(q.From.DefaultNamespace); len(on.cluster.Pods) > before {
 			on.forget()

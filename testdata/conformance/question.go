@@ -89,7 +89,10 @@ var outside = netip.MustParseAddr("203.0.113.9")
 
 // addresses are what the client's DNS gives for the host.
 func addresses(w *pilot.World, c *apiserver.Cluster, host string, from *apiserver.Pod) ([]netip.Addr, error) {
-	ips, own := c.Resolve(host, from.Namespace)
+	ips, own := c.Of(from).Resolve(host, from.Namespace)
+	if own && len(ips) == 0 && len(c.Remotes()) > 0 {
+		ips = w.NameTable(from, strings.TrimSuffix(strings.ToLower(host), "."))
+	}
 	switch {
 	case !own:
 		return entryAddress(c, strings.TrimSuffix(strings.ToLower(host), "."), w.CapturesDNS(from)), nil
@@ -236,6 +239,10 @@ func find(c *apiserver.Cluster, from trace.SourceSpec) *apiserver.Pod {
 	}
 	for _, p := range c.Pods {
 		kind, name, _ := strings.Cut(p.Owner, " ")
+		if p.Cluster != from.Cluster && !(from.Cluster == "Kubernetes" && p.Cluster == "") {
+			continue
+		}
+		name = strings.TrimPrefix(name, p.Cluster+":")
 		switch from.Kind {
 		case "pod", "":
 			if p.Namespace == namespace && p.Name == from.Name {

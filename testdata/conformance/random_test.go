@@ -83,8 +83,22 @@ func judgeRandom(t *testing.T, category string, meshes, each int, from func(seed
 	}
 }
 
+// join makes files of documents: those of a remote cluster say so in their first line.
 func join(docs []string) map[string]string {
-	return map[string]string{"mesh.yaml": strings.Join(docs, "---\n")}
+	files := map[string][]string{"mesh.yaml": nil}
+	for _, doc := range docs {
+		name := "mesh.yaml"
+		if rest, remote := strings.CutPrefix(doc, ofCluster); remote {
+			id, _, _ := strings.Cut(rest, "\n")
+			name = "remote-" + id + ".yaml"
+		}
+		files[name] = append(files[name], doc)
+	}
+	out := map[string]string{}
+	for name, docs := range files {
+		out[name] = strings.Join(docs, "---\n")
+	}
+	return out
 }
 
 // outcome is what they differ in. A panic of either party is a difference.

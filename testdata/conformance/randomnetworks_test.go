@@ -16,6 +16,13 @@ func TestRandomNetworks(t *testing.T) {
 	c.check(t, wantedCrossings)
 }
 
+// TestRandomClusters holds random requests against Istio in meshes of two or three clusters.
+func TestRandomClusters(t *testing.T) {
+	c := newCensus(crossings)
+	judgeRandom(t, "random requests over several clusters", *meshes, *requestsEach, func(seed uint64) source { return newClusterGenerator(seed) }, c.add)
+	c.check(t, wantedAcross)
+}
+
 // crossings are the rules that the trace follows, and the codes of its ends.
 func crossings(d *render.Document) map[string]bool {
 	met := map[string]bool{}
@@ -33,4 +40,9 @@ func crossings(d *render.Document) map[string]bool {
 var wantedCrossings = map[string]float64{
 	string(resolve.RuleNetworkGateway): 0.5, string(resolve.RuleNetworkSame): 0.5, string(resolve.RuleNetworkNoGateway): 0.5, string(resolve.RuleNetworkPlaintext): 0.5,
 	string(resolve.RuleNetworkNameless): 0.5, string(resolve.RuleGatewayPassedOn): 0.5, string(trace.CodeOtherNetwork): 0.5, string(trace.CodeNetworkUnreachable): 0.5,
+}
+
+var wantedAcross = map[string]float64{
+	string(resolve.RuleClusterEndpoints): 0.5, string(resolve.RuleClusterDiffers): 0.5, string(resolve.RuleNetworkGateway): 0.5, string(resolve.RuleNetworkSame): 0.5,
+	string(resolve.RuleClusterLocal): 0.5, string(resolve.RuleGatewayPassedOn): 0.5, string(resolve.RuleDNSCaptureRemote): 0.1,
 }

@@ -2,13 +2,15 @@ package conformance
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
+	"strings"
 
 	loader "github.com/mesh-trace/kubectl-mesh-trace/cmd/load"
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
+	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace/render"
 )
@@ -16,17 +18,21 @@ import (
 // load reads the manifests as the command does.
 func load(dir string, manifests map[string]string, namespace string) (*resolve.Snapshot, error) {
 	var paths []string
+	var remotes []loader.RemoteManifests
 	for name, text := range manifests {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			return nil, err
 		}
-		if name != "mesh-config.yaml" && name != "mesh-networks.yaml" {
+		if id, remote := apiserver.RemoteFile(name); remote {
+			remotes = append(remotes, loader.RemoteManifests{Cluster: id, Paths: []string{path}})
+		} else if name != "mesh-config.yaml" && name != "mesh-networks.yaml" {
 			paths = append(paths, path)
 		}
 	}
 	sort.Strings(paths)
-	in, err := loader.Manifests(loader.ManifestOptions{Paths: paths, DefaultNamespace: namespace})
+	slices.SortFunc(remotes, func(a, b loader.RemoteManifests) int { return strings.Compare(a.Cluster, b.Cluster) })
+	in, err := loader.Manifests(loader.ManifestOptions{Paths: paths, Remotes: remotes, DefaultNamespace: namespace})
 	if err != nil {
 		return nil, skipped{"the command refuses the manifests"}
 	}
@@ -62,4 +68,10 @@ func traced(s *resolve.Snapshot, q trace.Request) (*render.Document, error) {
 	return render.NewDocument(t, nil), nil
 }
 
-func ownerName(w render.Workload) string { return fmt.Sprintf("%s %s/%s", w.Kind, w.Namespace, w.Name) }
+func ownerName(w render.Workload) string {
+	name := w.Namespace + "/" + w.Name
+	if w.Cluster != "" {
+		name = w.Cluster + ":" + name
+	}
+	return w.Kind + " " + name
+}

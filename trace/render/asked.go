@@ -39,7 +39,7 @@ func (r *renderer) from() line {
 	case s.Name == "" && s.Namespace == "":
 		return nil
 	case s.Name == "":
-		return line{}.text(asPlain, "from any workload in ").text(asName, s.Namespace)
+		return line{}.text(asPlain, "from any workload in ").text(asName, resolve.Ref{Cluster: s.Cluster, Name: s.Namespace}.QualifiedName())
 	}
 	facts := line{}.text(asPlain, s.Kind)
 	switch s.Dataplane {
@@ -49,7 +49,7 @@ func (r *renderer) from() line {
 		facts = facts.then(", ", line{}.text(asPlain, "ambient"))
 	case resolve.DataplaneSidecar, resolve.DataplaneGateway, resolve.DataplaneWaypoint:
 	}
-	l := line{}.text(asPlain, "from ").text(asName, workloadName(resolve.Ref{Namespace: s.Namespace, Name: s.Name}))
+	l := line{}.text(asPlain, "from ").text(asName, workloadName(resolve.Ref{Cluster: s.Cluster, Namespace: s.Namespace, Name: s.Name}))
 	if len(facts) > 0 {
 		l = l.text(asPlain, " (").add(facts).text(asPlain, ")")
 	}

@@ -88,7 +88,7 @@ func requestDocument(t *trace.Trace) Request {
 		Method: r.Method, Scheme: string(r.Scheme), Host: r.Host, Port: r.Port, Path: r.Path, Query: r.Query,
 		Headers: headers,
 		Source: Source{
-			Kind: t.Source.Kind, Namespace: t.Source.Namespace, Name: t.Source.Name,
+			Cluster: t.Source.Cluster, Kind: t.Source.Kind, Namespace: t.Source.Namespace, Name: t.Source.Name,
 			ServiceAccount: t.Source.ServiceAccount, Principal: t.Source.Principal,
 			Dataplane: string(t.Source.Dataplane), Assumed: t.Source.Assumed,
 		},
@@ -192,7 +192,7 @@ func proxyName(d resolve.Dataplane) string {
 }
 
 func workloadDocument(r resolve.Ref) Workload {
-	return Workload{Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}
+	return Workload{Cluster: r.Cluster, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}
 }
 
 // NewResource is the resource in the contract's shape; locate is as in [NewDocument].
@@ -204,5 +204,5 @@ func resourceDocument(r resolve.Ref, locate func(resolve.Ref) string) Resource {
 	if r.IsZero() {
 		return Resource{}
 	}
-	return Resource{Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, Field: r.Field, Source: locate(r)}
+	return Resource{Group: r.Group, Cluster: r.Cluster, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, Field: r.Field, Source: locate(r)}
 }

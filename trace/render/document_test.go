@@ -182,7 +182,7 @@ func TestEmptyDocumentHasAllFields(t *testing.T) {
 
 func TestDocumentDetails(t *testing.T) {
 	d := NewDocument(contractTrace(), nil)
-	if w := d.Outcomes[0].Destination.Workload; w == nil || *w != (Workload{"Deployment", "shop", "reviews-v1"}) {
+	if w := d.Outcomes[0].Destination.Workload; w == nil || *w != (Workload{Kind: "Deployment", Namespace: "shop", Name: "reviews-v1"}) {
 		t.Errorf("the one workload is %v", w)
 	}
 	ambient := NewDocument(ambientFixture(), located)

@@ -38,6 +38,8 @@ type Request struct {
 
 // Source is who sends the request. Assumed says why, where nobody was named.
 type Source struct {
+	// Cluster is the remote cluster; left out for the one whose configuration istiod reads.
+	Cluster        string `json:"cluster,omitempty"`
 	Kind           string `json:"kind"`
 	Namespace      string `json:"namespace"`
 	Name           string `json:"name"`
@@ -113,6 +115,8 @@ type Destination struct {
 
 // Workload names a workload as people do: by the Deployment, not the pod.
 type Workload struct {
+	// Cluster is the remote cluster; left out for the one whose configuration istiod reads.
+	Cluster   string `json:"cluster,omitempty"`
 	Kind      string `json:"kind"`
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
@@ -175,6 +179,8 @@ type Omission struct {
 // Resource is a resource, the field that counts, and where it was read: file
 // and line, or "cluster". All are empty where Istio's own default decided.
 type Resource struct {
+	// Cluster is the remote cluster; left out for the one whose configuration istiod reads.
+	Cluster   string `json:"cluster,omitempty"`
 	Group     string `json:"group"`
 	Kind      string `json:"kind"`
 	Namespace string `json:"namespace"`

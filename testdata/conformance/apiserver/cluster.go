@@ -61,13 +61,19 @@ type Cluster struct {
 	invented    map[netip.Addr]bool
 	nextPod     netip.Addr
 	nextVIP     netip.Addr
+	// id is empty for the first cluster; remotes are the others of the mesh, which the first knows.
+	id          string
+	remotes     []*Cluster
+	nextBalance netip.Addr
 }
 
 // Pod is a pod and what runs it.
 type Pod struct {
 	*corev1.Pod
-	// Owner is "Deployment shop/web".
+	// Owner is "Deployment shop/web", in the remote cluster west "Deployment west:shop/web".
 	Owner string
+	// Cluster is the remote cluster that has it; empty for the first.
+	Cluster string
 	// Proxy is sidecar, gateway, waypoint, or empty.
 	Proxy string
 	// Captured is set where ztunnel has its connections.
@@ -94,13 +100,13 @@ func New(manifests map[string]string) (*Cluster, error) { return build(manifests
 func NewWithGateways(manifests map[string]string) (*Cluster, error) { return build(manifests, true) }
 
 func build(manifests map[string]string, gateways bool) (*Cluster, error) {
-	c := &Cluster{
-		namespaces: map[string]*corev1.Namespace{}, nodes: map[string]*corev1.Node{}, endpoints: map[string]bool{}, deployments: map[string]bool{}, invented: map[netip.Addr]bool{},
-		nextPod: netip.MustParseAddr("10.244.0.1"), nextVIP: netip.MustParseAddr("10.96.0.1"),
-	}
+	c := newCluster(0)
+	remotes := remoteFiles(manifests)
 	names := make([]string, 0, len(manifests))
 	for n := range manifests {
-		names = append(names, n)
+		if _, remote := RemoteFile(n); !remote {
+			names = append(names, n)
+		}
 	}
 	slices.Sort(names)
 	var objects []runtime.Object
@@ -122,7 +128,7 @@ func build(manifests map[string]string, gateways bool) (*Cluster, error) {
 	if err := c.complete(objects, gateways); err != nil {
 		return nil, err
 	}
-	return c, nil
+	return c, c.addRemotes(manifests, remotes, gateways)
 }
 
 func (c *Cluster) read(text string) ([]runtime.Object, error) {

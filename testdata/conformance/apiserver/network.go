@@ -22,7 +22,7 @@ func (c *Cluster) SystemNetwork() string {
 // balance gives each Service of type LoadBalancer that is labelled as the gateway of a network, and of which no status is told, an
 // address, as a cluster's load balancer would.
 func (c *Cluster) balance() {
-	next := netip.MustParseAddr("203.0.113.100")
+	next := c.nextBalance
 	for _, s := range c.Services {
 		gateway := s.Labels[Network] != "" || strings.Contains(c.MeshNetworks, s.Name+"."+s.Namespace+".")
 		if !gateway || s.Spec.Type != corev1.ServiceTypeLoadBalancer || len(s.Status.LoadBalancer.Ingress) > 0 {
@@ -36,6 +36,15 @@ func (c *Cluster) balance() {
 // External are the ready addresses behind an address of a Service outside the cluster, and the port there; ok is false where
 // no Service has it.
 func (c *Cluster) External(to netip.AddrPort) (backends []netip.AddrPort, ok bool) {
+	for _, m := range c.all() {
+		if backends, ok := m.external(to); ok {
+			return backends, true
+		}
+	}
+	return nil, false
+}
+
+func (c *Cluster) external(to netip.AddrPort) (backends []netip.AddrPort, ok bool) {
 	for _, s := range c.Services {
 		balanced := slices.ContainsFunc(s.Status.LoadBalancer.Ingress, func(in corev1.LoadBalancerIngress) bool { return in.IP == to.Addr().String() })
 		node := s.Spec.Type == corev1.ServiceTypeNodePort && c.ofNode(to.Addr())

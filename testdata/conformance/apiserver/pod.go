@@ -22,7 +22,7 @@ func (c *Cluster) addPods(kind string, owner metav1.ObjectMeta, n int, template 
 		return
 	}
 	for _, p := range c.Pods { // pods of a Deployment's ReplicaSet
-		if p.Owner == kind+" "+owner.Namespace+"/"+owner.Name {
+		if p.Owner == c.owned(kind+" "+owner.Namespace+"/"+owner.Name) {
 			return
 		}
 	}
@@ -73,7 +73,7 @@ func (c *Cluster) addPod(p *corev1.Pod, owner string) {
 			}
 		}
 	}
-	pod := &Pod{Pod: p, Owner: owner, Ready: true}
+	pod := &Pod{Pod: p, Owner: c.owned(owner), Cluster: c.id, Ready: true}
 	pod.Proxy = runs(p)
 	if pod.Proxy == "" && fresh && c.injects(p) {
 		pod.Proxy = templated(p)

@@ -118,10 +118,12 @@ func (c *Cluster) EndpointAddresses() map[string]bool {
 	for _, p := range c.Pods {
 		out[p.Address.String()] = true
 	}
-	for _, slice := range c.slices {
-		for _, e := range slice.Endpoints {
-			for _, a := range e.Addresses {
-				out[a] = true
+	for _, m := range c.all() {
+		for _, slice := range m.slices {
+			for _, e := range slice.Endpoints {
+				for _, a := range e.Addresses {
+					out[a] = true
+				}
 			}
 		}
 	}
@@ -131,6 +133,7 @@ func (c *Cluster) EndpointAddresses() map[string]bool {
 // Backends are the ready addresses behind a ClusterIP and port, as kube-proxy on the client's node has them. port is false where the
 // Service has no such port, ok where there is no such Service.
 func (c *Cluster) Backends(from netip.Addr, to netip.AddrPort) (backends []netip.AddrPort, port, ok bool) {
+	c = c.at(from)
 	for _, s := range c.Services {
 		if s.Spec.ClusterIP == "" || s.Spec.ClusterIP != to.Addr().String() {
 			continue

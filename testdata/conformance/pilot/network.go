@@ -36,11 +36,14 @@ func networks(c *apiserver.Cluster) (mesh.NetworksWatcher, error) {
 			m = parsed
 		}
 	}
+	m, _ = proto.Clone(m).(*meshconfig.MeshNetworks)
+	if m.Networks == nil {
+		m.Networks = map[string]*meshconfig.Network{}
+	}
+	if len(c.Remotes()) > 0 {
+		return severalNetworks(c, m)
+	}
 	if name := c.SystemNetwork(); name != "" {
-		m, _ = proto.Clone(m).(*meshconfig.MeshNetworks)
-		if m.Networks == nil {
-			m.Networks = map[string]*meshconfig.Network{}
-		}
 		for other, n := range m.Networks {
 			has := slices.ContainsFunc(n.Endpoints, func(e *meshconfig.Network_NetworkEndpoints) bool { return e.GetFromRegistry() == ownCluster })
 			served := slices.ContainsFunc(n.Gateways, func(gw *meshconfig.Network_IstioNetworkGateway) bool { return gw.GetRegistryServiceName() != "" })
@@ -63,7 +66,7 @@ func (w *World) networkOf(p *apiserver.Pod) string {
 		return w.entryNetwork(p)
 	}
 	if p.Injected {
-		return w.cluster.SystemNetwork()
+		return w.cluster.Of(p).SystemNetwork()
 	}
 	return ""
 }

@@ -70,7 +70,7 @@ func (w *World) metadata(p *apiserver.Pod) (*model.NodeMetadata, error) {
 		return nil, apiserver.Unjudged{Reason: "metadata of " + p.Name + ": " + err.Error()}
 	}
 	m.Namespace, m.Labels, m.Annotations, m.ServiceAccount = p.Namespace, p.Labels, p.Annotations, p.Spec.ServiceAccountName
-	m.ClusterID, m.IstioVersion, m.NodeName = "Kubernetes", "1.31.0", p.Spec.NodeName
+	m.ClusterID, m.IstioVersion, m.NodeName = idOf(p), "1.31.0", p.Spec.NodeName
 	m.EnvoyStatusPort, m.EnvoyPrometheusPort = 15021, 15090
 	if name := w.networkOf(p); m.Network == "" {
 		m.Network = network.ID(name)

@@ -60,6 +60,9 @@ func New(t testing.TB, c *apiserver.Cluster) (*World, error) {
 	if w.known, err = discovered(t, c, w.mesh); err != nil {
 		return nil, err
 	}
+	if err := severalUnjudged(c); err != nil {
+		return nil, err
+	}
 	watcher, err := networks(c)
 	if err != nil {
 		return nil, err
@@ -68,8 +71,9 @@ func New(t testing.TB, c *apiserver.Cluster) (*World, error) {
 	w.server = xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
 		NetworksWatcher:   watcher,
 		KubernetesObjects: slices.Concat(c.Objects, serviceEntries(c), ambientObjects(c)), Configs: w.known, MeshConfig: w.mesh, KubeClientModifier: addCRDs(t),
-		DisableSecretAuthorization: true,
+		DisableSecretAuthorization: true, KubernetesObjectsByCluster: remoteObjects(c),
 	})
+	w.orderRegistries()
 	w.configure = w.generate
 	return w, nil
 }
@@ -152,13 +156,13 @@ func (w *World) At(ip netip.Addr) *evaluator.Machine {
 
 // Resolve is the DNS of the cluster, for the namespace of the pod that asks.
 func (w *World) Resolve(from netip.Addr, host string) ([]netip.Addr, bool) {
-	namespace := "default"
+	namespace, c := "default", w.cluster
 	for _, p := range w.cluster.Pods {
 		if p.Address == from {
-			namespace = p.Namespace
+			namespace, c = p.Namespace, w.cluster.Of(p)
 		}
 	}
-	return w.cluster.Resolve(host, namespace)
+	return c.Resolve(host, namespace)
 }
 
 // Service are the addresses behind a ClusterIP, for a client of that address.
@@ -166,7 +170,8 @@ func (w *World) Service(from netip.Addr, to netip.AddrPort) (backends []netip.Ad
 	return w.cluster.Backends(from, to)
 }
 
-func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
+// node is the proxy as it tells istiod of itself.
+func (w *World) node(p *apiserver.Pod) *model.Proxy {
 	node := &model.Proxy{
 		Type: model.SidecarProxy, ID: p.Name + "." + p.Namespace, IPAddresses: []string{p.Address.String()},
 		ConfigNamespace: p.Namespace, DNSDomain: p.Namespace + ".svc.cluster.local", Labels: p.Labels,
@@ -181,8 +186,12 @@ func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
 	case "waypoint":
 		node.Type = model.Waypoint
 	}
-	trust := w.mesh.GetTrustDomain()
-	node.VerifiedIdentity = &spiffe.Identity{TrustDomain: trust, Namespace: p.Namespace, ServiceAccount: p.Spec.ServiceAccountName}
+	node.VerifiedIdentity = &spiffe.Identity{TrustDomain: w.mesh.GetTrustDomain(), Namespace: p.Namespace, ServiceAccount: p.Spec.ServiceAccountName}
+	return node
+}
+
+func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
+	node, trust := w.node(p), w.mesh.GetTrustDomain()
 	identity := fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", trust, p.Namespace, p.Spec.ServiceAccountName)
 	out := &evaluator.Proxy{
 		Kind: p.Proxy, Identity: identity,
@@ -215,7 +224,7 @@ func (w *World) generate(node *model.Proxy, out *evaluator.Proxy) {
 
 // locality is the node's, as its agent reads it from the labels.
 func (w *World) locality(p *apiserver.Pod) *core.Locality {
-	l := w.cluster.Node(p.Spec.NodeName)
+	l := w.cluster.Of(p).Node(p.Spec.NodeName)
 	out := &core.Locality{Region: l["topology.kubernetes.io/region"], Zone: l["topology.kubernetes.io/zone"], SubZone: l["topology.istio.io/subzone"]}
 	if label := proxymodel.GetLocalityLabel(p.Labels); label != "" {
 		out = util.ConvertLocality(label)
