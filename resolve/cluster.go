@@ -35,7 +35,7 @@ var clusterRules = append([]Rule{
 	},
 	{
 		ID: RuleClusterDNSNoEndpoint, Stage: StageDestinationRule,
-		Says:     "A cluster that resolves DNS is not sent to Envoy when it has no endpoint (after subset labels).",
+		Says:     "A cluster that resolves DNS is not sent to Envoy when it has no endpoint (after subset labels, and of the networks that the proxy asks for).",
 		Template: "%s resolves by DNS and has no endpoint%s: Envoy has no cluster %s",
 		Source:   "pilot/pkg/networking/core/cluster_builder.go, buildCluster",
 	},
@@ -288,13 +288,13 @@ func (s *Snapshot) findCluster(client *Workload, svc *Service, port Port, subset
 	if step, named := c.namedAsProtocol(match); named {
 		steps = append(steps, step)
 	}
-	if step, none := s.dnsWithoutEndpoint(c, match.Rule, sub); none {
+	if step, none := s.dnsWithoutEndpoint(client, c, match.Rule, sub); none {
 		return nil, append(steps, step)
 	}
 
 	// 4. Policy.
 	steps = append(steps, s.applyTrafficPolicy(c, match, sub)...)
-	if step, rejected := s.rejected(c, sub); rejected {
+	if step, rejected := s.rejected(client, c, sub); rejected {
 		return nil, append(steps, step)
 	}
 	return c, steps
@@ -375,12 +375,15 @@ func (s *Snapshot) clusterType(client *Workload, svc *Service) ClusterType {
 
 // dnsWithoutEndpoint reports whether a DNS cluster is left out, or its subset is.
 // A subset that PASSTHROUGH turns into ORIGINAL_DST needs no endpoint.
-func (s *Snapshot) dnsWithoutEndpoint(c *Cluster, rule *networking.DestinationRule, sub *networking.Subset) (Step, bool) {
+func (s *Snapshot) dnsWithoutEndpoint(client *Workload, c *Cluster, rule *networking.DestinationRule, sub *networking.Subset) (Step, bool) {
 	if c.Type != ClusterStrictDNS && c.Type != ClusterLogicalDNS {
 		return Step{}, false
 	}
-	eps, _ := s.instances(c.Service, c.Port)
-	labels := ""
+	all, _ := s.instances(c.Service, c.Port)
+	labels, eps := "", s.inView(client, all)
+	if len(eps) == 0 && len(all) > 0 {
+		labels = " on a network that it asks for"
+	}
 	if len(eps) > 0 {
 		top, _ := policyAt{policy: rule.GetTrafficPolicy()}.forPort(uint32(c.Port.Number))
 		if sub == nil || isPassthrough(sub.GetTrafficPolicy()) || isPassthrough(top.policy) {
@@ -395,13 +398,13 @@ func (s *Snapshot) dnsWithoutEndpoint(c *Cluster, rule *networking.DestinationRu
 }
 
 // rejected reports whether the cluster has more endpoints than its type allows.
-func (s *Snapshot) rejected(c *Cluster, sub *networking.Subset) (Step, bool) {
+func (s *Snapshot) rejected(client *Workload, c *Cluster, sub *networking.Subset) (Step, bool) {
 	if c.Type != ClusterLogicalDNS {
 		return Step{}, false
 	}
 	eps, _ := s.instances(c.Service, c.Port)
 	n := 0
-	for _, e := range eps {
+	for _, e := range s.inView(client, eps) {
 		if sub == nil || endpointLabels(e).selectedBy(sub.GetLabels()) {
 			n += e.Count
 		}

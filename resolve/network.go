@@ -151,6 +151,18 @@ func (s *Snapshot) injectedAnew(w *Workload) bool {
 	return !slices.ContainsFunc(w.Containers, func(c corev1.Container) bool { return c.Name == proxyContainer && !ImageChosenByWebhook(c) })
 }
 
+// inView are the endpoints that the proxy is told of, by the networks it asks for; a nil client asks for all.
+func (s *Snapshot) inView(client *Workload, eps []*Endpoint) []*Endpoint {
+	if client == nil {
+		return eps
+	}
+	view := s.networkView(client)
+	if view == nil {
+		return eps
+	}
+	return slices.DeleteFunc(slices.Clone(eps), func(e *Endpoint) bool { return e.Network != "" && !slices.Contains(view, e.Network) })
+}
+
 // networkView are the networks whose endpoints a proxy asks for (ISTIO_META_REQUESTED_NETWORK_VIEW); nil for all.
 //
 // Source: pilot/pkg/model/proxy_view.go, newProxyView.

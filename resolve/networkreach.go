@@ -256,12 +256,11 @@ func (x *crossing) visible(eps []*Endpoint) []*Endpoint {
 	if view == nil {
 		return eps
 	}
-	var kept []*Endpoint
+	kept := x.s.inView(x.client, eps)
 	hidden := map[string]int{}
 	var order []string
 	for _, e := range eps {
-		if e.Network == "" || slices.Contains(view, e.Network) {
-			kept = append(kept, e)
+		if slices.Contains(kept, e) {
 			continue
 		}
 		if hidden[e.Network] == 0 {
