@@ -18,6 +18,7 @@ request response connection source destination remote ip principal principals au
 rules to from when notpaths get post put patch delete head options
 root api slow warmup redacted left out
 ambient redirection none workload all
+envoy filters lua rbac ratelimit fault cors wasm virtualinbound virtualoutbound
 `
 
 var keptWords = sync.OnceValue(func() map[string]bool {
