@@ -15,8 +15,13 @@ import (
 // client's handshake is done, and before a policy is asked; where these refuse, nothing is sent in it.
 func opened(way []proxies.Passage) []proxies.Passage {
 	for i := range way {
-		if p := &way[i]; p.By == "tcp" && (p.TLS != "" && p.DownstreamFailure != "" || strings.HasPrefix(p.Termination, "rbac_access_denied")) {
+		switch p := &way[i]; {
+		case p.By != "tcp":
+		case p.TLS != "" && p.DownstreamFailure != "":
 			p.Cluster, p.Upstream, p.Peer = "", "", ""
+			return way[:i+1]
+		case strings.HasPrefix(p.Termination, "rbac_access_denied"):
+			p.Cluster, p.Upstream = "", ""
 			return way[:i+1]
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,7 +40,9 @@ type World struct {
 	// configure gives a proxy what the control plane sends to it.
 	configure func(*model.Proxy, *evaluator.Proxy)
 	mesh      *meshconfig.MeshConfig
-	byIP      map[netip.Addr]*evaluator.Machine
+	// mu guards byIP: connections through real proxies ask side by side.
+	mu   sync.Mutex
+	byIP map[netip.Addr]*evaluator.Machine
 	// shared is what every ztunnel is sent; nil before it was asked for.
 	shared *evaluator.Ztunnel
 	// known are the configurations that istiod discovers.
@@ -122,6 +125,8 @@ func discovered(t testing.TB, c *apiserver.Cluster, m *meshconfig.MeshConfig) ([
 
 // Machine is a pod as the evaluator knows it.
 func (w *World) Machine(p *apiserver.Pod) *evaluator.Machine {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if m := w.byIP[p.Address]; m != nil {
 		return m
 	}
