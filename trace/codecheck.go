@@ -220,6 +220,7 @@ var advice = map[Code]codeAdvice{
 	CodeNoCluster: {
 		check: "The step says why istiod makes none; most often the service has a resolution or protocol for which there is nothing to make. Ask istioctl proxy-config clusters on the caller.",
 		rules: []resolve.RuleID{
+			resolve.RuleClusterDNSNoEndpoint,
 			resolve.RuleClusterProtocol,
 			resolve.RuleClusterRejected,
 			resolve.RuleClusterTakenOut,
