@@ -234,12 +234,12 @@ func (s *Snapshot) userTLS(client *Workload, c *Cluster) ClientTLS {
 	case networking.ClientTLSSettings_DISABLE:
 		return plain(RuleClientTLSDisable, Applied, c.TLSRef, s.insteadOfAuto(c))
 	case networking.ClientTLSSettings_SIMPLE:
-		return ClientTLS{Mode: ClientTLSOrigination, SNI: tls.GetSni(), Step: NewStep(RuleClientTLSSimple, Applied, c.TLSRef, name)}
+		return ClientTLS{Mode: ClientTLSOrigination, SNI: tls.GetSni(), cluster: c, Step: NewStep(RuleClientTLSSimple, Applied, c.TLSRef, name)}
 	case networking.ClientTLSSettings_MUTUAL:
 		if tls.GetCredentialName() == "" && (tls.GetClientCertificate() == "" || tls.GetPrivateKey() == "") {
 			return plain(RuleClientTLSMutualFiles, Warned, c.TLSRef)
 		}
-		return ClientTLS{Mode: ClientMutualTLSOrigination, SNI: tls.GetSni(), Step: NewStep(RuleClientTLSMutual, Applied, c.TLSRef, name)}
+		return ClientTLS{Mode: ClientMutualTLSOrigination, SNI: tls.GetSni(), cluster: c, Step: NewStep(RuleClientTLSMutual, Applied, c.TLSRef, name)}
 	case networking.ClientTLSSettings_ISTIO_MUTUAL:
 	}
 	return ClientTLS{

@@ -177,7 +177,7 @@ type ClientTLS struct {
 	// name from the request's Host (auto_sni).
 	SNI  string
 	Step Step
-	// cluster is the one whose Istio mTLS it is.
+	// cluster is the one whose TLS it is; nil for plaintext.
 	cluster *Cluster
 }
 

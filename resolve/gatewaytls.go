@@ -106,7 +106,7 @@ func (c *GatewayFilterChain) Handshake(clientCertificate bool) (bool, []Step) {
 			secrets = append(secrets, credentialOf(name, c.listener.gateway.Workload.Namespace).String())
 		}
 		credential = strings.Join(secrets, ", ")
-	} else if c.showsMesh() {
+	} else if c.ShowsMesh() {
 		credential = "the workload's own mesh certificate"
 	}
 	steps := []Step{NewStep(RuleGatewayTerminates, Applied, tls, c.TLSMode(), credential)}
@@ -152,11 +152,11 @@ func (c *GatewayFilterChain) AsksOfMesh() bool {
 	return tls.GetMode() == networking.ServerTLSSettings_ISTIO_MUTUAL || len(names) == 0 && tls.GetCaCertificates() == ""
 }
 
-// showsMesh tells whether the certificate that the server shows is the gateway's own of the mesh: with ISTIO_MUTUAL,
+// ShowsMesh tells whether the certificate that the server shows is the gateway's own of the mesh: with ISTIO_MUTUAL,
 // builtin://, and where it has neither a credentialName nor a file. That is so of a Gateway API listener with two
 // certificates of which the first cannot be used: istiod takes the first one's name, which is empty.
 // Source: pilot/pkg/config/kube/gateway/conversion.go, buildTLS; pilot/pkg/security/model/authentication.go, ApplyToCommonTLSContext.
-func (c *GatewayFilterChain) showsMesh() bool {
+func (c *GatewayFilterChain) ShowsMesh() bool {
 	tls := c.Server().Spec.GetTls()
 	if tls.GetMode() == networking.ServerTLSSettings_ISTIO_MUTUAL {
 		return true
@@ -171,7 +171,7 @@ func (c *GatewayFilterChain) showsMesh() bool {
 // chain shows. What is in a Secret is not known here: it is taken to be no certificate of the mesh.
 func (c *GatewayFilterChain) MeshCertificate(client Ref) (bool, []Step) {
 	mode := c.TLSMode()
-	if !c.Terminates() || c.showsMesh() {
+	if !c.Terminates() || c.ShowsMesh() {
 		return true, nil
 	}
 	ref := c.Server().Ref

@@ -50,6 +50,43 @@ func (s *Snapshot) AcceptsServer(tls ClientTLS, server *Workload) (bool, Step) {
 	return false, NewStep(RuleServerIdentity, DeniedBy, ref, server.Owner.String(), principal, c.Service.Hostname, known).Unlike(known, principal)
 }
 
+// AcceptsMeshCertificate reports whether a client's proxy that sends such TLS takes the certificate that a server of the mesh
+// shows for its workload. http is set where it sends HTTP.
+//
+//  1. Istio mTLS does: AcceptsServer tells of which servers.
+//  2. What a DestinationRule originates is verified by the authorities of the operating system, among which the mesh's
+//     is not, unless it names others, which are taken to hold it, or insecureSkipVerify.
+//  3. Its subjectAltNames, without any those of the ServiceEntry, have to have the server's identity. Without either and without
+//     an sni the server needs a certificate for the Host of an HTTP request, and such of the mesh have no hosts.
+//
+// Source: pilot/pkg/networking/core/cluster_tls.go, constructUpstreamTLS, setAutoSniAndAutoSanValidation;
+// pilot/pkg/security/model/authentication.go, ApplyCustomSDSToClientCommonTLSContext.
+func (s *Snapshot) AcceptsMeshCertificate(tls ClientTLS, server *Workload, http bool) bool {
+	user := tls.cluster.settings()
+	switch {
+	case tls.Mode == ClientMTLS || user.GetInsecureSkipVerify().GetValue(): // 1.
+		return true
+	case user.GetCaCertificates() == "" && user.GetCredentialName() == "": // 2.
+		return false
+	}
+	names := slices.Clone(user.GetSubjectAltNames()) // 3.
+	if svc := tls.cluster.Service; len(names) == 0 && svc != nil && svc.Registry == RegistryExternal {
+		names = slices.Collect(maps.Keys(s.serviceIdentities(svc)))
+	}
+	if len(names) > 0 {
+		return slices.Contains(names, "spiffe://"+server.Principal(s.Mesh.GetTrustDomain()))
+	}
+	return user.GetSni() != "" || !http
+}
+
+// settings are those of the DestinationRule for TLS; nil for none.
+func (c *Cluster) settings() *networking.ClientTLSSettings {
+	if c == nil {
+		return nil
+	}
+	return c.Policy.GetTls()
+}
+
 func (s *Snapshot) serviceIdentities(svc *Service) map[string]bool {
 	ix := s.index.endpoints()
 	key := destinationKey{svc.Namespace, svc.Hostname}

@@ -97,14 +97,16 @@ func (p *path) seenBySender() (flag, details string) {
 	return "UC", closedByPeer
 }
 
-// certificateRefused is how it looks to the proxy that sends when its certificate, or that it has none, is refused. In TLS 1.3
-// the sender's handshake is done by then: one that forwards bytes has made the connection, which the other side closes.
-// Source: RFC 8446, 2 and 4.4.2; Envoy, source/common/tcp_proxy/tcp_proxy.cc, onUpstreamEvent.
-func (p *path) certificateRefused() (flag, details string) {
-	if p.stream {
-		return "UC", closedByPeer
+// certificateRefused is how it looks to the proxy that sends such TLS when its certificate, or that it has none, is refused by
+// a server that shows one of the mesh. In TLS 1.3 the sender's handshake is done by then, if it takes the server's: the
+// connection is made, and closed.
+// Source: RFC 8446, 2 and 4.4.2; Envoy, source/common/router/router.cc, onUpstreamReset; source/common/tcp_proxy/tcp_proxy.cc,
+// onUpstreamEvent.
+func (w *walk) certificateRefused(p *path, tls resolve.ClientTLS, server *resolve.Workload) (flag, details string) {
+	if !w.snapshot.AcceptsMeshCertificate(tls, server, !p.stream) {
+		return "UF", handshakeFailed
 	}
-	return "UF", handshakeFailed
+	return "UC", closedByPeer
 }
 
 // refusedTLS are the details at a proxy whose TLS meets a program: one that speaks HTTP answers in plaintext.

@@ -211,7 +211,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		steps = slices.DeleteFunc(slices.Clone(steps), func(s resolve.Step) bool { return s.Rule == resolve.RuleGatewayALPN })
 	}
 	p.note(steps...)
-	if tls.on && !w.handshake(p, chain, tls) {
+	if tls.on && !w.handshake(p, gw, chain, tls) {
 		return
 	}
 	place := resolve.PatchPlace{Proxy: gw, Side: resolve.SideGateway, Port: podPort, ServerNames: chain.ServerNames, HTTP: chain.HTTP()}
@@ -346,7 +346,7 @@ func (p *path) wantedHost() string {
 //  4. TLS that is terminated is off the request: the client's own, or the sending proxy's.
 //
 // Source: pilot/pkg/networking/core/listener.go, BuildListenerTLSContext; pilot/pkg/networking/core/cluster_tls.go, constructUpstreamTLS.
-func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivingTLS) bool {
+func (w *walk) handshake(p *path, gw *resolve.Workload, chain *resolve.GatewayFilterChain, tls arrivingTLS) bool {
 	flags, details := p.seenBySender()
 	if !w.supplied(p, chain.ServerCertificates(w.snapshot), flags, details) {
 		return false
@@ -375,7 +375,10 @@ func (w *walk) handshake(p *path, chain *resolve.GatewayFilterChain, tls arrivin
 		case last.Rule == resolve.RuleGatewayForeignCert:
 			code = CodeServerCertRejected
 		case p.wrapper != nil:
-			flags, details = p.certificateRefused()
+			flags, details = "UC", closedByPeer // a program's certificate is taken to be one that the sender accepts
+			if chain.ShowsMesh() {
+				flags, details = w.certificateRefused(p, p.wrapper.tls, gw)
+			}
 		}
 		w.broken(p, code, flags, details, last)
 		return false

@@ -216,7 +216,7 @@ func (w *walk) inbound(p *path, a arrival) {
 		}
 		trusted, step := w.snapshot.TrustsPeer(hop.Peer)
 		if !trusted {
-			flags, details := p.certificateRefused()
+			flags, details := w.certificateRefused(p, a.tls, server)
 			o := w.brokenOutcome(p, CodeUntrustedPeer, flags, details)
 			o.Hint = trust(hop.Peer, w.snapshot.Mesh.Ref)
 			w.endAt(p, o, step)
@@ -334,7 +334,7 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 		case resolve.InboundProtocolError:
 			details = answeredInPlaintext
 		case resolve.InboundHandshakeFailure:
-			flags, details = p.certificateRefused()
+			flags, details = w.certificateRefused(p, a.tls, a.workload)
 		}
 	}
 	o := w.brokenOutcome(p, code, flags, details)

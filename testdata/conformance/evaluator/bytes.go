@@ -28,6 +28,8 @@ type Handshake struct {
 	ByProxy bool
 	// Accepts are the identities the client takes from a server; empty for any.
 	Accepts []*matcher.StringMatcher
+	// NotOfMesh is set where it takes no certificate of the mesh.
+	NotOfMesh bool
 }
 
 // ownCertificate stands for the identity in a certificate that the configuration only points to.

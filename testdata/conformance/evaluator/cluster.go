@@ -172,8 +172,11 @@ func (k *walk) seal(p *path, v *visit, c *cluster.Cluster, t target, x *exchange
 	if h.SNI == "" && x != nil && httpProtocol(c).GetUpstreamHttpProtocolOptions().GetAutoSni() {
 		h.SNI = hostName(p.bytes.HTTP.Authority)
 	}
-	if h.Mesh {
+	if combined := ctx.GetCommonTlsContext().GetCombinedValidationContext(); combined != nil {
 		h.Accepts = alternativeNames(ctx.GetCommonTlsContext())
+		// The authorities of the operating system; a certificate for the Host, which is none that names a workload.
+		h.NotOfMesh = !h.Mesh && (combined.GetValidationContextSdsSecretConfig().GetName() == "file-root:system" ||
+			x != nil && httpProtocol(c).GetUpstreamHttpProtocolOptions().GetAutoSanValidation())
 	}
 	if x != nil && x.alpn && h.Mesh && overridesALPN(c) {
 		h.ALPN = []string{"istio-http/1.1", "istio", "http/1.1"}

@@ -167,7 +167,10 @@ func (k *walk) handshake(p *path, v *visit, chain *listener.FilterChain) bool {
 	case !v.proxy.supplied(ctx.GetCommonTlsContext()):
 		k.broken(p, Reset, noHandshake, "the control plane supplies no certificate")
 		return false
-	case hello.Mesh && len(hello.Accepts) > 0 && (!mesh || !accepts(hello.Accepts, v.proxy.Identity)):
+	case mesh && hello.NotOfMesh && hello.ByProxy:
+		k.broken(p, Reset, noHandshake, "the mesh's certificate is not accepted")
+		return false
+	case (hello.Mesh || mesh) && len(hello.Accepts) > 0 && (!mesh || !accepts(hello.Accepts, v.proxy.Identity)):
 		k.broken(p, Reset, noHandshake, "server identity not accepted")
 		return false
 	case hello.Mesh && !mesh:

@@ -51,7 +51,7 @@ func (k *walk) broken(p *path, d Decision, f failure, why string) {
 		o.Flag, o.Details = "NR", "filter_chain_not_found"
 	case p.tunnel && !p.wrapped():
 		o = p.failed(o, "UC", "connection_termination")
-	case f == noCertificate && p.stream && p.wrapped():
+	case f == noCertificate && p.wrapped():
 		// TLS 1.3: the sender's handshake is done when its certificate is looked at (RFC 8446, 2).
 		o = p.failed(o, "UC", "connection_termination")
 	case f == refused, f == notSupplied, p.wrapped() && f != closed:

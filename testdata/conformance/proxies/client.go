@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -70,13 +71,17 @@ func (l *Lab) Send(call evaluator.Call, at *evaluator.Machine) (*Seen, error) {
 		seen.Passed, seen.Failure = []Passage{{Machine: closed.machine, Kind: closed.machine.Proxy.Kind, Direction: closed.direction, Listener: closed.listener}}, err.Error()
 		return seen, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err := l.exchange(c, sent, seen); err != nil {
+	switch {
+	case errors.Is(err, syscall.ECONNRESET): // broken off before this end has seen that it stands
 		seen.Failure = err.Error()
+	case err != nil:
+		return nil, err
+	default:
+		if err := l.exchange(c, sent, seen); err != nil {
+			seen.Failure = err.Error()
+		}
+		_ = c.Close()
 	}
-	_ = c.Close()
 	if seen.Arrival != nil && seen.Arrival.HTTP != nil {
 		q := seen.Arrival.HTTP
 		q.Path = unsigned(q.Path, was)

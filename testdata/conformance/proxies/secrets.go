@@ -13,6 +13,8 @@ import (
 const (
 	// ownSecret is the certificate of the workload, ownAuthority the mesh's authority, as istiod names them.
 	ownSecret, ownAuthority = "default", "ROOTCA"
+	// systemAuthorities are those of the image's operating system, to which the mesh's does not belong.
+	systemAuthorities = "file-root:system"
 )
 
 // secrets makes all that the configuration asks for, but what the control plane was found not to supply.
@@ -76,8 +78,11 @@ func (a *adaptation) secrets(out *resources) error {
 	}
 	for name := range validations {
 		trusted := mesh.text + other.text
-		if name == ownAuthority {
+		switch name {
+		case ownAuthority:
 			trusted = mesh.text
+		case systemAuthorities:
+			trusted = other.text
 		}
 		if err := out.add(secretType, name, &tlsv3.Secret{Name: name, Type: &tlsv3.Secret_ValidationContext{
 			ValidationContext: &tlsv3.CertificateValidationContext{TrustedCa: inline(trusted)},
