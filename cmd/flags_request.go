@@ -27,7 +27,7 @@ func (f *requestFlags) AddFlags(c *cobra.Command) {
 // addContent binds what is the same whoever sends it, but for the method.
 func (f *requestFlags) addContent(c *cobra.Command) {
 	fs, t := c.Flags(), &f.typed
-	fs.StringArrayVarP(&t.Headers, "header", "H", nil, "A header as 'Name: value'; repeatable. Host replaces the authority.")
+	fs.StringArrayVarP(&t.Headers, "header", "H", nil, "A header as 'Name: value'; repeatable. Host replaces the authority; a name that is given again is sent once, with a comma between its values.")
 	fs.StringVar(&t.SourceIP, "source-ip", "", "The client's IP address.")
 	fs.StringVar(&t.SNI, "sni", "", "The server name a TLS client sends, where it is not the host.")
 	fs.StringVar(&t.ClientCert, "client-cert", "", "The identity of the certificate a TLS client shows: spiffe://TRUST-DOMAIN/PATH, or another SAN.")

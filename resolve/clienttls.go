@@ -248,6 +248,30 @@ func (s *Snapshot) userTLS(client *Workload, c *Cluster) ClientTLS {
 	}
 }
 
+// AnnouncesHTTP2 is the cluster of such TLS if the ALPN of its mTLS names HTTP/2, whatever a proxy that forwards bytes
+// sends in it; nil if it does not.
+//
+//  1. A port of HTTP/2 or gRPC has a cluster of HTTP/2.
+//  2. h2UpgradePolicy makes one of other ports.
+//  3. useClientProtocol leaves it open.
+//
+// Source: pilot/pkg/networking/core/cluster_builder.go, setUpstreamProtocol, isHttp2Cluster; cluster_traffic_policy.go,
+// applyH2Upgrade, applyConnectionPool; cluster_tls.go, buildUpstreamClusterTLSContext.
+func (s *Snapshot) AnnouncesHTTP2(tls ClientTLS) *Cluster {
+	c := tls.cluster
+	if tls.Mode != ClientMTLS || c == nil || c.Service == nil {
+		return nil
+	}
+	pool := c.Policy.GetConnectionPool()
+	if pool.GetHttp().GetUseClientProtocol() { // 3.
+		return nil
+	}
+	if p := c.Port.Protocol; p == ProtocolHTTP2 || p == ProtocolGRPC || s.upgradesToHTTP2(c, pool) { // 1., 2.
+		return c
+	}
+	return nil
+}
+
 // insteadOfAuto says what would have been sent without the tls block.
 func (s *Snapshot) insteadOfAuto(c *Cluster) string {
 	if _, off := s.autoMTLSOff(c); off {

@@ -13,6 +13,7 @@ const (
 	RuleGatewayPassesThrough RuleID = "gatewaylistener/passes-tls-through"
 	RuleGatewayClientCert    RuleID = "gatewaylistener/client-certificate"
 	RuleGatewayNoClientCert  RuleID = "gatewaylistener/no-client-certificate"
+	RuleGatewayComparedCert  RuleID = "gatewaylistener/no-client-certificate-to-compare"
 	RuleGatewayClientName    RuleID = "gatewaylistener/client-certificate-name"
 	RuleGatewayForeignClient RuleID = "gatewaylistener/client-certificate-not-of-the-mesh"
 	RuleGatewayForeignCert   RuleID = "gatewaylistener/certificate-not-of-the-mesh"
@@ -44,6 +45,12 @@ var gatewayTLSRules = []Rule{
 		Source:   "pilot/pkg/networking/core/listener.go, BuildListenerTLSContext",
 	},
 	{
+		ID: RuleGatewayComparedCert, Stage: StageTLS,
+		Says:     "OPTIONAL_MUTUAL with subjectAltNames, verifyCertificateSpki or verifyCertificateHash demands a client certificate all the same: Envoy compares them with one, and has to have it.",
+		Template: "mode %s does without a client certificate, but with %s Envoy demands one, and the client has none: the handshake fails",
+		Source:   "pilot/pkg/networking/core/listener.go, BuildListenerTLSContext; Envoy, source/common/tls/cert_validator/default_validator.cc, initializeSslContexts",
+	},
+	{
 		ID: RuleGatewayClientName, Stage: StageTLS,
 		Says:     "tls.subjectAltNames of a server are the only names a client certificate may have, compared exactly.",
 		Template: "client certificate of %s: subjectAltNames of the server has no such name, the handshake fails",
@@ -73,8 +80,10 @@ const (
 	ClientCertificateRequired ClientCertificate = "required"
 )
 
-// ClientCertificate is what the chain asks of the client.
-// Source: pilot/pkg/networking/core/listener.go, BuildListenerTLSContext.
+// ClientCertificate is what the chain asks of the client. A server that may do without a certificate may not where it compares
+// what is in it: there Envoy has to have one.
+// Source: pilot/pkg/networking/core/listener.go, BuildListenerTLSContext; Envoy,
+// source/common/tls/cert_validator/default_validator.cc, initializeSslContexts.
 func (c *GatewayFilterChain) ClientCertificate() ClientCertificate {
 	if !c.Terminates() {
 		return ClientCertificateIgnored
@@ -83,10 +92,27 @@ func (c *GatewayFilterChain) ClientCertificate() ClientCertificate {
 	case networking.ServerTLSSettings_MUTUAL, networking.ServerTLSSettings_ISTIO_MUTUAL:
 		return ClientCertificateRequired
 	case networking.ServerTLSSettings_OPTIONAL_MUTUAL:
+		if c.comparedWith() != "" {
+			return ClientCertificateRequired
+		}
 		return ClientCertificateOptional
 	case networking.ServerTLSSettings_SIMPLE, networking.ServerTLSSettings_PASSTHROUGH, networking.ServerTLSSettings_AUTO_PASSTHROUGH:
 	}
 	return ClientCertificateIgnored
+}
+
+// comparedWith is the field that tells what a client's certificate has to be beside valid; empty for none.
+func (c *GatewayFilterChain) comparedWith() string {
+	switch tls := c.Server().Spec.GetTls(); {
+	case tls.GetInsecureSkipVerify().GetValue():
+	case len(tls.GetSubjectAltNames()) > 0:
+		return "subjectAltNames"
+	case len(tls.GetVerifyCertificateSpki()) > 0:
+		return "verifyCertificateSpki"
+	case len(tls.GetVerifyCertificateHash()) > 0:
+		return "verifyCertificateHash"
+	}
+	return ""
 }
 
 // Handshake tells whether TLS of a client with or without a certificate of its own
@@ -112,6 +138,10 @@ func (c *GatewayFilterChain) Handshake(clientCertificate bool) (bool, []Step) {
 	steps := []Step{NewStep(RuleGatewayTerminates, Applied, tls, c.TLSMode(), credential)}
 	has := map[bool]string{true: "has one", false: "has none"}[clientCertificate]
 	if c.ClientCertificate() == ClientCertificateRequired && !clientCertificate {
+		if field := c.comparedWith(); field != "" && c.Server().Spec.GetTls().GetMode() == networking.ServerTLSSettings_OPTIONAL_MUTUAL {
+			at := c.Server().At("tls." + field)
+			return false, append(steps, NewStep(RuleGatewayComparedCert, DeniedBy, at, c.TLSMode(), field).Unlike("a client certificate", "none"))
+		}
 		return false, append(steps, NewStep(RuleGatewayNoClientCert, DeniedBy, tls, c.TLSMode()).Unlike("a client certificate", "none"))
 	}
 	return true, append(steps, NewStep(RuleGatewayClientCert, Applied, tls, c.TLSMode(), has))

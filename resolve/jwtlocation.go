@@ -208,6 +208,9 @@ func readToken(text string) (*Token, jwtStatus) {
 	if aud, ok := token.Claims["aud"]; ok && !isAudience(aud) {
 		return nil, jwtAudienceType
 	}
+	if _, err := decode(parts[2]); err != nil {
+		return nil, jwtSignature
+	}
 	return token, jwtOK
 }
 

@@ -30,6 +30,10 @@ type ClientBytes struct {
 	// SentAsTCP is set where the client's proxy took HTTP bytes for plain TCP, so
 	// that the ALPN of its mTLS does not announce HTTP.
 	SentAsTCP bool
+	// HTTP2 is set where the application's bytes are HTTP/2.
+	HTTP2 bool
+	// Announced is the cluster whose mTLS says in its ALPN that they are, though a proxy forwards bytes there; nil for none.
+	Announced *Cluster
 }
 
 // InboundFate is what becomes of a connection at a sidecar's inbound listener.
@@ -105,6 +109,7 @@ const (
 	RuleInboundChainForeignTLS   RuleID = "inboundchain/permissive-http-foreign-tls"
 	RuleInboundChainTLSOnPlain   RuleID = "inboundchain/tls-on-plaintext-http"
 	RuleInboundChainNotHTTP      RuleID = "inboundchain/not-http"
+	RuleInboundChainNotHTTP2     RuleID = "inboundchain/not-http2"
 )
 
 const filterChainSource = "pilot/pkg/networking/core/filterchain_options.go, getFilterChainMatchOptions"
@@ -149,6 +154,12 @@ var inboundChainRules = []Rule{
 		ID: RuleInboundChainNotHTTP, Stage: StageListener, Source: filterChainSource,
 		Says:     "A port declared as HTTP reads every byte stream as HTTP.",
 		Template: "the port is declared as %s and the bytes are not HTTP",
+	},
+	{
+		ID: RuleInboundChainNotHTTP2, Stage: StageListener,
+		Says:     "mTLS for a cluster of HTTP/2 announces h2, also where a proxy forwards bytes as TCP: the server then reads them as HTTP/2, and nothing else.",
+		Template: "the client's proxy forwards bytes, and its mTLS announces HTTP/2, as the cluster is for port %d of %s: they are read as HTTP/2, which they are not",
+		Source:   "pilot/pkg/networking/core/cluster_tls.go, buildUpstreamClusterTLSContext (ALPNInMeshH2WithMxc); pilot/pkg/security/authn/utils/utils.go, BuildInboundTLS (ALPNHttp); Envoy, source/extensions/filters/network/http_connection_manager/config.cc, createCodec",
 	},
 }
 
@@ -197,6 +208,9 @@ func InboundChain(mode MTLSMode, protocol Protocol, client ClientBytes) InboundR
 		result.Step = NewStep(RuleInboundChainNoClientCert, DeniedBy, Ref{}, sent).Unlike("mTLS", sent)
 	case fate == InboundProtocolError:
 		result.Step = NewStep(RuleInboundChainTLSOnPlain, DeniedBy, Ref{}, sent).Unlike("plaintext", sent)
+	case fate == InboundHTTP && client.Announced != nil && !(client.HTTP && client.HTTP2):
+		result.Fate = InboundProtocolError
+		result.Step = NewStep(RuleInboundChainNotHTTP2, DeniedBy, Ref{}, client.Announced.Port.Number, client.Announced.Service.Hostname).Unlike("HTTP/2", "other bytes")
 	case fate == InboundHTTP && !client.HTTP:
 		result.Fate = InboundProtocolError
 		result.Step = NewStep(RuleInboundChainNotHTTP, DeniedBy, Ref{}, string(protocol)).Unlike("HTTP", "other bytes")

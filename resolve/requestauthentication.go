@@ -56,6 +56,7 @@ var (
 	jwtPayloadBase64 = jwtStatus{401, "Jwt payload is an invalid Base64url encoded"}
 	jwtPayloadJSON   = jwtStatus{401, "Jwt payload is an invalid JSON"}
 	jwtAudienceType  = jwtStatus{401, "Jwt payload [aud] field is not a string or string list"}
+	jwtSignature     = jwtStatus{401, "Jwt signature is an invalid Base64url encoded"}
 )
 
 // RequestAuthentication tells what the JWT filter of the workload's proxy makes
@@ -64,7 +65,8 @@ var (
 //
 //  1. The rules of all RequestAuthentications that attach (workload, namespace and
 //     mesh alike) are put together, ordered by issuer.
-//  2. No rule: tokens are not looked at. A CORS preflight is not looked at either.
+//  2. No rule: tokens are not looked at. Headers that rules write to are taken off every request. A CORS preflight is
+//     not looked at beyond that.
 //  3. A rule looks at its own places only (tokensFor), the last first, and stops at a token that is not good.
 //  4. A token is good if it can be decoded, is of the rule's issuer, can be valid at
 //     all, and is for one of the rule's audiences, in that order.
@@ -89,12 +91,11 @@ func (s *Snapshot) RequestAuthentication(w *Workload, q *HTTPRequest) JWTResult 
 	if isPreflight(q) {
 		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationPreflight, Allowed, known.rules[0].ref))
 		f := jwtFilter{JWTResult: r, q: q.Clone()}
-		for _, rule := range known.rules {
-			f.sanitize(rule) // what Envoy 1.40.0 does of such a request too; its older sources do not
-		}
+		f.sanitize(known.rules)
 		return f.JWTResult
 	}
 	f := jwtFilter{JWTResult: r, q: q.Clone()}
+	f.sanitize(known.rules)
 	f.run(known.rules)
 	return f.JWTResult
 }
@@ -211,7 +212,7 @@ func isPreflight(q *HTTPRequest) bool {
 
 // check is what one rule makes of its tokens, the last place first.
 func (f *jwtFilter) check(rule jwtRule) jwtStatus {
-	f.sanitize(rule)
+	f.sanitize([]jwtRule{rule}) // what another rule has written
 	tokens := tokensFor(rule.spec, f.q)
 	if len(tokens) == 0 {
 		if places := strings.Join(tokenPlaces(rule.spec), ", "); places != "" && strings.HasPrefix(f.q.Headers["authorization"], "Bearer ") {
@@ -398,15 +399,18 @@ func outputHeaders(rule *apisecurity.JWTRule) []string {
 	return out
 }
 
-// sanitize takes the headers that the rule writes to off the request: no client can forge them.
-// Source: Envoy, source/extensions/filters/http/jwt_authn/extractor.h, sanitizeHeaders.
-func (f *jwtFilter) sanitize(rule jwtRule) {
-	for _, name := range outputHeaders(rule.spec) {
-		if _, sent := f.q.Headers[name]; sent && !slices.Contains(f.Sanitized, name) {
-			f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationCleared, Applied, rule.ref, name))
+// sanitize takes the headers that the rules write to off the request, whichever of them will be asked: no client can forge
+// them. Older releases of Envoy did so for the rules alone that were asked.
+// Source: Envoy, source/extensions/filters/http/jwt_authn/filter.cc, decodeHeaders; https://github.com/envoyproxy/envoy/pull/46586.
+func (f *jwtFilter) sanitize(rules []jwtRule) {
+	for _, rule := range rules {
+		for _, name := range outputHeaders(rule.spec) {
+			if _, sent := f.q.Headers[name]; sent && !slices.Contains(f.Sanitized, name) {
+				f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationCleared, Applied, rule.ref, name))
+			}
+			f.Sanitized = append(f.Sanitized, name)
+			delete(f.q.Headers, name)
+			delete(f.Headers, name)
 		}
-		f.Sanitized = append(f.Sanitized, name)
-		delete(f.q.Headers, name)
-		delete(f.Headers, name)
 	}
 }

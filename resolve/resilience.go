@@ -205,6 +205,19 @@ func (s *Snapshot) h2Upgrade(c *Cluster, pool *networking.ConnectionPoolSettings
 	return Step{}, false
 }
 
+// upgradesToHTTP2 reports whether a setting makes the cluster one of HTTP/2.
+// Source: pilot/pkg/networking/core/cluster_traffic_policy.go, shouldH2Upgrade.
+func (s *Snapshot) upgradesToHTTP2(c *Cluster, pool *networking.ConnectionPoolSettings) bool {
+	switch pool.GetHttp().GetH2UpgradePolicy() {
+	case networking.ConnectionPoolSettings_HTTPSettings_UPGRADE:
+		return true
+	case networking.ConnectionPoolSettings_HTTPSettings_DO_NOT_UPGRADE:
+		return false
+	case networking.ConnectionPoolSettings_HTTPSettings_DEFAULT:
+	}
+	return s.Mesh.GetH2UpgradePolicy() == meshconfig.MeshConfig_UPGRADE && c.Port.Protocol.IsHTTP()
+}
+
 // breakerFacts are rule 3.
 func (s *Snapshot) breakerFacts(c *Cluster, pool *networking.ConnectionPoolSettings, http bool) []Step {
 	var steps []Step

@@ -14,6 +14,10 @@ import "github.com/mesh-trace/kubectl-mesh-trace/resolve"
 // BuildInboundTLS; pilot/pkg/security/model/authentication.go, ApplyToCommonTLSContext.
 func (w *walk) certified(p *path, a arrival, mode resolve.MTLSMode) (resolve.ClientBytes, bool) {
 	bytes := p.clientBytes(a.tls.Mode)
+	bytes.HTTP2 = w.request.Scheme.IsGRPC()
+	if p.stream {
+		bytes.Announced = w.snapshot.AnnouncesHTTP2(a.tls)
+	}
 	if mode != resolve.MTLSStrict || !p.sealed || a.tls.Mode != resolve.ClientPlaintext || p.clientCert == "" { // 1.
 		return bytes, true
 	}

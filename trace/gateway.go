@@ -211,6 +211,7 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		steps = slices.DeleteFunc(slices.Clone(steps), func(s resolve.Step) bool { return s.Rule == resolve.RuleGatewayALPN })
 	}
 	p.note(steps...)
+	announced := w.announced(p)
 	if tls.on && !w.handshake(p, gw, chain, tls) {
 		return
 	}
@@ -238,6 +239,15 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		if w.filters(p, gw, connection, nil) {
 			w.gatewayStream(p, gw, chain)
 		}
+		return
+	}
+	if announced != nil && chain.Terminates() && !w.request.Scheme.IsGRPC() {
+		flags, details := p.seenBySender()
+		o := w.brokenOutcome(p, CodeProtocolError, flags, details)
+		if !p.loggedBySender(flags) {
+			o.ResponseCodeDetails = ""
+		}
+		w.endAt(p, o, resolve.NewStep(resolve.RuleInboundChainNotHTTP2, resolve.DeniedBy, chain.Server().Ref, announced.Port.Number, announced.Service.Hostname).Unlike("HTTP/2", "other bytes"))
 		return
 	}
 	if !p.speaksHTTP() {
@@ -335,6 +345,14 @@ func (p *path) wantedHost() string {
 		return p.http.Hostname()
 	}
 	return p.sni
+}
+
+// announced is the cluster of a proxy that forwards bytes to the gateway if its mTLS says that they are HTTP/2.
+func (w *walk) announced(p *path) *resolve.Cluster {
+	if p.wrapper == nil || !p.stream {
+		return nil
+	}
+	return w.snapshot.AnnouncesHTTP2(p.wrapper.tls)
 }
 
 // handshake is the TLS handshake with a filter chain of a gateway; it reports whether the connection goes on.

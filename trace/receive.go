@@ -316,8 +316,9 @@ func (w *walk) undecrypted(p *path, a arrival, mtls resolve.MTLS) {
 func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolve.MTLS, a arrival) {
 	code, flags, details := CodeNoFilterChain, "UC", closedByPeer
 	step := result.Step
+	handshaken := step.Rule == resolve.RuleInboundChainNotHTTP || step.Rule == resolve.RuleInboundChainNotHTTP2
 	switch {
-	case step.Rule == resolve.RuleInboundChainNotHTTP:
+	case handshaken:
 		code, step.Ref = CodeProtocolError, p.by
 	case a.tls.Mode == resolve.ClientMTLS:
 		code, step.Ref = CodeMTLSRefused, a.tls.Step.Ref
@@ -328,7 +329,7 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 	case result.Fate == resolve.InboundProtocolError:
 		code = CodeProtocolError
 	}
-	if a.tls.Mode != resolve.ClientPlaintext && step.Rule != resolve.RuleInboundChainNotHTTP {
+	if a.tls.Mode != resolve.ClientPlaintext && !handshaken {
 		flags, details = "UF", handshakeFailed
 		switch result.Fate {
 		case resolve.InboundProtocolError:
@@ -338,6 +339,9 @@ func (w *walk) refusedByChain(p *path, result resolve.InboundResult, mtls resolv
 		}
 	}
 	o := w.brokenOutcome(p, code, flags, details)
+	if step.Rule == resolve.RuleInboundChainNotHTTP2 && !p.loggedBySender(flags) {
+		o.ResponseCodeDetails = "" // those are of a request, and this connection has none yet
+	}
 	if result.Fate == resolve.InboundReset {
 		p.hop().Envoy.FilterChain = ""
 		if !p.loggedBySender(flags) {

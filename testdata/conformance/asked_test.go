@@ -1,9 +1,12 @@
 package conformance
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 	"github.com/mesh-trace/kubectl-mesh-trace/trace"
@@ -116,6 +119,31 @@ func (c *category) checkAsked(t *testing.T) {
 		t.Logf("%5d asked of Envoy: %s", c.kinds[kind], kind)
 		if c.kinds[kind] == 0 {
 			t.Errorf("Envoy was asked about no request of the kind: %s", kind)
+		}
+	}
+}
+
+// checkStatements fails where Envoy has not answered a scenario of statements.yaml as the trace does.
+func (c *category) checkStatements(t *testing.T) {
+	text, err := os.ReadFile("statements.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var statements []struct {
+		Says      string   `json:"says"`
+		Scenarios []string `json:"scenarios"`
+	}
+	if err := yaml.UnmarshalStrict(text, &statements); err != nil {
+		t.Fatalf("statements.yaml: %v", err)
+	}
+	for _, s := range statements {
+		if len(s.Scenarios) == 0 {
+			t.Errorf("statements.yaml: no scenario shows: %s", s.Says)
+		}
+		for _, name := range s.Scenarios {
+			if !c.names[name] {
+				t.Errorf("statements.yaml: Envoy has not answered %s, which is to show: %s", name, s.Says)
+			}
 		}
 	}
 }

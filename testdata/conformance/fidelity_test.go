@@ -30,6 +30,8 @@ type category struct {
 	envoy *category
 	// kinds counts what kinds of requests agree.
 	kinds map[string]int
+	// names are the cases of which a request agrees.
+	names map[string]bool
 }
 
 // tally are the categories that ran to their end, by name.
@@ -47,7 +49,7 @@ func begin(t *testing.T, name string) *category {
 		t.Fatalf("exceptions.yaml: %v", err)
 	}
 	c := &category{name: name, exceptions: all[name], differed: map[string]bool{}, skips: map[string]int{}}
-	c.envoy = &category{name: name + ": real Envoy", exceptions: all[name+": real Envoy"], differed: map[string]bool{}, skips: map[string]int{}, kinds: map[string]int{}}
+	c.envoy = &category{name: name + ": real Envoy", exceptions: all[name+": real Envoy"], differed: map[string]bool{}, skips: map[string]int{}, kinds: map[string]int{}, names: map[string]bool{}}
 	t.Cleanup(func() { c.end(t) })
 	return c
 }
@@ -61,6 +63,7 @@ func (c *category) ask(t *testing.T, b *bench, name, question string) {
 	diff, err := b.real(envoyBinary)
 	c.envoy.record(t, name, "asked of Envoy: "+question, diff, err)
 	if diff == "" && err == nil {
+		c.envoy.names[name] = true
 		for _, kind := range kindsOf(b.last) {
 			c.envoy.kinds[kind]++
 		}

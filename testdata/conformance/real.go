@@ -355,8 +355,11 @@ func (w *wantedEnds) lines(seen *proxies.Seen, o render.Outcome, j *judged) []st
 		if (p.TLS == "" || p.By == "listener") && (p.By != "http" || p.Flags == "DPE") && i < len(said) {
 			tls = said[i].TLS // of what it does not terminate an Envoy does not say it
 		}
-		if last && seen.Arrival == nil && p.Upstream == "" && !sends(p.Flags) {
+		if last && seen.Arrival == nil && p.Upstream == "" && !sends(p.Flags) && p.Flags != "DF" {
 			p.Cluster = ""
+		}
+		if last && i > 0 && i < len(said) && p.By == "tcp" && p.Flags == "NC" {
+			p.Cluster = said[i].Envoy.Cluster // which an Envoy that has no such cluster does not log
 		}
 		s := step{
 			proxy: p.Kind, direction: p.Direction, workload: p.Machine.Name, tls: tls, peer: p.Peer,
@@ -388,6 +391,9 @@ func (w *wantedEnds) lines(seen *proxies.Seen, o render.Outcome, j *judged) []st
 		if a.details == "" {
 			a.details = p.Termination
 		}
+		if strings.HasPrefix(a.details, "dns_resolution_failure{") {
+			a.details = "dns_resolution_failure" // behind it are the words of the DNS library
+		}
 	}
 	return append([]string{plain(a).key()}, out...)
 }
@@ -408,6 +414,8 @@ func grpcOf(status int) string {
 // wire is how a connection reached a proxy.
 func wire(p proxies.Passage) string {
 	switch {
+	case strings.Contains(p.DownstreamFailure, "WRONG_VERSION_NUMBER"):
+		return "plaintext" // where TLS should be
 	case p.TLS != "" && p.Peer != "":
 		return "mTLS"
 	case p.TLS != "" || p.SNI != "":

@@ -56,6 +56,7 @@ func TestScenarios(t *testing.T) {
 	}
 	if envoyBinary != "" && *scenarios == "../scenarios" {
 		c.envoy.checkAsked(t)
+		c.envoy.checkStatements(t)
 	}
 }
 

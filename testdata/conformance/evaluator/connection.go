@@ -2,6 +2,7 @@ package evaluator
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -34,6 +35,8 @@ type visit struct {
 	sniPort    int
 	tls        bool
 	terminated bool
+	// alpn is what the handshake agreed on; empty for nothing.
+	alpn string
 	// shadows are what shadow rules left in the dynamic metadata, by filter.
 	shadows map[string]any
 }
@@ -176,7 +179,7 @@ func (k *walk) handshake(p *path, v *visit, chain *listener.FilterChain) bool {
 	case hello.Mesh && !mesh:
 		k.broken(p, Reset, noHandshake, "server certificate is not the mesh's")
 		return false
-	case ctx.GetRequireClientCertificate().GetValue() && hello.Identity == "":
+	case (ctx.GetRequireClientCertificate().GetValue() || compares(ctx.GetCommonTlsContext())) && hello.Identity == "":
 		k.broken(p, Reset, noCertificate, "client certificate required")
 		return false
 	case asksOfMesh(ctx.GetCommonTlsContext()) && hello.Identity != "" && !hello.Mesh && !strings.HasPrefix(hello.Identity, "spiffe://"):
@@ -187,7 +190,7 @@ func (k *walk) handshake(p *path, v *visit, chain *listener.FilterChain) bool {
 		k.broken(p, Reset, noCertificate, "client certificate has none of the names")
 		return false
 	}
-	v.tls, v.terminated, v.sni = true, true, strings.ToLower(hello.SNI)
+	v.tls, v.terminated, v.sni, v.alpn = true, true, strings.ToLower(hello.SNI), agreed(ctx.GetCommonTlsContext().GetAlpnProtocols(), hello.ALPN)
 	if ctx.GetCommonTlsContext().GetValidationContextType() != nil {
 		v.peer = hello.Identity
 		if v.peer != "" && v.peer != ownCertificate {
@@ -201,6 +204,17 @@ func (k *walk) handshake(p *path, v *visit, chain *listener.FilterChain) bool {
 		p.bytes = p.bytes.Inner
 	}
 	return true
+}
+
+// agreed is the protocol of the handshake: the first of the server's that the client has too.
+// Source: https://www.rfc-editor.org/rfc/rfc7301, 3.2; Envoy's order is that of alpn_protocols, "in order of preference".
+func agreed(server, client []string) string {
+	for _, name := range server {
+		if slices.Contains(client, name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // meshCertificate reports whether a context presents the workload's own certificate.
@@ -220,6 +234,14 @@ func asksOfMesh(c *tlsv3.CommonTlsContext) bool {
 	v := c.GetCombinedValidationContext()
 	return v.GetValidationContextSdsSecretConfig().GetName() == "ROOTCA" &&
 		v.GetDefaultValidationContext().GetTrustChainVerification() != tlsv3.CertificateValidationContext_ACCEPT_UNTRUSTED
+}
+
+// compares reports whether something in the client's certificate is compared, for which there has to be one.
+// Source: https://github.com/envoyproxy/envoy/blob/main/source/common/tls/cert_validator/default_validator.cc, initializeSslContexts.
+func compares(c *tlsv3.CommonTlsContext) bool {
+	v := c.GetCombinedValidationContext().GetDefaultValidationContext()
+	return v.GetTrustChainVerification() != tlsv3.CertificateValidationContext_ACCEPT_UNTRUSTED &&
+		(len(alternativeNames(c)) > 0 || len(v.GetVerifyCertificateSpki()) > 0 || len(v.GetVerifyCertificateHash()) > 0)
 }
 
 func accepts(list []*matcher.StringMatcher, identity string) bool {

@@ -19,6 +19,8 @@ const (
 	noCertificate
 	// notHTTP: the receiver reads HTTP and gets something else.
 	notHTTP
+	// notHTTP2: the handshake said that HTTP/2 follows, and something else does.
+	notHTTP2
 	// closed: the receiver closes the connection for another reason.
 	closed
 	// refused: no one listens at the address.
@@ -47,6 +49,8 @@ func (k *walk) broken(p *path, d Decision, f failure, why string) {
 		}
 	case p.stream && !p.http && !p.wrapped() && f == notHTTP: // the sender logs a connection that was closed, and nothing of why
 		o.Flag, o.Details = "DPE", "http1.codec_error"
+	case p.stream && !p.http && !p.wrapped() && f == notHTTP2:
+		o.Flag = "DPE" // details are of requests
 	case p.stream && !p.http && !p.wrapped() && f == noChain:
 		o.Flag, o.Details = "NR", "filter_chain_not_found"
 	case p.tunnel && !p.wrapped():
@@ -74,7 +78,7 @@ func transport(f failure) string {
 		return "|TLS_error:_Secret_is_not_supplied_by_SDS"
 	case notHTTP:
 		return "|TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end"
-	case noChain, noHandshake, noCertificate, closed, refused, loop:
+	case noChain, noHandshake, noCertificate, notHTTP2, closed, refused, loop:
 	}
 	return ""
 }

@@ -32,6 +32,11 @@ type exchange struct {
 // http is the HTTP connection manager: it reads the request, cleans the path, finds the route,
 // and runs the filters in their order; the last one routes.
 func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
+	// A proxy that forwards bytes announces what its cluster is for. One that sends HTTP sends what it announces.
+	if q := p.bytes.HTTP; p.stream && v.terminated && v.alpn == "h2" && m.GetCodecType() == hcm.HttpConnectionManager_AUTO && (q == nil || !q.HTTP2) {
+		k.broken(p, Reset, notHTTP2, "not HTTP/2, which the handshake announced")
+		return
+	}
 	if p.bytes.TLS != nil || p.bytes.HTTP == nil {
 		k.broken(p, Reset, notHTTP, "not HTTP")
 		return

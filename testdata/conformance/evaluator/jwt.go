@@ -18,12 +18,12 @@ import (
 // authenticate runs the token filter. A token is taken as well signed; what remains is whether the
 // provider knows its issuer and audience. Status 0 lets the request go on.
 func (x *exchange) authenticate(c *jwt.JwtAuthentication) (int, string) {
-	if c.GetBypassCorsPreflight() && x.q.Method == http.MethodOptions && x.q.Headers["origin"] != "" && x.q.Headers["access-control-request-method"] != "" {
-		for _, p := range c.GetProviders() {
-			for _, h := range outputHeaders(p) {
-				delete(x.q.Headers, h) // found so in Envoy 1.40.0
-			}
+	for _, p := range c.GetProviders() {
+		for _, h := range outputHeaders(p) {
+			delete(x.q.Headers, h) // what a client sends under such a name is never believed (https://github.com/envoyproxy/envoy/pull/46586)
 		}
+	}
+	if c.GetBypassCorsPreflight() && x.q.Method == http.MethodOptions && x.q.Headers["origin"] != "" && x.q.Headers["access-control-request-method"] != "" {
 		return 0, ""
 	}
 	for _, rule := range c.GetRules() {
@@ -111,7 +111,7 @@ func (x *exchange) any(c *jwt.JwtAuthentication, all []*jwt.JwtRequirement) (tok
 // JwtProvider.
 func (x *exchange) provider(p *jwt.JwtProvider, audiences []string) (tokenState, string) {
 	for _, h := range outputHeaders(p) {
-		delete(x.q.Headers, h) // what a client sends under such a name is never believed, token or not (jwt_authn/extractor.h, sanitizeHeaders)
+		delete(x.q.Headers, h) // what another has written (jwt_authn/extractor.h, sanitizeHeaders)
 	}
 	found := x.tokens(p)
 	if len(found) == 0 {
@@ -267,6 +267,13 @@ func parseToken(raw string) (claims map[string]any, why string) {
 	parts := strings.Split(raw, ".")
 	if len(parts) != 3 {
 		return nil, "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections"
+	}
+	if _, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.Join(strings.Fields(parts[2]), ""), "=")); err != nil {
+		defer func() { // it is looked at last
+			if why == "" {
+				claims, why = nil, "Jwt signature is an invalid Base64url encoded"
+			}
+		}()
 	}
 	for i, name := range []string{"header", "payload"} {
 		text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.Join(strings.Fields(parts[i]), ""), "="))

@@ -62,13 +62,13 @@ func (l *Lab) Send(call evaluator.Call, at *evaluator.Machine) (*Seen, error) {
 		}
 	}
 	l.mutex.Lock()
-	l.visits, l.refusals, l.problems, l.arrivals = nil, nil, nil, map[string]*Arrival{}
+	l.visits, l.refusals, l.problems, l.unheard, l.arrivals = nil, nil, nil, nil, map[string]*Arrival{}
 	l.mutex.Unlock()
 	seen := &Seen{}
 	c, err := l.connect(call, at)
 	var closed noSocket
 	if errors.As(err, &closed) {
-		seen.Passed, seen.Failure = []Passage{{Machine: closed.machine, Kind: closed.machine.Proxy.Kind, Direction: closed.direction, Listener: closed.listener}}, err.Error()
+		seen.Passed, seen.Failure = []Passage{closed.passage()}, err.Error()
 		return seen, nil
 	}
 	switch {
@@ -97,6 +97,10 @@ func (l *Lab) Send(call evaluator.Call, at *evaluator.Machine) (*Seen, error) {
 	defer l.mutex.Unlock()
 	if len(l.problems) > 0 {
 		return nil, l.problems[0]
+	}
+	if len(seen.Passed) == 0 && len(l.unheard) > 0 {
+		seen.Passed = []Passage{l.unheard[0].passage()}
+		return seen, nil
 	}
 	if n := len(seen.Passed); n > 0 && slices.ContainsFunc(l.refusals, seen.Passed[n-1].leadsTo) {
 		return nil, Unaskable{"a proxy connects to where no one listens, which it can not be told here"}

@@ -31,6 +31,8 @@ type Lab struct {
 	// visits are the connections that have been led to proxies since the last question, refusals those that reached no one.
 	visits, refusals []visit
 	problems         []error
+	// unheard are the listeners without a socket that connections of this question were for.
+	unheard []noSocket
 }
 
 // New is a mesh of proxies that run the binary; it is closed in the end.

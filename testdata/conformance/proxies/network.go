@@ -79,7 +79,12 @@ func (l *Lab) lead(c *net.TCPConn, from, to netip.AddrPort) {
 	default:
 		up, err := l.enter(m, listener.GetName(), visit{from: from, to: dialled}, to)
 		if err != nil {
-			if !errors.As(err, new(noSocket)) {
+			var closed noSocket
+			if errors.As(err, &closed) {
+				l.mutex.Lock()
+				l.unheard = append(l.unheard, closed)
+				l.mutex.Unlock()
+			} else {
 				l.problem(err)
 			}
 			l.refuse(c, from, dialled)
@@ -146,6 +151,11 @@ func sender(from netip.Addr) *net.TCPAddr {
 type noSocket struct {
 	machine             *evaluator.Machine
 	direction, listener string
+}
+
+// passage stands for what the proxy would log.
+func (e noSocket) passage() Passage {
+	return Passage{Machine: e.machine, Kind: e.machine.Proxy.Kind, Direction: e.direction, Listener: e.listener}
 }
 
 func (e noSocket) Error() string {
