@@ -123,6 +123,7 @@ func (w *walk) unnest(p *path, gw *resolve.Workload, svc *resolve.Service, port 
 	hop.Envoy.FilterChain, hop.Envoy.Cluster, p.dest.EnvoyCluster = cluster, cluster, cluster
 	p.note(resolve.NewStep(resolve.RuleEastWestTakes, resolve.Matched, cmp.Or(w.snapshot.OwnService(svc), svc).Ref, cmp.Or(hop.Peer, "any client"), svc.Hostname, port.Number, cluster))
 	p.note(why...)
+	p.stream = p.stream || p.proxied // for an Envoy behind it: the gateway forwards bytes
 	endpoints, steps := w.snapshot.EastWestEndpoints(gw, to, at)
 	p.noteNetworks(steps)
 	if len(endpoints) == 0 {
@@ -171,10 +172,20 @@ func (w *walk) waypointBeyond(svc *resolve.Service, in nested) (*resolve.Waypoin
 // innerEnds is steps 3 and 4. bound is the label that has the gateway send to a waypoint; zero without one.
 func (w *walk) innerEnds(p *path, g *group, bound resolve.Ref, to tunnelled, in nested) {
 	server := g.first.Workload
+	step, takes := w.snapshot.TakesHBONE(g.first) // as the istiod of the gateway knows
 	if back := w.enterCluster(p, g.first.Ref.Cluster); back != nil {
 		defer back()
 	}
-	step, takes := w.snapshot.TakesHBONE(g.first)
+	if server != nil && !takes && server.Dataplane == resolve.DataplaneAmbient { // what is within is TLS that the pod's ztunnel passes on
+		p.note(step)
+		p.enter(Hop{Proxy: server.Dataplane, Direction: Inbound, Workload: server.Owner, TLS: TLSMutual, met: met{proxy: server}})
+		p.note(resolve.NewStep(resolve.RuleZtunnelPlainIn, resolve.Matched, server.Owner))
+		c := resolve.ZtunnelConnection{SourceIP: p.senderIP, DestinationIP: firstAddress(server), DestinationPort: g.first.Port}
+		if w.admitted(p, w.snapshot.AuthorizeAtZtunnel(server, c)) {
+			w.broken(p, CodeMTLSRefused, "UC", closedByPeer, resolve.NewStep(resolve.RuleEastWestPlain, resolve.None, server.Owner, server.Owner.String()))
+		}
+		return
+	}
 	if server == nil || !takes || server.Dataplane != resolve.DataplaneAmbient && server.Dataplane != resolve.DataplaneWaypoint {
 		at := g.first.Ref
 		if server != nil {
