@@ -121,7 +121,7 @@ func (s *Snapshot) ofScope(svc *Service, eps []*Endpoint) ([]*Endpoint, []Step) 
 	told := s.feature(featureAmbientNetworks).told()
 	switch {
 	case global:
-		return eps, append(told, NewStep(RuleScopeGlobal, Applied, by, svc.Ref.QualifiedName(), s.scopedIn(svc)))
+		return eps, append(append(told, s.networksOf(svc)...), NewStep(RuleScopeGlobal, Applied, by, svc.Ref.QualifiedName(), s.scopedIn(svc)))
 	case !known:
 		return eps, told
 	}
