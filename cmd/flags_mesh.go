@@ -50,7 +50,7 @@ func (f *meshFlags) addMeshFlags(c *cobra.Command) {
 	f.files.AddFlags(fs)
 	f.written = fs.Changed
 	fs.StringArrayVar(&f.overlays, "overlay", nil, "What if these manifests (file, directory or stdin) were applied over the cluster, or over -f; repeatable. Each object replaces the one of its name, whole; annotation "+load.DeleteAnnotation+": \"true\" removes it.")
-	fs.StringArrayVar(&f.remotes, "remote", nil, "A remote cluster of the mesh, as ID=FILE or ID=DIRECTORY, besides -f; repeatable. Of it the Services and what runs there count, as istiod reads them. --from ID:NAMESPACE/KIND/NAME is a client there.")
+	fs.StringArrayVar(&f.remotes, "remote", nil, "A remote cluster of the mesh, as ID=FILE or ID=DIRECTORY, besides -f; repeatable. Of it the Services and what runs there count, as istiod reads them, and its Gateways where ambient mode runs over several networks. --from ID:NAMESPACE/KIND/NAME is a client there.")
 	fs.StringVarP(&f.istioNamespace, "istio-namespace", "i", "", "The namespace of istiod (default: the one in which istiod runs, else istio-system).")
 	fs.StringVar(&f.revision, "revision", "", "The control plane revision whose mesh config and resources count.")
 	fs.StringVar(&f.meshConfig, "mesh-config", "", "A MeshConfig file (YAML), in place of the ConfigMap of istiod.")

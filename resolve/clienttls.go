@@ -168,6 +168,9 @@ func (s *Snapshot) ClientTLSFor(client *Workload, c *Cluster, e *Endpoint) Clien
 	if c.Own { // waypointcluster.go
 		return s.waypointTLS(client, c, e)
 	}
+	if e.Gateway != nil && s.Tunnels(client) {
+		return s.doubleHBONE(c, e, s.withoutTunnel(client, c, e))
+	}
 	if e.Gateway != nil {
 		return s.gatewayTLS(client, c, e)
 	}

@@ -36,26 +36,28 @@ type feature struct {
 
 // The switches that the trace asks for.
 const (
-	featureInference       = "ENABLE_GATEWAY_API_INFERENCE_EXTENSION"
-	featureAlphaGatewayAPI = "PILOT_ENABLE_ALPHA_GATEWAY_API"
-	featureAmbient         = "PILOT_ENABLE_AMBIENT"
-	featureAmbientNetworks = "AMBIENT_ENABLE_MULTI_NETWORK"
-	featureIngressWaypoint = "ENABLE_INGRESS_WAYPOINT_ROUTING"
-	featurePreferHBONE     = "PILOT_PREFER_SENDING_HBONE"
-	featureSendHBONE       = "PILOT_ENABLE_SENDING_HBONE"
-	featureZtunnelDryRun   = "AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY"
-	featureLayeredWaypoint = "ENABLE_LAYERED_WAYPOINT_AUTHORIZATION_POLICIES"
-	featureWildcardTLS     = "ENABLE_WILDCARD_HOST_SERVICE_ENTRIES_FOR_TLS"
-	featureAllowWaypoint   = "PILOT_AUTO_ALLOW_WAYPOINT_POLICY"
+	featureInference        = "ENABLE_GATEWAY_API_INFERENCE_EXTENSION"
+	featureAlphaGatewayAPI  = "PILOT_ENABLE_ALPHA_GATEWAY_API"
+	featureAmbient          = "PILOT_ENABLE_AMBIENT"
+	featureAmbientNetworks  = "AMBIENT_ENABLE_MULTI_NETWORK"
+	featureWaypointNetworks = "AMBIENT_ENABLE_MULTI_NETWORK_WAYPOINT"
+	featureIngressNetworks  = "AMBIENT_ENABLE_MULTI_NETWORK_INGRESS"
+	featureIngressWaypoint  = "ENABLE_INGRESS_WAYPOINT_ROUTING"
+	featurePreferHBONE      = "PILOT_PREFER_SENDING_HBONE"
+	featureSendHBONE        = "PILOT_ENABLE_SENDING_HBONE"
+	featureZtunnelDryRun    = "AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY"
+	featureLayeredWaypoint  = "ENABLE_LAYERED_WAYPOINT_AUTHORIZATION_POLICIES"
+	featureWildcardTLS      = "ENABLE_WILDCARD_HOST_SERVICE_ENTRIES_FOR_TLS"
+	featureAllowWaypoint    = "PILOT_AUTO_ALLOW_WAYPOINT_POLICY"
 )
 
 // onByDefault are those of them that are on unless they are switched off.
-var onByDefault = []string{featureIngressWaypoint, featureSendHBONE}
+var onByDefault = []string{featureIngressWaypoint, featureSendHBONE, featureWaypointNetworks}
 
 // IstiodSwitches are the variables of istiod that a trace asks for.
 var IstiodSwitches = []string{
 	featureInference, featureAlphaGatewayAPI, featureAmbient, featureIngressWaypoint, featurePreferHBONE, featureSendHBONE,
-	featureZtunnelDryRun, featureAmbientNetworks, featureAllowWaypoint, featureLayeredWaypoint, featureWildcardTLS, clusterIDVariable,
+	featureZtunnelDryRun, featureAmbientNetworks, featureWaypointNetworks, featureIngressNetworks, featureAllowWaypoint, featureLayeredWaypoint, featureWildcardTLS, clusterIDVariable,
 	featureTrustBundle, variableExternalCA, variableSignerDomain, variableSigner,
 }
 

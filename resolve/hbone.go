@@ -27,6 +27,7 @@ const (
 	RuleHBONENone     RuleID = "hbone/plaintext"
 	RuleInboundHBONE  RuleID = "hbone/sidecar-in"
 	RuleHBONEDeaf     RuleID = "hbone/not-listening"
+	RuleHBONEUnknown  RuleID = "hbone/other-cluster"
 )
 
 const tunnelLabel = "networking.istio.io/tunnel"
@@ -51,6 +52,12 @@ var hboneRules = []Rule{
 		Says:     "A waypoint is reached by HBONE.",
 		Template: "%s is a waypoint: HBONE",
 		Source:   supportTunnel,
+	},
+	{
+		ID: RuleHBONEUnknown, Stage: StageTLS,
+		Says:     "Of captured pods istiod knows those of its own cluster, and with AMBIENT_ENABLE_MULTI_NETWORK those of all clusters on its own network. Envoys send plaintext to others that they reach directly.",
+		Template: "%s is captured, in cluster %s on network %s, which the istiod of cluster %s on network %s does not know: plaintext",
+		Source:   "pilot/pkg/serviceregistry/ambient/multicluster.go, buildGlobalCollections; pilot/pkg/xds/endpoints/endpoint_builder.go, supportTunnel",
 	},
 	{
 		ID: RuleHBONENone, Stage: StageTLS,
@@ -91,6 +98,9 @@ func (s *Snapshot) TakesHBONE(e *Endpoint) (Step, bool) {
 	}
 	if off, ok := s.AmbientOff(); ok { // asked last, as it takes another look at the cluster
 		return off, false
+	}
+	if m := s.MemberOf(w); step.Rule == RuleHBONECaptured && m != s && !(s.AmbientNetworks() && m.systemNetwork().name == s.systemNetwork().name) {
+		return NewStep(RuleHBONEUnknown, None, w.Owner, w.Owner.String(), m.ClusterID(), m.NetworkName(), s.ClusterID(), s.NetworkName()), false
 	}
 	return step, true
 }

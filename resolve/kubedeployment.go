@@ -109,19 +109,19 @@ type deployedOrigin struct{ gateway Ref }
 // Locate names the Gateway.
 func (o deployedOrigin) Locate(string) string { return "made by istiod for " + o.gateway.String() }
 
-// deployGateways adds what istiod deploys to what manifests hold. It is for NewSnapshot only.
-func (s *Snapshot) deployGateways() {
+// deployGateways adds what istiod deploys for the cluster's Gateways to what manifests hold. It is for NewSnapshot only.
+func (s *Snapshot) deployGateways(gateways []*k8sgateway.Gateway) {
 	if !s.Offline {
 		return
 	}
-	for _, o := range s.KubeGateways {
+	for _, o := range gateways {
 		d := s.gatewayDeployment(o)
 		if d == nil {
 			continue
 		}
 		cell := s.runningCell(o.Namespace)
 		cell.deployments = append(cell.deployments, d)
-		ref := Ref{Kind: "Service", Namespace: o.Namespace, Name: d.gateway.deployedName()}
+		ref := Ref{Kind: "Service", Cluster: ClusterOf(o), Namespace: o.Namespace, Name: d.gateway.deployedName()}
 		if _, exists := s.origins[ref]; !exists {
 			s.KubeServices = append(s.KubeServices, d.service())
 			s.origins[ref] = deployedOrigin{d.gateway.ref}
@@ -218,6 +218,7 @@ func (d *gatewayDeployment) meta(name string, more map[string]string) metav1.Obj
 		}
 		if infra.Annotations != nil {
 			out.Annotations = infrastructure(infra.Annotations)
+			SetCluster(&out, ClusterOf(o))
 		}
 	}
 	for _, own := range []string{

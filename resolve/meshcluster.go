@@ -33,7 +33,6 @@ const (
 	RuleClusterAddress   RuleID = "multicluster/address-elsewhere"
 	RuleClusterZtunnel   RuleID = "multicluster/ztunnel"
 	RuleClusterService   RuleID = "multicluster/has-service"
-	RuleClusterScopes    RuleID = "multicluster/ambient-networks"
 )
 
 var meshClusterRules = []Rule{
@@ -72,12 +71,6 @@ var meshClusterRules = []Rule{
 		Says:     "A Service of one name and namespace in several clusters is one, to istiod.",
 		Template: "%s is a Service of cluster %s, too",
 		Source:   "pilot/pkg/serviceregistry/aggregate/controller.go, Services",
-	},
-	{
-		ID: RuleClusterScopes, Stage: StageLoadBalance,
-		Says:     "With AMBIENT_ENABLE_MULTI_NETWORK the scope of a Service decides whether endpoints of other clusters count, for sidecars as for ztunnels, and gateways between networks are reached by HBONE. That is not modelled.",
-		Template: "AMBIENT_ENABLE_MULTI_NETWORK is on: whether endpoints of %s in other clusters than %s count is not modelled",
-		Source:   "pilot/pkg/xds/endpoints/endpoint_builder.go, populateAmbientServiceInfo; pilot/pkg/features/ambient.go",
 	},
 	{
 		ID: RuleClusterAddress, Stage: StageLoadBalance,
@@ -170,12 +163,13 @@ func (s *Snapshot) ofClusters(svc *Service, eps []*Endpoint) ([]*Endpoint, []Ste
 		}
 		eps = kept
 	}
+	if s.AmbientNetworks() {
+		kept, scoped := s.ofScope(svc, eps)
+		eps, steps = kept, append(steps, scoped...)
+	}
 	counts := map[string]int{}
 	for _, e := range eps {
 		counts[e.Cluster] += e.Count
-	}
-	if f := s.feature(featureAmbientNetworks); f.on && slices.ContainsFunc(eps, func(e *Endpoint) bool { return e.Cluster != id }) {
-		steps = append(steps, NewStep(RuleClusterScopes, Warned, f.ref.At("spec.template.spec.containers"), svc.Hostname, id))
 	}
 	steps = append(steps, s.differing(svc)...)
 	for _, m := range s.havingService(svc) {
@@ -187,25 +181,28 @@ func (s *Snapshot) ofClusters(svc *Service, eps []*Endpoint) ([]*Endpoint, []Ste
 	return eps, steps
 }
 
-// ofZtunnel keeps the endpoints of this cluster: istiod tells ztunnels of no other, unless AMBIENT_ENABLE_MULTI_NETWORK is on.
+// ofZtunnel keeps the endpoints of this cluster: istiod tells ztunnels of no other, unless AMBIENT_ENABLE_MULTI_NETWORK is on
+// (servicescope.go).
 func (s *Snapshot) ofZtunnel(svc *Service, eps []*Endpoint) ([]*Endpoint, []Step) {
 	if !s.several() {
 		return eps, nil
 	}
 	id := s.ClusterID()
-	kept := slices.DeleteFunc(slices.Clone(eps), func(e *Endpoint) bool { return e.Cluster != id })
-	if len(kept) == len(eps) {
+	others := slices.DeleteFunc(slices.Clone(eps), func(e *Endpoint) bool { return e.Cluster == id })
+	if len(others) == 0 {
 		return eps, nil
 	}
 	f := s.feature(featureAmbientNetworks)
-	steps := append(f.told(), Behind(svc, slices.DeleteFunc(slices.Clone(eps), func(e *Endpoint) bool { return e.Cluster == id }))...)
+	steps := append(f.told(), Behind(svc, others)...)
 	for _, m := range s.havingService(svc) {
 		steps = append(steps, NewStep(RuleClusterService, Applied, m.service.Ref, svc.Hostname, m.ClusterID()))
 	}
-	if f.on {
-		return kept, append(steps, NewStep(RuleClusterScopes, Warned, f.ref.At("spec.template.spec.containers"), svc.Hostname, id))
+	if s.AmbientNetworks() {
+		kept, scoped := s.toldOf(svc, eps)
+		return kept, append(steps, scoped...)
 	}
-	return kept, append(steps, NewStep(RuleClusterZtunnel, f.verdict(), svc.Ref, id, podCount(eps)-podCount(kept), svc.Hostname))
+	kept := slices.DeleteFunc(slices.Clone(eps), func(e *Endpoint) bool { return e.Cluster != id })
+	return kept, append(steps, NewStep(RuleClusterZtunnel, f.verdict(), svc.Ref, id, podCount(others), svc.Hostname))
 }
 
 // differing tells of clusters whose Service has other ports.

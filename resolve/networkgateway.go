@@ -49,6 +49,8 @@ type NetworkGateway struct {
 	ServicePort int
 	// account tells those of Gateways apart from those of Services, as istiod does.
 	account string
+	// others are further gateways, of which istiod may tell ztunnels instead.
+	others []*NetworkGateway
 }
 
 // At is ADDRESS:PORT for Istio mTLS.
@@ -122,18 +124,16 @@ func (ix *networkIndex) in(name string, cluster *string) []*NetworkGateway {
 	return out
 }
 
-// leading are the gateways that lead to an endpoint of the network and cluster: those of the cluster, else all.
+// leading are the gateways that lead to an endpoint of the network and cluster: those of the cluster, else all, as far as they take
+// what the proxy sends.
 //
 // Source: pilot/pkg/xds/endpoints/ep_filters.go, selectNetworkGateways.
-func (ix *networkIndex) leading(name, cluster string, client *Workload) []*NetworkGateway {
+func (ix *networkIndex) leading(name, cluster string, takes func(*NetworkGateway) bool) []*NetworkGateway {
 	out := ix.in(name, &cluster)
 	if len(out) == 0 {
 		out = ix.in(name, nil)
 	}
-	if client.Dataplane == DataplaneSidecar {
-		out = slices.DeleteFunc(out, func(g *NetworkGateway) bool { return g.Port == 0 })
-	}
-	return out
+	return slices.DeleteFunc(out, func(g *NetworkGateway) bool { return !takes(g) })
 }
 
 func leastCommonMultiple(a, b int) int {
@@ -282,18 +282,11 @@ func (s *Snapshot) gatewaysOfGateway(o *k8sgateway.Gateway, add func(NetworkGate
 		return
 	}
 	ref := refOf(k8sgateway.GroupName, "Gateway", o)
-	account := o.Annotations[annotation.GatewayServiceAccount.Name]
-	if account == "" {
-		account = o.Name
-		if o.Spec.GatewayClassName == remoteGatewayClass {
-			account += "-" + remoteGatewayClass
-		}
-	}
 	for i, a := range o.Spec.Addresses {
 		if a.Type == nil || *a.Type != k8sgateway.IPAddressType && *a.Type != k8sgateway.HostnameAddressType {
 			continue
 		}
-		g := NetworkGateway{Network: name, Cluster: s.ClusterID(), Address: a.Value, Ref: ref.At(pathIndex("spec.addresses", i)), account: o.Namespace + "/" + account}
+		g := NetworkGateway{Network: name, Cluster: s.ClusterID(), Address: a.Value, Ref: ref.At(pathIndex("spec.addresses", i)), account: o.Namespace + "/" + gatewayAccount(o)}
 		for _, l := range o.Spec.Listeners {
 			g.Port, g.HBONEPort = int(l.Port), 0
 			switch {

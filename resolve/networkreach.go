@@ -169,7 +169,7 @@ func (s *Snapshot) AcrossNetworks(client *Workload, c *Cluster, eps []*Endpoint)
 	x.mine = s.networkOfProxy(client)
 	x.tellWhere(eps)
 	kept := x.visible(eps)
-	if len(x.networks.gateways) > 0 {
+	if len(x.networks.gateways) > 0 || x.tunnels() {
 		kept = x.cross(kept)
 		if c.Type != ClusterEDS && x.crossed {
 			x.say(NewStep(RuleNetworkDNS, Warned, c.Service.Ref, c.Service.Hostname))
@@ -194,6 +194,8 @@ type crossing struct {
 	told     map[string]bool
 	// crossed is set where the gateways make a difference.
 	crossed bool
+	// ambient is kept where it was asked for.
+	ambient *bool
 }
 
 func (x *crossing) say(step Step) { x.steps = append(x.steps, step) }
@@ -296,7 +298,10 @@ func (x *crossing) cross(eps []*Endpoint) []*Endpoint {
 	for _, group := range byLocality(eps) {
 		shares := map[*NetworkGateway]*Endpoint{}
 		for _, e := range group {
-			leading := x.networks.leading(e.Network, x.clusterOf(e), x.client)
+			leading := x.networks.leading(e.Network, x.clusterOf(e), x.takes())
+			if x.leftOut(e, leading, eps) {
+				continue
+			}
 			forced := x.mine.name == "" && e.Network != "" && len(leading) > 0
 			if !forced && (x.inNetwork(e.Network) || len(leading) == 0) {
 				if e.withoutAddress() {
@@ -338,7 +343,7 @@ func (x *crossing) replace(e *Endpoint, leading []*NetworkGateway, shares map[*N
 		x.say(NewStep(RuleNetworkFamily, Skipped, e.Ref, e.name(), e.Network))
 		return
 	}
-	if why, plain := x.s.endpointPlain(x.cluster, e); plain {
+	if why, plain := x.s.endpointPlain(x.cluster, e); plain && !x.tunnels() {
 		x.say(NewStep(RuleNetworkPlaintext, Skipped, e.Ref, e.name(), e.Network, why.Reason()))
 		return
 	}
@@ -347,13 +352,13 @@ func (x *crossing) replace(e *Endpoint, leading []*NetworkGateway, shares map[*N
 			x.say(NewStep(RuleEndpointNotReady, Skipped, e.Ref, e.name()))
 			return
 		}
-		x.say(NewStep(RuleNetworkUnready, Warned, e.Ref, e.name(), reached[0].At()))
+		x.say(NewStep(RuleNetworkUnready, Warned, e.Ref, e.name(), reached[0].at(x.port(reached[0]))))
 	}
 	weight := max(1, e.Weight) * max(1, e.Count) * x.networks.scale / len(reached)
 	for _, g := range reached {
 		if shares[g] == nil {
 			shares[g] = &Endpoint{
-				Address: g.Address, Port: g.Port, Health: Healthy, TLSMode: endpointTLSIstio, Count: 1, Ref: g.Ref,
+				Address: g.Address, Port: x.port(g), Health: Healthy, TLSMode: endpointTLSIstio, Count: 1, Ref: g.Ref,
 				Labels:  map[string]string{topologyNetwork: g.Network, topologyCluster: g.Cluster},
 				Network: g.Network, Cluster: g.Cluster, Locality: e.Locality, Gateway: g,
 			}
@@ -451,9 +456,9 @@ func (x *crossing) tellGateways(kept []*Endpoint) {
 		if x.mine.name != "" {
 			where = "the client on " + x.mine.name
 		}
-		x.say(NewStep(RuleNetworkGateway, Applied, g.Ref, behind[g], x.cluster.Service.Hostname, g.Network, where, g.At()))
+		x.say(NewStep(RuleNetworkGateway, Applied, g.Ref, behind[g], x.cluster.Service.Hostname, g.Network, where, g.at(x.port(g))))
 		if g.named() {
-			x.say(NewStep(RuleNetworkResolved, Warned, g.Ref, g.At(), g.Network))
+			x.say(NewStep(RuleNetworkResolved, Warned, g.Ref, g.at(x.port(g)), g.Network))
 		}
 	}
 }

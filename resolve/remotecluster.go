@@ -8,12 +8,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 // Several clusters of one mesh.
 //
 //  1. istiod reads its configuration (Istio's kinds, the Gateway API, Ingresses, Secrets) of one cluster, the first. Of the remote ones
-//     it reads Services, EndpointSlices, Pods, Nodes, Namespaces and WorkloadEntries.
+//     it reads Services, EndpointSlices, Pods, Nodes, Namespaces and WorkloadEntries, and for ambient mode over several networks their
+//     Gateways, which are their waypoints and east-west gateways (eastwest.go).
 //  2. Each cluster has a view of its own: the configuration of the first, the Services of all, and what runs in itself. What a proxy
 //     is sent is asked of the view of its cluster.
 //  3. A Service of one name and namespace in several clusters is one. Its ports, labels and selector are those of the first cluster that
@@ -149,22 +151,30 @@ func (s *Snapshot) viewOf(r *remoteResources) *Snapshot {
 			v.Hidden = append(v.Hidden, hidden)
 			continue
 		}
+		if gw, ok := o.Object.(*k8sgateway.Gateway); ok {
+			v.ownGateways = append(v.ownGateways, gw)
+			continue
+		}
 		v.add(o)
 	}
 	slices.SortFunc(v.Hidden, func(a, b Hidden) int { return CompareRefs(a.Ref, b.Ref) })
 	for _, h := range s.Hidden {
-		if !ReadOfRemotes(schema.GroupKind{Group: h.Ref.Group, Kind: h.Ref.Kind}) {
+		if !ofRemotesAlone(schema.GroupKind{Group: h.Ref.Group, Kind: h.Ref.Kind}) {
 			v.Hidden = append(v.Hidden, h)
 		}
 	}
 	slices.SortStableFunc(v.KubeServices, byAge)
 	slices.SortStableFunc(v.WorkloadEntries, byAge)
 	for _, g := range s.Gaps {
-		if !ReadOfRemotes(g.GroupKind) {
+		if !ofRemotesAlone(g.GroupKind) {
 			v.Gaps = append(v.Gaps, g)
 		}
 	}
 	v.Gaps = append(v.Gaps, r.gaps...)
+	slices.SortStableFunc(v.ownGateways, byAge)
+	if v.index.istiod = s.index.istiod; len(v.ownGateways) > 0 && v.Offline && v.AmbientNetworks() {
+		v.deployGateways(v.ownGateways)
+	}
 	v.prepareIndexes()
 	v.shareIndexes(s)
 	return v
@@ -173,11 +183,18 @@ func (s *Snapshot) viewOf(r *remoteResources) *Snapshot {
 // ReadOfRemotes reports whether istiod reads the kind of remote clusters, or a trace takes it for their pods: rule 1.
 func ReadOfRemotes(kind schema.GroupKind) bool {
 	switch kind {
-	case serviceKind, namespaceKind, workloadEntryKind:
+	case serviceKind, namespaceKind, workloadEntryKind, kubeGatewayKind:
 		return true
 	}
 	return slices.Contains(RunningKinds, kind)
 }
+
+// ofRemotesAlone reports whether nothing of the kind in the first cluster counts for remote ones. Its Gateways do, which are the doors of all.
+func ofRemotesAlone(kind schema.GroupKind) bool {
+	return ReadOfRemotes(kind) && kind != kubeGatewayKind
+}
+
+var kubeGatewayKind = schema.GroupKind{Group: k8sgateway.GroupName, Kind: "Gateway"}
 
 // copyConfiguration takes over what istiod reads of the first cluster alone.
 func (s *Snapshot) copyConfiguration(from *Snapshot) {

@@ -69,7 +69,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	inboundRules,
 	dnsRules,
 	captureRules, ownAddressRules,
-	networkRules, networkReachRules, meshClusterRules,
+	networkRules, networkReachRules, meshClusterRules, serviceScopeRules, eastWestRules,
 	ambientRules, waypointRules, waypointKindRules, waypointPastRules, waypointRouteRules, waypointClusterRules, waypointPortRules, hboneRules, ztunnelHopRules,
 	walkRules,
 	cleaningRules,

@@ -105,6 +105,8 @@ type Snapshot struct {
 	cluster string
 	// members are the views of all clusters of the mesh, the first before the remote ones by their ids; nil for one alone.
 	members []*Snapshot
+	// ownGateways are the Gateways of a remote cluster; the first has them among its configuration.
+	ownGateways []*k8sgateway.Gateway
 	// unread are remote clusters that are known and could not be read.
 	unread []Remote
 	// bundles are the versions of the Gateway API's CRDs, by the name of the CRD; see kubecrd.go.
@@ -270,7 +272,7 @@ func NewSnapshot(in Input) *Snapshot {
 	slices.SortFunc(s.Hidden, func(a, b Hidden) int { return CompareRefs(a.Ref, b.Ref) })
 	s.sort()
 	s.index.istiod = sync.OnceValue(func() *appsv1.Deployment { return findIstiod(s) })
-	s.deployGateways()
+	s.deployGateways(s.KubeGateways)
 	s.serveInferencePools()
 	s.prepareIndexes()
 	s.join(remotes)

@@ -213,6 +213,7 @@ type bound struct {
 
 // ServiceWaypoint is the waypoint that requests to a Service, or to a host of a ServiceEntry, go through.
 func (s *Snapshot) ServiceWaypoint(svc *Service) WaypointBinding {
+	svc = s.asLabelled(svc)
 	if m := svc.Labels[label.GatewayManaged.Name]; m == managedByWaypointController || m == managedByEastWestController || svc.Resolution == Alias { // 1.
 		return WaypointBinding{}
 	}
@@ -240,6 +241,7 @@ func (s *Snapshot) WorkloadWaypoint(w *Workload) WaypointBinding {
 //
 // Source: pilot/pkg/xds/endpoints/endpoint_builder.go, findServiceWaypoint; ambient/services.go, ingressUseWaypointFromLabels.
 func (s *Snapshot) IngressUsesWaypoint(svc *Service) (Ref, bool) {
+	svc = s.asLabelled(svc)
 	name := label.IoIstioIngressUseWaypoint.Name
 	at, v := svc.Ref.Object(), svc.Labels[name]
 	if _, own := svc.Labels[name]; !own {
@@ -326,7 +328,7 @@ func (s *Snapshot) usableWaypoint(o bound, who, by, gateway Ref) (*Waypoint, Ste
 		}
 		return w, Step{}
 	}
-	if o, exists := objectNamed(s.KubeGateways, gateway.Namespace, gateway.Name); exists {
+	if o, exists := objectNamed(s.waypointGateways(), gateway.Namespace, gateway.Name); exists {
 		verdict := Skipped
 		if s.Offline && len(o.Status.Conditions) == 0 { // manifests do not say whether it was ready
 			verdict = Warned
@@ -342,7 +344,7 @@ func (s *Snapshot) usableWaypoint(o bound, who, by, gateway Ref) (*Waypoint, Ste
 
 // waypointNamed is the Gateway of that name, if its status has an address.
 func (s *Snapshot) waypointNamed(namespace, name string) *Waypoint {
-	o, found := objectNamed(s.KubeGateways, namespace, name)
+	o, found := objectNamed(s.waypointGateways(), namespace, name)
 	if !found {
 		return nil
 	}
@@ -482,7 +484,7 @@ func (s *Snapshot) WaypointEndpoints(client *Workload, w *Waypoint) ([]*Endpoint
 
 // GatewayOf is the Gateway of which the workload is a waypoint; the workload itself where there is none.
 func (s *Snapshot) GatewayOf(w *Workload) Ref {
-	o, found := objectNamed(s.KubeGateways, w.Namespace, w.Labels[label.IoK8sNetworkingGatewayGatewayName.Name])
+	o, found := objectNamed(s.waypointGateways(), w.Namespace, w.Labels[label.IoK8sNetworkingGatewayGatewayName.Name])
 	if !found {
 		return w.Owner
 	}

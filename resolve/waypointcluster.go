@@ -221,6 +221,9 @@ func (c *Cluster) namedAsProtocol(match DestinationRuleMatch) (Step, bool) {
 // waypointTLS is rule 4.
 func (s *Snapshot) waypointTLS(waypoint *Workload, c *Cluster, e *Endpoint) ClientTLS {
 	tunnel := s.ZtunnelSends(e)
+	if e.Gateway != nil && s.Tunnels(waypoint) {
+		tunnel = s.doubleHBONE(c, e, ClientTLS{})
+	}
 	switch c.Type {
 	case ClusterDynamicDNS:
 		tunnel = ClientTLS{Mode: ClientPlaintext, Step: tunnel.Step}

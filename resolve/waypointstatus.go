@@ -165,7 +165,7 @@ func (s *Snapshot) targetAccepted(kind, namespace, name string) (reason string, 
 		}
 		return reasonAccepted, true
 	case "Gateway":
-		o, found := objectNamed(s.KubeGateways, namespace, name)
+		o, found := objectNamed(s.waypointGateways(), namespace, name)
 		switch {
 		case s.waypointNamed(namespace, name) != nil:
 			return reasonAccepted, true

@@ -233,6 +233,8 @@ func (s *Snapshot) ZtunnelEndpoints(client *Workload, svc *Service, port Port) (
 	steps = steps[:len(steps):len(steps)]
 	all, whose := s.ofZtunnel(svc, all)
 	steps = append(steps, whose...)
+	all, stands := s.beyond(svc, all)
+	steps = append(steps, stands...)
 	if svc.Resolution == DynamicDNS && len(all) == 0 && !IsWildcardHost(svc.Hostname) { // to ztunnel as good as DNS
 		number := port.Number
 		if port.TargetPort != 0 {
@@ -245,21 +247,23 @@ func (s *Snapshot) ZtunnelEndpoints(client *Workload, svc *Service, port Port) (
 			steps = append(steps, NewStep(RuleEndpointNotReady, Skipped, e.Ref, e.name()))
 		}
 	}
-	eps := healthyOf(all)
-	if svc.PublishNotReady {
+	eps, own := healthyOf(all), s.asLabelled(svc)
+	if own.PublishNotReady {
 		eps = all
 	}
 	if svc.Resolution == DNSLB || svc.Resolution == DNSRoundRobinLB {
 		kept, more := s.resolved(client, eps)
 		return kept, append(steps, more...)
 	}
-	if svc.InternalTrafficLocal {
-		kept, more := onNode(client, svc, eps)
+	if own.InternalTrafficLocal {
+		kept, more := onNode(client, own, eps)
 		return kept, append(steps, more...)
 	}
-	if priority, name := s.trafficDistribution(svc); priority != nil && len(eps) > 1 {
+	eps, near := s.nearFirst(own, eps)
+	steps = append(steps, near...)
+	if priority, name := s.trafficDistribution(own); priority != nil && len(eps) > 1 && eps[0].Gateway == nil {
 		b := balancer{client: client, cluster: &Cluster{Service: svc, Port: port, Type: ClusterEDS}, eps: eps, node: s.node}
-		b.setting = trafficDistributionSetting(svc, priority, name)
+		b.setting = trafficDistributionSetting(own, priority, name)
 		kept, more := b.balance()
 		return kept, append(steps, more...)
 	}

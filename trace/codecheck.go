@@ -28,6 +28,7 @@ var advice = map[Code]codeAdvice{
 	CodeOtherNetwork: {
 		check: "Trace on from the other side: read that cluster as well, or trace there with the same host. There, is the gateway's server AUTO_PASSTHROUGH with hosts that take the service, does the service have endpoints with sidecars on that network, and do policies let the client in?",
 		rules: []resolve.RuleID{
+			resolve.RuleEastWestBeyond,
 			resolve.RuleNetworkBeyond,
 			resolve.RuleNetworkBeyondOpen,
 		},
@@ -57,12 +58,13 @@ var advice = map[Code]codeAdvice{
 	CodeNoGatewayPort: {
 		check: "Compare three numbers: the port of the gateway's Service, its targetPort, and the port of the Gateway's server. Then see whether the server was dropped: a conflict with another Gateway, a port below 1024, a TLS route without a match.",
 		rules: []resolve.RuleID{
+			resolve.RuleEastWestOther,
 			resolve.RuleGatewayEntryNoPort,
-			resolve.RuleGatewayListenerWithin,
 			resolve.RuleGatewayListenerNone,
-			resolve.RuleIngressOfClass,
-			resolve.RuleIngressController,
+			resolve.RuleGatewayListenerWithin,
 			resolve.RuleIngressClass,
+			resolve.RuleIngressController,
+			resolve.RuleIngressOfClass,
 			resolve.RuleKubeListenerCertificates,
 			resolve.RuleKubeListenerClientCA,
 			resolve.RuleKubeListenerProtocol,
@@ -232,6 +234,7 @@ var advice = map[Code]codeAdvice{
 		check: "kubectl get endpointslices -l kubernetes.io/service-name=NAME. None: compare the Service's selector with the pods' labels. Some: compare a named targetPort with the containers' port names. A Deployment may be scaled to zero.",
 		rules: []resolve.RuleID{
 			resolve.RuleClusterAddress,
+			resolve.RuleEastWestNone,
 			resolve.RuleEndpointsNone,
 			resolve.RuleListenerNoOriginal,
 			resolve.RuleWaypointNotExported,
@@ -278,6 +281,7 @@ var advice = map[Code]codeAdvice{
 	CodeMTLSRefused: {
 		check: "The caller's DestinationRule (often one for *.local) forces ISTIO_MUTUAL on a receiver without a sidecar, or on a port that is not captured. Drop the tls setting: auto mTLS chooses by endpoint.",
 		rules: []resolve.RuleID{
+			resolve.RuleEastWestPlain,
 			resolve.RuleHBONEDeaf,
 			resolve.RuleInboundChainTLSOnPlain,
 			resolve.RuleMTLSOutside,
@@ -297,8 +301,10 @@ var advice = map[Code]codeAdvice{
 		},
 	},
 	CodeUntrustedPeer: {
-		check: "Compare the trust domains of the two sides (meshConfig.trustDomain and trustDomainAliases) and, across clusters, their root certificates; then the DestinationRule's subjectAltNames.",
+		check: "Compare the trust domains of the two sides (meshConfig.trustDomain and trustDomainAliases) and, across clusters, their root certificates; then the DestinationRule's subjectAltNames. Behind an east-west gateway of ambient mode: a Service is to use a waypoint in all clusters or in none (istio.io/use-waypoint), and a Gateway of class istio-remote is to name the gateway's account (gateway.istio.io/service-account).",
 		rules: []resolve.RuleID{
+			resolve.RuleEastWestAccount,
+			resolve.RuleEastWestIdentity,
 			resolve.RuleServerIdentity,
 			resolve.RuleTrustDomainForeign,
 		},
@@ -306,6 +312,7 @@ var advice = map[Code]codeAdvice{
 	CodeNoFilterChain: {
 		check: "The server name that the client sends is in no server of that port: compare it with the hosts of the HTTPS servers (curl to an IP sends none). An HTTP/2 client that reuses a connection keeps the first name.",
 		rules: []resolve.RuleID{
+			resolve.RuleEastWestUnknown,
 			resolve.RuleGatewayNoFilterChain,
 			resolve.RuleWaypointDirect,
 			resolve.RuleWaypointNoAddress,
@@ -431,6 +438,7 @@ var advice = map[Code]codeAdvice{
 	CodeNoWaypoint: {
 		check: "kubectl get gateway,pods of the waypoint's namespace: a waypoint that is scaled to zero, or whose pods are not ready, fails everything that is bound to it. A Gateway that is no waypoint has no port 15008. To go past it, take the label istio.io/use-waypoint away.",
 		rules: []resolve.RuleID{
+			resolve.RuleEastWestNone,
 			resolve.RuleWaypointIngressNone,
 			resolve.RuleZtunnelNoWaypoint,
 		},

@@ -18,18 +18,20 @@ import (
 // EndpointsWithMTLSFilter.
 
 // noteNetworks notes which endpoints there are or how they are reached, and that it is open where istiod may not know of gateways
-// yet, or where the scope of services decides.
+// yet.
 func (p *path) noteNetworks(steps []resolve.Step) {
 	p.note(steps...)
-	if slices.ContainsFunc(steps, func(s resolve.Step) bool {
-		return s.Rule == resolve.RuleNetworkDNS || s.Rule == resolve.RuleClusterScopes
-	}) {
+	if slices.ContainsFunc(steps, func(s resolve.Step) bool { return s.Rule == resolve.RuleNetworkDNS }) {
 		p.lower(Undetermined)
 	}
 }
 
-// toNetwork is steps 1 and 2.
+// toNetwork is steps 1 and 2. HBONE goes on in eastwest.go.
 func (w *walk) toNetwork(p *path, gw *resolve.NetworkGateway, tls resolve.ClientTLS) {
+	if c := p.hop().met.cluster; tls.HBONE && c != nil && p.sender != nil {
+		w.byEastWest(p, gw, nested{service: c.Service, port: c.Port.Number, view: w.snapshot, by: p.sender.Dataplane})
+		return
+	}
 	p.dest.TargetPort = gw.Port
 	if gw.Service != nil {
 		if back := w.enterCluster(p, gw.Service.Ref.Cluster); back != nil {

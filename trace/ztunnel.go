@@ -96,8 +96,24 @@ func (w *walk) ztunnelToService(p *path, client *resolve.Workload, d resolve.Dia
 		return
 	}
 	for _, g := range w.groupEndpoints(endpoints) {
+		if g.first.Gateway != nil {
+			w.ztunnelAcross(p.branch(g.part), g, w.nest(svc, svc, d.Port))
+			continue
+		}
 		w.ztunnelToEndpoint(p.branch(g.part), g)
 	}
+}
+
+// ztunnelAcross sends to the gateway of another network.
+func (w *walk) ztunnelAcross(p *path, g *group, in nested) {
+	tls := resolve.EastWestTLS(g.first, in.service.Hostname, in.port)
+	p.note(tls.Step)
+	if steps := g.first.Gateway.OneOfSeveral(); len(steps) > 0 {
+		p.note(steps...)
+		p.lower(Undetermined)
+	}
+	p.dest.Endpoints, p.endpoints = g.first.Behind, g.key
+	w.byEastWest(p, g.first.Gateway, in)
 }
 
 // ztunnelToPod is step 4.
@@ -179,6 +195,10 @@ func (w *walk) toWaypoint(p *path, client *resolve.Workload, waypoint *resolve.W
 		branch := p.branch(g.part)
 		if ends {
 			w.intoUnmodelled(branch, g, unmodelled)
+			continue
+		}
+		if g.first.Gateway != nil && to.service != nil {
+			w.ztunnelAcross(branch, g, w.nest(to.service, w.snapshot.WaypointService(waypoint), to.port))
 			continue
 		}
 		if g.first.Workload == nil {

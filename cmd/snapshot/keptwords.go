@@ -17,7 +17,7 @@ app version name namespace metadata type template templates hash pod true false 
 request response connection source destination remote ip principal principals audiences presenter key sni path method host port
 rules to from when notpaths get post put patch delete head options
 root api slow warmup redacted left out
-ambient redirection none workload all
+ambient redirection none workload all east west global scope terminate mutual
 envoy filters lua rbac ratelimit fault cors wasm virtualinbound virtualoutbound
 `
 

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"flag"
 	"testing"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
@@ -23,6 +24,18 @@ func TestRandomClusters(t *testing.T) {
 	c.check(t, wantedAcross)
 }
 
+// TestRandomAmbientClusters holds random requests against Istio in meshes of two or three clusters whose istiods run ambient mode over several
+// networks. Each cluster has a control plane, which takes a while: meshes are few.
+func TestRandomAmbientClusters(t *testing.T) {
+	c := newCensus(crossings)
+	judgeRandom(t, "random requests in ambient mode over several clusters", min(*meshes, *ambientMeshes), *requestsEach, func(seed uint64) source { return newAmbientClusterGenerator(seed) }, c.add)
+	if *meshes >= 20 {
+		c.check(t, wantedAmbientAcross)
+	}
+}
+
+var ambientMeshes = flag.Int("ambient-meshes", 20, "how many meshes of several clusters with control planes of their own to make")
+
 // crossings are the rules that the trace follows, and the codes of its ends.
 func crossings(d *render.Document) map[string]bool {
 	met := map[string]bool{}
@@ -40,6 +53,10 @@ func crossings(d *render.Document) map[string]bool {
 var wantedCrossings = map[string]float64{
 	string(resolve.RuleNetworkGateway): 0.5, string(resolve.RuleNetworkSame): 0.5, string(resolve.RuleNetworkNoGateway): 0.5, string(resolve.RuleNetworkPlaintext): 0.5,
 	string(resolve.RuleNetworkNameless): 0.5, string(resolve.RuleGatewayPassedOn): 0.5, string(trace.CodeOtherNetwork): 0.5, string(trace.CodeNetworkUnreachable): 0.5,
+}
+
+var wantedAmbientAcross = map[string]float64{
+	string(resolve.RuleScopeGlobal): 0.5, string(resolve.RuleScopeLocal): 0.5, string(resolve.RuleEastWestGateway): 0.5, string(resolve.RuleEastWestTakes): 0.5,
 }
 
 var wantedAcross = map[string]float64{

@@ -11,6 +11,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	k8sgateway "sigs.k8s.io/gateway-api/apis/v1"
+
 	"istio.io/istio/pkg/config/schema/gvk"
 )
 
@@ -62,10 +64,10 @@ func (c *Cluster) addRemotes(manifests map[string]string, names []string, gatewa
 		if err := r.complete(objects, gateways); err != nil {
 			return err
 		}
-		if c.Ambient || r.Ambient {
+		if (c.Ambient || r.Ambient) && !c.MultiNetwork() {
 			return Unjudged{"ambient mode in several clusters"}
 		}
-		r.Objects = slices.DeleteFunc(r.Objects, func(o runtime.Object) bool { return !readRemotely(o) })
+		r.Objects = slices.DeleteFunc(r.Objects, func(o runtime.Object) bool { return !ReadRemotely(o) && !(c.MultiNetwork() && isGateway(o)) })
 		c.Pods = append(c.Pods, r.Pods...)
 		for ip := range r.invented {
 			c.invented[ip] = true
@@ -75,8 +77,18 @@ func (c *Cluster) addRemotes(manifests map[string]string, names []string, gatewa
 	return nil
 }
 
-// readRemotely reports whether istiod reads the object of a remote cluster.
-func readRemotely(o runtime.Object) bool {
+// MultiNetwork reports whether istiod runs ambient mode over several networks: then each cluster has an istiod, and Gateways, of its own.
+func (c *Cluster) MultiNetwork() bool {
+	return c.Ambient && c.Flag("AMBIENT_ENABLE_MULTI_NETWORK", false)
+}
+
+func isGateway(o runtime.Object) bool {
+	_, ok := o.(*k8sgateway.Gateway)
+	return ok
+}
+
+// ReadRemotely reports whether istiod reads the object of a remote cluster.
+func ReadRemotely(o runtime.Object) bool {
 	switch o.(type) {
 	case *corev1.Namespace, *corev1.Node, *corev1.Service, *corev1.Pod, *discoveryv1.EndpointSlice, *appsv1.Deployment:
 		return true

@@ -126,6 +126,9 @@ func input(c *xdscore.TypedExtensionConfig, s sniffed) (value, unknown string) {
 		return s.transport, ""
 	case any.MessageIs(&inputs.ServerNameInput{}):
 		return s.sni, ""
+	case any.MessageIs(&inputs.FilterStateInput{}):
+		key, _ := unpack(any, &inputs.FilterStateInput{})
+		return s.state[key.GetKey()], ""
 	}
 	return "", "matching input " + c.GetName()
 }

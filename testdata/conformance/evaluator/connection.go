@@ -31,6 +31,8 @@ type visit struct {
 	sni, peer string
 	// principal is the name of whoever opened the tunnel that the connection came by; empty for another connection.
 	principal string
+	// state is what the request that opened the tunnel left in the filter state.
+	state map[string]string
 	// sniPort is where a dynamic forward proxy finds the host that sni names.
 	sniPort    int
 	tls        bool
@@ -52,6 +54,7 @@ func (k *walk) connection(p *path, v *visit) {
 		return
 	}
 	s := sniff(v.listener, p.bytes, v.destination, p.peer)
+	s.state = v.state
 	chain := chooseChain(v.listener, s)
 	if v.listener.GetFilterChainMatcher() != nil {
 		var unknown string
@@ -115,6 +118,8 @@ func (k *walk) connection(p *path, v *visit) {
 			k.http(p, v, m)
 			return
 		case "envoy.filters.network.local_ratelimit", "envoy.filters.network.connection_limit": // there is room for one more connection
+		case "set_dst_address":
+			v.atService(f)
 		case "connect_authority", "istio.metadata_exchange", "envoy.filters.network.sni_cluster", "envoy.filters.network.set_filter_state",
 			"istio.stats", "envoy.filters.network.peer_metadata",
 			"envoy.filters.network.mongo_proxy", "envoy.filters.network.mysql_proxy": // they only listen: bytes that are not Mongo's pass all the same

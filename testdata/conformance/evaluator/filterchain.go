@@ -15,6 +15,8 @@ type sniffed struct {
 	transport, sni string
 	application    []string
 	sourceAddress  netip.Addr
+	// state is the filter state of the connection, by its keys.
+	state map[string]string
 }
 
 func sniff(l *listener.Listener, b *Bytes, to netip.AddrPort, peer netip.Addr) sniffed {

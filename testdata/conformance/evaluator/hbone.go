@@ -2,13 +2,16 @@ package evaluator
 
 import (
 	"net/netip"
+	"strings"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	httprbac "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
+	httpstate "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_filter_state/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	networkstate "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/set_filter_state/v3"
 	tcp "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	internalupstream "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/internal_upstream/v3"
 )
@@ -23,6 +26,9 @@ import (
 //     authority. There the certificate's name is in the filter state (io.istio.peer_principal), the client's address is as it was.
 //  4. For the proxy that sends into a tunnel the connection stands as soon as its own listener has it. What
 //     fails then is a connection that ends, unless TLS of the cluster's own is within it.
+//  5. HBONE within HBONE: the first internal listener asks for what the endpoint's metadata name, and its cluster leads, by TLS, to a second one,
+//     which asks for the same and connects to the destination. A listener whose TCP proxy has no tunnel passes on what it gets.
+//  6. What a tunnel is asked for may be a host: then the filter state alone says so (set_filter_state), and the service's chain gives the address.
 //
 // Sources: https://www.envoyproxy.io/docs/envoy/latest/configuration/other_features/internal_listener;
 // https://www.envoyproxy.io/docs/envoy/latest/configuration/listeners/listener_filters/original_dst_filter;
@@ -64,6 +70,17 @@ func (k *walk) originate(p *path, v *visit, t target) {
 			continue
 		}
 		c := v.proxy.Clusters[proxy.GetCluster()]
+		if asks := proxy.GetTunnelingConfig().GetHostname(); strings.HasPrefix(asks, "%FILTER_STATE(istio.double_hbone.") {
+			k.nest(p, v, t, proxy, c)
+			return
+		}
+		if proxy.GetTunnelingConfig() == nil && c.GetType() == cluster.Cluster_ORIGINAL_DST {
+			if port := c.GetOriginalDstLbConfig().GetUpstreamPortOverride().GetValue(); port != 0 {
+				to = netip.AddrPortFrom(to.Addr(), uint16(port))
+			}
+			k.arrive(p, to)
+			return
+		}
 		if proxy.GetTunnelingConfig().GetHostname() != "%DOWNSTREAM_LOCAL_ADDRESS%" || c.GetType() != cluster.Cluster_ORIGINAL_DST {
 			break
 		}
@@ -89,12 +106,18 @@ func (k *walk) originate(p *path, v *visit, t target) {
 // terminate is step 3: the connection manager that takes a CONNECT.
 func (k *walk) terminate(p *path, v *visit, m *hcm.HttpConnectionManager) {
 	p.hop().TLS = "HBONE"
-	to, err := netip.ParseAddrPort(p.bytes.HTTP.Authority)
-	if err != nil {
-		k.unknown(p, "CONNECT to "+p.bytes.HTTP.Authority)
-		return
-	}
+	to, _ := netip.ParseAddrPort(p.bytes.HTTP.Authority) // 6.
+	state := map[string]string{}
 	for _, f := range m.GetHttpFilters() {
+		if set, ok := unpack(f.GetTypedConfig(), &httpstate.Config{}); ok {
+			for _, s := range set.GetOnRequestHeaders() {
+				format := s.GetFormatString().GetTextFormatSource().GetInlineString()
+				if name, is := strings.CutPrefix(format, "%REQ("); is {
+					state[s.GetObjectKey()], _ = p.bytes.HTTP.header(strings.ToLower(strings.TrimSuffix(name, ")%")))
+				}
+			}
+			continue
+		}
 		c, ok := unpack(f.GetTypedConfig(), &httprbac.RBAC{})
 		if !ok {
 			continue
@@ -112,7 +135,57 @@ func (k *walk) terminate(p *path, v *visit, m *hcm.HttpConnectionManager) {
 	}
 	p.hop().TLS, p.hop().Listener, p.hop().FilterChain = "HBONE", l.GetName(), ""
 	p.bytes = p.bytes.Inner
-	k.connection(p, &visit{machine: v.machine, proxy: v.proxy, listener: l, destination: to, inbound: v.inbound, principal: v.peer})
+	k.connection(p, &visit{machine: v.machine, proxy: v.proxy, listener: l, destination: to, inbound: v.inbound, principal: v.peer, state: state})
+}
+
+// nest is step 5.
+func (k *walk) nest(p *path, v *visit, t target, proxy *tcp.TcpProxy, c *cluster.Cluster) {
+	asked := t.metadata.GetFilterMetadata()["istio"].GetFields()["double_hbone"].GetStructValue().GetFields()["hbone_target_address"].GetStringValue()
+	connect := &Request{Method: "CONNECT", Authority: asked, HTTP2: true, Headers: map[string]string{}}
+	for _, h := range proxy.GetTunnelingConfig().GetHeadersToAdd() {
+		connect.Headers[strings.ToLower(h.GetHeader().GetKey())] = h.GetHeader().GetValue()
+	}
+	p.tunnel = true
+	p.bytes = &Bytes{HTTP: connect, Inner: p.bytes}
+	if c.GetType() == cluster.Cluster_ORIGINAL_DST {
+		at, ok := hostMetadata(t.metadata, "local")
+		if !ok {
+			k.unknown(p, "no gateway for the outer HBONE")
+			return
+		}
+		if port := c.GetOriginalDstLbConfig().GetUpstreamPortOverride().GetValue(); port != 0 {
+			at = netip.AddrPortFrom(at.Addr(), uint16(port))
+		}
+		if k.seal(p, v, c, target{address: at}, nil) {
+			k.connect(p, target{address: at})
+		}
+		return
+	}
+	for _, group := range c.GetLoadAssignment().GetEndpoints() {
+		for _, e := range group.GetLbEndpoints() {
+			next := e.GetEndpoint().GetAddress().GetEnvoyInternalAddress().GetServerListenerName()
+			if k.seal(p, v, c, target{}, nil) {
+				k.originate(p, v, target{internal: next, metadata: t.metadata})
+			}
+			return
+		}
+	}
+	k.unknown(p, "cluster "+c.GetName()+" without an internal listener")
+}
+
+// atService gives a connection that was asked for by a host the address of the service, as the chain's filter does.
+func (v *visit) atService(f *listener.Filter) {
+	set, ok := unpack(f.GetTypedConfig(), &networkstate.Config{})
+	if !ok || v.destination.IsValid() {
+		return
+	}
+	for _, s := range set.GetOnNewConnection() {
+		_, text, _ := strings.Cut(s.GetFormatString().GetTextFormatSource().GetInlineString(), "r'")
+		text, _, _ = strings.Cut(text, "'")
+		if to, err := netip.ParseAddrPort(text); err == nil {
+			v.destination = to
+		}
+	}
 }
 
 // connectsTo is the internal listener behind the route for CONNECT.

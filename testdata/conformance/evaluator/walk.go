@@ -202,13 +202,13 @@ func (k *walk) enter(p *path, m *Machine, to netip.AddrPort) {
 // but no certificate of the mesh.
 func (k *walk) application(p *path, name string, to netip.AddrPort) {
 	b := p.bytes
-	if _, _, ok := b.tunnel(); ok {
+	if _, _, ok := b.tunnel(); ok && to.Port() == hbonePort {
 		k.broken(p, Unavailable, refused, "no one takes HBONE there")
 		return
 	}
 	if b.TLS != nil && b.TLS.Mesh {
 		f := noHandshake
-		if b.Inner != nil && b.Inner.HTTP != nil {
+		if _, _, tunnel := b.tunnel(); b.Inner != nil && b.Inner.HTTP != nil && !tunnel {
 			f = notHTTP // the program speaks HTTP, and answers TLS so
 		}
 		k.broken(p, Reset, f, "mesh certificates to a program")

@@ -57,6 +57,8 @@ type way struct {
 	accepts []string
 	// name is what is resolved by another network's DNS.
 	name string
+	// within are the identities that whoever is behind the gateway of another network may have; nil without one.
+	within []string
 	// asked is set where the way is that to the address the client asked for.
 	asked bool
 	// failure says why there is no way.
@@ -158,7 +160,7 @@ func (z *Ztunnel) outbound(client *workloadapi.Workload, to netip.AddrPort, dns 
 	if w.GetWaypoint() != nil && !z.isWaypoint(client, w.GetWaypoint()) {
 		return z.toWaypoint(client, w.GetWaypoint(), to, dns)
 	}
-	return direct(client, w, nil, to.Port(), 1, to, dns)
+	return z.direct(client, w, nil, to.Port(), 1, to, dns)
 }
 
 // serviceWaypoint is step 2; nil without a waypoint. Of several waypoints each gets its weight.
@@ -171,17 +173,27 @@ func (z *Ztunnel) serviceWaypoint(client *workloadapi.Workload, s *workloadapi.S
 		if s.GetWaypoint() == nil {
 			return nil
 		}
-		return z.toWaypoint(client, s.GetWaypoint(), to, dns)
+		return forService(s, z.toWaypoint(client, s.GetWaypoint(), to, dns), to)
 	}
 	var out []way
 	for _, w := range s.GetWeightedWaypoints() {
-		for _, x := range z.toWaypoint(client, w.GetDestination(), to, dns) {
+		for _, x := range forService(s, z.toWaypoint(client, w.GetDestination(), to, dns), to) {
 			if x.part *= float64(w.GetWeight()) / float64(total); x.part > 0 {
 				out = append(out, x)
 			}
 		}
 	}
 	return out
+}
+
+// forService has what goes to another network ask for the service.
+func forService(s *workloadapi.Service, ways []way, to netip.AddrPort) []way {
+	for i := range ways {
+		if ways[i].within != nil {
+			ways[i].authority = fmt.Sprintf("%s:%d", s.GetHostname(), to.Port())
+		}
+	}
+	return ways
 }
 
 // isWaypoint reports whether the client is a pod of the waypoint.
@@ -219,6 +231,9 @@ func (z *Ztunnel) toWaypoint(client *workloadapi.Workload, g *workloadapi.Gatewa
 			out[i].failure = "unknown waypoint"
 			continue
 		}
+		if out[i].within != nil {
+			continue
+		}
 		if out[i].authority != "" { // the port that the waypoint is reached at, not that of a tunnel to it
 			at := netip.MustParseAddrPort(out[i].authority)
 			out[i].to = at
@@ -253,11 +268,11 @@ func (z *Ztunnel) ways(client *workloadapi.Workload, s *workloadapi.Service, por
 		if own := endpointPort(w, s, port); own != 0 {
 			at = own
 		}
-		if at == 0 {
+		if at == 0 && w.GetNetwork() == client.GetNetwork() {
 			out = append(out, way{part: capacity(w) / total, failure: "no healthy upstream"})
 			continue
 		}
-		out = append(out, direct(client, w, s, uint16(at), capacity(w)/total, to, dns)...)
+		out = append(out, z.direct(client, w, s, uint16(at), capacity(w)/total, to, dns)...)
 	}
 	return slices.DeleteFunc(out, func(x way) bool { return x.part == 0 })
 }
@@ -287,7 +302,7 @@ func (z *Ztunnel) endpoints(client *workloadapi.Workload, s *workloadapi.Service
 	for _, w := range z.Workloads {
 		_, of := w.GetServices()[serviceKey(s)]
 		healthy := w.GetStatus() == workloadapi.WorkloadStatus_HEALTHY || lb.GetHealthPolicy() == workloadapi.LoadBalancing_ALLOW_ALL
-		reachable := len(w.GetAddresses()) > 0 || w.GetHostname() != ""
+		reachable := len(w.GetAddresses()) > 0 || w.GetHostname() != "" || w.GetNetworkGateway() != nil && w.GetNetwork() != client.GetNetwork()
 		if !of || !healthy || !reachable || !waypoint && target == 0 && endpointPort(w, s, port) == 0 {
 			continue
 		}
@@ -336,9 +351,9 @@ func preference(client, w *workloadapi.Workload, scopes []workloadapi.LoadBalanc
 }
 
 // direct is step 5: to the address the client asked for if the workload has it, else to the workload's first of that family.
-func direct(client, w *workloadapi.Workload, s *workloadapi.Service, port uint16, part float64, asked netip.AddrPort, dns resolver) []way {
+func (z *Ztunnel) direct(client, w *workloadapi.Workload, s *workloadapi.Service, port uint16, part float64, asked netip.AddrPort, dns resolver) []way {
 	if w.GetNetwork() != client.GetNetwork() {
-		return []way{{part: part, failure: "another network"}}
+		return z.across(w, s, part, asked)
 	}
 	x := way{part: part, accepts: append(slices.Clone(s.GetSubjectAltNames()), identityOf(w))}
 	ips := addressesOf(w)
@@ -366,6 +381,26 @@ func direct(client, w *workloadapi.Workload, s *workloadapi.Service, port uint16
 		out = append(out, y)
 	}
 	return out
+}
+
+// across is the way to another network: HBONE to its gateway, and HBONE within that for the service.
+//
+// Source: https://github.com/istio/ztunnel, src/proxy/outbound.rs build_request_through_gateway; src/state.rs fetch_network_gateway.
+func (z *Ztunnel) across(w *workloadapi.Workload, s *workloadapi.Service, part float64, asked netip.AddrPort) []way {
+	g := w.GetNetworkGateway().GetAddress()
+	if s == nil || g == nil {
+		return []way{{part: part, failure: "another network"}}
+	}
+	ip, ok := netip.AddrFromSlice(g.GetAddress())
+	gateway := z.workloadAt(g.GetNetwork(), ip.Unmap())
+	if !ok || gateway == nil {
+		return []way{{part: part, failure: "unknown network gateway"}}
+	}
+	return []way{{
+		part: part, to: netip.AddrPortFrom(ip.Unmap(), uint16(w.GetNetworkGateway().GetHboneMtlsPort())),
+		authority: fmt.Sprintf("%s:%d", s.GetHostname(), asked.Port()), accepts: []string{identityOf(gateway)},
+		within: append([]string{}, s.GetSubjectAltNames()...),
+	}}
 }
 
 func boolRank(b bool) int {

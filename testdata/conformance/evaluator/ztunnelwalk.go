@@ -1,9 +1,13 @@
 package evaluator
 
 import (
+	"net"
 	"net/netip"
+	"strconv"
 
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+
+	"istio.io/istio/pkg/workloadapi"
 )
 
 // A connection at the ztunnels of both sides. HBONE is TLS with the mesh's certificates around an HTTP CONNECT, in which the
@@ -42,6 +46,11 @@ func (k *walk) captured(p *path, m *Machine, to netip.AddrPort) {
 		case x.name != "":
 			branch.endpoint = x.name
 			k.application(branch, x.name, x.to)
+		case x.within != nil:
+			own := identityOf(client)
+			branch.bytes = tunnelled(branch.bytes, x.authority, &Handshake{Mesh: true, Identity: own, Accepts: exactly(x.within), ALPN: []string{"h2"}})
+			branch.bytes = tunnelled(branch.bytes, x.authority, &Handshake{Mesh: true, Identity: own, Accepts: exactly(x.accepts), ALPN: []string{"h2"}})
+			k.connect(branch, target{address: x.to})
 		case x.asked, x.authority == "": // what a name resolved to may be a Service's address
 			k.dial(branch, x.to)
 		default:
@@ -95,8 +104,8 @@ func (k *walk) guarded(p *path, m *Machine, to netip.AddrPort) {
 			return
 		}
 		p.hop().TLS, p.hop().Peer = "HBONE", hello.Identity
-		target, err := netip.ParseAddrPort(connect.Authority)
-		if err != nil || target.Addr() != to.Addr() {
+		target, ok := m.Ztunnel.meant(server, connect.Authority, to.Addr())
+		if !ok {
 			k.broken(p, Reset, closed, "HBONE for another address")
 			return
 		}
@@ -116,4 +125,31 @@ func (k *walk) guarded(p *path, m *Machine, to netip.AddrPort) {
 		return
 	}
 	k.application(p, m.Name, f.to)
+}
+
+// meant is the port of the pod that HBONE is for: its own address says so, or a host and port of a service that it is behind.
+//
+// Source: https://github.com/istio/ztunnel, src/proxy/inbound.rs, validate_destination, find_inbound_upstream.
+func (z *Ztunnel) meant(server *workloadapi.Workload, authority string, own netip.Addr) (netip.AddrPort, bool) {
+	if target, err := netip.ParseAddrPort(authority); err == nil {
+		return target, target.Addr() == own
+	}
+	host, text, err := net.SplitHostPort(authority)
+	port, wrong := strconv.ParseUint(text, 10, 16)
+	if err != nil || wrong != nil {
+		return netip.AddrPort{}, false
+	}
+	for _, s := range z.Services {
+		if s.GetHostname() != host {
+			continue
+		}
+		at := endpointPort(server, s, uint32(port))
+		for _, p := range s.GetPorts() {
+			if at == 0 && p.GetServicePort() == uint32(port) {
+				at = p.GetTargetPort()
+			}
+		}
+		return netip.AddrPortFrom(own, uint16(at)), at != 0
+	}
+	return netip.AddrPort{}, false
 }

@@ -8,6 +8,8 @@ import (
 	clientnetworking "istio.io/client-go/pkg/apis/networking/v1"
 	clientsecurity "istio.io/client-go/pkg/apis/security/v1"
 	"istio.io/istio/pilot/pkg/features"
+	"istio.io/istio/pilot/pkg/serviceregistry/ambient"
+	"istio.io/istio/pkg/cluster"
 	"istio.io/istio/pkg/workloadapi"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/testdata/conformance/apiserver"
@@ -38,6 +40,9 @@ func (w *World) setFeatures() {
 		{&features.PreferHBONESend, "PILOT_PREFER_SENDING_HBONE", false},
 		{&features.DefaultAllowFromWaypoint, "PILOT_AUTO_ALLOW_WAYPOINT_POLICY", false},
 		{&features.EnableWdsDryRunAuthzPol, "AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY", false},
+		{&features.EnableAmbientMultiNetwork, "AMBIENT_ENABLE_MULTI_NETWORK", false},
+		{&features.EnableAmbientWaypointMultiNetwork, "AMBIENT_ENABLE_MULTI_NETWORK_WAYPOINT", true},
+		{&features.EnableAmbientIngressMultiNetwork, "AMBIENT_ENABLE_MULTI_NETWORK_INGRESS", false},
 		{&features.WaypointLayeredAuthorizationPolicies, "ENABLE_LAYERED_WAYPOINT_AUTHORIZATION_POLICIES", false},
 	} {
 		*flag.variable = on && w.cluster.Flag(flag.name, flag.usual)
@@ -64,13 +69,24 @@ func ambientObjects(c *apiserver.Cluster) []runtime.Object {
 	return out
 }
 
-// ztunnel is step 3.
-func (w *World) ztunnel() *evaluator.Ztunnel {
+// ztunnel is step 3, for the cluster of a pod.
+func (w *World) ztunnel(p *apiserver.Pod) *evaluator.Ztunnel {
+	if of := w.planeOf(cluster.ID(p.Cluster)); of != nil {
+		if of.shared == nil {
+			of.shared = ztunnelOf(of.index)
+		}
+		return of.shared
+	}
 	if w.shared != nil || w.server == nil || w.server.AmbientIndex == nil {
 		return w.shared
 	}
+	w.shared = ztunnelOf(w.server.AmbientIndex)
+	return w.shared
+}
+
+func ztunnelOf(index ambient.Index) *evaluator.Ztunnel {
 	z := &evaluator.Ztunnel{}
-	all, _ := w.server.AmbientIndex.AddressInformation(nil)
+	all, _ := index.AddressInformation(nil)
 	for _, a := range all {
 		switch x := a.GetType().(type) {
 		case *workloadapi.Address_Workload:
@@ -79,10 +95,9 @@ func (w *World) ztunnel() *evaluator.Ztunnel {
 			z.Services = append(z.Services, x.Service)
 		}
 	}
-	for _, p := range w.server.AmbientIndex.Policies(nil) {
+	for _, p := range index.Policies(nil) {
 		z.Policies = append(z.Policies, p.Authorization)
 	}
 	z.Sort()
-	w.shared = z
 	return z
 }

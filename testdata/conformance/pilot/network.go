@@ -89,8 +89,17 @@ func (w *World) NetworkGateway(to netip.AddrPort) (backends []netip.AddrPort, he
 	if w.server == nil {
 		return nil, false, false
 	}
+	if backends, here := w.cluster.External(to); here && apart(w.cluster) {
+		return backends, true, true
+	}
+	if pods, ok := eastWestAt(w.cluster, to.Addr().String()); ok && apart(w.cluster) {
+		for _, p := range pods {
+			backends = append(backends, netip.AddrPortFrom(p.Address, to.Port()))
+		}
+		return backends, true, true
+	}
 	for _, g := range w.server.Env().NetworkManager.AllGateways() {
-		if ip, err := netip.ParseAddr(g.Addr); err == nil && ip == to.Addr() && g.Port == uint32(to.Port()) {
+		if ip, err := netip.ParseAddr(g.Addr); err == nil && ip == to.Addr() && (g.Port == uint32(to.Port()) || g.HBONEPort == uint32(to.Port())) {
 			backends, here = w.cluster.External(to)
 			return backends, here, true
 		}

@@ -19,6 +19,7 @@ import (
 	"istio.io/istio/pilot/pkg/networking/util"
 	registrylabel "istio.io/istio/pilot/pkg/serviceregistry/util/label"
 	"istio.io/istio/pilot/test/xds"
+	istiocluster "istio.io/istio/pkg/cluster"
 	"istio.io/istio/pkg/config"
 	"istio.io/istio/pkg/config/mesh"
 	"istio.io/istio/pkg/config/mesh/meshwatcher"
@@ -47,6 +48,8 @@ type World struct {
 	shared *evaluator.Ztunnel
 	// known are the configurations that istiod discovers.
 	known []config.Config
+	// planes are the control planes of clusters that have one each; nil where one serves all.
+	planes map[istiocluster.ID]*plane
 }
 
 // New starts the control plane; it stops when the test ends.
@@ -71,6 +74,10 @@ func New(t testing.TB, c *apiserver.Cluster) (*World, error) {
 		return nil, err
 	}
 	w.setFeatures()
+	if apart(c) {
+		w.configure = w.generate
+		return w, w.startPlanes(t, watcher)
+	}
 	w.server = xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
 		NetworksWatcher:   watcher,
 		KubernetesObjects: slices.Concat(c.Objects, serviceEntries(c), ambientObjects(c)), Configs: w.known, MeshConfig: w.mesh, KubeClientModifier: addCRDs(t),
@@ -133,7 +140,7 @@ func (w *World) Machine(p *apiserver.Pod) *evaluator.Machine {
 	m := &evaluator.Machine{Name: p.Owner, Address: p.Address}
 	w.byIP[p.Address] = m
 	if p.Captured {
-		m.Ztunnel, m.UID = w.ztunnel(), "Kubernetes//Pod/"+p.Namespace+"/"+p.Name
+		m.Ztunnel, m.UID = w.ztunnel(p), string(idOf(p))+"//Pod/"+p.Namespace+"/"+p.Name
 		if p.Machine {
 			m.UID = "Kubernetes/networking.istio.io/WorkloadEntry/" + p.Namespace + "/" + p.Name
 		}
@@ -199,29 +206,41 @@ func (w *World) proxy(p *apiserver.Pod) *evaluator.Proxy {
 	node, trust := w.node(p), w.mesh.GetTrustDomain()
 	identity := fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", trust, p.Namespace, p.Spec.ServiceAccountName)
 	out := &evaluator.Proxy{
-		Kind: p.Proxy, Identity: identity,
+		Kind: kindOf(p), Identity: identity,
 		Routes: map[string]*route.RouteConfiguration{}, Clusters: map[string]*cluster.Cluster{}, Endpoints: map[string]*endpoint.ClusterLoadAssignment{},
 	}
 	w.configure(node, out)
 	return out
 }
 
+// kindOf is what the proxy of a pod is: an east-west gateway runs as a waypoint does.
+func kindOf(p *apiserver.Pod) string {
+	if p.Labels["gateway.istio.io/managed"] == "istio.io-eastwest-controller" {
+		return "gateway"
+	}
+	return p.Proxy
+}
+
 // generate asks the control plane in this process.
 func (w *World) generate(node *model.Proxy, out *evaluator.Proxy) {
 	w.setFeatures()
-	node = w.server.SetupProxy(node)
-	out.Listeners = w.server.Listeners(node)
-	resources, _ := w.server.ConfigGen.BuildHTTPRoutes(node, &model.PushRequest{Push: w.server.PushContext()}, routeNames(out.Listeners))
+	server := w.server
+	if of := w.planeOf(node.Metadata.ClusterID); of != nil {
+		server = of.server
+	}
+	node = server.SetupProxy(node)
+	out.Listeners = server.Listeners(node)
+	resources, _ := server.ConfigGen.BuildHTTPRoutes(node, &model.PushRequest{Push: server.PushContext()}, routeNames(out.Listeners))
 	for _, r := range resources {
 		c := &route.RouteConfiguration{}
 		if err := r.GetResource().UnmarshalTo(c); err == nil {
 			out.Routes[c.GetName()] = c
 		}
 	}
-	for _, c := range w.server.Clusters(node) {
+	for _, c := range server.Clusters(node) {
 		out.Clusters[c.GetName()] = c
 	}
-	for _, e := range w.server.Endpoints(node) {
+	for _, e := range server.Endpoints(node) {
 		out.Endpoints[e.GetClusterName()] = e
 	}
 	out.Secrets = w.secrets(node, out)

@@ -25,8 +25,12 @@ func (w *World) secrets(node *model.Proxy, p *evaluator.Proxy) map[string]bool {
 	if len(names) == 0 {
 		return nil
 	}
-	resources, _, err := w.server.Discovery.Generators[v3.SecretType].Generate(node,
-		&model.WatchedResource{TypeUrl: v3.SecretType, ResourceNames: sets.New(names...)}, &model.PushRequest{Push: w.server.PushContext(), Forced: true})
+	server := w.server
+	if of := w.planeOf(node.Metadata.ClusterID); of != nil {
+		server = of.server
+	}
+	resources, _, err := server.Discovery.Generators[v3.SecretType].Generate(node,
+		&model.WatchedResource{TypeUrl: v3.SecretType, ResourceNames: sets.New(names...)}, &model.PushRequest{Push: server.PushContext(), Forced: true})
 	if err != nil {
 		return map[string]bool{} // none are supplied
 	}
