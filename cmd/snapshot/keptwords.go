@@ -18,6 +18,7 @@ request response connection source destination remote ip principal principals au
 rules to from when notpaths get post put patch delete head options
 root api slow warmup redacted left out
 ambient redirection none workload all
+ca cert pem sha256
 envoy filters lua rbac ratelimit fault cors wasm virtualinbound virtualoutbound
 `
 
