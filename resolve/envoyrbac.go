@@ -29,7 +29,7 @@ type rbacInput struct {
 
 // rbac has an RBAC filter look at the request.
 func (f *HTTPFilters) rbac(r *FilterResult, a *addedFilter, name string, config *envoyValue, q *HTTPRequest, c *Connection) {
-	ref, place := a.patch.field("patch.value.typed_config.rules"), a.place.String()
+	ref, place := a.config("rules"), a.place.String()
 	config.ignore("shadow_rules", "rules_stat_prefix", "shadow_rules_stat_prefix", "track_per_rule_stats")
 	in := &rbacInput{q: q, c: c}
 	denied, policy := in.denied(config.object("rules"))

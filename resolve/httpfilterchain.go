@@ -85,6 +85,20 @@ type addedFilter struct {
 	patch *envoyPatch
 	value *envoyValue
 	step  Step
+	// forRoute is where the configuration of a route stands with which it runs; zero where it runs with its own.
+	forRoute Ref
+}
+
+// config is a place in the configuration with which the filter runs.
+func (a *addedFilter) config(below string) Ref {
+	ref := a.forRoute
+	if ref.IsZero() {
+		ref = a.patch.field("patch.value.typed_config")
+	}
+	if below == "" {
+		return ref
+	}
+	return ref.At(ref.Field + "." + below)
 }
 
 // HTTPFilters is what was put among, and taken from, istiod's HTTP filters on one chain.
@@ -105,7 +119,7 @@ func (s *Snapshot) HTTPFilters(l *PatchPlace) *HTTPFilters {
 	}
 	f := &HTTPFilters{taken: map[string]Step{}, place: l}
 	extensions, steps := s.extensionsOn(l)
-	f.steps = append(steps, s.perFilterBefore(l)...)
+	f.steps = steps
 	patches := s.patchesAt(l, api.EnvoyFilter_HTTP_FILTER)
 	if len(patches)+len(extensions) == 0 {
 		return f

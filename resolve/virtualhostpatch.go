@@ -215,11 +215,11 @@ func (s *hostShape) verb() string {
 // written is the virtual host as a patch writes it.
 func (b *hostPatching) written(p *envoyPatch) *VirtualHost {
 	value := p.value()
-	vh := &VirtualHost{Name: value.text("name"), Domains: value.texts("domains"), patches: &routePatches{}}
+	vh := &VirtualHost{Name: value.text("name"), Domains: value.texts("domains"), patches: newRoutePatches()}
 	b.vh = vh
 	b.readRoutes(p, value)
 	b.headers(vh.patches, p, value)
-	b.perFilter(vh.patches, p, value)
+	b.perFilter(vh.patches.filters, p, value, p.field("patch.value"), "virtual host "+vh.Name)
 	b.rest(vh.patches, p, value, harmlessOfHosts)
 	return vh
 }
@@ -242,7 +242,7 @@ func (b *hostPatching) readRoutes(p *envoyPatch, value *envoyValue) {
 func (b *hostPatching) patchHost(patches []*envoyPatch, s hostShape) {
 	patched := *b.vh
 	if s.by == nil {
-		patched.patches = &routePatches{}
+		patched.patches = newRoutePatches()
 	}
 	b.vh = &patched
 	for _, p := range patches {
@@ -309,6 +309,7 @@ func (b *hostPatching) mergeTable(p *envoyPatch) {
 	}
 	value := p.value()
 	b.headers(b.vh.patches, p, value)
+	b.perFilter(b.vh.patches.tableFilters, p, value, p.field("patch.value"), "route configuration "+b.place.RouteConfig)
 	value.ignore("name")
 	b.rest(b.vh.patches, p, value, nil)
 }
@@ -338,7 +339,7 @@ func (b *hostPatching) mergeHost(p *envoyPatch) {
 		b.steps = append(b.steps, p.open("sets require_tls"))
 	}
 	b.headers(b.vh.patches, p, value)
-	b.perFilter(b.vh.patches, p, value)
+	b.perFilter(b.vh.patches.filters, p, value, p.field("patch.value"), "virtual host "+b.vh.Name)
 	b.rest(b.vh.patches, p, value, harmlessOfHosts)
 }
 
