@@ -196,14 +196,14 @@ func (in *rbacInput) common(v *envoyValue) Truth {
 	return in.unknown(joinLimited(v.names(), 1) + " is not modelled")
 }
 
-// authenticated asks for the identity in the client's certificate.
+// authenticated asks for the identity in the client's certificate; without a name for TLS alone, whatever the client has shown.
 func (in *rbacInput) authenticated(v *envoyValue) Truth {
 	switch {
+	case !v.has("principal_name"):
+		return TruthOf(in.c.Peer != "" || in.c.TLS == TLSOpened)
 	case in.c.Peer == "":
 		v.ignore("principal_name")
 		return False
-	case !v.has("principal_name"):
-		return True
 	}
 	return in.text(v.object("principal_name"), "spiffe://"+in.c.Peer)
 }

@@ -31,6 +31,7 @@ const (
 	RuleVirtualHostAdded RuleID = "envoyfilter/virtual-host-added"
 
 	RuleVirtualHostTakenOut RuleID = "envoyfilter/virtual-host-taken-out"
+	RuleVirtualHostDomains  RuleID = "envoyfilter/virtual-host-domains"
 )
 
 var routePatchRules = []Rule{
@@ -68,6 +69,12 @@ var routePatchRules = []Rule{
 		ID: RuleVirtualHostTakenOut, Stage: StageHost,
 		Says:     "A patch with REMOVE takes every virtual host out that its match names, and all of the same name; its hosts are then those of a virtual host with a wider domain.",
 		Template: "takes virtual host %s out",
+		Source:   "pilot/pkg/networking/core/envoyfilter/rc_patch.go, patchVirtualHosts",
+	},
+	{
+		ID: RuleVirtualHostDomains, Stage: StageHost,
+		Says:     "MERGE_AND_REPLACE_LIST gives a virtual host other domains than istiod does; hosts that none of them takes are no longer its own.",
+		Template: "gives virtual host %s the domains %s, none of which takes Host %s",
 		Source:   "pilot/pkg/networking/core/envoyfilter/rc_patch.go, patchVirtualHosts",
 	},
 }

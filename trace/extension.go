@@ -3,6 +3,7 @@ package trace
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -224,7 +225,7 @@ func (w *walk) filterConfigs(p *path) resolve.RouteFilters {
 	if all == nil {
 		place.VirtualHosts = func() []*resolve.VirtualHost { return []*resolve.VirtualHost{vh} }
 	}
-	vh, steps := w.snapshot.PatchVirtualHost(&place, x.filters, vh, p.http.Hostname())
+	vh, steps := w.snapshot.PatchVirtualHost(&place, x.filters, vh, p.hostOf(&place))
 	p.noteExtension(steps...)
 	x.told = true
 	if vh == nil {
@@ -282,6 +283,15 @@ func (w *walk) faults(p *path, route *resolve.Route) bool {
 	return w.without(p, resolve.FilterFault) || route == nil || w.fault(p, route)
 }
 
+// passesOwn is passes for a route that istiod makes of itself, for which patches may configure its filters. It reports whether the
+// request goes on.
+func (w *walk) passesOwn(p *path, route *resolve.Route) bool {
+	if p.extended.host != nil {
+		p.configuredFor(route)
+	}
+	return w.passes(p, resolve.BeforeFault) && w.faults(p, nil) && w.passes(p, resolve.BeforeCORS) && w.preflights(p, route) && w.passes(p, resolve.BeforeRouter)
+}
+
 // preflights is what istiod's CORS filter does, whose configuration for a route decides of preflights alone. It reports whether the
 // request goes on.
 func (w *walk) preflights(p *path, route *resolve.Route) bool {
@@ -289,6 +299,15 @@ func (w *walk) preflights(p *path, route *resolve.Route) bool {
 		return true
 	}
 	return w.without(p, resolve.FilterCORS) || w.cors(p, route)
+}
+
+// hostOf is what domains of virtual hosts are compared with. On the receiving side of a sidecar that is the Host with its port.
+// Source: pilot/pkg/networking/core/httproute.go, IgnorePortInHostMatching, which the inbound route configuration does not set.
+func (p *path) hostOf(l *resolve.PatchPlace) string {
+	if l.Side == resolve.SideInbound && l.Proxy.Dataplane == resolve.DataplaneSidecar {
+		return strings.ToLower(p.http.Authority)
+	}
+	return p.http.Hostname()
 }
 
 // patchedHost is rule 4 for a virtual host, which may be nil where none takes the Host. all are those of the route table; nil where
@@ -302,7 +321,7 @@ func (w *walk) patchedHost(p *path, vh *resolve.VirtualHost, all func() []*resol
 	if all == nil {
 		x.place.VirtualHosts = func() []*resolve.VirtualHost { return []*resolve.VirtualHost{vh} }
 	}
-	patched, steps := w.snapshot.PatchVirtualHost(x.place, x.filters, vh, p.http.Hostname())
+	patched, steps := w.snapshot.PatchVirtualHost(x.place, x.filters, vh, p.hostOf(x.place))
 	if !x.told {
 		p.noteExtension(steps...)
 	}
@@ -354,7 +373,7 @@ func (w *walk) inboundRoute(p *path, name string) bool {
 	if p.extended.place == nil || w.survey != nil {
 		return true
 	}
-	if !w.passes(p, resolve.BeforeFault) || !w.faults(p, nil) || !w.passes(p, resolve.BeforeRouter) {
+	if !w.passesOwn(p, &resolve.Route{}) {
 		return false
 	}
 	vh := w.patchedHost(p, inboundHost(name), nil)
