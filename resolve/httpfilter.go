@@ -208,7 +208,7 @@ func (f *HTTPFilters) run(r *FilterResult, a *addedFilter, q *HTTPRequest, c *Co
 			own := *a
 			config, own.forRoute, own.patch = replaced, at, route.patch
 			a = &own
-		case slices.Contains(passingFilters, kind), route.kind == typeExtAuthzPerRoute && route.config.has("check_settings"):
+		case slices.Contains(passingFilters, kind), route.kind == typeExtAuthzPerRoute && route.config.has(checkSettings):
 		default:
 			r.Steps = append(r.Steps, route.patch.open("configures HTTP filter "+name+" for "+route.of))
 			return

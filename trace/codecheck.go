@@ -128,6 +128,7 @@ var advice = map[Code]codeAdvice{
 			resolve.RuleRouteOtherHostname,
 			resolve.RuleRouteOtherPort,
 			resolve.RuleRouteOtherSection,
+			resolve.RuleVirtualHostDomains,
 			resolve.RuleWaypointOtherHost,
 		},
 	},
