@@ -52,6 +52,13 @@ func (t *telemetryAt) metrics() {
 	}
 }
 
+// countsMetrics reports whether that side of the proxy has the filter that counts Istio's metrics.
+func (s *Snapshot) countsMetrics(w *Workload, side ProxySide) bool {
+	t := s.telemetryAt(w, side)
+	t.metrics()
+	return slices.ContainsFunc(t.steps, func(step Step) bool { return step.Rule == RuleTelemetryMetrics })
+}
+
 // counter is what becomes of one provider of metrics.
 type counter struct {
 	ref Ref
