@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -194,22 +195,14 @@ func (f *HTTPFilters) run(r *FilterResult, a *addedFilter, q *HTTPRequest, c *Co
 	value := a.patch.value()
 	name := value.text("name")
 	config, kind := value.typedConfig("typed_config")
-	if kind == "" {
-		kind = "no typed_config"
-	}
+	kind = cmp.Or(kind, "no typed_config")
 	if off, _ := value.flag("disabled"); off && !forRoute {
 		r.Steps = append(r.Steps, NewStep(RuleHTTPFilterDisabled, Skipped, a.patch.field("patch.value.disabled"), name))
 		return
 	}
 	inserted := a.patch
 	if forRoute {
-		switch replaced, at, understood := route.replaces(kind); {
-		case understood:
-			own := *a
-			config, own.forRoute, own.patch = replaced, at, route.patch
-			a = &own
-		case slices.Contains(passingFilters, kind), route.kind == typeExtAuthzPerRoute && route.config.has(checkSettings):
-		default:
+		if a, config = a.asConfigured(route, kind, config); a == nil {
 			r.Steps = append(r.Steps, route.patch.open("configures HTTP filter "+name+" for "+route.of))
 			return
 		}
@@ -221,7 +214,7 @@ func (f *HTTPFilters) run(r *FilterResult, a *addedFilter, q *HTTPRequest, c *Co
 	case (kind == typeRBAC || kind == typeFault) && f.seesConnect(inserted):
 		r.Steps = append(r.Steps, a.patch.open("puts HTTP filter "+name+" into the listener that ends HBONE as well, where it sees requests for tunnels"))
 		return
-	case slices.Contains(passingFilters, kind):
+	case slices.Contains(passingFilters, kind), kind == typeCORS:
 		r.Steps = append(r.Steps, NewStep(RuleHTTPFilterPasses, Applied, ref, name, shortType(kind), a.place.String()))
 		return
 	case kind == typeLocalRateLimit:
@@ -229,13 +222,7 @@ func (f *HTTPFilters) run(r *FilterResult, a *addedFilter, q *HTTPRequest, c *Co
 		return
 	case kind == typeExtAuthz:
 		r.Steps = append(r.Steps, NewStep(RuleExternalAuthorizer, Warned, ref, name, a.place.String()))
-		r.Suppositions = append(r.Suppositions, Supposition{
-			Holds: "the external authorizer of " + a.patch.ref.Object().String() + " allows it", Undetermined: true,
-			Otherwise: FilterAnswer{
-				Status: 403, Flags: "UAEX", Details: "ext_authz_denied", Denied: true, By: a.patch.ref,
-				Reason: "the external authorizer of " + a.patch.ref.Object().String() + " refuses, or cannot be reached (ext_authz_error)",
-			},
-		})
+		r.Suppositions = append(r.Suppositions, a.authorizer())
 		return
 	case kind == typeRBAC && readable:
 		f.rbac(r, a, name, config, q, c)
@@ -255,9 +242,6 @@ func (f *HTTPFilters) run(r *FilterResult, a *addedFilter, q *HTTPRequest, c *Co
 			r.Steps = append(r.Steps, step)
 			return
 		}
-	case kind == typeCORS:
-		r.Steps = append(r.Steps, NewStep(RuleHTTPFilterPasses, Applied, ref, name, shortType(kind), a.place.String()))
-		return
 	case kind == typeRateLimit:
 		r.Suppositions = append(r.Suppositions, Supposition{
 			Holds: "the rate limit service lets it pass",
@@ -267,6 +251,30 @@ func (f *HTTPFilters) run(r *FilterResult, a *addedFilter, q *HTTPRequest, c *Co
 		})
 	}
 	r.Steps = append(r.Steps, NewStep(RuleHTTPFilterUnknown, Warned, ref, name, shortType(kind), a.place.String()))
+}
+
+// asConfigured is the filter with the configuration that a route brings, and that configuration; nil where it is not known what it does.
+func (a *addedFilter) asConfigured(route routeFilter, kind string, config *envoyValue) (*addedFilter, *envoyValue) {
+	switch replaced, at, understood := route.replaces(kind); {
+	case understood:
+		own := *a
+		own.forRoute, own.patch = at, route.patch
+		return &own, replaced
+	case slices.Contains(passingFilters, kind), route.kind == typeExtAuthzPerRoute && route.config.has(checkSettings):
+		return a, config
+	}
+	return nil, nil
+}
+
+// authorizer is the supposition that an external authorizer lets the request pass.
+func (a *addedFilter) authorizer() Supposition {
+	return Supposition{
+		Holds: "the external authorizer of " + a.patch.ref.Object().String() + " allows it", Undetermined: true,
+		Otherwise: FilterAnswer{
+			Status: 403, Flags: "UAEX", Details: "ext_authz_denied", Denied: true, By: a.patch.ref,
+			Reason: "the external authorizer of " + a.patch.ref.Object().String() + " refuses, or cannot be reached (ext_authz_error)",
+		},
+	}
 }
 
 // seesConnect reports whether the patch puts its filter into the listener of a waypoint that ends HBONE as well, where it sees
