@@ -168,6 +168,14 @@ func completeMesh(command *cobra.Command, mesh *meshFlags, streams genericioopti
 			return startingWith(mesh.inKubeconfig(flag), typed), plain
 		})
 	}
+	deps.complete(command, "remote-context", func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		id := typed[:strings.LastIndex(typed, "=")+1]
+		var choices []string
+		for _, name := range mesh.inKubeconfig("context") {
+			choices = append(choices, id+name)
+		}
+		return startingWith(choices, typed), plain
+	})
 	deps.complete(command, "istio-version", oneOf(resolve.NewestRelease))
 }
 

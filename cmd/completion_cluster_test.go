@@ -126,9 +126,17 @@ func TestCompletionFromTheKubeconfig(t *testing.T) {
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll(config, "\t", " ")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for flag, want := range map[string]string{"--context": "dev\nprod\n:4\n", "--cluster": "east\nwest\n:4\n", "--user": "ann\n:4\n"} {
+	for flag, want := range map[string]string{
+		"--context": "dev\nprod\n:4\n", "--cluster": "east\nwest\n:4\n", "--user": "ann\n:4\n", "--remote-context": "dev\nprod\n:4\n",
+	} {
 		if r := runWith(t, Deps{}, "__complete", "--kubeconfig", file, flag, ""); r.Out != want {
 			t.Errorf("%s: %+v", flag, r)
 		}
+	}
+	if r := runWith(t, Deps{}, "__complete", "--kubeconfig", file, "--context", "dev", "--context", "p"); r.Out != "prod\n:4\n" {
+		t.Errorf("a second context: %+v", r)
+	}
+	if r := runWith(t, Deps{}, "__complete", "--kubeconfig", file, "--remote-context", "east=p"); r.Out != "east=prod\n:4\n" {
+		t.Errorf("a context with an id: %+v", r)
 	}
 }

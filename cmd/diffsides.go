@@ -133,7 +133,9 @@ func (o *meshOptions) sourceFlags(overlaid bool) []string {
 	}
 	if !o.offline {
 		add("--context", *o.config.Context)
-		add("--remote-context", o.remoteContexts...)
+		for _, remote := range o.remoteContexts {
+			add(remote.flag, remote.text)
+		}
 	}
 	add("--mesh-config", o.meshConfig)
 	add("--mesh-networks", o.meshNetworks)

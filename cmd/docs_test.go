@@ -61,7 +61,7 @@ var stages = []struct {
 	{resolve.StageDestinationRule, "Which DestinationRule, subset and cluster."},
 	{resolve.StageLoadBalance, "Which endpoints."},
 	{resolve.StageApplication, "Who answers."},
-	{resolve.StageTrust, "A fact: who signs certificates, and by what they are trusted."},
+	{resolve.StageTrust, "A fact: who signs certificates, and by what they and istiod are trusted."},
 	{resolve.StageTimeout, "A fact: how long the request may take."},
 	{resolve.StageRetry, "A fact: what the proxy tries again."},
 	{resolve.StageConnection, "A fact: how the proxy connects."},

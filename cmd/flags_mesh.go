@@ -24,8 +24,8 @@ type meshFlags struct {
 	kustomize string
 	overlays  []string
 	remotes   []string
-	// remoteContexts are those of the kubeconfig that lead to remote clusters.
-	remoteContexts []string
+	// remoteContexts are those of the kubeconfig that lead to remote clusters, furtherContexts those of them that --context names.
+	remoteContexts, furtherContexts []string
 	// written tells a flag that is empty from one that is not given.
 	written func(flag string) bool
 
@@ -63,6 +63,9 @@ func (f *meshFlags) addClusterFlags(c *cobra.Command) {
 	fs := c.Flags()
 	f.config.AddFlags(fs)
 	fs.StringArrayVar(&f.remoteContexts, "remote-context", nil, "A remote cluster of the mesh, by its context in the kubeconfig, as CONTEXT or ID=CONTEXT (default: the id that the cluster itself tells); repeatable.")
+	context := fs.Lookup("context")
+	context.Value = &contextValue{Value: context.Value, further: &f.furtherContexts}
+	context.Usage = "The name of the kubeconfig context to use; each further one is that of a remote cluster of the mesh, as with --remote-context."
 	fs.Lookup("namespace").Usage = "The namespace in which a short host is resolved and a source without a namespace lives."
 	fs.IntVarP(&f.verbosity, "v", "v", 0, "The log level of the Kubernetes client, on stderr.")
 }
@@ -74,7 +77,7 @@ func (f *meshFlags) ToOptions(streams genericiooptions.IOStreams, build Build, d
 		offline:   len(f.filenames) > 0 || f.kustomize != "",
 		filenames: f.filenames, recursive: f.recursive, kustomize: f.kustomize, overlays: f.overlays,
 		istioNamespace: f.istioNamespace, revision: f.revision, meshConfig: f.meshConfig, meshNetworks: f.meshNetworks,
-		verbosity: f.verbosity, remotes: f.remotes, remoteContexts: f.remoteContexts, streams: streams, build: build, deps: deps,
+		verbosity: f.verbosity, remotes: f.remotes, remoteContexts: remoteContexts(f.remoteContexts, f.furtherContexts), streams: streams, build: build, deps: deps,
 	}
 	for _, flag := range []string{"filename", "kustomize"} {
 		// A shell variable that is not set must not turn a trace of files into one of a cluster.

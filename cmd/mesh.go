@@ -25,8 +25,8 @@ type meshOptions struct {
 	kustomize string
 	// remotes are the remote clusters' manifests, as ID=PATH.
 	remotes []string
-	// remoteContexts are those of remote clusters, as CONTEXT or ID=CONTEXT.
-	remoteContexts []string
+	// remoteContexts are those of remote clusters.
+	remoteContexts []remoteContext
 	// overlays are laid over what was read; overlay is what they hold, once it was read.
 	overlays         []string
 	overlayKustomize string
@@ -113,7 +113,7 @@ func (o *meshOptions) layOver(in *resolve.Input) error {
 // Watch reads the resources of a cluster whenever they have changed.
 func (o *meshOptions) Watch(ctx context.Context) (Watcher, error) {
 	if len(o.remoteContexts) > 0 {
-		return nil, usagef("--watch can not be used together with --remote-context")
+		return nil, usagef("--watch can not be used together with %s: it watches one cluster", o.remoteContexts[0].flag)
 	}
 	namespace, err := o.Namespace()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
@@ -32,14 +33,16 @@ func (o *meshOptions) validateRemotes() error {
 		}
 	}
 	for i, remote := range o.remoteContexts {
-		id, name := remoteContext(remote)
+		named := func(other remoteContext) bool { return other.id == remote.id && other.name == remote.name }
 		switch {
-		case name == "" || id != "" && !trace.IsCluster(id) || id == "" && strings.HasPrefix(remote, "="):
-			return usagef("--remote-context %q: expected CONTEXT or ID=CONTEXT", remote)
+		case remote.flag == flagContext && remote.name == "":
+			return usagef("--context is empty where it names a remote cluster: expected a context")
+		case remote.name == "" || remote.id != "" && !trace.IsCluster(remote.id) || remote.id == "" && strings.HasPrefix(remote.text, "="):
+			return usagef("%s %q: expected CONTEXT or ID=CONTEXT", remote.flag, remote.text)
 		case o.offline:
-			return usagef("--remote-context %q: manifests (-f) are traced without a cluster; the files of a remote one are given with --remote", remote)
-		case slices.Contains(o.remoteContexts[:i], remote):
-			return usagef("--remote-context %q is given twice", remote)
+			return usagef("%s %q: manifests (-f) are traced without a cluster; the files of a remote one are given with --remote", remote.flag, remote.text)
+		case slices.ContainsFunc(o.remoteContexts[:i], named), remote.flag == flagContext && remote.name == *o.config.Context:
+			return usagef("%s %q is given twice", remote.flag, remote.text)
 		}
 	}
 	return nil
@@ -50,13 +53,12 @@ func (o *meshOptions) joinRemotes(ctx context.Context, in *resolve.Input, opts l
 	read := make([]load.RemoteCluster, len(o.remoteContexts))
 	var g errgroup.Group // what runs there is asked for later, so that the context has to outlive this
 	for i, remote := range o.remoteContexts {
-		id, name := remoteContext(remote)
-		config, err := restConfig(contextFlags(o.config, name), o.streams.ErrOut)
+		config, err := restConfig(contextFlags(o.config, remote.name), o.streams.ErrOut)
 		if err != nil {
-			return fmt.Errorf("--remote-context %s: %w", remote, err)
+			return fmt.Errorf("%s %s: %w", remote.flag, remote.text, err)
 		}
 		g.Go(func() (err error) {
-			read[i], err = o.deps.Remote(ctx, config, load.RemoteOptions{ClusterOptions: opts, Cluster: id, Context: name})
+			read[i], err = o.deps.Remote(ctx, config, load.RemoteOptions{ClusterOptions: opts, Cluster: remote.id, Context: remote.name})
 			return err
 		})
 	}
@@ -71,12 +73,52 @@ func (o *meshOptions) joinRemotes(ctx context.Context, in *resolve.Input, opts l
 	return nil
 }
 
-// remoteContext is the id, empty where none is given, and the context.
-func remoteContext(text string) (id, name string) {
-	if id, name, ok := strings.Cut(text, "="); ok {
-		return id, name
+// The flags that name contexts of remote clusters.
+const (
+	flagContext       = "--context"
+	flagRemoteContext = "--remote-context"
+)
+
+// remoteContext is a context of the kubeconfig that leads to a remote cluster.
+type remoteContext struct {
+	// flag and text are what was typed.
+	flag, text string
+	// id is empty where none is given.
+	id, name string
+}
+
+// remoteContexts are those that --remote-context names, as CONTEXT or ID=CONTEXT, and those of --context, which are names alone.
+func remoteContexts(remote, further []string) []remoteContext {
+	var out []remoteContext
+	for _, text := range further {
+		out = append(out, remoteContext{flag: flagContext, text: text, name: text})
 	}
-	return "", text
+	for _, text := range remote {
+		c := remoteContext{flag: flagRemoteContext, text: text, name: text}
+		if id, name, ok := strings.Cut(text, "="); ok {
+			c.id, c.name = id, name
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// contextValue is that of kubectl's --context, where it may be given more than once: the first is that of the cluster that is asked,
+// which has the configuration, and each further one that of a remote cluster.
+type contextValue struct {
+	pflag.Value
+	given   bool
+	further *[]string
+}
+
+// Set takes one of them.
+func (v *contextValue) Set(name string) error {
+	if v.given {
+		*v.further = append(*v.further, name)
+		return nil
+	}
+	v.given = true
+	return v.Value.Set(name)
 }
 
 // contextFlags lead to another context of the same kubeconfig, as the same user that is impersonated.

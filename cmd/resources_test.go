@@ -45,7 +45,7 @@ var resources = []resource{
 	{kinds: []string{"Namespace"}, part: "injection and ambient labels, revisions, selectors of routes and of istiod", shown: []string{"injection/namespace-disabled"}},
 	{kinds: []string{"ServiceAccount"}, part: "identities", shown: []string{"source/serviceaccount"}},
 	{kinds: []string{"Secret"}, part: "whether the certificate of a listener or a destination is there, of the right type, and may be used; never its data", shown: []string{"kubelistener/certificate-granted"}},
-	{kinds: []string{"ConfigMap"}, part: "the mesh config; the certificates of authorities", shown: []string{"configmap/policy-other-key"}},
+	{kinds: []string{"ConfigMap"}, part: "the mesh config; the certificates of authorities; the root certificates of each namespace", shown: []string{"configmap/policy-other-key", "trust/roots-differ"}},
 	{kinds: []string{"Ingress", "IngressClass"}, part: "routes through Istio's ingress controller, as Istio converts them", shown: []string{"ingress/before-virtual-service"}},
 	{kinds: []string{"Lease"}, part: "whether some istiod writes the status of Gateway API objects, where it is missing, old or other than it should be", shown: []string{"kubestatus/leader-none"}},
 	{kinds: []string{"GatewayClass", "Gateway", "ListenerSet"}, part: "entry points, listeners, conflicts; their status against our own result", shown: []string{"kubegateway/class-by-other-controller", "listenerset/not-allowed", "kubestatus/listener"}},

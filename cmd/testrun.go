@@ -155,7 +155,11 @@ func (o *meshOptions) flags() []string {
 		}
 	}
 	add("--overlay", o.overlays...)
+	add("--remote", o.remotes...)
 	add("--context", *o.config.Context)
+	for _, remote := range o.remoteContexts {
+		add(remote.flag, remote.text)
+	}
 	add("--mesh-config", o.meshConfig)
 	add("--mesh-networks", o.meshNetworks)
 	add("--istio-version", o.istioVersion)

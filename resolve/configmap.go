@@ -1,16 +1,20 @@
 package resolve
 
 import (
+	"cmp"
 	"crypto/x509"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
 
-// A ConfigMap that holds the certificate of an authority, for a BackendTLSPolicy or for the clients of a Gateway.
+// A ConfigMap that holds the certificate of an authority, for a BackendTLSPolicy or for the clients of a Gateway, or the root
+// certificates of the mesh (rootcertificate.go).
 //
 //  1. What was handed over with the resources counts; else a cluster is asked for that one, when it is needed. Manifests
 //     say nothing of one that they leave out: it is taken to be there, and to hold what it should.
-//  2. The certificate stands under cacert, else under ca.crt; one that is empty is none. Nothing else of a ConfigMap is kept.
+//  2. The certificate stands under cacert, else under ca.crt; one that is empty is none. Of the root certificates under
+//     root-cert.pem their digests are kept, of anything else of a ConfigMap nothing.
 //
 // Source: pilot/pkg/credentials/kube/secrets.go, ExtractRootFromString.
 type ConfigMap struct {
@@ -18,12 +22,17 @@ type ConfigMap struct {
 	Found bool
 	// Authority is the certificate; empty where it has none.
 	Authority string
+	// Roots are the digests of the root certificates, sorted.
+	Roots []string
 	// Unknown is why nothing is known of it; nil where it is.
 	Unknown *Gap
 }
 
 // authorityKeys are those of the certificate, the first before the second.
 var authorityKeys = []string{"cacert", "ca.crt"}
+
+// ConfigMapKeys are those of which something is read.
+var ConfigMapKeys = append([]string{RootCertificateKey}, authorityKeys...)
 
 // Rules of ConfigMaps.
 const (
@@ -60,7 +69,7 @@ var configMapRules = []Rule{
 	},
 }
 
-// NewConfigMap is a ConfigMap of which nothing but its name and the certificate of an authority is kept.
+// NewConfigMap is a ConfigMap of which its name, the certificate of an authority, and the digests of root certificates are kept.
 func NewConfigMap(namespace, name string, data map[string]string) *corev1.ConfigMap {
 	o := &corev1.ConfigMap{}
 	o.Kind, o.APIVersion, o.Namespace, o.Name = "ConfigMap", "v1", namespace, name
@@ -70,14 +79,20 @@ func NewConfigMap(namespace, name string, data map[string]string) *corev1.Config
 			break
 		}
 	}
+	if roots := RootCertificates(data[RootCertificateKey]); len(roots) > 0 {
+		if o.Data == nil {
+			o.Data = map[string]string{}
+		}
+		o.Data[RootCertificateKey] = strings.Join(roots, "\n")
+	}
 	return o
 }
 
 // ConfigMapOf is what is known of a ConfigMap.
 func ConfigMapOf(o *corev1.ConfigMap) ConfigMap {
-	out := ConfigMap{Found: true}
-	for _, text := range o.Data {
-		out.Authority = text // NewConfigMap keeps one
+	out := ConfigMap{Found: true, Roots: RootCertificates(o.Data[RootCertificateKey])}
+	for _, key := range authorityKeys {
+		out.Authority = cmp.Or(out.Authority, o.Data[key])
 	}
 	return out
 }

@@ -44,6 +44,13 @@ var corsRules = []Rule{
 // CORSDetails is what the access log shows of a preflight that the proxy answered.
 const CORSDetails = "cors_response"
 
+// IsPreflight reports whether the request is one by which a browser asks for another: step 2 of [CORS].
+func (q *HTTPRequest) IsPreflight() bool {
+	origin, _ := q.Header("origin")
+	asked, _ := q.Header("access-control-request-method")
+	return q.Method == "OPTIONS" && origin != "" && asked != ""
+}
+
 // CORS reports whether the proxy itself answers the request, with 200, as a preflight.
 //
 // 1. Only a route that forwards is asked; redirects and direct responses come first.
@@ -56,11 +63,10 @@ const CORSDetails = "cors_response"
 // source/extensions/filters/http/cors/cors_filter.cc, decodeHeaders.
 func CORS(r *Route, q *HTTPRequest) (answered Truth, steps []Step) {
 	policy := r.HTTP.GetCorsPolicy()
-	origin, _ := q.Header("origin")
-	asked, _ := q.Header("access-control-request-method")
-	if policy == nil || q.Method != "OPTIONS" || origin == "" || asked == "" {
+	if policy == nil || !q.IsPreflight() {
 		return False, nil
 	}
+	origin, _ := q.Header("origin")
 	if action, _ := ActionOf(r); action != RouteForwards {
 		return False, nil
 	}

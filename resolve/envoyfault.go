@@ -10,7 +10,7 @@ package resolve
 
 // fault has a fault filter look at the request; understood is false where something of it is not read.
 func (f *HTTPFilters) fault(r *FilterResult, a *addedFilter, name string, config *envoyValue, q *HTTPRequest, c *Connection) (step Step, understood bool) {
-	ref := a.patch.field("patch.value.typed_config")
+	ref := a.config("")
 	config.object("delay").done()
 	config.ignore("filter_metadata", "disable_downstream_cluster_stats", "delay_percent_runtime", "delay_duration_runtime")
 	in := &rbacInput{q: q, c: c}
@@ -24,8 +24,11 @@ func (f *HTTPFilters) fault(r *FilterResult, a *addedFilter, name string, config
 	if len(config.unread()) > 0 || !readable || hit == Unknown || abort != nil && !http {
 		return Step{}, false
 	}
-	if hit == False || abort == nil || percent == 0 {
-		return NewStep(RuleHTTPFilterPasses, Applied, ref, name, shortType(typeFault), a.place.String()), true
+	switch {
+	case hit == False:
+		return NewStep(RuleHTTPFilterNoFault, Skipped, ref, name, a.place.String(), "it is for requests with other headers"), true
+	case abort == nil || percent == 0:
+		return NewStep(RuleHTTPFilterNoFault, Applied, ref, name, a.place.String(), "it ends none, and delays only hold them back"), true
 	}
 	step = NewStep(RuleHTTPFilterFault, Applied, ref, name, a.place.String(), formatPercent(percent), int(status))
 	r.Aborts = append(r.Aborts, FilterAbort{Percent: percent, Answer: FilterAnswer{

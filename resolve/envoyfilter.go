@@ -43,7 +43,7 @@ const (
 	RuleEnvoyFilterOpen         RuleID = "envoyfilter/open"
 )
 
-var envoyFilterRules = slices.Concat(envoyFilterSelectionRules, httpFilterRules, routePatchRules, clusterPatchRules)
+var envoyFilterRules = slices.Concat(envoyFilterSelectionRules, httpFilterRules, routeFilterRules, routePatchRules, clusterPatchRules)
 
 var envoyFilterSelectionRules = []Rule{
 	{

@@ -21,6 +21,8 @@ func FuzzEnvoyFilter(f *testing.F) {
 		"[{applyTo: VIRTUAL_HOST, patch: {operation: ADD, value: {name: own, domains: ['*.shop', cart.shop], routes: [{match: {prefix: /a, headers: [{name: x, string_match: {exact: a}}]}, route: {cluster: 'outbound|80||cart.shop.svc.cluster.local'}}]}}}]",
 		"[{applyTo: VIRTUAL_HOST, match: {routeConfiguration: {vhost: {name: own}}}, patch: {operation: REMOVE}}, {applyTo: VIRTUAL_HOST, patch: {operation: REPLACE, value: {domains: ['*']}}}]",
 		"[{applyTo: HTTP_ROUTE, match: {routeConfiguration: {vhost: {route: {name: r, action: ROUTE}}}}, patch: {operation: MERGE_AND_REPLACE_LIST, value: {request_headers_to_add: [{header: {key: a, value: b}}], direct_response: {status: 200}, route: {timeout: 1s, retry_policy: {num_retries: 2}}}}}]",
+		"[{applyTo: HTTP_FILTER, match: {" + hcm + "}, patch: {operation: INSERT_BEFORE, value: {name: own, disabled: true, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC, rules: {}}}}}, {applyTo: VIRTUAL_HOST, patch: {operation: MERGE, value: {typed_per_filter_config: {own: {'@type': type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute, rbac: {rules: {action: DENY, policies: {a: {permissions: [{any: true}], principals: [{any: true}]}}}}}, envoy.filters.http.fault: {'@type': type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}}}}}]",
+		"[{applyTo: HTTP_ROUTE, patch: {operation: MERGE, value: {typed_per_filter_config: {envoy.filters.http.fault: {'@type': type.googleapis.com/envoy.config.route.v3.FilterConfig, config: {'@type': type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, abort: {http_status: 503, percentage: {numerator: 20}}}}, a: 1}}}}, {applyTo: ROUTE_CONFIGURATION, patch: {operation: MERGE, value: {typed_per_filter_config: {envoy.filters.http.cors: {}}}}}]",
 		"[{applyTo: CLUSTER, match: {cluster: {service: cart.shop.svc.cluster.local}}, patch: {operation: MERGE, value: {transport_socket: {name: x}, lb_policy: RANDOM}}}]",
 		"[{applyTo: NETWORK_FILTER, match: {listener: {portNumber: 8080}}, patch: {operation: MERGE, value: {name: envoy.filters.network.http_connection_manager, typed_config: {xff_num_trusted_hops: 2, local_reply_config: {mappers: [{status_code: 404}]}}}}}]",
 		"[{applyTo: LISTENER_FILTER, match: {listener: {listenerFilter: a}}, patch: {operation: REMOVE}}, {applyTo: FILTER_CHAIN, patch: {operation: MERGE, value: {filter_chain_match: {}}}}]",
@@ -59,7 +61,7 @@ func madeOf(ef *networkingv1alpha3.EnvoyFilter) []string {
 		filters := s.HTTPFilters(&l)
 		tell(filters.Steps()...)
 		for place := BeforeCustom; place <= BeforeRouter; place++ {
-			tell(filters.Run(place, q, c).Steps...)
+			tell(filters.Run(place, q, c, nil).Steps...)
 		}
 		vh := &VirtualHost{Name: "cart.shop.svc.cluster.local:80", Domains: []string{"cart.shop"}, Routes: []*Route{{Name: "r", CatchAll: true}}}
 		patched, steps := s.PatchVirtualHost(&l, filters, vh, "cart.shop")
@@ -72,6 +74,16 @@ func madeOf(ef *networkingv1alpha3.EnvoyFilter) []string {
 				tell(result.Steps...)
 				tell(chosen.PatchRemovals(q)...)
 				tell(chosen.PatchHeaders(patched, q)...)
+				configured := chosen.FilterConfigs(patched)
+				for place := BeforeCustom; place <= BeforeRouter; place++ {
+					tell(filters.Run(place, q, c, configured).Steps...)
+				}
+				for _, own := range []string{FilterRBAC, FilterExtAuthz, FilterJWT, FilterFault, FilterCORS} {
+					step, _, _ := configured.Own(own)
+					tell(step)
+				}
+				fault, _ := configured.FaultOfRoute(q, c)
+				tell(fault.Steps...)
 			}
 		}
 		steps, _ = s.ClusterPatches(&l, "outbound|80||cart.shop.svc.cluster.local", nil)

@@ -29,7 +29,7 @@ type rbacInput struct {
 
 // rbac has an RBAC filter look at the request.
 func (f *HTTPFilters) rbac(r *FilterResult, a *addedFilter, name string, config *envoyValue, q *HTTPRequest, c *Connection) {
-	ref, place := a.patch.field("patch.value.typed_config.rules"), a.place.String()
+	ref, place := a.config("rules"), a.place.String()
 	config.ignore("shadow_rules", "rules_stat_prefix", "shadow_rules_stat_prefix", "track_per_rule_stats")
 	in := &rbacInput{q: q, c: c}
 	denied, policy := in.denied(config.object("rules"))
@@ -196,14 +196,14 @@ func (in *rbacInput) common(v *envoyValue) Truth {
 	return in.unknown(joinLimited(v.names(), 1) + " is not modelled")
 }
 
-// authenticated asks for the identity in the client's certificate.
+// authenticated asks for the identity in the client's certificate; without a name for TLS alone, whatever the client has shown.
 func (in *rbacInput) authenticated(v *envoyValue) Truth {
 	switch {
+	case !v.has("principal_name"):
+		return TruthOf(in.c.Peer != "" || in.c.TLS == TLSOpened)
 	case in.c.Peer == "":
 		v.ignore("principal_name")
 		return False
-	case !v.has("principal_name"):
-		return True
 	}
 	return in.text(v.object("principal_name"), "spiffe://"+in.c.Peer)
 }

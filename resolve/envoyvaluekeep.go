@@ -9,10 +9,13 @@ import (
 
 // keptTypes are the types of configurations of which a trace reads more than that they are there.
 var keptTypes = []string{
-	typeRBAC, typeLocalRateLimit, typeHeaderMutation, typeFault, "udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct",
+	typeRBAC, typeRBACPerRoute, typeFilterConfig, typeLocalRateLimit, typeHeaderMutation, typeFault, "udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct",
 	"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
 	"envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
 }
+
+// checkSettings is what a route tells an external authorizer.
+const checkSettings = "check_settings"
 
 // unreadOfPatches are fields of which nothing is read but that they are written: code, bodies and logs.
 var unreadOfPatches = slices.Concat(
@@ -28,7 +31,15 @@ func OnlyReadOfPatch(value *structpb.Struct) {
 		kind = of
 	}
 	if kind != "" && !slices.Contains(keptTypes, kind) {
-		maps.DeleteFunc(value.GetFields(), func(name string, _ *structpb.Value) bool { return name != "@type" && name != "type_url" })
+		maps.DeleteFunc(value.GetFields(), func(name string, field *structpb.Value) bool {
+			_, flag := field.GetKind().(*structpb.Value_BoolValue)
+			return name != "@type" && name != "type_url" && name != "disabled" && snakeCase(name) != checkSettings || name == "disabled" && !flag
+		})
+		for name := range value.GetFields() {
+			if snakeCase(name) == checkSettings {
+				value.Fields[name] = structpb.NewBoolValue(true) // that it is there
+			}
+		}
 		return
 	}
 	for name, field := range value.GetFields() {

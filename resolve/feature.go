@@ -59,6 +59,7 @@ var IstiodSwitches = []string{
 	featureInference, featureAlphaGatewayAPI, featureAmbient, featureIngressWaypoint, featurePreferHBONE, featureSendHBONE,
 	featureZtunnelDryRun, featureAmbientNetworks, featureWaypointNetworks, featureIngressNetworks, featureAllowWaypoint, featureLayeredWaypoint, featureWildcardTLS, clusterIDVariable,
 	featureTrustBundle, variableExternalCA, variableSignerDomain, variableSigner,
+	variableRootConfigMap, variableCertProvider,
 }
 
 // feature tells of a switch.

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,7 @@ const (
 	RulePatchResponseHeader RuleID = "envoyfilter/response-header"
 	RulePatchHeaderComputed RuleID = "envoyfilter/header-computed"
 	RuleHTTPFilterFault     RuleID = "envoyfilter/fault"
+	RuleHTTPFilterNoFault   RuleID = "envoyfilter/no-fault"
 )
 
 var httpFilterRules = []Rule{
@@ -101,6 +103,12 @@ var httpFilterRules = []Rule{
 		Source:   "Envoy, source/extensions/filters/http/fault/fault_filter.cc",
 	},
 	{
+		ID: RuleHTTPFilterNoFault, Stage: StageExtension,
+		Says:     "A fault filter lets requests pass that do not have all of its headers, and all of them where it aborts none.",
+		Template: "HTTP filter %s, %s, lets the request pass: %s",
+		Source:   "Envoy, source/extensions/filters/http/fault/fault_filter.cc",
+	},
+	{
 		ID: RulePatchRequestHeader, Stage: StageExtension,
 		Says:     "Headers of requests are taken away, then added: appended to what is there unless append_action says otherwise. Those of the route count first, then the virtual host's, then the route configuration's.",
 		Template: "%s",
@@ -159,21 +167,27 @@ type FilterResult struct {
 
 // Run has the filters of one place look at a request, which they may change. q is nil where there is no request to look at: the
 // steps then tell what stands there.
-func (f *HTTPFilters) Run(place FilterPlace, q *HTTPRequest, c *Connection) FilterResult {
+// configured are the configurations for the route that was looked up; nil where there is none.
+func (f *HTTPFilters) Run(place FilterPlace, q *HTTPRequest, c *Connection, configured RouteFilters) FilterResult {
 	var r FilterResult
 	if f == nil {
 		return r
 	}
 	for _, added := range f.added {
 		if added.place == place && r.Answer == nil {
-			f.run(&r, added, q, c)
+			f.run(&r, added, q, c, configured)
 		}
 	}
 	return r
 }
 
 // run is rules 1 to 3.
-func (f *HTTPFilters) run(r *FilterResult, a *addedFilter, q *HTTPRequest, c *Connection) {
+func (f *HTTPFilters) run(r *FilterResult, a *addedFilter, q *HTTPRequest, c *Connection, configured RouteFilters) {
+	route, forRoute := configured[a.name]
+	if forRoute && route.off {
+		r.Steps = append(r.Steps, route.offStep(a.name, "the request passes it by"))
+		return
+	}
 	if a.patch == nil {
 		r.Steps = append(r.Steps, a.step)
 		return
@@ -181,21 +195,26 @@ func (f *HTTPFilters) run(r *FilterResult, a *addedFilter, q *HTTPRequest, c *Co
 	value := a.patch.value()
 	name := value.text("name")
 	config, kind := value.typedConfig("typed_config")
-	if kind == "" {
-		kind = "no typed_config"
-	}
-	if off, _ := value.flag("disabled"); off {
+	kind = cmp.Or(kind, "no typed_config")
+	if off, _ := value.flag("disabled"); off && !forRoute {
 		r.Steps = append(r.Steps, NewStep(RuleHTTPFilterDisabled, Skipped, a.patch.field("patch.value.disabled"), name))
 		return
+	}
+	inserted := a.patch
+	if forRoute {
+		if a, config = a.asConfigured(route, kind, config); a == nil {
+			r.Steps = append(r.Steps, route.patch.open("configures HTTP filter "+name+" for "+route.of))
+			return
+		}
 	}
 	// Two filters that are evaluated as one have nothing between them.
 	readable := q != nil && !a.within
 	ref := a.patch.field("patch.value")
 	switch {
-	case (kind == typeRBAC || kind == typeFault) && f.seesConnect(a.patch):
+	case (kind == typeRBAC || kind == typeFault) && f.seesConnect(inserted):
 		r.Steps = append(r.Steps, a.patch.open("puts HTTP filter "+name+" into the listener that ends HBONE as well, where it sees requests for tunnels"))
 		return
-	case slices.Contains(passingFilters, kind):
+	case slices.Contains(passingFilters, kind), kind == typeCORS:
 		r.Steps = append(r.Steps, NewStep(RuleHTTPFilterPasses, Applied, ref, name, shortType(kind), a.place.String()))
 		return
 	case kind == typeLocalRateLimit:
@@ -203,13 +222,7 @@ func (f *HTTPFilters) run(r *FilterResult, a *addedFilter, q *HTTPRequest, c *Co
 		return
 	case kind == typeExtAuthz:
 		r.Steps = append(r.Steps, NewStep(RuleExternalAuthorizer, Warned, ref, name, a.place.String()))
-		r.Suppositions = append(r.Suppositions, Supposition{
-			Holds: "the external authorizer of " + a.patch.ref.Object().String() + " allows it", Undetermined: true,
-			Otherwise: FilterAnswer{
-				Status: 403, Flags: "UAEX", Details: "ext_authz_denied", Denied: true, By: a.patch.ref,
-				Reason: "the external authorizer of " + a.patch.ref.Object().String() + " refuses, or cannot be reached (ext_authz_error)",
-			},
-		})
+		r.Suppositions = append(r.Suppositions, a.authorizer())
 		return
 	case kind == typeRBAC && readable:
 		f.rbac(r, a, name, config, q, c)
@@ -229,9 +242,6 @@ func (f *HTTPFilters) run(r *FilterResult, a *addedFilter, q *HTTPRequest, c *Co
 			r.Steps = append(r.Steps, step)
 			return
 		}
-	case kind == typeCORS:
-		r.Steps = append(r.Steps, NewStep(RuleHTTPFilterPasses, Applied, ref, name, shortType(kind), a.place.String()))
-		return
 	case kind == typeRateLimit:
 		r.Suppositions = append(r.Suppositions, Supposition{
 			Holds: "the rate limit service lets it pass",
@@ -241,6 +251,30 @@ func (f *HTTPFilters) run(r *FilterResult, a *addedFilter, q *HTTPRequest, c *Co
 		})
 	}
 	r.Steps = append(r.Steps, NewStep(RuleHTTPFilterUnknown, Warned, ref, name, shortType(kind), a.place.String()))
+}
+
+// asConfigured is the filter with the configuration that a route brings, and that configuration; nil where it is not known what it does.
+func (a *addedFilter) asConfigured(route routeFilter, kind string, config *envoyValue) (*addedFilter, *envoyValue) {
+	switch replaced, at, understood := route.replaces(kind); {
+	case understood:
+		own := *a
+		own.forRoute, own.patch = at, route.patch
+		return &own, replaced
+	case slices.Contains(passingFilters, kind), route.kind == typeExtAuthzPerRoute && route.config.has(checkSettings):
+		return a, config
+	}
+	return nil, nil
+}
+
+// authorizer is the supposition that an external authorizer lets the request pass.
+func (a *addedFilter) authorizer() Supposition {
+	return Supposition{
+		Holds: "the external authorizer of " + a.patch.ref.Object().String() + " allows it", Undetermined: true,
+		Otherwise: FilterAnswer{
+			Status: 403, Flags: "UAEX", Details: "ext_authz_denied", Denied: true, By: a.patch.ref,
+			Reason: "the external authorizer of " + a.patch.ref.Object().String() + " refuses, or cannot be reached (ext_authz_error)",
+		},
+	}
 }
 
 // seesConnect reports whether the patch puts its filter into the listener of a waypoint that ends HBONE as well, where it sees
@@ -271,7 +305,7 @@ var passingFilters = []string{
 
 // localRateLimit reads a local rate limit.
 func (f *HTTPFilters) localRateLimit(r *FilterResult, a *addedFilter, name string, config *envoyValue) {
-	ref := a.patch.field("patch.value.typed_config")
+	ref := a.config("")
 	if off := limitOff(config); off != "" {
 		r.Steps = append(r.Steps, NewStep(RuleLocalRateLimitOff, Skipped, ref, name, off).meantFor(true))
 		return

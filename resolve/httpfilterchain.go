@@ -11,7 +11,8 @@ import (
 // The HTTP filters of a filter chain, in Envoy's order, and what EnvoyFilters, WasmPlugins and TrafficExtensions put among them.
 //
 //  1. istiod's own: metadata exchange; CUSTOM policies; tokens; AUDIT, DENY and ALLOW policies; statistics of gRPC; ALPN; fault;
-//     CORS; statistics; the router. Those of policies and tokens are there where such a resource applies, and never on the way out.
+//     CORS; statistics; the router. Those of policies and tokens are there where such a resource applies, and never on the way out; those of
+//     statistics where metrics are counted.
 //  2. Extensions of phase AUTHN stand before tokens, AUTHZ before policies, STATS and those without a phase behind them; at a
 //     waypoint the latter two stand before the router.
 //  3. Patches are done on that list one after the other: each sees what those before it have put there. All but MERGE come first.
@@ -85,6 +86,20 @@ type addedFilter struct {
 	patch *envoyPatch
 	value *envoyValue
 	step  Step
+	// forRoute is where the configuration of a route stands with which it runs; zero where it runs with its own.
+	forRoute Ref
+}
+
+// config is a place in the configuration with which the filter runs.
+func (a *addedFilter) config(below string) Ref {
+	ref := a.forRoute
+	if ref.IsZero() {
+		ref = a.patch.field("patch.value.typed_config")
+	}
+	if below == "" {
+		return ref
+	}
+	return ref.At(ref.Field + "." + below)
 }
 
 // HTTPFilters is what was put among, and taken from, istiod's HTTP filters on one chain.
@@ -105,7 +120,7 @@ func (s *Snapshot) HTTPFilters(l *PatchPlace) *HTTPFilters {
 	}
 	f := &HTTPFilters{taken: map[string]Step{}, place: l}
 	extensions, steps := s.extensionsOn(l)
-	f.steps = append(steps, s.perFilterBefore(l)...)
+	f.steps = steps
 	patches := s.patchesAt(l, api.EnvoyFilter_HTTP_FILTER)
 	if len(patches)+len(extensions) == 0 {
 		return f
@@ -186,7 +201,9 @@ func (s *Snapshot) ownHTTPFilters(l *PatchPlace, extensions map[phase][]*addedFi
 		extend(phaseStats, phaseNone)
 		own("waypoint_upstream_peer_metadata", BeforeRouter, false)
 	}
-	own("istio.stats", BeforeRouter, false)
+	if s.countsMetrics(l.Proxy, l.Side) {
+		own("istio.stats", BeforeRouter, false)
+	}
 	if l.Side != SideInbound {
 		own("envoy.filters.http.stateful_session", BeforeRouter, false)
 	}
@@ -378,6 +395,8 @@ func missingFilter(name string) string {
 		return ": no RequestAuthentication applies"
 	case FilterExtAuthz:
 		return ": no CUSTOM AuthorizationPolicy applies"
+	case "istio.stats":
+		return ": neither a Telemetry nor the mesh config has metrics counted"
 	}
 	return ""
 }

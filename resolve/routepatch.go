@@ -31,6 +31,7 @@ const (
 	RuleVirtualHostAdded RuleID = "envoyfilter/virtual-host-added"
 
 	RuleVirtualHostTakenOut RuleID = "envoyfilter/virtual-host-taken-out"
+	RuleVirtualHostDomains  RuleID = "envoyfilter/virtual-host-domains"
 )
 
 var routePatchRules = []Rule{
@@ -70,6 +71,12 @@ var routePatchRules = []Rule{
 		Template: "takes virtual host %s out",
 		Source:   "pilot/pkg/networking/core/envoyfilter/rc_patch.go, patchVirtualHosts",
 	},
+	{
+		ID: RuleVirtualHostDomains, Stage: StageHost,
+		Says:     "MERGE_AND_REPLACE_LIST gives a virtual host other domains than istiod does; hosts that none of them takes are no longer its own.",
+		Template: "gives virtual host %s the domains %s, none of which takes Host %s",
+		Source:   "pilot/pkg/networking/core/envoyfilter/rc_patch.go, patchVirtualHosts",
+	},
 }
 
 // headerPatch are operations on headers with where they are written.
@@ -86,6 +93,12 @@ type routePatches struct {
 	attempts *int
 	// open is set where the route does something that is not read.
 	open bool
+	// filters are configurations of HTTP filters; tableFilters those of the route configuration.
+	filters, tableFilters map[string]routeFilter
+}
+
+func newRoutePatches() *routePatches {
+	return &routePatches{filters: map[string]routeFilter{}, tableFilters: map[string]routeFilter{}}
 }
 
 // Patched is what the patches of the route and of its virtual host tell, once the route is taken, and what has to hold for the
@@ -191,7 +204,7 @@ func (b *hostPatching) mergeRoute(r *Route, patches []*envoyPatch, named map[*en
 		}
 		changed := *r
 		if changed.patches == nil {
-			changed.patches = &routePatches{}
+			changed.patches = newRoutePatches()
 		}
 		r = b.mergeInto(&changed, p)
 	}
@@ -214,7 +227,7 @@ func (b *hostPatching) mergeInto(r *Route, p *envoyPatch) *Route {
 		r.Name = name
 	}
 	b.headers(r.patches, p, value)
-	b.perFilter(r.patches, p, value)
+	b.perFilter(r.patches.filters, p, value, p.field("patch.value"), "this route")
 	if value.has("route") {
 		if r.answers() {
 			return r // broken tells of it

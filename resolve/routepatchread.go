@@ -20,11 +20,11 @@ func (b *hostPatching) read(p *envoyPatch, value *envoyValue, ref Ref) (r *Route
 	}
 	r = &Route{
 		Name: value.text("name"), Ref: ref.At(ref.Field + ".match"), Entry: ref, Match: match, HTTP: &networking.HTTPRoute{},
-		patches: &routePatches{},
+		patches: newRoutePatches(),
 	}
 	r.CatchAll = r.takesAll()
 	b.headers(r.patches, p, value)
-	b.perFilter(r.patches, p, value)
+	b.perFilter(r.patches.filters, p, value, ref, "this route")
 	switch {
 	case value.has("direct_response"), value.has("redirect"):
 		readAnswer(r.HTTP, value)

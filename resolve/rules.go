@@ -52,7 +52,7 @@ var rules = slices.SortedFunc(slices.Values(slices.Concat(
 	endpointRules,
 	workloadGroupRules,
 	listenerUnsettledRules,
-	clientTLSRules, trustRules,
+	clientTLSRules, trustRules, rootCertificateRules,
 	credentialRules, configMapRules,
 	serverIdentityRules,
 	peerAuthenticationRules,

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,7 +19,8 @@ import (
 //     that was for this side or not, else for the defaults; those that are not among 1 are left out. disabled takes a provider
 //     away, a later entry brings it back.
 //  3. A filter is that of the last entry that names the provider itself, and counts only if the request fulfils it.
-//  4. Where that leaves no provider that writes access logs, not even a disabled one, accessLogFile of the mesh config counts,
+//  4. A provider whose service istiod does not know writes nothing, as if nobody named it.
+//  5. Where that leaves no provider that writes access logs, not even a disabled one, accessLogFile of the mesh config counts,
 //     and enableEnvoyAccessLogService.
 //
 // A connection that breaks before the proxy has read a request stands in the log of the listener alone, and there only if no
@@ -36,6 +38,7 @@ const (
 	RuleAccessLogNone     RuleID = "accesslog/none"
 	RuleAccessLogFallback RuleID = "accesslog/fallback"
 	RuleAccessLogBroken   RuleID = "accesslog/broken-connection"
+	RuleAccessLogUnknown  RuleID = "accesslog/unknown-service"
 )
 
 var telemetryLogRules = []Rule{
@@ -56,6 +59,12 @@ var telemetryLogRules = []Rule{
 		Says:     "A filter is the expression of the last entry that names the provider itself; the provider writes only what fulfils it.",
 		Template: "the request is %s the access log of provider %s (%s): %s %s",
 		Source:   "pilot/pkg/model/telemetry.go, mergeLogs; Envoy, extensions.access_loggers.filters.cel.v3",
+	},
+	{
+		ID: RuleAccessLogUnknown, Stage: StageTelemetry,
+		Says:     "A provider that sends access logs to a service that istiod does not know writes none, as if nobody named it.",
+		Template: "the request is not in the access log of provider %s (%s): %s",
+		Source:   "pilot/pkg/model/telemetry_logging.go, LookupCluster",
 	},
 	{
 		ID: RuleAccessLogMesh, Stage: StageTelemetry,
@@ -107,7 +116,7 @@ type logger struct {
 	ref, filterRef Ref
 }
 
-// accessLogs are rules 3 and 4.
+// accessLogs are rules 3 to 5.
 func (t *telemetryAt) accessLogs(seen Logged) {
 	if seen.Broken {
 		t.steps = append(t.steps, NewStep(RuleAccessLogBroken, None, Ref{}))
@@ -123,6 +132,9 @@ func (t *telemetryAt) accessLogs(seen Logged) {
 			t.unknown(name, l.ref)
 			continue
 		case place == "":
+			continue
+		case !logsToFile(p) && t.snapshot.unknownService(logService(p)) != "":
+			t.steps = append(t.steps, NewStep(RuleAccessLogUnknown, Warned, l.ref, name, place, t.snapshot.unknownService(logService(p))))
 			continue
 		case l.disabled:
 			t.steps = append(t.steps, NewStep(RuleAccessLogDisabled, Skipped, l.ref, name, t.sideName()))
@@ -233,6 +245,15 @@ func logPlace(p *meshconfig.MeshConfig_ExtensionProvider) string {
 		return address("OpenTelemetry", p.GetEnvoyOtelAls().GetService(), p.GetEnvoyOtelAls().GetPort())
 	}
 	return ""
+}
+
+func logsToFile(p *meshconfig.MeshConfig_ExtensionProvider) bool {
+	return p.GetEnvoyFileAccessLog() != nil
+}
+
+// logService is the service that a provider sends access logs to.
+func logService(p *meshconfig.MeshConfig_ExtensionProvider) string {
+	return cmp.Or(p.GetEnvoyHttpAls().GetService(), p.GetEnvoyTcpAls().GetService(), p.GetEnvoyOtelAls().GetService())
 }
 
 // evaluateFilter is whether an access log's expression is fulfilled, as far as that can be told from here.

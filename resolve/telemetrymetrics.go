@@ -52,6 +52,13 @@ func (t *telemetryAt) metrics() {
 	}
 }
 
+// countsMetrics reports whether that side of the proxy has the filter that counts Istio's metrics.
+func (s *Snapshot) countsMetrics(w *Workload, side ProxySide) bool {
+	t := s.telemetryAt(w, side)
+	t.metrics()
+	return slices.ContainsFunc(t.steps, func(step Step) bool { return step.Rule == RuleTelemetryMetrics })
+}
+
 // counter is what becomes of one provider of metrics.
 type counter struct {
 	ref Ref
@@ -166,8 +173,8 @@ func (t *telemetryAt) tracing() {
 		t.steps = append(t.steps, NewStep(RuleTelemetryTracingNone, None, c.lastRef, "Telemetry and the mesh config's defaultProviders name no provider for tracing"))
 	case p == nil:
 		t.unknown(c.provider, c.ref)
-	case !t.snapshot.knows(tracingService(p)):
-		t.steps = append(t.steps, NewStep(RuleTelemetryTracingNone, Skipped, c.ref, "istiod knows no service "+tracingService(p)+", to which provider "+c.provider+" sends them"))
+	case tracingService(p) != "" && t.snapshot.unknownService(tracingService(p)) != "":
+		t.steps = append(t.steps, NewStep(RuleTelemetryTracingNone, Skipped, c.ref, t.snapshot.unknownService(tracingService(p))+", to which provider "+c.provider+" sends them"))
 	default:
 		t.steps = append(t.steps, NewStep(RuleTelemetryTracing, Applied, c.ref, c.provider, formatShare(c.sampling)))
 	}
@@ -179,14 +186,26 @@ func tracingService(p *meshconfig.MeshConfig_ExtensionProvider) string {
 		p.GetSkywalking().GetService())
 }
 
-// knows reports whether istiod knows the service, without which it makes no cluster and no tracer; so it does of none.
+// unknownService says why istiod does not know the service of a provider, without which it makes no tracer and no log; "" where it
+// does. A host without a namespace has to be of one namespace alone.
 // Source: pilot/pkg/networking/core/tracing.go, configureFromProviderConfig; pilot/pkg/model/telemetry_logging.go, LookupCluster.
-func (s *Snapshot) knows(service string) bool {
-	_, host, qualified := strings.Cut(service, "/")
-	if !qualified {
-		host = service
+func (s *Snapshot) unknownService(service string) string {
+	namespace, host, qualified := strings.Cut(service, "/")
+	if !qualified || strings.Contains(host, "/") {
+		namespace, host, qualified = "", service, false
 	}
-	return service == "" || len(s.ServicesForHost(strings.ToLower(host))) > 0
+	var namespaces []string
+	for _, svc := range s.ServicesForHost(strings.ToLower(host)) {
+		namespaces = append(namespaces, svc.Namespace)
+	}
+	switch {
+	case qualified && !slices.Contains(namespaces, namespace), len(namespaces) == 0:
+		return "istiod knows no service " + service
+	case !qualified && len(namespaces) > 1:
+		slices.Sort(namespaces)
+		return "of namespaces " + joinLimited(namespaces, 3) + " istiod knows a service " + service + " each, and not which of them is the one"
+	}
+	return ""
 }
 
 // tracer is what is merged of tracing.

@@ -53,6 +53,8 @@ type hostShape struct {
 	// vh is istiod's, and by the patch that added it or put it in the place of istiod's; one of them may be nil.
 	vh *VirtualHost
 	by *envoyPatch
+	// moved is the patch that replaced its domains.
+	moved *envoyPatch
 	// since is behind which of the patches it is as it is.
 	since int
 }
@@ -141,7 +143,7 @@ func (b *hostPatching) shape(vh *VirtualHost, patches []*envoyPatch, removed map
 				s.name = name
 			}
 			if domains := value.texts("domains"); len(domains) > 0 && p.operation() == api.EnvoyFilter_Patch_MERGE_AND_REPLACE_LIST {
-				s.domains = domains
+				s.domains, s.moved = domains, p
 			} else if len(domains) > 0 {
 				s.domains = slices.Concat(s.domains, domains)
 			}
@@ -172,7 +174,7 @@ func (b *hostPatching) closest(shapes []hostShape, own *VirtualHost) (chosen *ho
 	for i := range shapes {
 		s := &shapes[i]
 		covering := coversAny(s.domains, b.host)
-		if s.vh != nil && s.vh == own && s.by == nil && covering == "" && len(s.domains) == len(own.Domains) {
+		if s.vh != nil && s.vh == own && s.by == nil && s.moved == nil && covering == "" && len(s.domains) == len(own.Domains) {
 			covering = "*" // a table of one service takes every host
 		}
 		if covering == "" || chosen != nil && CompareHostSpecificity(domain, covering) <= 0 {
@@ -190,6 +192,10 @@ func (b *hostPatching) passedOver(shapes []hostShape, chosen *hostShape, own *Vi
 		here = "virtual host " + chosen.name + " by domain " + domain
 	}
 	for i := range shapes {
+		if s := &shapes[i]; s.moved != nil && s.by == nil && s.vh == own && s != chosen {
+			b.told = append(b.told, s.moved)
+			b.steps = append(b.steps, NewStep(RuleVirtualHostDomains, Applied, s.moved.field("patch.value.domains"), s.name, joinLimited(s.domains, 3), b.host))
+		}
 		if s := &shapes[i]; s.by != nil && s != chosen {
 			b.told = append(b.told, s.by)
 			if s.vh != nil && s.vh == own {
@@ -215,11 +221,11 @@ func (s *hostShape) verb() string {
 // written is the virtual host as a patch writes it.
 func (b *hostPatching) written(p *envoyPatch) *VirtualHost {
 	value := p.value()
-	vh := &VirtualHost{Name: value.text("name"), Domains: value.texts("domains"), patches: &routePatches{}}
+	vh := &VirtualHost{Name: value.text("name"), Domains: value.texts("domains"), patches: newRoutePatches()}
 	b.vh = vh
 	b.readRoutes(p, value)
 	b.headers(vh.patches, p, value)
-	b.perFilter(vh.patches, p, value)
+	b.perFilter(vh.patches.filters, p, value, p.field("patch.value"), "virtual host "+vh.Name)
 	b.rest(vh.patches, p, value, harmlessOfHosts)
 	return vh
 }
@@ -242,7 +248,7 @@ func (b *hostPatching) readRoutes(p *envoyPatch, value *envoyValue) {
 func (b *hostPatching) patchHost(patches []*envoyPatch, s hostShape) {
 	patched := *b.vh
 	if s.by == nil {
-		patched.patches = &routePatches{}
+		patched.patches = newRoutePatches()
 	}
 	b.vh = &patched
 	for _, p := range patches {
@@ -309,6 +315,7 @@ func (b *hostPatching) mergeTable(p *envoyPatch) {
 	}
 	value := p.value()
 	b.headers(b.vh.patches, p, value)
+	b.perFilter(b.vh.patches.tableFilters, p, value, p.field("patch.value"), "route configuration "+b.place.RouteConfig)
 	value.ignore("name")
 	b.rest(b.vh.patches, p, value, nil)
 }
@@ -338,7 +345,7 @@ func (b *hostPatching) mergeHost(p *envoyPatch) {
 		b.steps = append(b.steps, p.open("sets require_tls"))
 	}
 	b.headers(b.vh.patches, p, value)
-	b.perFilter(b.vh.patches, p, value)
+	b.perFilter(b.vh.patches.filters, p, value, p.field("patch.value"), "virtual host "+b.vh.Name)
 	b.rest(b.vh.patches, p, value, harmlessOfHosts)
 }
 

@@ -130,6 +130,7 @@ var advice = map[Code]codeAdvice{
 			resolve.RuleRouteOtherHostname,
 			resolve.RuleRouteOtherPort,
 			resolve.RuleRouteOtherSection,
+			resolve.RuleVirtualHostDomains,
 			resolve.RuleWaypointOtherHost,
 		},
 	},

@@ -3,6 +3,7 @@ package trace
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
@@ -12,7 +13,8 @@ import (
 //  1. Patches of listener, filter chain and network filters are looked at when the chain is chosen.
 //  2. HTTP filters that were added are passed at their place among istiod's. One behind whatever ends the request is never reached,
 //     and lowers no certainty.
-//  3. The route was looked up before the filters ran: what they write is not looked at by routes, unless a token clears the choice.
+//  3. The route was looked up before the filters ran: what they write is not looked at by routes, unless a token clears the choice. What
+//     patches configure of filters for that route counts for all of them.
 //  4. Patches of routes and clusters count where these are taken.
 
 // extended is what patches and extensions make of the filter chain of a hop.
@@ -27,6 +29,13 @@ type extended struct {
 	unwritten map[string]*string
 	// host is the virtual host that was taken, with its patches.
 	host *resolve.VirtualHost
+	// configures is set where patches configure filters for routes; ahead finds the virtual host before it is taken, and configured is
+	// what counts for the route entry, once that was looked up. told is set where the patches of the virtual host were told by then.
+	configures bool
+	told       bool
+	ahead      func() (vh *resolve.VirtualHost, all func() []*resolve.VirtualHost)
+	configured resolve.RouteFilters
+	entry      resolve.Ref
 }
 
 // extensions notes what patches and extensions make of the filter chain of the hop, whose names are known. It returns the number of
@@ -49,9 +58,12 @@ func (w *walk) extensions(p *path, place resolve.PatchPlace) (trustedHops *int) 
 	if place.HTTP {
 		p.extended.filters = w.snapshot.HTTPFilters(&place)
 		p.noteExtension(p.extended.filters.Steps()...)
+		x := &p.extended
+		x.configures = w.survey == nil && w.snapshot.ConfiguresFilters(&place)
 		if w.survey != nil {
+			p.noteExtension(w.snapshot.FilterConfigSteps(&place)...)
 			for at := resolve.BeforeCustom; at <= resolve.BeforeRouter; at++ {
-				p.noteExtension(p.extended.filters.Run(at, nil, nil).Steps...)
+				p.noteExtension(p.extended.filters.Run(at, nil, nil, nil).Steps...)
 			}
 		}
 	}
@@ -80,7 +92,7 @@ func (w *walk) passes(p *path, upTo resolve.FilterPlace) bool {
 		if c == nil {
 			c = &resolve.Connection{SourceIP: p.senderIP, RemoteIP: p.senderIP}
 		}
-		result := x.filters.Run(x.next, p.http, c)
+		result := x.filters.Run(x.next, p.http, c, w.filterConfigs(p))
 		x.next++
 		if result.AsksClient {
 			w.asked.filtered()
@@ -190,16 +202,112 @@ func (p *path) asRouted() *resolve.HTTPRequest {
 	return q
 }
 
-// without notes that a patch took one of istiod's filters out; it reports whether it did.
+// lookAhead lets the filters that come before the route is taken know what is configured for it.
+func (p *path) lookAhead(find func() (vh *resolve.VirtualHost, all func() []*resolve.VirtualHost)) {
+	if p.extended.configures {
+		p.extended.ahead = find
+	}
+}
+
+// filterConfigs are what patches configure of filters for the route that was looked up, which is rule 3; nil before, and without one.
+func (w *walk) filterConfigs(p *path) resolve.RouteFilters {
+	x := &p.extended
+	if x.ahead == nil {
+		return x.configured
+	}
+	vh, all := x.ahead()
+	x.ahead = nil
+	if vh == nil {
+		return nil
+	}
+	place := *x.place
+	place.VirtualHosts = all
+	if all == nil {
+		place.VirtualHosts = func() []*resolve.VirtualHost { return []*resolve.VirtualHost{vh} }
+	}
+	vh, steps := w.snapshot.PatchVirtualHost(&place, x.filters, vh, p.hostOf(&place))
+	p.noteExtension(steps...)
+	x.told = true
+	if vh == nil {
+		return nil
+	}
+	chosen, _, certain := vh.Choose(p.asRouted())
+	if certain == resolve.Unknown {
+		p.lower(Undetermined)
+	}
+	if chosen != nil {
+		x.configured, x.entry = chosen.FilterConfigs(vh), chosen.Entry
+	}
+	return x.configured
+}
+
+// configuredFor has what is configured for a route that is taken count for what comes. Where another one was looked up before, filters
+// have run with what was configured for that.
+func (p *path) configuredFor(r *resolve.Route) {
+	x := &p.extended
+	if !x.configures || x.host == nil {
+		return
+	}
+	if x.configured != nil && x.entry != r.Entry {
+		p.lower(Undetermined)
+	}
+	x.ahead, x.configured, x.entry = nil, r.FilterConfigs(x.host), r.Entry
+}
+
+// without notes that one of istiod's filters is not there, or does not run for the route; it reports whether that is so.
 func (w *walk) without(p *path, names ...string) bool {
 	out := false
 	for _, name := range names {
-		if step, taken := p.extended.filters.Without(name); taken {
-			p.noteExtension(step)
-			out = true
+		step, taken := p.extended.filters.Without(name)
+		if !taken {
+			var open bool
+			if step, taken, open = w.filterConfigs(p).Own(name); !taken && !open {
+				continue
+			}
 		}
+		p.noteExtension(step)
+		out = out || taken
 	}
 	return out
+}
+
+// faults is what istiod's fault filter does, with the faults that a patch gives the route in place of those of the VirtualService;
+// route is nil where istiod has none. It reports whether anything is left.
+func (w *walk) faults(p *path, route *resolve.Route) bool {
+	if _, taken := p.extended.filters.Without(resolve.FilterFault); !taken {
+		if patched, done := w.filterConfigs(p).FaultOfRoute(p.http, p.extended.connection); done {
+			p.noteExtension(patched.Steps...)
+			return w.aborts(p, patched.Aborts)
+		}
+	}
+	return w.without(p, resolve.FilterFault) || route == nil || w.fault(p, route)
+}
+
+// passesOwn is passes for a route that istiod makes of itself, for which patches may configure its filters. It reports whether the
+// request goes on.
+func (w *walk) passesOwn(p *path, route *resolve.Route) bool {
+	if p.extended.host != nil {
+		p.configuredFor(route)
+	}
+	return w.passes(p, resolve.BeforeFault) && w.faults(p, nil) && w.passes(p, resolve.BeforeCORS) && w.preflights(p, route) && w.passes(p, resolve.BeforeRouter)
+}
+
+// preflights is what istiod's CORS filter does, whose configuration for a route decides of preflights alone. It reports whether the
+// request goes on.
+func (w *walk) preflights(p *path, route *resolve.Route) bool {
+	if _, _, open := w.filterConfigs(p).Own(resolve.FilterCORS); open && !p.http.IsPreflight() {
+		return true
+	}
+	return w.without(p, resolve.FilterCORS) || w.cors(p, route)
+}
+
+// hostOf is what domains of virtual hosts are compared with. On the receiving side of a sidecar that is the Host with its port.
+// Source: pilot/pkg/networking/core/httproute.go, IgnorePortInHostMatching, which the inbound route configuration does not set.
+func (p *path) hostOf(l *resolve.PatchPlace) string {
+	if l.Side == resolve.SideInbound && l.Proxy.Dataplane == resolve.DataplaneSidecar {
+		return strings.ToLower(p.http.Authority)
+	}
+	return p.http.Hostname()
 }
 
 // patchedHost is rule 4 for a virtual host, which may be nil where none takes the Host. all are those of the route table; nil where
@@ -213,8 +321,10 @@ func (w *walk) patchedHost(p *path, vh *resolve.VirtualHost, all func() []*resol
 	if all == nil {
 		x.place.VirtualHosts = func() []*resolve.VirtualHost { return []*resolve.VirtualHost{vh} }
 	}
-	patched, steps := w.snapshot.PatchVirtualHost(x.place, x.filters, vh, p.http.Hostname())
-	p.noteExtension(steps...)
+	patched, steps := w.snapshot.PatchVirtualHost(x.place, x.filters, vh, p.hostOf(x.place))
+	if !x.told {
+		p.noteExtension(steps...)
+	}
 	x.host = patched
 	return patched
 }
@@ -252,17 +362,21 @@ func (w *walk) patchedCluster(p *path, name string, hosts ...string) (step resol
 	return step, removed
 }
 
+// inboundHost is the only virtual host of the receiving side of a sidecar.
+func inboundHost(name string) *resolve.VirtualHost {
+	return &resolve.VirtualHost{Name: name, Domains: []string{"*"}, Routes: []*resolve.Route{{Name: "default", CatchAll: true}}}
+}
+
 // inboundRoute is the only route of the receiving side of a sidecar, with its patches. It reports whether the request goes on to
 // the application.
 func (w *walk) inboundRoute(p *path, name string) bool {
 	if p.extended.place == nil || w.survey != nil {
 		return true
 	}
-	if !w.passes(p, resolve.BeforeRouter) {
+	if !w.passesOwn(p, &resolve.Route{}) {
 		return false
 	}
-	own := &resolve.Route{Name: "default", CatchAll: true}
-	vh := w.patchedHost(p, &resolve.VirtualHost{Name: name, Domains: []string{"*"}, Routes: []*resolve.Route{own}}, nil)
+	vh := w.patchedHost(p, inboundHost(name), nil)
 	if vh == nil {
 		w.noHost(p)
 		return false

@@ -15,7 +15,8 @@ import (
 //  3. A proxy tells which access log, metrics and tracing show the request.
 //  4. The last hop tells of what runs the destination: replicas, rollout, autoscaler, disruption budget; where nothing is left
 //     to send to, of what would run it.
-//  5. A hop that is reached by mTLS tells who signs the certificates, where that is not istiod.
+//  5. A hop that is reached by mTLS tells who signs the certificates, where that is not istiod, and whether the proxies at both ends have
+//     the root certificates of the mesh.
 
 // FactsOf is of which outcomes facts are gathered. It is a closed list.
 type FactsOf string
@@ -103,7 +104,29 @@ func (f *facts) http() bool { return f.envoy() && f.hop.Envoy.RouteConfig != "" 
 func (f *facts) trusts() {
 	if f.hop.TLS == TLSMutual || f.hop.TLS == TLSHBONE {
 		f.add(f.snapshot.TrustFacts()...)
+		f.add(f.snapshot.RootFacts(f.ends())...)
 	}
+}
+
+// ends are the workloads with the proxies that connect here, the senders first. A machine mounts no ConfigMap, and a ztunnel that
+// of its own namespace.
+func (f *facts) ends() []resolve.Ref {
+	var out []resolve.Ref
+	add := func(h *Hop) {
+		switch h.Proxy {
+		case resolve.DataplaneSidecar, resolve.DataplaneGateway, resolve.DataplaneWaypoint:
+			if h.Workload.Kind != "WorkloadEntry" && h.Workload.Kind != "WorkloadGroup" && !slices.Contains(out, h.Workload) {
+				out = append(out, h.Workload)
+			}
+		}
+	}
+	for _, o := range f.outcomes {
+		if i := slices.Index(o.Hops, f.index); i > 0 {
+			add(&f.trace.Hops[o.Hops[i-1]])
+		}
+	}
+	add(f.hop)
+	return out
 }
 
 // sends is rule 2. What an EnvoyFilter has patched is not told again: its steps say what they set.

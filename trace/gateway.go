@@ -272,6 +272,14 @@ func (w *walk) gateway(p *path, gw *resolve.Workload, podPort int, tls arrivingT
 		p.http.Reserved = append(p.http.Reserved, "x-forwarded-proto")
 	}
 	p.readsScheme(chain.Terminates(), trusted > 0, w.request.Scheme.IsGRPC())
+	p.lookAhead(func() (*resolve.VirtualHost, func() []*resolve.VirtualHost) {
+		table := w.snapshot.GatewayVirtualHosts(merged, chain)
+		vh, _ := table.Lookup(p.http.Hostname())
+		if vh != nil && !vh.RequireTLS.IsZero() && p.proto.value != "https" {
+			return nil, nil // it redirects before any route
+		}
+		return vh, func() []*resolve.VirtualHost { return table.VirtualHosts }
+	})
 	if w.filters(p, gw, connection, p.http) {
 		w.gatewayHost(p, gw, merged, chain, connection.SNI)
 	}

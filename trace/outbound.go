@@ -195,10 +195,11 @@ func (w *walk) noHost(p *path) {
 	hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = "", "", ""
 	o := Outcome{Decision: NotRouted, HTTPStatus: 404, ResponseFlags: "NR", ResponseCodeDetails: "route_not_found", Code: CodeNoVirtualHost}
 	for _, s := range hop.Steps {
-		if s.Rule == resolve.RuleVirtualHostTakenOut || s.Rule == resolve.RuleEnvoyFilterElsewhere {
+		lost := s.Rule == resolve.RuleVirtualHostTakenOut || s.Rule == resolve.RuleVirtualHostDomains
+		if lost || s.Rule == resolve.RuleEnvoyFilterElsewhere {
 			o.By, o.Reason = s.Ref, s.Ref.Object().String()+": "+s.Reason()
 		}
-		if s.Rule == resolve.RuleVirtualHostTakenOut {
+		if lost {
 			break
 		}
 	}
@@ -225,7 +226,7 @@ func (w *walk) unnamedHost(p *path, r *router, vh *resolve.VirtualHost) {
 	case !chosen.Entry.IsZero(): // a patch's own
 		p.note(steps...)
 		w.take(p, r, chosen)
-	case w.passes(p, resolve.BeforeRouter):
+	case w.passesOwn(p, chosen):
 		w.takenRoute(p, chosen)
 		hop.Envoy.Route = chosen.Name
 		p.note(chosen.PatchRemovals(p.http)...)

@@ -37,16 +37,24 @@ var sourceKinds = []struct{ name, short, group string }{
 //  2. external is a client outside the cluster.
 //  3. [NAMESPACE/]KIND/NAME, where KIND is written as for kubectl: singular, plural, short, or with its group.
 //  4. A name alone is a pod's.
-//  5. CLUSTER: before any of these is the client's cluster, of several.
+//  5. CLUSTER: before any of these but 2 is the client's cluster, of several.
 func ParseSource(from string) (SourceSpec, error) {
 	if cluster, rest, ok := strings.Cut(from, ":"); ok {
 		if !IsCluster(cluster) {
 			return SourceSpec{}, refuse(InputFrom, "%q: %q is not the id of a cluster", from, cluster)
 		}
-		s, err := ParseSource(rest)
+		s, err := parseInCluster(rest)
+		if err == nil && s.External {
+			return SourceSpec{}, refuse(InputFrom, "%q: a client outside has no cluster; expected external alone", from)
+		}
 		s.Cluster = cluster
 		return s, err
 	}
+	return parseInCluster(from)
+}
+
+// parseInCluster is rules 1 to 4. No name has a colon, so that a second cluster is none either.
+func parseInCluster(from string) (SourceSpec, error) {
 	switch from {
 	case "":
 		return SourceSpec{}, nil

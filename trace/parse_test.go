@@ -243,6 +243,9 @@ func TestParseSource(t *testing.T) {
 		{"we/vm-1", SourceSpec{Kind: "workloadentry", Name: "vm-1"}},
 		{"workloadentries/vm-1", SourceSpec{Kind: "workloadentry", Name: "vm-1"}},
 		{"pod/pod/web", SourceSpec{Kind: "pod", Namespace: "pod", Name: "web"}},
+		{"west:", SourceSpec{Cluster: "west"}},
+		{"west:web-1", SourceSpec{Cluster: "west", Kind: "pod", Name: "web-1"}},
+		{"west:shop/sa/web", SourceSpec{Cluster: "west", Kind: "serviceaccount", Namespace: "shop", Name: "web"}},
 	} {
 		t.Run(tc.from, func(t *testing.T) {
 			got, err := ParseSource(tc.from)
@@ -265,6 +268,9 @@ func TestParseSourceRefusals(t *testing.T) {
 		{"/web", `from "/web": "" is no kind a request comes from; ` + kinds},
 		{"pod/", `from "pod/": "" is not the name of an object`},
 		{"Web", `from "Web": "Web" is not the name of an object`},
+		{"west:external", `from "west:external": a client outside has no cluster; expected external alone`},
+		{"a:b:web", `from "b:web": "b:web" is not the name of an object`},
+		{":web", `from ":web": "" is not the id of a cluster`},
 		{"Shop/pod/web", `from "Shop/pod/web": "Shop" is not a namespace`},
 	} {
 		t.Run(tc.from, func(t *testing.T) {
@@ -302,7 +308,7 @@ func FuzzParseHeaders(f *testing.F) {
 
 // FuzzParseSource checks that what is accepted is named by the one way of writing it, and means the same again.
 func FuzzParseSource(f *testing.F) {
-	for _, seed := range []string{"", "external", "web-1", "deploy/web", "shop/sa/web", "a/b/c/d", "pod/", "workloadentries.networking.istio.io/x"} {
+	for _, seed := range []string{"", "external", "web-1", "deploy/web", "shop/sa/web", "a/b/c/d", "pod/", "workloadentries.networking.istio.io/x", "west:", "west:sa/web", "west:external", "a:b:c"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, from string) {
@@ -313,6 +319,12 @@ func FuzzParseSource(f *testing.F) {
 		again := got.Kind + "/" + got.Name
 		if got.Namespace != "" {
 			again = got.Namespace + "/" + again
+		}
+		if got.Kind == "" {
+			again = ""
+		}
+		if got.Cluster != "" {
+			again = got.Cluster + ":" + again
 		}
 		second, err := ParseSource(again)
 		if err != nil {

@@ -50,10 +50,11 @@ func (w *walk) askAuthorizers(p *path, proxy *resolve.Workload, c *resolve.Conne
 	return true
 }
 
-// withoutPolicies reports whether a patch took the filter of AuthorizationPolicies out.
+// withoutPolicies reports whether a patch took the filter of AuthorizationPolicies out, or off for the route.
 func (w *walk) withoutPolicies(p *path) bool {
 	_, taken := p.extended.filters.Without(resolve.FilterRBAC)
-	return taken
+	_, off, _ := w.filterConfigs(p).Own(resolve.FilterRBAC)
+	return taken || off
 }
 
 // judge is what AUDIT, DENY and ALLOW policies do; it reports whether the request goes on. before is the request as it was

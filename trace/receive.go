@@ -245,6 +245,9 @@ func (w *walk) inbound(p *path, a arrival) {
 		p.readsScheme(result.Verified, true, w.request.Scheme.IsGRPC())
 		request = p.http
 		request.Reserved = nil
+		p.lookAhead(func() (*resolve.VirtualHost, func() []*resolve.VirtualHost) {
+			return inboundHost(port.VirtualHost), nil
+		})
 		hop.Envoy.VirtualHost, hop.Envoy.Route, hop.Envoy.Cluster = port.VirtualHost, "default", port.Cluster
 	} else {
 		w.extensions(p, place)

@@ -64,8 +64,9 @@ func (w *walk) take(p *path, r *router, chosen *resolve.Route) {
 	}
 	p.hop().Envoy.Route = chosen.Name
 	p.by = chosen.Entry
-	goesOn := w.passes(p, resolve.BeforeFault) && (w.without(p, resolve.FilterFault) || w.fault(p, chosen)) && w.passes(p, resolve.BeforeCORS)
-	if goesOn && (w.without(p, resolve.FilterCORS) || w.cors(p, chosen)) && w.passes(p, resolve.BeforeRouter) {
+	p.configuredFor(chosen)
+	goesOn := w.passes(p, resolve.BeforeFault) && w.faults(p, chosen) && w.passes(p, resolve.BeforeCORS)
+	if goesOn && w.preflights(p, chosen) && w.passes(p, resolve.BeforeRouter) {
 		w.takenRoute(p, chosen)
 		w.act(p, r, chosen)
 	}

@@ -56,6 +56,15 @@ func (w *walk) throughWaypoint(p *path, a arrival, to tunnelled) {
 		request = p.http
 		request.Reserved = nil
 	}
+	if request != nil && to.service != nil {
+		p.lookAhead(func() (*resolve.VirtualHost, func() []*resolve.VirtualHost) {
+			vh := w.snapshot.WaypointVirtualHost(v.workload, to.service, v.chain.Port)
+			if _, takes := vh.Takes(p.http.Hostname()); !takes {
+				return nil, nil
+			}
+			return vh, nil
+		})
+	}
 	if !w.filters(p, v.proxy, v.connection(p, request), request) {
 		return
 	}

@@ -10,15 +10,19 @@ import (
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
-// A ConfigMap can hold the certificate of an authority, for a BackendTLSPolicy or for the clients of a Gateway. Of one in a
-// manifest that certificate is kept; a cluster is asked for the one that is named, once.
+// A ConfigMap can hold the certificate of an authority, for a BackendTLSPolicy or for the clients of a Gateway, or the root
+// certificates of the mesh. Of one in a manifest these are kept; a cluster is asked for the one that is named, once.
 
 var configMapGroupKind = schema.GroupKind{Kind: "ConfigMap"}
 
 // configMapManifest is the ConfigMap of a manifest.
 func configMapManifest(n *yaml.Node, h header) resolve.Object {
 	data, _ := child(n, "data")
-	return resolve.NewConfigMap(h.namespace, h.name, map[string]string{"cacert": textOf(data, "cacert"), "ca.crt": textOf(data, "ca.crt")})
+	kept := map[string]string{}
+	for _, key := range resolve.ConfigMapKeys {
+		kept[key] = textOf(data, key)
+	}
+	return resolve.NewConfigMap(h.namespace, h.name, kept)
 }
 
 // configMapsOf answers the questions of a trace, each once.

@@ -13,6 +13,12 @@ import (
 	"github.com/mesh-trace/kubectl-mesh-trace/resolve"
 )
 
+// rootCertificate is a PEM block of the byte 1, and rootDigest the SHA-256 of that.
+const (
+	rootCertificate = "-----BEGIN CERTIFICATE-----\nAQ==\n-----END CERTIFICATE-----\n"
+	rootDigest      = "sha256:4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a"
+)
+
 // countedConfigMaps answers by name and counts the questions.
 type countedConfigMaps struct {
 	answers map[string]error
@@ -42,6 +48,7 @@ func TestConfigMapsAreAskedForOnceAndKeepTheAuthorityAlone(t *testing.T) {
 		{"there", map[string]string{"ca.crt": "A", "cacert": "C"}, resolve.ConfigMap{Found: true, Authority: "C"}},
 		{"there", map[string]string{"ca.crt": "A", "cacert": ""}, resolve.ConfigMap{Found: true, Authority: "A"}},
 		{"there", map[string]string{"tls.crt": "A"}, resolve.ConfigMap{Found: true}},
+		{"there", map[string]string{"root-cert.pem": rootCertificate, "ca.crt": "A"}, resolve.ConfigMap{Found: true, Authority: "A", Roots: []string{rootDigest}}},
 		{"absent", nil, resolve.ConfigMap{}},
 		{"forbidden", nil, resolve.ConfigMap{Unknown: gap(resolve.GapForbidden, "forbidden", forbidden)}},
 		{"broken", nil, resolve.ConfigMap{Unknown: gap(resolve.GapFailed, "broken", broken)}},

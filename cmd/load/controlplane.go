@@ -34,7 +34,7 @@ type istiod struct {
 	revision  string
 	// release is "1.31"; empty where neither image nor labels tell.
 	release string
-	// sets are the names of its variables, clusterID the value of CLUSTER_ID.
+	// sets are the names of its variables that have no default value, clusterID the value of CLUSTER_ID.
 	sets      []string
 	clusterID string
 	// sharedConfig is the ConfigMap that istiod lays under its own mesh config; empty for most.
@@ -185,7 +185,9 @@ func istiodFrom(r resolve.Sourced, spec corev1.PodSpec) istiod {
 		}
 		out.release = releaseOf(imageTag(c.Image))
 		for _, e := range c.Env {
-			out.sets = append(out.sets, e.Name)
+			if !resolve.IsIstiodDefault(e.Name, e.Value) {
+				out.sets = append(out.sets, e.Name)
+			}
 			if e.Name == "CLUSTER_ID" {
 				out.clusterID = e.Value
 			}

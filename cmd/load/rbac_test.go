@@ -19,7 +19,8 @@ import (
 
 // The documented roles allow what the loader does, and nothing else.
 func TestRolesAreWhatTheLoaderDoes(t *testing.T) {
-	read, watched := []string{"Role get /configmaps"}, []string{"Role watch /configmaps"}
+	roots := " /configmaps " + resolve.RootConfigMap
+	read, watched := []string{"Role get /configmaps", "ClusterRole get" + roots}, []string{"Role watch /configmaps", "ClusterRole watch" + roots}
 	for _, k := range clusterKinds(true) {
 		read = append(read, "ClusterRole list "+k.group+"/"+k.plural)
 		if k.kind != "Node" && k.kind != "Lease" {

@@ -22,7 +22,7 @@ import (
 //     snapshot's own documents.
 //  4. What the cluster said of Secrets and of ConfigMaps that were asked for. Of one that was not, nothing is known.
 //
-// A ConfigMap's certificate is not in it; whether it could be read is.
+// A ConfigMap's certificates are not in it; whether they could be read is, and of root certificates the digests.
 
 // SnapshotAPIVersion and SnapshotKind are what the document is known by.
 const (
@@ -165,6 +165,8 @@ type SnapshotAnswer struct {
 	Type string `json:"type,omitempty"`
 	// Authority is what a ConfigMap holds: certificate, malformed or none.
 	Authority string `json:"authority,omitempty"`
+	// Roots are the digests of the root certificates that a ConfigMap holds.
+	Roots []string `json:"roots,omitempty"`
 }
 
 // AuthorityPlaceholders stand for the texts that ConfigMaps hold under the keys of an authority: of the certificate itself
@@ -340,7 +342,7 @@ func (s *snapshotDocument) configMap(namespace, name string) resolve.ConfigMap {
 	a := answerOf(s.ConfigMaps, namespace, name)
 	out := resolve.ConfigMap{Found: a.State == AnswerFound, Unknown: a.gap(configMapGroupKind)}
 	if out.Found {
-		out.Authority = AuthorityPlaceholders[a.Authority]
+		out.Authority, out.Roots = AuthorityPlaceholders[a.Authority], resolve.RootCertificates(strings.Join(a.Roots, "\n"))
 	}
 	return out
 }

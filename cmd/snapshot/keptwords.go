@@ -18,6 +18,8 @@ request response connection source destination remote ip principal principals au
 rules to from when notpaths get post put patch delete head options
 root api slow warmup redacted left out
 ambient redirection none workload all east west global scope terminate mutual
+ca cert pem sha256
+network manager ext authz authn jwt alpn stats exchange compressor buffer googleapis extensions v3
 envoy filters lua rbac ratelimit fault cors wasm virtualinbound virtualoutbound
 `
 

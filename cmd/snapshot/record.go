@@ -141,7 +141,7 @@ func (r *recorder) configMapAnswers() []load.SnapshotAnswer {
 		a := load.SnapshotAnswer{Namespace: key.Namespace, Name: key.Name}
 		a.State, a.Detail = stateOf(m.Found, m.Unknown)
 		if a.State == load.AnswerFound {
-			a.Authority = authorityOf(m)
+			a.Authority, a.Roots = authorityOf(m), m.Roots
 		}
 		out = append(out, a)
 	}

@@ -23,7 +23,7 @@ type tree = map[string]any
 //  1. The metadata are those of metadata.go.
 //  2. Of every other part the fields that a trace reads (read.go).
 //  3. Of a field that is read for one thing that is in it, that one thing (only).
-//  4. A Secret is its type, a ConfigMap whether it holds a certificate, a kind that is not read its name.
+//  4. A Secret is its type, a ConfigMap whether it holds a certificate, and the digests of root certificates, a kind that is not read its name.
 func reduced(r resolve.Sourced) (tree, error) {
 	out := tree{"apiVersion": load.APIVersion(r.GroupKind, apiVersionOf(r.Object)), "kind": r.GroupKind.Kind, "metadata": metadata(r.Object)}
 	switch o := r.Object.(type) {
@@ -33,8 +33,15 @@ func reduced(r resolve.Sourced) (tree, error) {
 		out["type"] = string(o.Type)
 		return out, nil
 	case *corev1.ConfigMap:
-		if text := load.AuthorityPlaceholders[authorityOf(resolve.ConfigMapOf(o))]; text != "" {
-			out["data"] = tree{"cacert": text}
+		m, data := resolve.ConfigMapOf(o), tree{}
+		if text := load.AuthorityPlaceholders[authorityOf(m)]; text != "" {
+			data["cacert"] = text
+		}
+		if len(m.Roots) > 0 {
+			data[resolve.RootCertificateKey] = strings.Join(m.Roots, "\n")
+		}
+		if len(data) > 0 {
+			out["data"] = data
 		}
 		return out, nil
 	}

@@ -177,7 +177,10 @@ var closedFields = []string{
 }
 
 // freeMaps are the fields whose keys somebody has chosen.
-var freeMaps = map[string]bool{"labels": true, "matchLabels": true, "selector": true, "annotations": true, "sourceLabels": true, "networks": true}
+var freeMaps = map[string]bool{
+	"labels": true, "matchLabels": true, "selector": true, "annotations": true, "sourceLabels": true, "networks": true,
+	"typed_per_filter_config": true, "typedPerFilterConfig": true,
+}
 
 // key replaces the words of the key of a label, unless Istio or Kubernetes have given it.
 func (n names) key(key string, path []string) string {

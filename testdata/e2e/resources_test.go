@@ -55,7 +55,6 @@ const noCompletion = "its scenarios cannot be in a cluster of a test; TestWithou
 var notTaken = map[string]string{
 	"CustomResourceDefinition":       "four of them are read by name, and may be refused: TestWithoutOneKindNoAnswerIsWrongAndCertain",
 	"Secret":                         "its existence is asked for only by those who say so: TestNothingOutOfASecretLeavesTheAPIServer",
-	"ConfigMap":                      "it is read by name: TestWithoutOneKindNoAnswerIsWrongAndCertain",
 	"MeshConfig":                     "it stands in a ConfigMap",
 	"MeshNetworks":                   "it stands in a ConfigMap",
 	"ReplicaSet":                     noCompletion,

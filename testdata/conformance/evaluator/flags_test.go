@@ -71,7 +71,7 @@ func TestFlagsAndDetails(t *testing.T) {
 		{"a TCP proxy: no cluster", tcp("cluster: c"), `{name: other}`, "Unavailable 0 NC"},
 		{"a TCP proxy: no endpoint", tcp("cluster: c"), `{name: c}`, "Unavailable 0 UH"},
 		{"a TCP proxy: its one attempt fails", tcp("cluster: c"), hosts(deaf, ""), "Unavailable 0 UF,URX"},
-		{"a TCP proxy: the other side closes", tcp("cluster: c"), hosts(closes, ""), "Reset 0"},
+		{"a TCP proxy: the other side closes, and says why", tcp("cluster: c"), hosts(closes, ""), "Reset 0 NR filter_chain_not_found"},
 	} {
 		t.Run(row.says, func(t *testing.T) {
 			c := xds(t, row.cluster, &cluster.Cluster{})

@@ -8,7 +8,6 @@ import (
 	httpauthz "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	jwt "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // exchange is one HTTP request at one proxy.
@@ -77,7 +76,7 @@ func (k *walk) http(p *path, v *visit, m *hcm.HttpConnectionManager) {
 		p.hop().Route = x.route.GetName()
 	}
 	for _, f := range m.GetHttpFilters() {
-		if f.GetDisabled() {
+		if !x.runs(f) {
 			continue
 		}
 		switch f.GetName() {
@@ -170,14 +169,6 @@ func upgrades(q *Request) (asked bool) {
 		asked = asked || strings.EqualFold(strings.TrimSpace(word), "upgrade")
 	}
 	return asked
-}
-
-// perRoute is a filter's configuration on the route, else on the virtual host.
-func (x *exchange) perRoute(name string) *anypb.Any {
-	if c := x.route.GetTypedPerFilterConfig()[name]; c != nil {
-		return c
-	}
-	return x.host.GetTypedPerFilterConfig()[name]
 }
 
 func (x *exchange) redirectsToTLS() bool {

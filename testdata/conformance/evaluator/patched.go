@@ -6,7 +6,6 @@ import (
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	httpauthz "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	mutation "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
-	httprbac "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 )
 
@@ -64,7 +63,7 @@ func (k *walk) patched(p *path, x *exchange, f *hcm.HttpFilter) bool {
 
 // rbac plays an RBAC filter. It reports whether the request goes on.
 func (k *walk) rbac(p *path, x *exchange, f *hcm.HttpFilter) bool {
-	c, ok := unpack(f.GetTypedConfig(), &httprbac.RBAC{})
+	c, ok := x.rules(f)
 	if !ok {
 		k.unknown(p, "rbac")
 		return false
