@@ -178,7 +178,7 @@ func tallied() string {
 
 // table is what the README shows of a run, of its rows in any order.
 func table(rows string) string {
-	return "| category | cases judged | agree | allowed to differ | not comparable | asked of a real Envoy | agree |\n|---|---:|---:|---:|---:|---:|---:|\n" +
+	return "| category | pilot: cases judged | agree | allowed to differ | not comparable | real Envoy: cases asked | agree |\n|---|---:|---:|---:|---:|---:|---:|\n" +
 		strings.Join(slices.SortedFunc(strings.Lines(rows), byName), "")
 }
 

@@ -37,7 +37,7 @@ type visit struct {
 	sniPort    int
 	tls        bool
 	terminated bool
-	// alpn is what the handshake agreed on; empty for nothing.
+	// alpn is what the handshake with a proxy agreed on; empty for nothing.
 	alpn string
 	// shadows are what shadow rules left in the dynamic metadata, by filter.
 	shadows map[string]any
@@ -195,7 +195,10 @@ func (k *walk) handshake(p *path, v *visit, chain *listener.FilterChain) bool {
 		k.broken(p, Reset, noCertificate, "client certificate has none of the names")
 		return false
 	}
-	v.tls, v.terminated, v.sni, v.alpn = true, true, strings.ToLower(hello.SNI), agreed(ctx.GetCommonTlsContext().GetAlpnProtocols(), hello.ALPN)
+	v.tls, v.terminated, v.sni = true, true, strings.ToLower(hello.SNI)
+	if hello.ByProxy { // a client of its own sends what they agree on
+		v.alpn = agreed(ctx.GetCommonTlsContext().GetAlpnProtocols(), hello.ALPN)
+	}
 	if ctx.GetCommonTlsContext().GetValidationContextType() != nil {
 		v.peer = hello.Identity
 		if v.peer != "" && v.peer != ownCertificate {
