@@ -116,7 +116,7 @@ func (s *Snapshot) RootFacts(proxies []Ref) []Step {
 	}
 	var namespaces []string
 	for _, p := range proxies {
-		if p.Cluster == s.cluster && !slices.Contains(namespaces, p.Namespace) {
+		if p.Cluster == s.cluster && p.Namespace != "" && !slices.Contains(namespaces, p.Namespace) {
 			namespaces = append(namespaces, p.Namespace)
 		}
 	}

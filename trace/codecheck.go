@@ -341,9 +341,10 @@ var advice = map[Code]codeAdvice{
 		},
 	},
 	CodeClientCertRequired: {
-		check: "The server is MUTUAL: send a certificate (curl --cert), signed by the CA in its secret. OPTIONAL_MUTUAL asks without demanding.",
+		check: "The server is MUTUAL: send a certificate (curl --cert), signed by the CA in its secret. OPTIONAL_MUTUAL asks without demanding, unless subjectAltNames or hashes are compared.",
 		rules: []resolve.RuleID{
 			resolve.RuleGatewayClientName,
+			resolve.RuleGatewayComparedCert,
 			resolve.RuleGatewayForeignClient,
 			resolve.RuleGatewayNoClientCert,
 		},
@@ -388,6 +389,7 @@ var advice = map[Code]codeAdvice{
 		rules: []resolve.RuleID{
 			resolve.RuleGatewayNotHTTP,
 			resolve.RuleInboundChainNotHTTP,
+			resolve.RuleInboundChainNotHTTP2,
 			resolve.RuleInboundChainTLSOnPlain,
 			resolve.RuleListenerNotHTTP,
 			resolve.RuleWaypointNotHTTP,

@@ -70,6 +70,7 @@ var details = []DetailsInfo{
 	{closedByPeer, []string{"UC", "URX,UC"}, "503: the next hop closes the connection", "source/common/router/router.cc, onUpstreamReset"},
 	{"", []string{"NC"}, "a TCP proxy whose cluster does not exist", "source/common/tcp_proxy/tcp_proxy.cc"},
 	{"", []string{"UH"}, "a TCP proxy whose cluster has no endpoint to send to", "source/common/tcp_proxy/tcp_proxy.cc"},
+	{"", []string{"DPE"}, "bytes of another kind than the mTLS around them announced", "source/common/http/http2/codec_impl.cc"},
 	{"", []string{"UF,URX"}, "a TCP proxy whose one attempt to connect fails", "source/common/tcp_proxy/tcp_proxy.cc"},
 }
 
