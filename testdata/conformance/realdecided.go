@@ -16,6 +16,8 @@ import (
 func opened(way []proxies.Passage) []proxies.Passage {
 	for i := range way {
 		switch p := &way[i]; {
+		case p.By == "listener" && p.DownstreamFailure != "":
+			p.Cluster, p.Upstream, p.Peer = "", "", ""
 		case p.By != "tcp":
 		case p.TLS != "" && p.DownstreamFailure != "":
 			p.Cluster, p.Upstream, p.Peer = "", "", ""
