@@ -93,6 +93,27 @@ func completed(manifests map[string]string) (mesh, error) {
 	return m, m.addMeshConfig(c.MeshConfig)
 }
 
+// addRoots adds what istiod puts into every namespace: the ConfigMap of the mesh's root certificates. Manifests leave it out,
+// and say nothing by that; a cluster without it would.
+func (m *mesh) addRoots() {
+	known, namespaces := map[string]bool{}, map[string]bool{metav1.NamespaceDefault: true}
+	for _, o := range m.objects {
+		known[key(o)] = true
+		if o.GetNamespace() != "" {
+			namespaces[o.GetNamespace()] = true
+		}
+	}
+	for _, ns := range slices.Sorted(maps.Keys(namespaces)) {
+		o := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "istio-ca-root-cert", "namespace": ns},
+			"data": map[string]any{"root-cert.pem": "sha256:" + strings.Repeat("0", 64)},
+		}}
+		if !known[key(o)] {
+			m.objects = append(m.objects, o)
+		}
+	}
+}
+
 // key is what an object is known by; a manifest without a namespace is in "default".
 func key(o *unstructured.Unstructured) string {
 	return o.GroupVersionKind().GroupKind().String() + " " + cmp.Or(o.GetNamespace(), metav1.NamespaceDefault) + "/" + o.GetName()

@@ -18,7 +18,7 @@ type stored struct {
 }
 
 // kept are the keys of what the API server writes by itself, at any time.
-var kept = []string{"/registry/leases/", "/registry/masterleases/", "/registry/events/", "compact_rev_key"}
+var kept = []string{"/registry/leases/kube-", "/registry/masterleases/", "/registry/events/", "compact_rev_key"}
 
 // Reset makes the cluster what it was when it was ready: nothing but the CRDs and what an API server makes by itself.
 // No controllers run that would empty a namespace, so the objects are taken out of etcd; the API server follows.
