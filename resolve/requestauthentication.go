@@ -88,13 +88,12 @@ func (s *Snapshot) RequestAuthentication(w *Workload, q *HTTPRequest) JWTResult 
 	if len(known.rules) == 0 || q == nil {
 		return r
 	}
-	if isPreflight(q) {
-		r.Steps = append(r.Steps, NewStep(RuleRequestAuthenticationPreflight, Allowed, known.rules[0].ref))
-		f := jwtFilter{JWTResult: r, q: q.Clone()}
+	f := jwtFilter{JWTResult: r, q: q.Clone()}
+	if q.IsPreflight() {
+		f.Steps = append(f.Steps, NewStep(RuleRequestAuthenticationPreflight, Allowed, known.rules[0].ref))
 		f.sanitize(known.rules)
 		return f.JWTResult
 	}
-	f := jwtFilter{JWTResult: r, q: q.Clone()}
 	f.sanitize(known.rules)
 	f.run(known.rules)
 	return f.JWTResult
@@ -201,13 +200,6 @@ func (s *Snapshot) findJWTRules(w *Workload) jwtRules {
 	}
 	r.steps, r.gaps = slices.Clip(r.steps), slices.Clip(r.gaps)
 	return r
-}
-
-// isPreflight is Envoy's notion of a CORS preflight request.
-func isPreflight(q *HTTPRequest) bool {
-	origin, _ := q.Header("origin")
-	method, _ := q.Header("access-control-request-method")
-	return q.Method == "OPTIONS" && origin != "" && method != ""
 }
 
 // check is what one rule makes of its tokens, the last place first.

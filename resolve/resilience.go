@@ -190,17 +190,15 @@ func (s *Snapshot) connectionFacts(c *Cluster, pool *networking.ConnectionPoolSe
 
 // h2Upgrade tells where a setting says in which version of HTTP the proxy speaks to the endpoints.
 func (s *Snapshot) h2Upgrade(c *Cluster, pool *networking.ConnectionPoolSettings) (Step, bool) {
-	own := pool.GetHttp()
-	at := fieldOf(c.poolAt, "connectionPool.http.h2UpgradePolicy")
-	switch {
+	own, upgrades := pool.GetHttp(), s.upgradesToHTTP2(c, pool)
+	version := map[bool]string{true: "HTTP/2", false: "what the port is declared as"}[upgrades]
+	switch policy := own.GetH2UpgradePolicy(); {
 	case own.GetUseClientProtocol():
 		return NewStep(RuleClientProtocol, Applied, fieldOf(c.poolAt, "connectionPool.http.useClientProtocol")), true
-	case own.GetH2UpgradePolicy() == networking.ConnectionPoolSettings_HTTPSettings_UPGRADE:
-		return NewStep(RuleHTTP2Upgrade, Applied, at, own.GetH2UpgradePolicy().String(), "HTTP/2"), true
-	case own.GetH2UpgradePolicy() == networking.ConnectionPoolSettings_HTTPSettings_DO_NOT_UPGRADE:
-		return NewStep(RuleHTTP2Upgrade, Applied, at, own.GetH2UpgradePolicy().String(), "what the port is declared as"), true
-	case s.Mesh.GetH2UpgradePolicy() == meshconfig.MeshConfig_UPGRADE && c.Port.Protocol.IsHTTP():
-		return NewStep(RuleHTTP2Upgrade, Applied, s.Mesh.Ref.At("h2UpgradePolicy"), s.Mesh.GetH2UpgradePolicy().String(), "HTTP/2"), true
+	case policy != networking.ConnectionPoolSettings_HTTPSettings_DEFAULT:
+		return NewStep(RuleHTTP2Upgrade, Applied, fieldOf(c.poolAt, "connectionPool.http.h2UpgradePolicy"), policy.String(), version), true
+	case upgrades:
+		return NewStep(RuleHTTP2Upgrade, Applied, s.Mesh.Ref.At("h2UpgradePolicy"), s.Mesh.GetH2UpgradePolicy().String(), version), true
 	}
 	return Step{}, false
 }

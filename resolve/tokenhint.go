@@ -47,7 +47,7 @@ func (r *JWTResult) Carry(q *HTTPRequest) {
 // policies behind it; nil where no token helps.
 func (s *Snapshot) TokenHint(w *Workload, c *Connection, q *HTTPRequest) []Change {
 	rules := s.jwtRulesOf(w)
-	if q == nil || len(rules) == 0 || isPreflight(q) {
+	if q == nil || len(rules) == 0 || q.IsPreflight() {
 		return nil
 	}
 	var best []Change

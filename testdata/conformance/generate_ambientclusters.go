@@ -33,16 +33,7 @@ func (g *ambientClusterGenerator) mesh() []string {
 			return object("security.istio.io/v1", "AuthorizationPolicy", "shop", fmt.Sprintf("ap%d", i), fmt.Sprintf("spec: {action: %s, rules: [{from: [{source: {principals: [%q]}}]}]}", g.one("ALLOW", "DENY"), "*/sa/"+g.one("web", "a", "wp", "eastwest")))
 		}),
 	)
-	docs = g.age(docs)
-	for i, id := range []string{"west", "north"} {
-		if i > 0 && g.chance(60) {
-			continue
-		}
-		for _, doc := range g.age(g.cluster(id, i+1, g.one("net1", "net2", "net2", "net3"))) {
-			docs = append(docs, ofCluster+id+"\n"+doc)
-		}
-	}
-	return docs
+	return g.withRemotes(docs, 60, g.cluster)
 }
 
 func (g *ambientClusterGenerator) cluster(id string, number int, network string) []string {

@@ -40,12 +40,17 @@ func (g *clusterGenerator) mesh() []string {
 	if g.chance(85) {
 		docs = append(docs, object("networking.istio.io/v1", "Gateway", "istio-system", "cross", "spec: {selector: {istio: eastwest}, servers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ["+g.one("'*.local'", "'*'", "a.shop.svc.cluster.local")+"]}]}"))
 	}
+	return g.withRemotes(docs, 55, g.cluster)
+}
+
+// withRemotes adds remote clusters to what is in the first: one, and a second but for so many percent.
+func (g *clusterGenerator) withRemotes(docs []string, alone int, cluster func(id string, number int, network string) []string) []string {
 	docs = g.age(docs)
 	for i, id := range []string{"west", "north"} {
-		if i > 0 && g.chance(55) {
+		if i > 0 && g.chance(alone) {
 			continue
 		}
-		for _, doc := range g.age(g.cluster(id, i+1, g.one("net1", "net2", "net2", "net3"))) {
+		for _, doc := range g.age(cluster(id, i+1, g.one("net1", "net2", "net2", "net3"))) {
 			docs = append(docs, ofCluster+id+"\n"+doc)
 		}
 	}

@@ -268,15 +268,11 @@ func parseToken(raw string) (claims map[string]any, why string) {
 	if len(parts) != 3 {
 		return nil, "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections"
 	}
-	if _, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.Join(strings.Fields(parts[2]), ""), "=")); err != nil {
-		defer func() { // it is looked at last
-			if why == "" {
-				claims, why = nil, "Jwt signature is an invalid Base64url encoded"
-			}
-		}()
+	decode := func(part string) ([]byte, error) {
+		return base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.Join(strings.Fields(part), ""), "="))
 	}
 	for i, name := range []string{"header", "payload"} {
-		text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.Join(strings.Fields(parts[i]), ""), "="))
+		text, err := decode(parts[i])
 		if err != nil {
 			return nil, "Jwt " + name + " is an invalid Base64url encoded"
 		}
@@ -296,6 +292,9 @@ func parseToken(raw string) (claims map[string]any, why string) {
 		}
 	default:
 		return nil, audienceType
+	}
+	if _, err := decode(parts[2]); err != nil {
+		return nil, "Jwt signature is an invalid Base64url encoded"
 	}
 	return claims, ""
 }
